@@ -1,0 +1,300 @@
+"""Every setting: its default, its range, and what it is for.
+
+`config.toml` at the top of the repository is the reference, held equal to these
+models by a test. The environment (`SLEEPCYCLE__WAKE__RANK=8`) is read here alone.
+"""
+
+import difflib
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from sleepcycle.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """One table of `config.toml`: frozen, and refusing what it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class ModelSettings(Section):
+    """The frozen base model, and where adapters sit on it."""
+
+    base: str = "builtin:nano"
+    """`builtin:nano`, a path, or a hub id that is already in the local cache."""
+
+    revision: str = ""
+    """Commit or tag of a hub id; empty for the one in the cache."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """How the base is held in memory. Adapters are always float32."""
+
+    target_modules: list[str] = ["all-linear"]
+    """Leaf names of the layers that learn, or `["all-linear"]` for all but the head."""
+
+    max_length: PositiveInt = 1024
+    """Longest example in tokens; what is longer is cut at its end."""
+
+
+class StoreSettings(Section):
+    """The SQLite store."""
+
+    busy_timeout_s: PositiveFloat = 60.0
+    """How long to wait for another process that is writing, in seconds."""
+
+
+class FeedSettings(Section):
+    """What comes in."""
+
+    held_out_share: OpenShare = 0.05
+    """Part of all examples never trained on, chosen by content hash, in [0, 1)."""
+
+    max_row_bytes: PositiveInt = 1_000_000
+    """Longest row; a longer one is quarantined as `E_TOO_BIG` without being read."""
+
+    max_depth: PositiveInt = 64
+    """Deepest nesting of a row's JSON; a deeper one is quarantined as `E_DEPTH`."""
+
+    max_bad_ratio: Share = 0.2
+    """Part of the rows that may be bad before the whole batch is refused, in [0, 1]."""
+
+    preview_bytes: PositiveInt = 2_000
+    """How much of a bad row is kept for `batches quarantine --export`."""
+
+
+class WakeSettings(Section):
+    """How a day is learned."""
+
+    rank: PositiveInt = 16
+    """Rank of the day adapter."""
+
+    alpha: PositiveFloat = 32.0
+    """The day adapter's change is scaled by alpha / rank while it trains."""
+
+    dropout: OpenShare = 0.0
+    """Dropout on the day adapter's input, in [0, 1)."""
+
+    lr: PositiveFloat | Literal["auto"] = "auto"
+    """Peak learning rate; `auto` takes it from the base's width (docs/math.md)."""
+
+    batch_size: PositiveInt = 16
+    """Examples a step, replayed ones included."""
+
+    epochs: PositiveFloat = 3.0
+    """How often each new example is seen."""
+
+    max_steps: NonNegativeInt = 0
+    """Most steps of one wake; 0 for no bound but `epochs`."""
+
+    max_examples: PositiveInt = 100_000
+    """Most pending examples that one wake claims; the rest wait for the next."""
+
+    replay_share: OpenShare = 0.1
+    """Part of each batch that replays known examples, in [0, 1)."""
+
+    prompt_weight: NonNegativeFloat = 0.0
+    """Weight of a prompt token in the loss; 0 learns completions alone, 1 everything."""
+
+    warmup_steps: NonNegativeInt = 10
+    """Steps until the learning rate reaches its peak; it then falls to a tenth."""
+
+    weight_decay: NonNegativeFloat = 0.0
+    """AdamW's decoupled weight decay."""
+
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradients longer than this are shortened to it."""
+
+    max_loss: PositiveFloat = 30.0  # nats per learned token
+    """A step with a larger loss stops the wake: it is exploding."""
+
+    check_every: PositiveInt = 25
+    """Steps between two looks at the held-out loss."""
+
+    patience: NonNegativeInt = 4
+    """Looks without a better held-out loss before the wake stops; 0 never stops."""
+
+    seed: NonNegativeInt = 42
+    """Seed of everything random in a run; the run's number is added to it."""
+
+
+class Compression(StrEnum):
+    """How deep sleep makes the adapter small."""
+
+    SVD = "svd"
+    MAGNITUDE = "magnitude"
+    NONE = "none"
+
+
+class RankPolicy(StrEnum):
+    """How many directions each layer keeps."""
+
+    FIXED = "fixed"
+    ENERGY = "energy"
+
+
+class SvdSettings(Section):
+    """How deep sleep folds live and day into one adapter of bounded rank."""
+
+    policy: RankPolicy = RankPolicy.FIXED
+    """`fixed` keeps `rank` directions a layer, `energy` as few as keep `energy`."""
+
+    rank: PositiveInt = 16
+    """Directions kept (`fixed`), and the most kept (`energy`)."""
+
+    energy: Share = 0.99
+    """Share of a layer's squared norm that `energy` keeps, in [0, 1]."""
+
+    min_rank: PositiveInt = 1
+    """Fewest directions that `energy` leaves a layer that learned anything."""
+
+
+class SleepSettings(Section):
+    """What happens in a night."""
+
+    compression: Compression = Compression.SVD
+    """`svd`; `magnitude` (the baseline that zeroes small weights); `none`."""
+
+    prune_share: OpenShare = 0.3
+    """Part of the weights that `magnitude` sets to zero, in [0, 1)."""
+
+    svd: SvdSettings = SvdSettings()
+
+
+class GateSettings(Section):
+    """What a candidate must hold to before it goes live."""
+
+    max_rise: NonNegativeFloat = 0.5  # nats per token
+    """Most that the held-out loss of known batches may rise."""
+
+    max_held_out: PositiveInt = 256
+    """Most held-out examples that each side of the gate is measured on."""
+
+
+class EngineSettings(Section):
+    """Where the worker computes."""
+
+    threads: NonNegativeInt = 0
+    """CPU threads of the worker; 0 leaves the choice to torch."""
+
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+
+    heartbeat_timeout_s: PositiveFloat = 600.0
+    """A worker silent for longer is ended and its run fails, in seconds."""
+
+
+class LogSettings(Section):
+    """What is written down while running."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is logged."""
+
+    json_lines: bool = False
+    """Write each record as one line of JSON."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration: environment over file over default."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="SLEEPCYCLE__",
+        env_nested_delimiter="__",
+    )
+
+    model: ModelSettings = ModelSettings()
+    store: StoreSettings = StoreSettings()
+    feed: FeedSettings = FeedSettings()
+    wake: WakeSettings = WakeSettings()
+    sleep: SleepSettings = SleepSettings()
+    gate: GateSettings = GateSettings()
+    engine: EngineSettings = EngineSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment over the file, which arrives as keyword arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None) -> Settings:
+    """Read the configuration of a home.
+
+    Args:
+        file: A `config.toml`; None or an absent file leaves the defaults.
+
+    Raises:
+        ConfigError: The file is not TOML, a key is unknown (the nearest known one
+            is named), or a value is out of range.
+    """
+    try:
+        fields = tomllib.loads(file.read_text()) if file and file.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    return settings_from(fields)
+
+
+def settings_from(fields: dict[str, Any]) -> Settings:
+    """Build settings from plain data, under the environment.
+
+    Raises:
+        ConfigError: As for `load_settings`.
+    """
+    try:
+        return Settings(**fields)
+    except ValidationError as error:
+        raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
+
+
+def _sentence(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
+    """Say one validation fault as: what was expected, what came, what to do."""
+    keys = [str(key) for key in fault["loc"] if not str(key).startswith("constrained")]
+    name = ".".join(keys)
+    if fault["type"] != "extra_forbidden":
+        return f"setting {name}: {fault['msg'].lower()}, got {fault['input']!r}"
+    near = difflib.get_close_matches(keys[-1], _known(keys[:-1]), n=1)
+    parent = "".join(f"{key}." for key in keys[:-1])
+    hint = f"; did you mean {parent}{near[0]}?" if near else ""
+    return f"unknown setting {name}{hint}"
+
+
+def _known(path: list[str]) -> list[str]:
+    """Return the names of the settings in one section."""
+    section: type[BaseModel] = Settings
+    for key in path:
+        inner = section.model_fields[key].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        section = inner
+    return list(section.model_fields)

@@ -1,0 +1,82 @@
+"""Every exception this package raises.
+
+SleepcycleError
+├── ConfigError      a setting is unknown, missing or out of range
+├── HomeError        the state directory is missing, busy or not usable
+├── StoreError       the database is missing, too old, too new or damaged
+├── FeedError        an input cannot be fed
+│   └── RowError     one input row cannot become an example (it is quarantined)
+├── ModelError       a base model cannot be loaded or used
+├── AdapterError     an adapter's files, shapes or values are wrong
+│   └── ManifestError  a sealed version differs from its manifest
+├── RankError        more directions were asked for than the factors hold
+├── VersionError     no such version or alias, or it may not be used so
+├── RunError         a wake or a night could not start or finish
+│   └── DivergedError  the loss is not a number, or exploded
+└── Interrupted      the user stopped a run; everything is as it was before
+"""
+
+
+class SleepcycleError(Exception):
+    """Base of them all; the CLI prints its message on one line and exits 1."""
+
+
+class ConfigError(SleepcycleError, ValueError):
+    """A setting is unknown, missing or out of range."""
+
+
+class HomeError(SleepcycleError, OSError):
+    """The state directory is missing, busy or not usable."""
+
+
+class StoreError(SleepcycleError, RuntimeError):
+    """The database is missing, too old, too new or damaged."""
+
+
+class FeedError(SleepcycleError, ValueError):
+    """An input cannot be fed."""
+
+
+class RowError(FeedError):
+    """One input row cannot become an example; feed quarantines it.
+
+    Args:
+        code: Why, as a stable code such as `E_JSON`.
+        message: What was expected, and what came.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ModelError(SleepcycleError, RuntimeError):
+    """A base model cannot be loaded or used."""
+
+
+class AdapterError(SleepcycleError, ValueError):
+    """An adapter's files, shapes or values are wrong."""
+
+
+class ManifestError(AdapterError):
+    """A sealed version differs from its manifest."""
+
+
+class RankError(SleepcycleError, ValueError):
+    """More directions were asked for than the factors hold."""
+
+
+class VersionError(SleepcycleError, LookupError):
+    """No such version or alias, or it may not be used so."""
+
+
+class RunError(SleepcycleError, RuntimeError):
+    """A wake or a night could not start or finish."""
+
+
+class DivergedError(RunError):
+    """The loss is not a number, or exploded."""
+
+
+class Interrupted(SleepcycleError):  # noqa: N818 - an event, not a fault
+    """The user stopped a run; everything is as it was before."""

@@ -1,0 +1,60 @@
+"""Where everything lies in a home, the state directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class HomePaths:
+    """The layout of one home."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The user's settings."""
+        return self.root / "config.toml"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite store."""
+        return self.root / "sleepcycle.db"
+
+    @property
+    def versions(self) -> Path:
+        """Sealed versions, one folder each."""
+        return self.root / "versions"
+
+    @property
+    def staging(self) -> Path:
+        """Versions being built; whatever is here after a crash is deleted."""
+        return self.root / "staging"
+
+    @property
+    def runs(self) -> Path:
+        """Run folders, the contract between keeper and worker."""
+        return self.root / "runs"
+
+    @property
+    def backups(self) -> Path:
+        """Copies of the database made before a migration."""
+        return self.root / "backups"
+
+    @property
+    def cache(self) -> Path:
+        """What can be computed again, such as the base's hash."""
+        return self.root / "cache"
+
+    @property
+    def logs(self) -> Path:
+        """Log files."""
+        return self.root / "logs"
+
+    @property
+    def lock(self) -> Path:
+        """The lock that a run, a rollback or a migration holds."""
+        return self.root / "lock"
+
+    def run(self, number: int) -> Path:
+        """Return the folder of one run."""
+        return self.runs / f"{number:06d}"

@@ -1,0 +1,248 @@
+"""The values that modules hand each other: what an example, a version, a run is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from sleepcycle.content import Content
+
+
+class RunKind(StrEnum):
+    """What a run does."""
+
+    WAKE = "wake"
+    SLEEP = "sleep"
+
+
+class RunState(StrEnum):
+    """How far a run has come."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class VersionKind(StrEnum):
+    """Where a version comes from."""
+
+    BASE = "base"
+    WAKE = "wake"
+    SLEEP = "sleep"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training item as a run sees it."""
+
+    id: int
+    batch: int
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One input row that could not become an example."""
+
+    file: str
+    line: int
+    """Line or row number in the file, counted from 1."""
+
+    offset: int
+    """Byte offset of the row in the (decompressed) file."""
+
+    code: str
+    message: str
+    raw: bytes
+    """The row itself, cut to a bound, so that it can be exported and mended."""
+
+    size_bytes: int
+    """Size of the whole row; larger than `raw` where that was cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReport:
+    """What one feed call brought: accepted + duplicate + quarantined = lines."""
+
+    batch: int | None
+    """The batch's number, or None on a dry run."""
+
+    lines: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    held_out: int
+    """How many of the accepted are held out, never to be trained on."""
+
+    reasons: Mapping[str, int]
+    """How many rows each code quarantined."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseIdentity:
+    """Which frozen model a version belongs to."""
+
+    id: str
+    """`builtin:nano`, a hub id, or a path."""
+
+    revision: str | None
+    sha256: str
+    """Of the configuration and every weight file, in the order of their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A sealed, immutable adapter, as the store knows it."""
+
+    number: int
+    """0 is the bare base, which has no folder."""
+
+    kind: VersionKind
+    folder: str | None
+    """Name below `home/versions`."""
+
+    parents: tuple[int, ...]
+    rank: int
+    """Uniform rank of the portable adapter; 0 for the bare base."""
+
+    accepted: bool
+    created_at: datetime
+    run: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name people use, such as `v1`."""
+        return f"v{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Held-out loss of two adapters on the same examples, in nats per token."""
+
+    live: float
+    candidate: float
+    examples: int
+    tokens: int
+
+    @property
+    def rise(self) -> float:
+        """How much worse the candidate is; negative where it is better."""
+        return self.candidate - self.live
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a candidate may go live, and which number decided."""
+
+    accepted: bool
+    reason: str
+    retention: Loss | None
+    """On known batches; None where nothing known is held out."""
+
+    acquisition: Loss | None
+    """On today's batches; None where nothing of today is held out."""
+
+    finite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """What consolidation did to one layer."""
+
+    name: str
+    shape: tuple[int, int]
+    """(out, in) of the layer's weight."""
+
+    rank_before: int
+    rank: int
+    kept_energy: float
+    """Share of the squared Frobenius norm kept, in [0, 1]."""
+
+    stable_rank: float
+    """Squared Frobenius norm over squared spectral norm; 0 for a zero change."""
+
+    spectrum: tuple[float, ...]
+    """Singular values before, strongest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line of a run's `progress.jsonl`: a heartbeat with what is known so far."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float | None = None
+    """Training loss of this step, in nats per learned token."""
+
+    tokens_per_second: float | None = None
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WakeReport:
+    """What one wake learned."""
+
+    examples: int
+    """New examples trained on (replayed ones not counted)."""
+
+    replayed: int
+    steps: int
+    tokens: int
+    """Tokens that passed through the model while training, padding not counted."""
+
+    seconds: float
+    """Of training alone, without loading the model."""
+
+    tokens_per_second: float
+    loss_first: float
+    loss_last: float
+    best_step: int
+    """The step whose weights were kept: the lowest held-out loss, or the last."""
+
+    stopped_early: bool
+    verdict: Verdict
+    live_rank: int
+    """Columns of the sealed adapter that are the frozen live adapter's."""
+
+    day_rank: int
+    """Columns after those that the day learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class SleepReport:
+    """What one night folded."""
+
+    seconds: float
+    rank: int
+    """Largest rank of any layer after the fold."""
+
+    kept_energy: float
+    """Share of the whole change's squared norm kept, in [0, 1]."""
+
+    verdict: Verdict
+    layers: tuple[LayerReport, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """Everything a worker must know, as `run.json` holds it."""
+
+    run: int
+    kind: RunKind
+    base: str
+    base_revision: str | None
+    live: Path | None
+    """Folder of the live version; None where the bare base is live."""
+
+    live_rank: int
+    day: Path | None
+    """Folder of the open day's wake version, if there is one."""
+
+    day_rank: int
+    seed: int
+    settings: Mapping[str, object]
+    """The whole configuration as plain data, so the run can be done again."""
