@@ -1,0 +1,1 @@
+"""A service that lets a language model keep learning without forgetting."""

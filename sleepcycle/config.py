@@ -116,7 +116,7 @@ class WakeSettings(Section):
     """Part of each batch that replays known examples, in [0, 1)."""
 
     prompt_weight: NonNegativeFloat = 0.0
-    """Weight of a prompt token in the loss; 0 learns completions alone, 1 everything."""
+    """Weight of a prompt token in the loss: 0 learns completions alone, 1 all of it."""
 
     warmup_steps: NonNegativeInt = 10
     """Steps until the learning rate reaches its peak; it then falls to a tenth."""

@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Role(StrEnum):
@@ -78,7 +79,11 @@ def canonical_json(content: Content) -> str:
 
 def parse_canonical(line: str) -> Content:
     """Read what `canonical_json` wrote."""
-    fields = json.loads(line)
+    return from_fields(json.loads(line))
+
+
+def from_fields(fields: Any) -> Content:  # noqa: ANN401 - JSON has any shape
+    """Build content from the parsed canonical form."""
     if "text" in fields:
         return Text(fields["text"])
     if "prompt" in fields:

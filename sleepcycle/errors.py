@@ -4,6 +4,7 @@ SleepcycleError
 ├── ConfigError      a setting is unknown, missing or out of range
 ├── HomeError        the state directory is missing, busy or not usable
 ├── StoreError       the database is missing, too old, too new or damaged
+├── NotFoundError    no batch or run has that number
 ├── FeedError        an input cannot be fed
 │   └── RowError     one input row cannot become an example (it is quarantined)
 ├── ModelError       a base model cannot be loaded or used
@@ -31,6 +32,10 @@ class HomeError(SleepcycleError, OSError):
 
 class StoreError(SleepcycleError, RuntimeError):
     """The database is missing, too old, too new or damaged."""
+
+
+class NotFoundError(SleepcycleError, LookupError):
+    """No batch or run has that number."""
 
 
 class FeedError(SleepcycleError, ValueError):

@@ -233,8 +233,9 @@ class RunOrder:
 
     run: int
     kind: RunKind
-    base: str
-    base_revision: str | None
+    base_sha256: str | None
+    """What the home's versions were trained on; None before the first run."""
+
     live: Path | None
     """Folder of the live version; None where the bare base is live."""
 
@@ -246,3 +247,34 @@ class RunOrder:
     seed: int
     settings: Mapping[str, object]
     """The whole configuration as plain data, so the run can be done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All there is to say about a version, sealed with it as `card.json`."""
+
+    number: int
+    kind: VersionKind
+    parents: tuple[int, ...]
+    accepted: bool
+    rank: int
+    created_at: datetime
+    base: BaseIdentity
+    batches: Mapping[int, int]
+    """Examples that this version itself learned, by batch."""
+
+    sleepcycle: str
+    """Version of this package."""
+
+    run: int | None = None
+    seed: int | None = None
+    settings: Mapping[str, object] | None = None
+    report: WakeReport | SleepReport | None = None
+    live_rank: int = 0
+    """Leading columns that are the live adapter's; of a wake version alone."""
+
+    day_rank: int = 0
+    """Columns after those, learned since the last night."""
+
+    origin: str | None = None
+    """Where an imported adapter came from."""

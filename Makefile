@@ -1,0 +1,49 @@
+# Everything a newcomer or CI needs. The first use of any target makes `.venv`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format config lessons bench-consolidate bench-feed clean
+
+help:  ## Show the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/ready  ## Watch three days and nights, then a rollback (under 3 minutes).
+	$(BIN)/sleepcycle demo
+
+test: .venv/ready  ## Run all tests.
+	$(BIN)/pytest
+
+lint: .venv/ready  ## Check style, types and import contracts.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/ready  ## Put the code into its one form.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+config: .venv/ready  ## Write config.toml again from the settings.
+	$(BIN)/python tools/render_config.py > config.toml.new
+	mv config.toml.new config.toml
+
+lessons: .venv/ready  ## Write the demo's lessons again.
+	$(BIN)/python examples/make_lessons.py
+
+bench-consolidate: .venv/ready  ## Time consolidation against PEFT's dense route.
+	$(BIN)/python -m benchmarks.consolidate
+
+bench-feed: .venv/ready  ## Time the feeding of a million lines.
+	$(BIN)/python -m benchmarks.feed
+
+clean:  ## Remove the environment and caches.
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,24 @@
+"""The command line: words in, records out as tables or JSON."""
+
+import signal
+import sys
+from types import FrameType
+
+from sleepcycle.cli import books, day, shelf  # noqa: F401 - they add their commands
+from sleepcycle.cli.app import app
+from sleepcycle.errors import SleepcycleError
+
+
+def main() -> None:
+    """Run one command; a foreseen error is one line, and exit code 1."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app()
+    except SleepcycleError as error:
+        print(f"sleepcycle: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Treat a request to end as Ctrl-C, so that a run is undone before we go."""
+    raise KeyboardInterrupt

@@ -1,0 +1,53 @@
+"""The command line's root: global options, and the home they name.
+
+Nothing heavy is imported here or at the top of the command modules, so that
+`--help` and `status` answer at once.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sleepcycle.service.home import Home
+
+app = typer.Typer(
+    name="sleepcycle",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SLEEPCYCLE_HOME",
+            help="The state directory [default: ~/.local/share/sleepcycle].",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Let a language model keep learning on your machine, without forgetting."""
+    ctx.obj = (home or default_home()).expanduser().absolute()
+
+
+def default_home() -> Path:
+    """Return where the home is when nobody says."""
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "sleepcycle"
+
+
+def home_of(ctx: typer.Context) -> "Home":
+    """Open the home that the command line names."""
+    from sleepcycle.service.opening import open_home
+
+    return open_home(ctx.obj)

@@ -1,0 +1,104 @@
+"""The commands on the books: batches, runs, and the database."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sleepcycle.cli.app import Json, app, home_of
+
+batches = typer.Typer(no_args_is_help=True, help="Look at what was fed.")
+runs = typer.Typer(no_args_is_help=True, help="Look at wakes and nights.")
+db = typer.Typer(no_args_is_help=True, help="Care for the database.")
+app.add_typer(batches, name="batches")
+app.add_typer(runs, name="runs")
+app.add_typer(db, name="db")
+
+Batch = Annotated[int, typer.Argument(help="The batch's number.")]
+Run = Annotated[int, typer.Argument(help="The run's number.")]
+
+
+@batches.command("list")
+def list_batches(ctx: typer.Context, as_json: Json = False) -> None:
+    """List all batches, oldest first."""
+    from sleepcycle.cli.ledger import show_batches
+
+    show_batches(home_of(ctx).books.batches(), as_json=as_json)
+
+
+@batches.command("show")
+def show_batch(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
+    """Show where the examples of a batch are now."""
+    from sleepcycle.cli.ledger import show_batches
+
+    show_batches([home_of(ctx).books.batch(batch)], as_json=as_json)
+
+
+@batches.command()
+def quarantine(
+    ctx: typer.Context,
+    batch: Annotated[int | None, typer.Argument(help="All, if none.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the rows to this file, to be mended.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the rows that could not become examples, and why."""
+    from sleepcycle.cli.ledger import show_bad_rows
+
+    books = home_of(ctx).books
+    if export is not None:
+        written = books.export_bad(batch, export)
+        print(f"wrote {written} rows to {export}; mend them and feed the file")
+        return
+    show_bad_rows(books.bad_rows(batch), as_json=as_json)
+
+
+@batches.command()
+def exclude(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
+    """Never learn or replay a batch again; versions that learned it stay."""
+    from sleepcycle.cli.ledger import show_moved
+
+    moved = home_of(ctx).books.exclude(batch)
+    show_moved(batch, "excluded", moved, as_json=as_json)
+
+
+@batches.command()
+def requeue(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
+    """Let a batch be learned again."""
+    from sleepcycle.cli.ledger import show_moved
+
+    moved = home_of(ctx).books.requeue(batch)
+    show_moved(batch, "pending", moved, as_json=as_json)
+
+
+@runs.command("list")
+def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
+    """List all wakes and nights, oldest first."""
+    from sleepcycle.cli.ledger import show_runs
+
+    show_runs(home_of(ctx).books.runs(), as_json=as_json)
+
+
+@runs.command("show")
+def show_run(ctx: typer.Context, run: Run, as_json: Json = False) -> None:
+    """Show what a run reported."""
+    from sleepcycle.cli.ledger import show_run as show
+
+    show(home_of(ctx).books.run(run), as_json=as_json)
+
+
+@runs.command()
+def logs(ctx: typer.Context, run: Run) -> None:
+    """Print what a run's worker printed."""
+    from sleepcycle.cli.render import printable
+
+    print(printable(home_of(ctx).books.run_log(run)), end="")
+
+
+@db.command()
+def upgrade(ctx: typer.Context) -> None:
+    """Bring the database to this version's schema; a backup is made first."""
+    from sleepcycle.service.opening import upgrade_home
+
+    print(upgrade_home(ctx.obj))

@@ -1,0 +1,68 @@
+"""How a version's card, and the difference of two versions, look."""
+
+from typing import TYPE_CHECKING, Any
+
+from sleepcycle.cli.render import console, show_json, show_table
+
+if TYPE_CHECKING:
+    from sleepcycle.service.weights import Comparison
+
+FACTS = ("kind", "parents", "rank", "accepted", "created_at", "run", "seed", "origin")
+
+
+def show_card(card: dict[str, Any], *, as_json: bool) -> None:
+    """Print a card: its facts, its verdict, and what happened to each layer."""
+    if as_json:
+        return show_json(card)
+    rows = [[name.replace("_", " "), card[name]] for name in FACTS if card[name]]
+    rows.append(["base", f"{card['base']['id']} {card['base']['sha256'][:12]}"])
+    rows.append(
+        ["batches", ", ".join(f"{b}: {n} rows" for b, n in card["batches"].items())]
+    )
+    show_table(["", f"v{card['number']}"], rows)
+    report = card["report"] or {}
+    if "verdict" in report:
+        console.print(report["verdict"]["reason"])
+    if report.get("layers"):
+        show_table(
+            ["layer", "shape", "rank", "kept", "stable rank", "strongest"],
+            [
+                [
+                    layer["name"],
+                    "x".join(map(str, layer["shape"])),
+                    f"{layer['rank_before']} to {layer['rank']}",
+                    f"{layer['kept_energy']:.2%}",
+                    layer["stable_rank"],
+                    " ".join(f"{sigma:.3g}" for sigma in layer["spectrum"][:4]),
+                ]
+                for layer in report["layers"]
+            ],
+        )
+
+
+def show_difference(comparison: "Comparison", *, as_json: bool) -> None:
+    """Print how far two versions' changes are apart."""
+    if as_json:
+        return show_json(comparison)
+    show_table(
+        ["layer", "distance", "relative", "cosine", "angle", "ranks"],
+        [
+            [
+                name,
+                layer.distance,
+                layer.relative_distance,
+                layer.cosine,
+                f"{layer.largest_angle_deg:.1f}°",
+                f"{layer.rank_a} {layer.rank_b}",
+            ]
+            for name, layer in comparison.layers.items()
+        ],
+    )
+    if comparison.held_out is None:
+        console.print("nothing is held out, so the two were not scored")
+        return
+    loss = comparison.held_out
+    console.print(
+        f"held-out loss {loss.live:.4f} and {loss.candidate:.4f} nats per token "
+        f"({loss.examples} examples)"
+    )

@@ -1,0 +1,150 @@
+"""The commands of a day: init, feed, wake, sleep, status, ask, demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sleepcycle.cli.app import Json, app, home_of
+
+
+@app.command()
+def init(
+    ctx: typer.Context,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Base model: builtin:nano, a path, or a hub id."),
+    ] = None,
+) -> None:
+    """Make a home; an existing one stays as it is."""
+    from sleepcycle.service.opening import create_home
+
+    if create_home(ctx.obj, base=base):
+        print(f"made a home at {ctx.obj}; its settings are in config.toml")
+    else:
+        print(f"{ctx.obj} is a home already; nothing was changed")
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Use this new directory as the home, and leave it there."),
+    ] = None,
+) -> None:
+    """Watch three days and nights of a small model, with a rollback at the end."""
+    from sleepcycle.cli.demo import run
+
+    run(keep)
+
+
+@app.command()
+def feed(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(help="Files, or - for standard input.")],
+    source: Annotated[
+        str | None,
+        typer.Option(help="Name of where it comes from [default: the file]."),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="text, completion, messages, alpaca or sharegpt."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Report what would happen, and store nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take in examples from JSONL, JSON, CSV or Parquet, also .gz and .zst."""
+    from sleepcycle.cli.render import show_json, show_table
+    from sleepcycle.feed.ingest import FeedOptions
+
+    options = FeedOptions.of(source=source, shape=shape, dry_run=dry_run)
+    report = home_of(ctx).feed(*files, options=options)
+    if as_json:
+        return show_json(report)
+    show_table(
+        ["batch", "lines", "accepted", "duplicate", "quarantined", "held out"],
+        [
+            [
+                report.batch if report.batch is not None else "dry run",
+                report.lines,
+                report.accepted,
+                report.duplicate,
+                report.quarantined,
+                report.held_out,
+            ]
+        ],
+    )
+    if report.reasons:
+        show_table(["code", "rows"], sorted(report.reasons.items()))
+        print(f"see them: sleepcycle batches quarantine {report.batch or ''}".rstrip())
+
+
+@app.command()
+def wake(ctx: typer.Context, as_json: Json = False) -> None:
+    """Learn what is pending now."""
+    from sleepcycle.cli.outcome import show_wake
+    from sleepcycle.cli.progress import progress_bar
+
+    with progress_bar(visible=not as_json) as on_progress:
+        outcome = home_of(ctx).wake(on_progress)
+    show_wake(outcome, as_json=as_json)
+
+
+@app.command()
+def sleep(ctx: typer.Context, as_json: Json = False) -> None:
+    """Run one night now: consolidate, ask the gate, publish."""
+    from sleepcycle.cli.outcome import show_sleep
+    from sleepcycle.cli.progress import progress_bar
+
+    with progress_bar(visible=not as_json) as on_progress:
+        outcome = home_of(ctx).sleep(on_progress)
+    show_sleep(outcome, as_json=as_json)
+
+
+@app.command()
+def status(ctx: typer.Context, as_json: Json = False) -> None:
+    """Say where the home stands."""
+    from sleepcycle.cli.outcome import show_status
+    from sleepcycle.paths import HomePaths
+    from sleepcycle.store.snapshot import read_snapshot
+
+    show_status(read_snapshot(HomePaths(ctx.obj)), as_json=as_json)
+
+
+@app.command()
+def ask(
+    ctx: typer.Context,
+    prompt: str,
+    version: Annotated[str, typer.Option(help="Version or alias.")] = "live",
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 64,
+    as_json: Json = False,
+) -> None:
+    """Ask the live version, or another one, a question."""
+    from sleepcycle.cli.render import printable, show_json
+
+    answer = home_of(ctx).ask(prompt, version=version, max_new_tokens=max_new_tokens)
+    if as_json:
+        return show_json(answer)
+    print(printable(answer.text))
+
+
+@app.command()
+def rollback(
+    ctx: typer.Context,
+    version: Annotated[
+        str, typer.Argument(help="Version or alias to go back to.")
+    ] = "previous",
+    requeue: Annotated[
+        bool, typer.Option(help="Let what that version never learned be learned again.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make an older version live again; nothing is deleted."""
+    from sleepcycle.cli.outcome import show_switch
+
+    switch = home_of(ctx).rollback(version, requeue=requeue)
+    show_switch(switch, as_json=as_json)

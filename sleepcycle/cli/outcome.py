@@ -1,0 +1,109 @@
+"""What the commands of a day print, for people and for programs."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from sleepcycle.cli.render import console, show_json, show_table
+
+if TYPE_CHECKING:
+    from sleepcycle.cycle.keeper import Outcome
+    from sleepcycle.records import Loss, Verdict
+    from sleepcycle.service.shelf import Switch
+    from sleepcycle.store.snapshot import Snapshot
+
+WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
+SLEEP_FIELDS = ("rank", "kept_energy")
+
+
+def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
+    """Say what a wake learned."""
+    _show(outcome, WAKE_FIELDS, as_json=as_json)
+
+
+def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:
+    """Say what a night folded, and what the gate decided."""
+    _show(outcome, SLEEP_FIELDS, as_json=as_json)
+
+
+def show_switch(switch: "Switch", *, as_json: bool) -> None:
+    """Say what is live now, and what that cost."""
+    if as_json:
+        return show_json(switch)
+    print(f"live is {switch.live} again; previous is {switch.previous}")
+    if switch.requeued:
+        print(f"{switch.requeued} examples it never learned are pending again")
+    elif switch.orphaned:
+        print(
+            f"{switch.orphaned} examples are known only to versions that are not live; "
+            "--requeue makes them pending again"
+        )
+
+
+def show_status(snapshot: "Snapshot", *, as_json: bool) -> None:
+    """Say where the home stands."""
+    fields = {
+        "state": snapshot.state,
+        "base": snapshot.base,
+        "live": snapshot.live,
+        "previous": snapshot.previous,
+        "day": snapshot.day,
+        "accepted": snapshot.counts.accepted,
+        "pending": snapshot.counts.pending,
+        "claimed": snapshot.counts.claimed,
+        "known": snapshot.counts.known,
+        "held_out": snapshot.counts.held_out,
+        "excluded": snapshot.counts.excluded,
+        "quarantined": snapshot.counts.quarantined,
+        "versions": snapshot.versions,
+        "next_night": None,
+        "daemon": None,
+    }
+    if as_json:
+        return show_json(fields)
+    shown = {k: v for k, v in fields.items() if k not in {"next_night", "daemon"}}
+    show_table(["", ""], [[k.replace("_", " "), v] for k, v in shown.items()])
+
+
+def _show(outcome: "Outcome", names: tuple[str, ...], *, as_json: bool) -> None:
+    """Print an outcome with some fields of its report."""
+    report = {name: getattr(outcome.report, name) for name in names}
+    verdict = outcome.report.verdict
+    if as_json:
+        return show_json(
+            {
+                "run": outcome.run,
+                "kind": outcome.version.kind,
+                "version": outcome.version.name,
+                "accepted": verdict.accepted,
+                "examples": outcome.examples,
+                "seconds": outcome.seconds,
+                **report,
+                "verdict": _verdict(verdict),
+            }
+        )
+    word = "accepted" if verdict.accepted else "rejected"
+    console.print(
+        f"[bold]{outcome.version.name}[/bold] ({outcome.version.kind}, {word}): "
+        f"{outcome.examples} examples in {outcome.seconds:.1f} s"
+    )
+    console.print(verdict.reason)
+    show_table([name.replace("_", " ") for name in names], [list(report.values())])
+
+
+def _verdict(verdict: "Verdict") -> dict[str, Any]:
+    """Return a verdict's JSON: each loss by how it moved, and in full beside it."""
+    return {
+        "reason": verdict.reason,
+        "finite": verdict.finite,
+        "retention": _rise(verdict.retention),
+        "acquisition": _rise(verdict.acquisition),
+        "losses": {
+            "known": verdict.retention and dataclasses.asdict(verdict.retention),
+            "today": verdict.acquisition and dataclasses.asdict(verdict.acquisition),
+        },
+    }
+
+
+def _rise(loss: "Loss | None") -> float | None:
+    """Return how much a held-out loss rose, in nats per token."""
+    return loss.rise if loss else None

@@ -1,0 +1,56 @@
+"""How records look on a terminal: tables, and JSON for programs."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def show_json(value: Any) -> None:  # noqa: ANN401 - whatever the command returns
+    """Print a value as JSON: records by their fields, times as ISO 8601."""
+    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=1))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under column names; control characters never reach the terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(clean(cell) for cell in row))
+    console.print(table)
+
+
+def clean(value: object) -> str:
+    """Return a value as text that is safe to print."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return escape(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """Show control characters by their code, line breaks and tabs as they are."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}"
+        for char in text
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Turn a record into what `json` knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)

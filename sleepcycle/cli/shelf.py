@@ -1,0 +1,156 @@
+"""The commands on versions: list, show, diff, verify, promote, export, import."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sleepcycle.cli.app import Json, app, home_of
+
+versions = typer.Typer(no_args_is_help=True, help="Look at versions, and move them.")
+app.add_typer(versions, name="versions")
+
+Name = Annotated[str, typer.Argument(help="Version or alias, such as v3 or live.")]
+
+
+class ExportFormat(StrEnum):
+    """What an export writes."""
+
+    PEFT = "peft"
+    MERGED = "merged"
+
+
+@versions.command("list")
+def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
+    """List all versions, oldest first."""
+    from sleepcycle.cli.render import show_json, show_table
+
+    rows = [
+        {
+            "version": listed.version.name,
+            "kind": listed.version.kind,
+            "parents": [f"v{number}" for number in listed.version.parents],
+            "rank": listed.version.rank,
+            "accepted": listed.version.accepted,
+            "aliases": list(listed.aliases),
+            "created_at": listed.version.created_at,
+        }
+        for listed in home_of(ctx).versions.list()
+    ]
+    if as_json:
+        return show_json(rows)
+    show_table(
+        ["version", "kind", "parents", "rank", "accepted", "aliases", "created"],
+        [
+            [
+                row["version"],
+                row["kind"],
+                " ".join(row["parents"]),
+                row["rank"],
+                "yes" if row["accepted"] else "no",
+                " ".join(row["aliases"]),
+                row["created_at"],
+            ]
+            for row in rows
+        ],
+    )
+
+
+@versions.command()
+def show(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
+    """Show a version's card: where it comes from, and why it was accepted."""
+    from sleepcycle.cli.card import show_card
+
+    show_card(json.loads(home_of(ctx).versions.card(version)), as_json=as_json)
+
+
+@versions.command()
+def diff(ctx: typer.Context, first: Name, second: Name, as_json: Json = False) -> None:
+    """Compare what two versions change, layer by layer, and their held-out loss."""
+    from sleepcycle.cli.card import show_difference
+
+    comparison = home_of(ctx).versions.diff(first, second)
+    show_difference(comparison, as_json=as_json)
+
+
+@versions.command()
+def verify(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="All, if none.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check every byte of versions against their manifests; exit 1 if one fails."""
+    from sleepcycle.cli.render import printable, show_json
+
+    found = home_of(ctx).versions.verify(names or [])
+    failed = [
+        {"version": name, "fault": "; ".join(faults)}
+        for name, faults in found.items()
+        if faults
+    ]
+    if as_json:
+        show_json({"checked": len(found), "failed": failed})
+    else:
+        for fault in failed:
+            print(printable(f"{fault['version']}: {fault['fault']}"))
+        print(f"{len(found)} versions checked, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@versions.command()
+def promote(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
+    """Make a version live."""
+    from sleepcycle.cli.outcome import show_switch
+
+    show_switch(home_of(ctx).promote(version), as_json=as_json)
+
+
+@versions.command()
+def alias(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="A name of your own.")],
+    version: Name,
+    as_json: Json = False,
+) -> None:
+    """Let a name of your own point at a version."""
+    from sleepcycle.cli.render import show_json
+
+    found = home_of(ctx).versions.alias(name, version)
+    if as_json:
+        return show_json({"alias": name, "version": found.name})
+    print(f"{name} is {found.name}")
+
+
+@versions.command()
+def export(
+    ctx: typer.Context,
+    version: Name,
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="The adapter, or the whole model.")
+    ] = ExportFormat.PEFT,
+) -> None:
+    """Write a version for use elsewhere."""
+    home_of(ctx).versions.export(version, folder, merged=form is ExportFormat.MERGED)
+    print(f"wrote {version} to {folder}")
+
+
+@versions.command("import")
+def import_version(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A PEFT LoRA in safetensors.")],
+    as_json: Json = False,
+) -> None:
+    """Take in a LoRA adapter made elsewhere; promote it to make it live."""
+    from sleepcycle.cli.render import show_json
+
+    version = home_of(ctx).import_adapter(folder)
+    if as_json:
+        return show_json({"version": version.name, "rank": version.rank})
+    print(
+        f"{version.name} is {folder}; make it live: sleepcycle versions promote "
+        f"{version.name}"
+    )

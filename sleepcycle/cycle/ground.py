@@ -1,0 +1,48 @@
+"""What a run stands on: the live version, the open day, and what both learned."""
+
+from dataclasses import dataclass
+
+from sleepcycle.publish import DAY, LIVE
+from sleepcycle.records import Version
+from sleepcycle.store import Session, versions
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where the next run starts from."""
+
+    live: Version
+    day: Version | None
+    """The newest wake version since the last night, if there is one."""
+
+    live_versions: frozenset[int]
+    """Versions that live comes from, itself included."""
+
+    day_versions: frozenset[int]
+    """Versions of the open day."""
+
+    known: dict[int, int]
+    """Examples that live has learned, by batch."""
+
+    learned: dict[int, int]
+    """Examples that the open day has learned, by batch."""
+
+
+def stand(session: Session) -> Ground:
+    """Read the ground from the books."""
+    names = versions.aliases(session)
+    live = versions.get(session, names[LIVE])
+    day = versions.get(session, names[DAY]) if DAY in names else None
+    live_versions = frozenset(versions.ancestors(session, live.number))
+    day_versions = (
+        frozenset(versions.ancestors(session, day.number) if day else ())
+        - live_versions
+    )
+    return Ground(
+        live=live,
+        day=day,
+        live_versions=live_versions,
+        day_versions=day_versions,
+        known=versions.batches_of(session, live_versions),
+        learned=versions.batches_of(session, day_versions),
+    )

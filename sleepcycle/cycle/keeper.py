@@ -1,0 +1,47 @@
+"""What every run needs, and what comes of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sleepcycle.config import Settings
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import Progress, Version
+from sleepcycle.runfolder import Report, RunFolder
+from sleepcycle.store import Store
+
+OnProgress = Callable[[Progress], None]
+
+
+class Engine(Protocol):
+    """Where run folders are computed."""
+
+    def execute(self, run: RunFolder, on_progress: OnProgress) -> None:
+        """Compute one run folder; raise a `RunError` where that fails."""
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """The books, the folders, the settings, the engine."""
+
+    store: Store
+    paths: HomePaths
+    settings: Settings
+    engine: Engine
+    actor: str
+    """Who asks, for the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one run."""
+
+    run: int
+    version: Version
+    examples: int
+    """New examples learned (wake), or folded (sleep)."""
+
+    seconds: float
+    """From claim to version."""
+
+    report: Report

@@ -1,0 +1,223 @@
+"""One wake or one night, from claimed examples to a recorded version.
+
+Each begins by writing down what it will do, hands the run folder to the engine, and
+publishes what comes back. Whatever stops it in between, `live` stays what it was and
+claimed examples are given back.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+
+from sleepcycle.cycle.ground import Ground, stand
+from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
+from sleepcycle.errors import Interrupted, RunError
+from sleepcycle.publish import read_card, record, seal_version
+from sleepcycle.records import (
+    Card,
+    Example,
+    RunKind,
+    RunOrder,
+    RunState,
+    SleepReport,
+    Version,
+    VersionKind,
+    WakeReport,
+)
+from sleepcycle.runfolder import Material, Report, RunFolder
+from sleepcycle.store import Session, examples, journal, runs, versions
+
+
+def wake(keeper: Keeper, on_progress: OnProgress) -> Outcome:
+    """Learn what is pending, as a new version of kind `wake`.
+
+    Raises:
+        RunError: Nothing is pending, or the worker failed.
+        Interrupted: The user stopped it.
+    """
+    started = time.monotonic()
+    with keeper.store.write() as session:
+        run = _start(session, keeper, RunKind.WAKE)
+        claimed = examples.claim(session, run, keeper.settings.wake.max_examples)
+        if not claimed:
+            raise RunError("nothing to learn: no example is pending; feed some first")
+        ground = stand(session)
+    with _undone_on_failure(keeper, run):
+        batches = Counter(example.batch for example in claimed)
+        folder = _order(keeper, run, RunKind.WAKE, ground)
+        folder.write_examples(Material.NEW, claimed)
+        folder.write_examples(Material.REPLAY, _replay(keeper, run, claimed, ground))
+        _write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
+        keeper.engine.execute(folder, on_progress)
+        parent = ground.day or ground.live
+        report = folder.read_report(WakeReport)
+        version = _publish(keeper, folder, report, [parent.number], batches)
+    return Outcome(run, version, len(claimed), time.monotonic() - started, report)
+
+
+def sleep(keeper: Keeper, on_progress: OnProgress) -> Outcome:
+    """Fold live and the open day into one version; make it live if the gate accepts.
+
+    Raises:
+        RunError: Nothing was learned since the last night, or the worker failed.
+        Interrupted: The user stopped it.
+    """
+    started = time.monotonic()
+    with keeper.store.write() as session:
+        ground = stand(session)
+        if ground.day is None:
+            raise RunError(
+                "nothing to consolidate: nothing was learned since the last night; "
+                "feed examples and wake first"
+            )
+        run = _start(session, keeper, RunKind.SLEEP)
+    with _undone_on_failure(keeper, run):
+        folder = _order(keeper, run, RunKind.SLEEP, ground)
+        _write_held_out(keeper, folder, ground, today=ground.learned)
+        keeper.engine.execute(folder, on_progress)
+        parents = [ground.live.number, ground.day.number]
+        report = folder.read_report(SleepReport)
+        version = _publish(keeper, folder, report, parents, {})
+    folded = sum(ground.learned.values())
+    return Outcome(run, version, folded, time.monotonic() - started, report)
+
+
+def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
+    """Close a run that made nothing; give back the examples it had claimed.
+
+    A run that is already recorded is left as it is.
+
+    Returns:
+        How many examples are pending again.
+    """
+    with keeper.store.write() as session:
+        if runs.get(session, run).state is not RunState.RUNNING:
+            return 0
+        released = examples.release(session, run)
+        runs.finish(session, run, state, error=error)
+        journal.append(
+            session,
+            keeper.actor,
+            f"run {state}",
+            run=run,
+            error=error,
+            released=released,
+        )
+    return released
+
+
+def _start(session: Session, keeper: Keeper, kind: RunKind) -> int:
+    """Write down that a run begins."""
+    run = runs.start(session, kind)
+    journal.append(session, keeper.actor, f"start {kind}", run=run)
+    return run
+
+
+@contextmanager
+def _undone_on_failure(keeper: Keeper, run: int) -> Iterator[None]:
+    """Undo the run if the block raises, and say in an interruption what that means."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stop:
+        released = undo(keeper, run, RunState.CANCELLED, "stopped by the user")
+        again = f", and {released} examples are pending again" if released else ""
+        with keeper.store.read() as session:
+            live = stand(session).live.name
+        raise Interrupted(
+            f"run {run} was stopped: {live} is still live{again}"
+        ) from stop
+    except Exception as error:
+        undo(keeper, run, RunState.FAILED, str(error))
+        raise
+
+
+def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder:
+    """Create the run folder with its order."""
+    folder = RunFolder(keeper.paths.run(run))
+    with keeper.store.read() as session:
+        base_sha256 = versions.base_sha256(session)
+    place = keeper.paths.versions
+    day = ground.day and ground.day.folder and place / ground.day.folder
+    card = read_card(day) if day else None
+    folder.write_order(
+        RunOrder(
+            run=run,
+            kind=kind,
+            base_sha256=base_sha256,
+            live=place / ground.live.folder if ground.live.folder else None,
+            live_rank=card.live_rank if card else 0,
+            day=day,
+            day_rank=card.day_rank if card else 0,
+            seed=keeper.settings.wake.seed + run,
+            settings=keeper.settings.model_dump(mode="json"),
+        )
+    )
+    return folder
+
+
+def _replay(
+    keeper: Keeper, run: int, claimed: Sequence[Example], ground: Ground
+) -> list[Example]:
+    """Draw the known examples that this wake will show again, each at most once."""
+    settings = keeper.settings.wake
+    odds = settings.replay_share / (1 - settings.replay_share)
+    limit = math.ceil(len(claimed) * settings.epochs * odds)
+    with keeper.store.read() as session:
+        return examples.replay_sample(
+            session,
+            ground.live_versions | ground.day_versions,
+            limit,
+            settings.seed + run,
+        )
+
+
+def _write_held_out(
+    keeper: Keeper, folder: RunFolder, ground: Ground, today: Mapping[int, int]
+) -> None:
+    """Write what the gate measures on: held-out examples of today, and of before."""
+    before = ground.known.keys() - today.keys()
+    limit, seed = keeper.settings.gate.max_held_out, keeper.settings.wake.seed
+    with keeper.store.read() as session:
+        for material, batches in (
+            (Material.TODAY, today.keys()),
+            (Material.KNOWN, before),
+        ):
+            held_out = examples.held_out(session, batches, limit, seed)
+            folder.write_examples(material, held_out)
+
+
+def _publish(
+    keeper: Keeper,
+    folder: RunFolder,
+    report: Report,
+    parents: Sequence[int],
+    batches: Mapping[int, int],
+) -> Version:
+    """Seal the result with its card, then record it."""
+    order = folder.read_order()
+    with keeper.store.read() as session:
+        number = versions.next_number(session)
+    card = Card(
+        number=number,
+        kind=VersionKind(order.kind),
+        parents=tuple(parents),
+        accepted=report.verdict.accepted,
+        rank=folder.portable_rank(),
+        created_at=datetime.now(UTC),
+        base=folder.read_base(),
+        batches=dict(batches),
+        sleepcycle=package_version("sleepcycle"),
+        run=order.run,
+        seed=order.seed,
+        settings=order.settings,
+        report=report,
+        live_rank=report.live_rank if isinstance(report, WakeReport) else 0,
+        day_rank=report.day_rank if isinstance(report, WakeReport) else 0,
+    )
+    sealed = seal_version(keeper.paths, folder.result, card)
+    with keeper.store.write() as session:
+        return record(session, sealed, actor=keeper.actor)

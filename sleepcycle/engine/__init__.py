@@ -1,0 +1,1 @@
+"""Engines: where a run folder is computed."""

@@ -1,0 +1,99 @@
+"""Publishing: seal what a run made, then enter it in the books in one transaction.
+
+The transaction is the only commit point. A crash before it leaves a sealed folder
+without a row, which recovery enters later or deletes; after it nothing is left to do.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from sleepcycle.paths import HomePaths
+from sleepcycle.plain import from_json, to_json
+from sleepcycle.records import Card, RunState, Version, VersionKind
+from sleepcycle.sealed import seal
+from sleepcycle.store import Session, examples, journal, runs, versions
+
+CARD = "card.json"
+LIVE = "live"
+PREVIOUS = "previous"
+DAY = "day"
+
+
+def seal_version(paths: HomePaths, adapter: Path, card: Card) -> Path:
+    """Seal an adapter with its card; nothing is live yet.
+
+    Args:
+        paths: The home.
+        adapter: Folder whose files become the version's; it is moved, not copied.
+        card: What to say about it.
+
+    Returns:
+        The sealed folder.
+    """
+    stage = paths.staging / f"v{card.number:04d}"
+    shutil.rmtree(stage, ignore_errors=True)
+    paths.staging.mkdir(exist_ok=True)
+    adapter.rename(stage)
+    (stage / CARD).write_text(to_json(card), encoding="utf-8")
+    for path in stage.iterdir():
+        os.chmod(path, 0o600)
+    return seal(stage, paths.versions, f"v{card.number:04d}")
+
+
+def read_card(folder: Path) -> Card:
+    """Read a sealed version's card."""
+    return from_json((folder / CARD).read_text(encoding="utf-8"), Card)
+
+
+def record(session: Session, folder: Path, *, actor: str) -> Version:
+    """Enter a sealed version: its row, its examples, its aliases, its run.
+
+    A wake's version becomes `day`. An accepted night's becomes `live`, what was live
+    becomes `previous`, and the day is over. A rejected night moves nothing.
+    """
+    card = read_card(folder)
+    version = Version(
+        card.number,
+        card.kind,
+        folder.name,
+        card.parents,
+        card.rank,
+        card.accepted,
+        card.created_at,
+        card.run,
+    )
+    versions.add(session, version, card.base, to_json(card), card.batches)
+    if card.run is not None:
+        examples.mark_trained(session, card.run, card.number)
+        runs.finish(session, card.run, RunState.DONE, report=to_json(card.report))
+    if card.accepted:
+        _move(session, version)
+    verdict = card.report.verdict.reason if card.report else ""
+    journal.append(
+        session,
+        actor,
+        f"seal {card.kind}",
+        version=version.name,
+        accepted=card.accepted,
+        reason=verdict,
+    )
+    return version
+
+
+def make_live(session: Session, number: int) -> None:
+    """Let `live` point at a version, and `previous` at what was live; end the day."""
+    now = versions.aliases(session)
+    if now[LIVE] != number:
+        versions.set_alias(session, PREVIOUS, now[LIVE])
+        versions.set_alias(session, LIVE, number)
+    if DAY in now:
+        versions.drop_alias(session, DAY)
+
+
+def _move(session: Session, version: Version) -> None:
+    """Move the aliases that an accepted version of its kind moves."""
+    if version.kind is VersionKind.WAKE:
+        versions.set_alias(session, DAY, version.number)
+    elif version.kind is VersionKind.SLEEP:
+        make_live(session, version.number)

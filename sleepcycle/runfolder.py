@@ -1,0 +1,165 @@
+"""The run folder: all that a worker reads and writes, and nothing else.
+
+`run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl` and `known.jsonl` go
+in; `progress.jsonl`, `worker.log`, `error.json` and `result/` come out. The
+folder is the whole contract, so a worker may run anywhere that can reach it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sleepcycle.content import canonical_json, from_fields
+from sleepcycle.plain import from_json, to_json
+from sleepcycle.records import (
+    BaseIdentity,
+    Example,
+    Progress,
+    RunOrder,
+    SleepReport,
+    WakeReport,
+)
+from sleepcycle.sealed import sync
+
+Report = WakeReport | SleepReport
+R = TypeVar("R")
+
+
+class Material(StrEnum):
+    """The example files of a run folder."""
+
+    NEW = "examples"
+    REPLAY = "replay"
+    TODAY = "today"
+    """Held-out examples of the batches learned since the last night."""
+
+    KNOWN = "known"
+    """Held-out examples of the batches that the live version learned."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a worker gave up, as `error.json` holds it."""
+
+    error: str
+    """Name of one of our exceptions, or of Python's own."""
+
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's files."""
+
+    path: Path
+
+    @property
+    def result(self) -> Path:
+        """Where the worker leaves the adapter."""
+        return self.path / "result"
+
+    @property
+    def log(self) -> Path:
+        """Everything that the worker printed."""
+        return self.path / "worker.log"
+
+    @property
+    def progress(self) -> Path:
+        """One line a step; its last change is the worker's heartbeat."""
+        return self.path / "progress.jsonl"
+
+    def write_order(self, order: RunOrder) -> None:
+        """Create the folder with its order."""
+        self.result.mkdir(parents=True)
+        self.progress.touch()
+        _write(self.path / "run.json", order)
+
+    def read_order(self) -> RunOrder:
+        """Return the order."""
+        return _read(self.path / "run.json", RunOrder)
+
+    def write_examples(self, material: Material, examples: Iterable[Example]) -> None:
+        """Write one example file, a line each."""
+        with (self.path / f"{material}.jsonl").open("w", encoding="utf-8") as file:
+            for example in examples:
+                content = canonical_json(example.content)
+                file.write(
+                    f'{{"id":{example.id},"batch":{example.batch},'
+                    f'"content":{content}}}\n'
+                )
+
+    def read_examples(self, material: Material) -> list[Example]:
+        """Return the examples of one file."""
+        with (self.path / f"{material}.jsonl").open(encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
+        return [
+            Example(row["id"], row["batch"], from_fields(row["content"]))
+            for row in rows
+        ]
+
+    def append_progress(self, progress: Progress) -> None:
+        """Write a heartbeat."""
+        with self.progress.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+
+    def follow_progress(self) -> Iterator[Progress | None]:
+        """Yield each heartbeat once, and None whenever there is none to read."""
+        with self.progress.open(encoding="utf-8") as file:
+            line = ""
+            while True:
+                line += file.readline()
+                if line.endswith("\n"):
+                    yield Progress(**json.loads(line))
+                    line = ""
+                else:
+                    yield None
+
+    def write_base(self, base: BaseIdentity) -> None:
+        """Say which model the worker really loaded."""
+        _write(self.path / "base.json", base)
+
+    def read_base(self) -> BaseIdentity:
+        """Return which model the worker loaded."""
+        return _read(self.path / "base.json", BaseIdentity)
+
+    def portable_rank(self) -> int:
+        """Return the rank of the adapter that the worker left."""
+        config = json.loads((self.result / "adapter_config.json").read_text())
+        return int(config["r"])
+
+    def write_report(self, report: Report) -> None:
+        """Say that the result is complete: the report is its last file."""
+        _write(self.path / "report.json", report)
+
+    def read_report(self, kind: type[R]) -> R:
+        """Return the report of a finished run.
+
+        Raises:
+            FileNotFoundError: The worker did not finish.
+        """
+        return _read(self.path / "report.json", kind)
+
+    def write_fault(self, fault: Fault) -> None:
+        """Say why there will be no result."""
+        _write(self.path / "error.json", fault)
+
+    def read_fault(self) -> Fault | None:
+        """Return why the worker gave up, or None where it did not say."""
+        path = self.path / "error.json"
+        return _read(path, Fault) if path.exists() else None
+
+
+def _write(path: Path, record: Any) -> None:  # noqa: ANN401
+    """Write a record so that readers see all of it or none."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(to_json(record), encoding="utf-8")
+    sync(partial)
+    partial.rename(path)
+
+
+def _read(path: Path, kind: type[R]) -> R:
+    """Read a record that `_write` wrote."""
+    return from_json(path.read_text(encoding="utf-8"), kind)

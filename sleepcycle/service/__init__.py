@@ -1,0 +1,1 @@
+"""The service as one object: what every command, and every Python user, calls."""

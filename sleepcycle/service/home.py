@@ -1,0 +1,133 @@
+"""A home, and what can be done with it: feed, wake, sleep, go back, ask."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sleepcycle.config import Settings
+from sleepcycle.cycle import recovery, run
+from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
+from sleepcycle.engine.local import LocalEngine
+from sleepcycle.feed.ingest import FeedOptions, feed_files
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import FeedReport, Progress
+from sleepcycle.service.lock import locked
+from sleepcycle.service.shelf import Shelf, Switch
+from sleepcycle.store.engine import Store, open_store
+from sleepcycle.store.snapshot import Snapshot, read_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a version says to a prompt."""
+
+    version: str
+    text: str
+
+
+def quiet(progress: Progress) -> None:
+    """Take a heartbeat and say nothing."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One home. Make one with `open_home` or `create_home`."""
+
+    paths: HomePaths
+    settings: Settings
+    actor: str
+    """Who acts, for the journal."""
+
+    @cached_property
+    def store(self) -> Store:
+        """The books."""
+        return open_store(self.paths, self.settings.store)
+
+    @cached_property
+    def versions(self) -> Shelf:
+        """The versions, and what can be done with them."""
+        return Shelf(self.paths, self.settings, self.store, self.actor)
+
+    def feed(
+        self, *sources: Path | str, options: FeedOptions | None = None
+    ) -> FeedReport:
+        """Take in examples as one batch; all of it or, on an error, none.
+
+        Args:
+            sources: Files, or `-` for standard input.
+            options: Name of the source, forced format, dry run.
+
+        Raises:
+            FeedError: A file cannot be read, or too many of its rows are bad.
+        """
+        return feed_files(
+            self.store,
+            list(sources),
+            self.settings.feed,
+            options or FeedOptions(),
+            actor=self.actor,
+        )
+
+    def wake(self, on_progress: OnProgress = quiet) -> Outcome:
+        """Learn what is pending; `live` stays as it is until the night.
+
+        Raises:
+            RunError: Nothing is pending, or training failed.
+            HomeError: Another run holds the home.
+        """
+        with locked(self.paths):
+            recovery.recover(self._keeper)
+            return run.wake(self._keeper, on_progress)
+
+    def sleep(self, on_progress: OnProgress = quiet) -> Outcome:
+        """Fold what was learned into one small adapter; live if the gate accepts.
+
+        Raises:
+            RunError: Nothing was learned since the last night, or folding failed.
+            HomeError: Another run holds the home.
+        """
+        with locked(self.paths):
+            recovery.recover(self._keeper)
+            return run.sleep(self._keeper, on_progress)
+
+    def status(self) -> Snapshot:
+        """Return where the home stands."""
+        return read_snapshot(self.paths)
+
+    def rollback(self, name: str = "previous", *, requeue: bool = False) -> Switch:
+        """Make an older version live again.
+
+        Args:
+            name: Version or alias.
+            requeue: Let the examples that the older version never learned be
+                learned again; otherwise they are only counted.
+
+        Raises:
+            VersionError: There is no such version.
+            ManifestError: Its files are not what was sealed.
+        """
+        with locked(self.paths):
+            recovery.recover(self._keeper)
+            return self.versions.switch(name, action="rollback", requeue=requeue)
+
+    def ask(
+        self, prompt: str, *, version: str = "live", max_new_tokens: int = 64
+    ) -> Answer:
+        """Let a version answer a prompt.
+
+        Args:
+            prompt: What the user says; chat models get it as a user turn.
+            version: Version or alias.
+            max_new_tokens: Longest answer.
+        """
+        from sleepcycle.service.answers import answer  # loads torch
+
+        found = self.versions.get(version)
+        [text] = answer(self.paths, self.settings, found, [prompt], max_new_tokens)
+        return Answer(found.name, text)
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        """What runs need."""
+        engine = LocalEngine(self.settings.engine)
+        return Keeper(self.store, self.paths, self.settings, engine, self.actor)

@@ -1,0 +1,204 @@
+"""The shelf of versions: look, compare, verify, make live, export, import."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from sleepcycle import publish
+from sleepcycle.config import Settings
+from sleepcycle.cycle.ground import stand
+from sleepcycle.errors import VersionError
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import Card, Version, VersionKind
+from sleepcycle.sealed import faults, verify
+from sleepcycle.store import examples, journal, versions
+from sleepcycle.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What making another version live did."""
+
+    live: str
+    previous: str
+    orphaned: int
+    """Examples learned by what is no longer live, and not by what is."""
+
+    requeued: int
+    """How many of those are pending again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A version with the names that point at it."""
+
+    version: Version
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The versions of one home."""
+
+    paths: HomePaths
+    settings: Settings
+    store: Store
+    actor: str
+
+    def list(self) -> list[Listed]:
+        """Return all versions, oldest first."""
+        with self.store.read() as session:
+            names = versions.aliases(session)
+            return [
+                Listed(
+                    version,
+                    tuple(sorted(n for n, v in names.items() if v == version.number)),
+                )
+                for version in versions.list_versions(session)
+            ]
+
+    def get(self, name: str) -> Version:
+        """Find a version by its name or an alias.
+
+        Raises:
+            VersionError: There is none; the known ones are named.
+        """
+        with self.store.read() as session:
+            return versions.resolve(session, name)
+
+    def folder(self, version: Version) -> Path | None:
+        """Return where a version's files lie; None for the bare base."""
+        return self.paths.versions / version.folder if version.folder else None
+
+    def card(self, name: str) -> str:
+        """Return a version's card as JSON."""
+        with self.store.read() as session:
+            return versions.card(session, versions.resolve(session, name).number)
+
+    def verify(self, names: Sequence[str] = ()) -> dict[str, list[str]]:
+        """Check versions against their manifests.
+
+        Args:
+            names: Versions or aliases; none for all.
+
+        Returns:
+            For each version checked, what is wrong with it: nothing where it holds.
+        """
+        chosen = (
+            [self.get(name) for name in names]
+            if names
+            else [listed.version for listed in self.list()]
+        )
+        return {
+            version.name: list(faults(folder))
+            for version in chosen
+            if (folder := self.folder(version)) is not None
+        }
+
+    def switch(self, name: str, *, action: str, requeue: bool = False) -> Switch:
+        """Make a version live; the open day ends, and nothing is deleted.
+
+        Args:
+            name: Version or alias.
+            action: The journal's word for it.
+            requeue: Let what the version never learned be learned again.
+        """
+        target = self._verified(name)
+        with self.store.write() as session:
+            ground = stand(session)
+            lost = ground.live_versions | ground.day_versions
+            lost -= versions.ancestors(session, target.number)
+            orphaned = examples.count_trained(session, lost)
+            requeued = examples.requeue(session, lost) if requeue else 0
+            publish.make_live(session, target.number)
+            examples.own_again(session, versions.ancestors(session, target.number))
+            journal.append(
+                session,
+                self.actor,
+                action,
+                live=target.name,
+                previous=ground.live.name,
+                orphaned=orphaned,
+                requeued=requeued,
+            )
+        return Switch(target.name, ground.live.name, orphaned, requeued)
+
+    def alias(self, alias: str, name: str) -> Version:
+        """Let an alias of the user's own point at a version.
+
+        Raises:
+            VersionError: The alias is reserved or badly formed.
+        """
+        target = self._verified(name)
+        with self.store.write() as session:
+            versions.set_user_alias(session, alias, target.number)
+            journal.append(
+                session, self.actor, "alias", alias=alias, version=target.name
+            )
+        return target
+
+    def export(self, name: str, folder: Path, *, merged: bool) -> None:
+        """Write a version for use elsewhere.
+
+        Args:
+            name: Version or alias.
+            folder: Where to; it must not exist yet.
+            merged: Add the change to the base's weights and write the whole model,
+                instead of the adapter alone.
+        """
+        target = self._verified(name)
+        source = self.folder(target)
+        if folder.exists():
+            raise VersionError(f"expected a new folder, but {folder} exists already")
+        if merged:
+            from sleepcycle.service.weights import export_merged  # loads torch
+
+            export_merged(self.settings, self.paths, source, folder)
+        elif source is None:
+            raise VersionError("v0 is the bare base, which has no adapter to export")
+        else:
+            folder.mkdir(parents=True)
+            for file in ("adapter_model.safetensors", "adapter_config.json"):
+                shutil.copyfile(source / file, folder / file)
+
+    def import_adapter(self, source: Path) -> Version:
+        """Take in a LoRA adapter made elsewhere as a version; it is not live.
+
+        Raises:
+            AdapterError: It is not a plain LoRA in safetensors, its values are not
+                finite, or it does not fit the base.
+        """
+        from sleepcycle.service.weights import read_foreign_adapter  # loads torch
+
+        self.paths.staging.mkdir(exist_ok=True)
+        stage = self.paths.staging / "import"
+        shutil.rmtree(stage, ignore_errors=True)
+        base, rank = read_foreign_adapter(self.settings, self.paths, source, stage)
+        with self.store.read() as session:
+            number = versions.next_number(session)
+        card = Card(
+            number=number,
+            kind=VersionKind.IMPORT,
+            parents=(0,),
+            accepted=True,
+            rank=rank,
+            created_at=datetime.now(UTC),
+            base=base,
+            batches={},
+            sleepcycle=package_version("sleepcycle"),
+            origin=str(source),
+        )
+        sealed = publish.seal_version(self.paths, stage, card)
+        with self.store.write() as session:
+            return publish.record(session, sealed, actor=self.actor)
+
+    def _verified(self, name: str) -> Version:
+        """Find a version whose files are what was sealed."""
+        version = self.get(name)
+        folder = self.folder(version)
+        if folder is not None:
+            verify(folder)
+        return version

@@ -1,0 +1,86 @@
+"""What can be done with a version's weights: compare, merge, take in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sleepcycle import gate
+from sleepcycle.config import Settings
+from sleepcycle.model.base import skeleton
+from sleepcycle.model.portable import (
+    check_fits,
+    load_portable,
+    merge_into,
+    read_foreign,
+    write_portable,
+)
+from sleepcycle.numerics.subspace import Difference, compare
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity, Example, Loss
+from sleepcycle.sealed import verify
+from sleepcycle.service.answers import load, put_on
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How two versions differ."""
+
+    layers: dict[str, Difference]
+    held_out: Loss | None
+    """Loss of both on held-out examples: `live` is the first, `candidate` the second."""
+
+
+def compare_versions(
+    settings: Settings,
+    paths: HomePaths,
+    folders: tuple[Path | None, Path | None],
+    examples: Sequence[Example],
+) -> Comparison:
+    """Compare the changes of two versions, never their A and B.
+
+    Args:
+        settings: The home's settings.
+        paths: The home.
+        folders: The two sealed folders; None for the bare base.
+        examples: Held-out examples to score both on.
+    """
+    first, second = (_changes(folder) for folder in folders)
+    base = load(settings, paths)
+    names = [put_on(base, f"side{i}", folder) for i, folder in enumerate(folders)]
+    layers = {
+        name: compare(first.get(name), second.get(name))
+        for name in sorted(first.keys() | second.keys())
+    }
+    return Comparison(layers, gate.compare(base, names[0], names[1], examples))
+
+
+def export_merged(
+    settings: Settings, paths: HomePaths, folder: Path | None, target: Path
+) -> None:
+    """Write the whole model with a version's change added to the base's weights."""
+    merge_into(load(settings, paths), _changes(folder), target)
+
+
+def read_foreign_adapter(
+    settings: Settings, source: Path, stage: Path, base: BaseIdentity
+) -> None:
+    """Read a PEFT LoRA made elsewhere, and write it in our portable form.
+
+    The base's weights are not loaded: its configuration says what must fit.
+
+    Raises:
+        AdapterError: It is not a plain LoRA in safetensors, its values are not
+            finite, or it does not fit the base.
+    """
+    changes = read_foreign(source)
+    shapes = skeleton(settings.model)
+    check_fits(changes, shapes)
+    write_portable(stage, changes, base, shapes)
+
+
+def _changes(folder: Path | None) -> LayerChanges:
+    """Load a sealed version's change per layer, checked first; empty for the base."""
+    if folder is None:
+        return {}
+    verify(folder)
+    return load_portable(folder)

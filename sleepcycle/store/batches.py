@@ -1,0 +1,140 @@
+"""Batches, and the rows of theirs that could not become examples."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from sleepcycle.errors import NotFoundError
+from sleepcycle.records import BadRow, FeedReport
+from sleepcycle.store.records import Batch, ExampleState
+from sleepcycle.store.tables import BadRowRow, BatchRow, ExampleRow
+
+
+def add(session: Session, source: str, shapes: str, held_out_share: float) -> int:
+    """Open an empty batch and return its number; `close` says what it brought."""
+    number = session.scalar(
+        insert(BatchRow)
+        .values(
+            source=source,
+            format=shapes,
+            created_at=datetime.now(UTC),
+            held_out_share=held_out_share,
+            lines=0,
+            accepted=0,
+            duplicate=0,
+            quarantined=0,
+            held_out=0,
+        )
+        .returning(BatchRow.id)
+    )
+    return int(number or 0)
+
+
+def close(session: Session, batch: int, report: FeedReport) -> None:
+    """Write down what a batch brought."""
+    session.execute(
+        update(BatchRow)
+        .where(BatchRow.id == batch)
+        .values(
+            lines=report.lines,
+            accepted=report.accepted,
+            duplicate=report.duplicate,
+            quarantined=report.quarantined,
+            held_out=report.held_out,
+        )
+    )
+
+
+def add_bad_rows(session: Session, batch: int, rows: Iterable[BadRow]) -> None:
+    """Keep rows that could not become examples."""
+    session.execute(
+        insert(BadRowRow),
+        [
+            {
+                "batch": batch,
+                "file": row.file,
+                "line": row.line,
+                "offset": row.offset,
+                "code": row.code,
+                "message": row.message,
+                "raw": row.raw,
+                "size_bytes": row.size_bytes,
+            }
+            for row in rows
+        ],
+    )
+
+
+def get(session: Session, batch: int) -> Batch:
+    """Return one batch.
+
+    Raises:
+        NotFoundError: There is none with that number.
+    """
+    row = session.get(BatchRow, batch)
+    if row is None:
+        raise NotFoundError(f"no batch {batch}; see: sleepcycle batches list")
+    return _record(row)
+
+
+def list_batches(session: Session) -> list[Batch]:
+    """Return every batch, oldest first."""
+    return [
+        _record(row) for row in session.scalars(select(BatchRow).order_by(BatchRow.id))
+    ]
+
+
+def bad_rows(session: Session, batch: int | None) -> Iterator[BadRow]:
+    """Yield the bad rows of one batch, or of all, in the order they came in."""
+    query = select(BadRowRow).order_by(BadRowRow.id)
+    if batch is not None:
+        query = query.where(BadRowRow.batch == batch)
+    for row in session.scalars(query.execution_options(yield_per=500)):
+        yield BadRow(
+            file=row.file,
+            line=row.line,
+            offset=row.offset,
+            code=row.code,
+            message=row.message,
+            raw=row.raw,
+            size_bytes=row.size_bytes,
+        )
+
+
+def reasons(session: Session, batch: int) -> dict[str, int]:
+    """Return how many rows of a batch each code quarantined."""
+    rows = session.execute(
+        select(BadRowRow.code, func.count())
+        .where(BadRowRow.batch == batch)
+        .group_by(BadRowRow.code)
+        .order_by(BadRowRow.code)
+    )
+    return dict(rows.tuples())
+
+
+def states(session: Session, batch: int) -> dict[ExampleState, int]:
+    """Return how many examples of a batch are in each state now."""
+    rows = session.execute(
+        select(ExampleRow.state, func.count())
+        .where(ExampleRow.batch == batch, ExampleRow.state.in_(list(ExampleState)))
+        .group_by(ExampleRow.state)
+    )
+    found = dict(rows.tuples())
+    return {state: found.get(state, 0) for state in ExampleState}
+
+
+def _record(row: BatchRow) -> Batch:
+    """Return a row's record."""
+    return Batch(
+        id=row.id,
+        source=row.source,
+        format=row.format,
+        created_at=row.created_at,
+        lines=row.lines,
+        accepted=row.accepted,
+        duplicate=row.duplicate,
+        quarantined=row.quarantined,
+        held_out=row.held_out,
+    )

@@ -1,0 +1,102 @@
+"""Connect to the SQLite file, and say in words what went wrong with it.
+
+Only the standard library is used here, so `snapshot` can share it.
+"""
+
+import os
+import sqlite3
+
+from sleepcycle.errors import HomeError, SleepcycleError, StoreError
+from sleepcycle.paths import HomePaths
+
+SAFE_WAL = (3, 51, 3)  # earlier ones can damage the file when the log is reset
+CACHE_KIB = 16_384  # a feed of a million rows then seldom waits for the disk
+
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process is writing to it; try again when it is done",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; put back the newest copy from {backups}",
+    sqlite3.SQLITE_NOTADB: "it is damaged; put back the newest copy from {backups}",
+    sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
+    sqlite3.SQLITE_IOERR: "the disk failed; check it before anything else",
+    sqlite3.SQLITE_READONLY: "it cannot be written; check its owner and its mode",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check its owner and its mode",
+}
+
+
+def journal_mode(version: tuple[int, ...]) -> str:
+    """Return the journal to use with one version of SQLite."""
+    return "WAL" if version >= SAFE_WAL else "DELETE"
+
+
+def connect(paths: HomePaths, timeout_s: float) -> sqlite3.Connection:
+    """Open the database of a home, which must be there.
+
+    The connection leaves transactions to its user, and syncs every commit. A
+    writer that was killed is rolled back here, even for one who will only read.
+
+    Raises:
+        HomeError: There is no database.
+        sqlite3.Error: It cannot be used; `explain` says it in words.
+    """
+    if not paths.database.exists():
+        raise no_home(paths)
+    connection = sqlite3.connect(
+        f"{paths.database.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=timeout_s,
+        isolation_level=None,
+    )
+    try:
+        connection.execute(f"PRAGMA journal_mode={journal_mode(sqlite_version())}")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """Return the version of the SQLite library in use."""
+    return sqlite3.sqlite_version_info
+
+
+def make_file(paths: HomePaths) -> None:
+    """Make the home and an empty database, both closed to other users.
+
+    Raises:
+        HomeError: The place cannot be written.
+    """
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        paths.root.chmod(0o700)
+        os.close(os.open(paths.database, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise HomeError(f"cannot make a home at {paths.root}: {error}") from error
+
+
+def revision_of(connection: sqlite3.Connection) -> str | None:
+    """Return the schema's revision, or None for a database that is empty."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not tables[0]:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else None
+
+
+def no_home(paths: HomePaths) -> HomeError:
+    """Return the error for a home that is not there."""
+    return HomeError(f"no home at {paths.root}; run: sleepcycle init")
+
+
+def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:
+    """Return our error for one of SQLite's, with what to do about it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
+    advice = _ADVICE.get(code, "").format(backups=paths.backups)
+    if "no such table" in str(error):
+        advice = f"it is not a sleepcycle database; {_ADVICE[sqlite3.SQLITE_NOTADB]}"
+        advice = advice.format(backups=paths.backups)
+    return StoreError(
+        f"database {paths.database}: {error}" + (f"; {advice}" if advice else "")
+    )

@@ -1,0 +1,106 @@
+"""Open the store, and hand out its transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from sleepcycle.config import StoreSettings
+from sleepcycle.errors import HomeError
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity
+from sleepcycle.store import migrate, versions
+from sleepcycle.store.connection import connect, explain, make_file
+
+__all__ = ["Session", "Store", "create_store", "open_store"]
+
+
+class Store:
+    """One home's database; each transaction has a connection of its own."""
+
+    def __init__(self, paths: HomePaths, settings: StoreSettings) -> None:
+        self._paths = paths
+        engine = create_engine(
+            "sqlite://",
+            creator=partial(connect, paths, settings.busy_timeout_s),
+            poolclass=NullPool,
+        )
+        event.listen(engine, "begin", _begin)
+        self._reader = engine
+        self._writer = engine.execution_options(writes=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open one transaction that no other writer can enter.
+
+        It is committed when the block ends, and leaves nothing if that fails.
+
+        Raises:
+            StoreError: The database is busy, full, damaged or refuses the change.
+        """
+        with self._translated(), Session(self._writer) as session:
+            session.connection()  # takes the lock now, not at the first statement
+            yield session
+            session.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open one transaction that sees a single moment and can change nothing.
+
+        Raises:
+            StoreError: The database is busy or damaged, or something was written.
+        """
+        with self._translated(), Session(self._reader) as session:
+            yield session
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what SQLite raises into our errors."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise explain(error.orig or error, self._paths) from error
+
+
+def open_store(paths: HomePaths, settings: StoreSettings) -> Store:
+    """Open the store of a home.
+
+    Raises:
+        HomeError: There is no home.
+        StoreError: Its schema is older or newer than this package, or damaged.
+    """
+    migrate.check(paths, settings)
+    return Store(paths, settings)
+
+
+def create_store(
+    paths: HomePaths, settings: StoreSettings, base: BaseIdentity
+) -> Store:
+    """Make a home's database, with the bare base as v0, and live.
+
+    All of it is one transaction: killed anywhere, it can be called again.
+
+    Raises:
+        HomeError: There is one already, or the place cannot be written.
+        StoreError: SQLite failed.
+    """
+    make_file(paths)
+    store = Store(paths, settings)
+    with store.write() as session:
+        connection = session.connection()
+        if connection.dialect.has_table(connection, "alembic_version"):
+            raise HomeError(f"there is a home at {paths.root} already")
+        migrate.run(connection)
+        versions.add_base(session, base)
+    return store
+
+
+def _begin(connection: Connection) -> None:
+    """Begin as a writer with the lock, or as a reader that cannot write."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,133 @@
+"""Bring the schema of a home up to this package's."""
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+import sleepcycle
+from sleepcycle.config import StoreSettings
+from sleepcycle.errors import StoreError
+from sleepcycle.paths import HomePaths
+from sleepcycle.store.connection import connect, explain, no_home, revision_of
+from sleepcycle.store.records import Upgrade
+
+
+def folder() -> Path:
+    """Return where the migrations are: in the installed package, or beside it."""
+    package = Path(sleepcycle.__file__).parent
+    installed = package / "migrations"
+    return installed if installed.exists() else package.parent / "migrations"
+
+
+def head() -> str:
+    """Return the newest revision; a migration's file name begins with its own."""
+    return max(file.name[:4] for file in (folder() / "versions").glob("[0-9]*.py"))
+
+
+def check(paths: HomePaths, settings: StoreSettings) -> None:
+    """Refuse a schema that is not this package's.
+
+    Raises:
+        HomeError: There is no home.
+        StoreError: The schema is older or newer, or the file is damaged.
+    """
+    found = _current(paths, settings)
+    if found < head():
+        raise StoreError(
+            f"database {paths.database} has schema {found}, this package needs "
+            f"{head()}; run: sleepcycle db upgrade"
+        )
+
+
+def upgrade(paths: HomePaths, settings: StoreSettings) -> Upgrade:
+    """Bring a home to the newest schema, after making a copy of it.
+
+    All migrations are one transaction: they all happen, or none.
+
+    Raises:
+        HomeError: There is no home.
+        StoreError: The schema is newer than this package, a reference would have
+            been left dangling, or SQLite failed.
+    """
+    before = _current(paths, settings)
+    if before == head():
+        return Upgrade(before, before, None)
+    try:
+        backup = _back_up(paths, settings, before)
+        _migrate(paths, settings)
+    except (sqlite3.Error, DBAPIError) as error:
+        raise explain(getattr(error, "orig", error), paths) from error
+    return Upgrade(before, head(), backup)
+
+
+def run(connection: Connection) -> None:
+    """Run the missing migrations inside the transaction of a connection."""
+    from alembic import command  # a tenth of a second that few calls need
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(folder()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _current(paths: HomePaths, settings: StoreSettings) -> str:
+    """Return the revision of a home, which this package must know."""
+    try:
+        with closing(connect(paths, settings.busy_timeout_s)) as connection:
+            found = revision_of(connection)
+    except sqlite3.Error as error:
+        raise explain(error, paths) from error
+    if found is None:
+        raise no_home(paths)
+    if found > head():
+        raise StoreError(
+            f"database {paths.database} has schema {found}, this package knows up "
+            f"to {head()}; install the newer sleepcycle that wrote it"
+        )
+    return found
+
+
+def _back_up(paths: HomePaths, settings: StoreSettings, before: str) -> Path:
+    """Copy the database; a copy under its final name is whole."""
+    paths.backups.mkdir(mode=0o700, exist_ok=True)
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    final = paths.backups / f"sleepcycle-{before}-{moment}.db"
+    partial_copy = final.with_suffix(".partial")
+    partial_copy.touch(mode=0o600)
+    with (
+        closing(connect(paths, settings.busy_timeout_s)) as source,
+        closing(sqlite3.connect(partial_copy)) as target,
+    ):
+        source.backup(target)
+    with partial_copy.open("rb") as file:
+        os.fsync(file.fileno())
+    return partial_copy.rename(final)
+
+
+def _migrate(paths: HomePaths, settings: StoreSettings) -> None:
+    """Migrate with references unchecked, as SQLite's copying of tables needs it."""
+    engine = create_engine(
+        "sqlite://",
+        creator=partial(connect, paths, settings.busy_timeout_s),
+        poolclass=NullPool,
+    )
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        run(connection)
+        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if dangling:
+            raise StoreError(
+                f"database {paths.database} was left as it was: the migration would "
+                f"leave {len(dangling)} dangling references, the first in table "
+                f"{dangling[0][0]}"
+            )
+        connection.commit()

@@ -1,0 +1,119 @@
+"""The values that the store hands out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from sleepcycle.records import BaseIdentity, RunKind, RunState, Version
+
+
+class ExampleState(StrEnum):
+    """Where an example is; it is in exactly one of these places."""
+
+    HELD_OUT = "held_out"
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    TRAINED = "trained"
+    EXCLUDED = "excluded"
+
+
+class Alias(StrEnum):
+    """The aliases that the service moves itself; no user may."""
+
+    LIVE = "live"
+    PREVIOUS = "previous"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many examples are where; all but `quarantined` add up to `accepted`."""
+
+    accepted: int
+    held_out: int
+    pending: int
+    claimed: int
+    known: int
+    """Trained in some version, live or not."""
+
+    excluded: int
+    quarantined: int
+    """Rows that never became an example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one feed call brought."""
+
+    id: int
+    source: str
+    """Where it came from, in the feeder's words."""
+
+    format: str
+    """Shapes of its rows, joined by commas; empty where no row had one."""
+
+    created_at: datetime
+    lines: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    held_out: int
+    """How many of the accepted were held out at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One wake or one night."""
+
+    id: int
+    kind: RunKind
+    state: RunState
+    started_at: datetime
+    ended_at: datetime | None
+    pid: int
+    """The process that owns it."""
+
+    pid_started: str
+    """What tells that process from a later one with the same number."""
+
+    report: str | None
+    """JSON of the `WakeReport` or `SleepReport`."""
+
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """Who did what, and when."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    details: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that `status` shows."""
+
+    base: BaseIdentity
+    aliases: Mapping[str, int]
+    counts: Counts
+    versions: tuple[Version, ...]
+    """Oldest first; the first is v0, the bare base."""
+
+    runs: tuple[Run, ...]
+    """The last ones, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What a migration did."""
+
+    before: str
+    after: str
+    backup: Path | None
+    """Copy of the database as it was; None where nothing had to change."""

@@ -1,0 +1,100 @@
+"""Wakes and nights: who runs one, and how it ended."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from sleepcycle.errors import NotFoundError, RunError
+from sleepcycle.records import RunKind, RunState
+from sleepcycle.store.records import Run
+from sleepcycle.store.tables import RunRow
+
+
+def start(session: Session, kind: RunKind, pid: int, started: str) -> int:
+    """Write down a run that begins now, and return its number.
+
+    Args:
+        session: A transaction that may write.
+        kind: What it does.
+        pid: The process that owns it.
+        started: What tells that process from a later one with the same number,
+            such as the machine's boot and the process's start.
+    """
+    number = session.scalar(
+        insert(RunRow)
+        .values(
+            kind=kind,
+            state=RunState.RUNNING,
+            started_at=datetime.now(UTC),
+            pid=pid,
+            pid_started=started,
+        )
+        .returning(RunRow.id)
+    )
+    return int(number or 0)
+
+
+def finish(
+    session: Session, run: int, state: RunState, report: str | None, error: str | None
+) -> None:
+    """Write down how a running run ended.
+
+    Args:
+        session: A transaction that may write.
+        run: Its number.
+        state: Any but `running`.
+        report: JSON of its report, if it has one.
+        error: Why it has none.
+
+    Raises:
+        RunError: It is not running.
+    """
+    ended = session.execute(
+        update(RunRow)
+        .where(RunRow.id == run, RunRow.state == RunState.RUNNING)
+        .values(state=state, ended_at=datetime.now(UTC), report=report, error=error)
+    )
+    if not ended.rowcount:
+        raise RunError(f"run {run} cannot become {state}: it is not running")
+
+
+def get(session: Session, run: int) -> Run:
+    """Return one run.
+
+    Raises:
+        NotFoundError: There is none with that number.
+    """
+    row = session.get(RunRow, run)
+    if row is None:
+        raise NotFoundError(f"no run {run}; see: sleepcycle runs list")
+    return _record(row)
+
+
+def list_runs(session: Session, limit: int) -> list[Run]:
+    """Return the last runs, newest first."""
+    rows = session.scalars(select(RunRow).order_by(RunRow.id.desc()).limit(limit))
+    return [_record(row) for row in rows]
+
+
+def running(session: Session) -> list[Run]:
+    """Return the runs that have not ended, also those whose owner is dead."""
+    rows = session.scalars(
+        select(RunRow).where(RunRow.state == RunState.RUNNING).order_by(RunRow.id)
+    )
+    return [_record(row) for row in rows]
+
+
+def _record(row: RunRow) -> Run:
+    """Return a row's record."""
+    return Run(
+        id=row.id,
+        kind=RunKind(row.kind),
+        state=RunState(row.state),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        pid=row.pid,
+        pid_started=row.pid_started,
+        report=row.report,
+        error=row.error,
+    )

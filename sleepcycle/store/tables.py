@@ -1,0 +1,226 @@
+"""The tables, with every rule that SQLite can hold by itself."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from sleepcycle.records import RunKind, RunState, VersionKind
+from sleepcycle.store.records import ExampleState
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, kept as ISO 8601 text in UTC, which sorts as time does."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> str | None:
+        """Write a time; one without a zone is refused."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"expected a time with a zone, got {value.isoformat()}")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> datetime | None:
+        """Read a time."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Base(DeclarativeBase):
+    """Every table: text is TEXT, times are UTC, and each constraint has a name."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own form
+        str: Text,
+        bytes: LargeBinary,
+        datetime: UtcTime,
+        dict[str, Any]: JSON,
+    }
+
+
+def one_of(column: str, values: Iterable[StrEnum]) -> CheckConstraint:
+    """Let a column hold only the values of an enumeration."""
+    known = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({known})", name=f"{column}_known")
+
+
+class BatchRow(Base):
+    """What one feed call brought."""
+
+    __tablename__ = "batch"
+    __table_args__ = (
+        CheckConstraint("accepted + duplicate + quarantined = lines", name="adds_up"),
+        CheckConstraint("held_out BETWEEN 0 AND accepted", name="held_out_accepted"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    format: Mapped[str]
+    created_at: Mapped[datetime]
+    held_out_share: Mapped[float]
+    lines: Mapped[int]
+    accepted: Mapped[int]
+    duplicate: Mapped[int]
+    quarantined: Mapped[int]
+    held_out: Mapped[int]
+
+
+class BadRowRow(Base):
+    """One input row that could not become an example."""
+
+    __tablename__ = "bad_row"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch: Mapped[int] = mapped_column(ForeignKey("batch.id"), index=True)
+    file: Mapped[str]
+    line: Mapped[int]
+    offset: Mapped[int]
+    code: Mapped[str]
+    message: Mapped[str]
+    raw: Mapped[bytes]
+    size_bytes: Mapped[int]
+
+
+class RunRow(Base):
+    """One wake or one night."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        one_of("kind", RunKind),
+        one_of("state", RunState),
+        CheckConstraint(
+            "(state = 'running') = (ended_at IS NULL)", name="ended_or_running"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    state: Mapped[str]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    pid: Mapped[int]
+    pid_started: Mapped[str]
+    report: Mapped[str | None]
+    error: Mapped[str | None]
+
+
+class VersionRow(Base):
+    """A sealed adapter; number 0 is the bare base, which has no folder."""
+
+    __tablename__ = "version"
+    __table_args__ = (
+        one_of("kind", VersionKind),
+        CheckConstraint("(number = 0) = (kind = 'base')", name="zero_is_base"),
+        CheckConstraint("(number = 0) = (folder IS NULL)", name="folder_unless_base"),
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    folder: Mapped[str | None] = mapped_column(unique=True)
+    rank: Mapped[int]
+    accepted: Mapped[bool]
+    created_at: Mapped[datetime]
+    run: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    base_id: Mapped[str]
+    base_revision: Mapped[str | None]
+    base_sha256: Mapped[str]
+    card: Mapped[str]
+
+
+class VersionParentRow(Base):
+    """What a version was made from; a parent is always older, so there is no ring."""
+
+    __tablename__ = "version_parent"
+    __table_args__ = (CheckConstraint("parent < version", name="parent_is_older"),)
+
+    version: Mapped[int] = mapped_column(ForeignKey("version.number"), primary_key=True)
+    parent: Mapped[int] = mapped_column(ForeignKey("version.number"), primary_key=True)
+    position: Mapped[int]
+
+
+class VersionBatchRow(Base):
+    """How many examples of a batch a version learned itself."""
+
+    __tablename__ = "version_batch"
+
+    version: Mapped[int] = mapped_column(ForeignKey("version.number"), primary_key=True)
+    batch: Mapped[int] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    examples: Mapped[int]
+
+
+class ExampleRow(Base):
+    """One training item, in exactly one state."""
+
+    __tablename__ = "example"
+    __table_args__ = (
+        one_of("state", ExampleState),
+        CheckConstraint("length(hash) = 32", name="hash_is_sha256"),
+        CheckConstraint(
+            "(state = 'claimed') = (run IS NOT NULL)", name="claimed_by_run"
+        ),
+        CheckConstraint(
+            "(state = 'trained') = (version IS NOT NULL)", name="trained_in_version"
+        ),
+        Index("ix_example_state_batch", "state", "batch"),
+        Index("ix_example_run", "run", sqlite_where=text("run IS NOT NULL")),
+        Index(
+            "ix_example_version", "version", sqlite_where=text("version IS NOT NULL")
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch: Mapped[int] = mapped_column(ForeignKey("batch.id"))
+    hash: Mapped[bytes] = mapped_column(unique=True)
+    content: Mapped[str]
+    state: Mapped[str]
+    run: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    version: Mapped[int | None] = mapped_column(ForeignKey("version.number"))
+
+
+class AliasRow(Base):
+    """A movable name."""
+
+    __tablename__ = "alias"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(ForeignKey("version.number"))
+
+
+class JournalRow(Base):
+    """Who did what; triggers in the migrations keep it append-only."""
+
+    __tablename__ = "journal"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    details: Mapped[dict[str, Any]]

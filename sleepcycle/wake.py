@@ -1,0 +1,209 @@
+"""One wake: train the day adapter on new examples, over the frozen live adapter."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sleepcycle import gate
+from sleepcycle.config import WakeSettings
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.fit import BatchSource, FitPlan, FitResult, fit
+from sleepcycle.model.score import nll
+from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
+from sleepcycle.records import Example, Progress, Verdict, WakeReport
+
+LIVE = "live"
+DAY = "day"
+
+# Rank-invariant LoRA rate, falling with the width of the model: Schulman et al.,
+# "LoRA Without Regret" (2025). The cap is ours: docs/experiments.md.
+LORA_LR = 5e-4
+REFERENCE_WIDTH = 2000
+WIDTH_POWER = 0.78
+MAX_LR = 3e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What one wake learns from."""
+
+    new: Sequence[Example]
+    replay: Sequence[Example]
+    """Known examples shown again."""
+
+    today: Sequence[Example]
+    """Held-out examples of today's batches."""
+
+    known: Sequence[Example]
+    """Held-out examples of known batches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Morning:
+    """What stands before the wake begins."""
+
+    live: LayerChanges
+    """The frozen live adapter; empty for the bare base."""
+
+    day: LayerChanges
+    """What earlier wakes of the same day learned; empty on the first."""
+
+
+def learn(
+    base: Base,
+    morning: Morning,
+    lesson: Lesson,
+    settings: WakeSettings,
+    *,
+    seed: int,
+    on_progress: Callable[[Progress], None],
+) -> tuple[LayerChanges, WakeReport]:
+    """Learn one lesson.
+
+    Returns:
+        Live and day as one exact change per layer, live's columns first, and the
+        report.
+
+    Raises:
+        DivergedError: The loss exploded or is not a number.
+    """
+    live = _attach(base, morning, settings, seed)
+    adapters.activate(base, [*live, DAY])
+    result = fit(
+        base,
+        _plan(base, settings, len(lesson.new), seed),
+        BatchSource(
+            new=_encode(base, lesson.new, settings),
+            replay=_encode(base, lesson.replay, settings),
+            replay_share=settings.replay_share,
+        ),
+        on_progress=on_progress,
+        held_out_loss=_held_out_loss(base, lesson.today),
+    )
+    day = adapters.read(base, DAY)
+    acquisition = gate.compare(base, live, [*live, DAY], lesson.today)
+    retention = gate.compare(base, live, [*live, DAY], lesson.known)
+    verdict = gate.note(acquisition, retention, finite=gate.is_finite(day))
+    report = _report(result, lesson, morning, day, verdict)
+    whole = compose_layers(morning.live, day) if morning.live else day
+    return whole, report
+
+
+def learning_rate(settings: WakeSettings, width: int) -> float:
+    """Return the peak learning rate for a base of hidden size `width`."""
+    if settings.lr != "auto":
+        return settings.lr
+    return min(MAX_LR, LORA_LR * (REFERENCE_WIDTH / width) ** WIDTH_POWER)
+
+
+def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:
+    """Take the day's columns out of a wake version, which holds live's before them.
+
+    Args:
+        whole: What `learn` returned, zero-padded or not.
+        live_rank: Columns of the live adapter.
+        day_rank: Columns of the day adapter.
+    """
+    columns = slice(live_rank, live_rank + day_rank)
+    return {
+        name: LowRank(change.up[:, columns], change.down[columns])
+        for name, change in whole.items()
+    }
+
+
+def _attach(
+    base: Base, morning: Morning, settings: WakeSettings, seed: int
+) -> list[str]:
+    """Put the frozen live adapter and the trainable day adapter on the base.
+
+    Returns:
+        Names of the adapters that make up live: none on the bare base.
+    """
+    live = [LIVE] if morning.live else []
+    if live:
+        adapters.attach(base, LIVE, morning.live)
+    adapters.new_day(
+        base,
+        DAY,
+        rank=max(settings.rank, _rank(morning.day)),
+        alpha=settings.alpha,
+        dropout=settings.dropout,
+        seed=seed,
+        start=morning.day or None,
+    )
+    return live
+
+
+def _plan(base: Base, settings: WakeSettings, new: int, seed: int) -> FitPlan:
+    """Turn epochs into steps: each batch has room for its share of new examples."""
+    room = settings.batch_size * (1 - settings.replay_share)
+    steps = max(1, round(settings.epochs * new / room))
+    return FitPlan(
+        adapter=DAY,
+        lr=learning_rate(settings, base.width),
+        steps=min(steps, settings.max_steps or steps),
+        batch_size=settings.batch_size,
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        max_loss=settings.max_loss,
+        check_every=settings.check_every,
+        patience=settings.patience,
+        seed=seed,
+    )
+
+
+def _encode(
+    base: Base, examples: Sequence[Example], settings: WakeSettings
+) -> list[Encoded]:
+    """Turn examples into token ids with the weight of each in the loss."""
+    return [
+        encode(example.content, base, prompt_weight=settings.prompt_weight)
+        for example in examples
+    ]
+
+
+def _held_out_loss(
+    base: Base, examples: Sequence[Example]
+) -> Callable[[], float] | None:
+    """Return what measures today's held-out loss, or None where nothing is held out."""
+    if not examples:
+        return None
+    encoded = [encode(example.content, base, prompt_weight=0) for example in examples]
+
+    def measure() -> float:
+        nats, tokens = nll(base, encoded, gate.BATCH_SIZE)
+        return nats / tokens
+
+    return measure
+
+
+def _report(
+    result: FitResult,
+    lesson: Lesson,
+    morning: Morning,
+    day: LayerChanges,
+    verdict: Verdict,
+) -> WakeReport:
+    """Gather what the wake has to say."""
+    return WakeReport(
+        examples=len(lesson.new),
+        replayed=len(lesson.replay),
+        steps=result.steps,
+        tokens=result.tokens,
+        seconds=result.seconds,
+        tokens_per_second=result.tokens / result.seconds,
+        loss_first=result.loss_first,
+        loss_last=result.loss_last,
+        best_step=result.best_step,
+        stopped_early=result.stopped_early,
+        verdict=verdict,
+        live_rank=_rank(morning.live),
+        day_rank=_rank(day),
+    )
+
+
+def _rank(changes: LayerChanges) -> int:
+    """Return the largest rank of any layer, 0 where there is none."""
+    return max((change.rank for change in changes.values()), default=0)

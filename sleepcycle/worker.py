@@ -1,0 +1,119 @@
+"""The worker: computes one run folder in a process of its own.
+
+    python -m sleepcycle.worker RUN_DIR
+
+It opens no database and no network. Its standard input is a pipe that its parent
+holds; when that closes the parent is gone, and the worker ends.
+"""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+from sleepcycle import night, wake
+from sleepcycle.config import Settings, settings_from
+from sleepcycle.errors import ModelError, SleepcycleError
+from sleepcycle.model.base import Base, load_base, pick_device
+from sleepcycle.model.portable import load_portable, write_portable
+from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.records import BaseIdentity, RunKind, RunOrder
+from sleepcycle.runfolder import Fault, Material, Report, RunFolder
+from sleepcycle.sealed import verify
+
+
+def main(folder: Path) -> int:
+    """Compute one run; return the exit code."""
+    run = RunFolder(folder)
+    try:
+        compute(run)
+    except SleepcycleError as error:
+        run.write_fault(Fault(type(error).__name__, str(error)))
+        return 1
+    return 0
+
+
+def compute(run: RunFolder) -> None:
+    """Do what the order says, and leave adapter and report in the folder."""
+    order = run.read_order()
+    settings = settings_from(dict(order.settings))
+    base = load_base(
+        settings.model,
+        device=pick_device(settings.engine.device),
+        cache=run.path.parent.parent / "cache",
+    )
+    _expect(base.identity, order.base_sha256)
+    run.write_base(base.identity)
+    work = {RunKind.WAKE: _wake, RunKind.SLEEP: _sleep}[order.kind]
+    change, report = work(run, order, settings, base)
+    write_portable(run.result, change, base)
+    run.write_report(report)
+
+
+def _expect(base: BaseIdentity, sha256: str | None) -> None:
+    """Refuse a base whose bytes are not those that the versions were trained on."""
+    if sha256 not in {None, base.sha256}:
+        raise ModelError(
+            f"expected the base that this home's versions were trained on "
+            f"(sha256 {sha256[:12]}), got {base.id} with sha256 {base.sha256[:12]}; "
+            "restore the old files, or make a new home for the new base"
+        )
+
+
+def _wake(
+    run: RunFolder, order: RunOrder, settings: Settings, base: Base
+) -> tuple[LayerChanges, Report]:
+    """Learn one lesson."""
+    day = _load(order.day)
+    return wake.learn(
+        base,
+        wake.Morning(
+            live=_load(order.live),
+            day=wake.split(day, order.live_rank, order.day_rank),
+        ),
+        wake.Lesson(
+            new=run.read_examples(Material.NEW),
+            replay=run.read_examples(Material.REPLAY),
+            today=run.read_examples(Material.TODAY),
+            known=run.read_examples(Material.KNOWN),
+        ),
+        settings.wake,
+        seed=order.seed,
+        on_progress=run.append_progress,
+    )
+
+
+def _sleep(
+    run: RunFolder, order: RunOrder, settings: Settings, base: Base
+) -> tuple[LayerChanges, Report]:
+    """Consolidate one day."""
+    return night.sleep(
+        base,
+        night.Evening(
+            live=_load(order.live),
+            whole=_load(order.day),
+            today=run.read_examples(Material.TODAY),
+            known=run.read_examples(Material.KNOWN),
+        ),
+        settings,
+        on_progress=run.append_progress,
+    )
+
+
+def _load(folder: Path | None) -> LayerChanges:
+    """Load a sealed version, checked first; nothing for the bare base."""
+    if folder is None:
+        return {}
+    verify(folder)
+    return load_portable(folder)
+
+
+def _end_with_parent() -> None:
+    """End this process when the other end of standard input closes."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,74 @@
+"""Settings: the file, the environment, and what they refuse."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sleepcycle.config import Settings, load_settings, settings_from
+from sleepcycle.errors import ConfigError
+from tools.render_config import render
+
+REFERENCE = Path(__file__).parents[1] / "config.toml"
+
+
+class TestReference:
+    def test_it_is_what_the_models_say(self):
+        """
+        Every key, default and comment of config.toml comes from the code.
+        """
+        assert REFERENCE.read_text() == render()
+
+    def test_it_loads_to_the_defaults(self):
+        assert settings_from(tomllib.loads(REFERENCE.read_text())) == Settings()
+
+
+class TestPrecedence:
+    def test_environment_wins_over_file_over_default(self, tmp_path, monkeypatch):
+        file = tmp_path / "config.toml"
+        file.write_text("[wake]\nrank = 4\nalpha = 8.0\n")
+        monkeypatch.setenv("SLEEPCYCLE__WAKE__RANK", "2")
+
+        settings = load_settings(file)
+
+        assert settings.wake.rank == 2
+        assert settings.wake.alpha == 8.0
+        assert settings.wake.batch_size == Settings().wake.batch_size
+
+    def test_an_absent_file_leaves_the_defaults(self, tmp_path):
+        assert load_settings(tmp_path / "none.toml") == Settings()
+
+    def test_a_nested_table_is_reached_from_the_environment(self, monkeypatch):
+        monkeypatch.setenv("SLEEPCYCLE__SLEEP__SVD__RANK", "8")
+
+        assert settings_from({}).sleep.svd.rank == 8
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"wake": {"rnk": 3}}, r"wake\.rnk; did you mean wake\.rank\?"),
+            ({"wakes": {}}, r"unknown setting wakes; did you mean wake\?"),
+            ({"sleep": {"svd": {"rnak": 1}}}, r"did you mean sleep\.svd\.rank\?"),
+            ({"wake": {"rank": 0}}, r"wake\.rank: .*greater than 0, got 0"),
+            ({"feed": {"held_out_share": 1.0}}, r"held_out_share: .*less than 1"),
+            ({"sleep": {"svd": {"policy": "all"}}}, r"policy: .*'fixed' or 'energy'"),
+        ],
+    )
+    def test_it_names_the_setting_and_what_was_expected(self, fields, message):
+        with pytest.raises(ConfigError, match=message):
+            settings_from(fields)
+
+    def test_broken_toml_names_the_file_and_the_place(self, tmp_path):
+        file = tmp_path / "config.toml"
+        file.write_text("[wake\n")
+
+        with pytest.raises(ConfigError, match=r"config\.toml is not valid TOML.*line 1"):
+            load_settings(file)
+
+    def test_an_unknown_variable_of_ours_is_refused(self, monkeypatch):
+        monkeypatch.setenv("SLEEPCYCLE__WAKE__RNK", "8")
+
+        with pytest.raises(ConfigError, match=r"did you mean wake\.rank\?"):
+            settings_from({})
