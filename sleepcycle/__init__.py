@@ -1,1 +1,26 @@
 """A service that lets a language model keep learning without forgetting."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sleepcycle.service.home import Home
+
+__all__ = ["open"]
+
+
+def open(home: str | Path) -> "Home":  # noqa: A001 - reads as sleepcycle.open
+    """Open a home, and make it first where there is none.
+
+    Args:
+        home: The state directory.
+
+    Raises:
+        HomeError: There are other things at that place.
+        ConfigError: A setting is wrong.
+    """
+    from sleepcycle.service.opening import create_home, open_home
+
+    root = Path(home).expanduser().absolute()
+    create_home(root)
+    return open_home(root)

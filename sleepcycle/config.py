@@ -58,6 +58,9 @@ class ModelSettings(Section):
     max_length: PositiveInt = 1024
     """Longest example in tokens; what is longer is cut at its end."""
 
+    chat: Literal["auto", "never"] = "auto"
+    """`auto` makes a prompt a user turn where the base has a chat template."""
+
 
 class StoreSettings(Section):
     """The SQLite store."""

@@ -12,12 +12,11 @@ from sleepcycle.paths import HomePaths
 from sleepcycle.plain import from_json, to_json
 from sleepcycle.records import Card, RunState, Version, VersionKind
 from sleepcycle.sealed import seal
-from sleepcycle.store import Session, examples, journal, runs, versions
+from sleepcycle.store import examples, journal, runs, versions
+from sleepcycle.store.engine import Session
+from sleepcycle.store.records import Alias
 
 CARD = "card.json"
-LIVE = "live"
-PREVIOUS = "previous"
-DAY = "day"
 
 
 def seal_version(paths: HomePaths, adapter: Path, card: Card) -> Path:
@@ -66,7 +65,8 @@ def record(session: Session, folder: Path, *, actor: str) -> Version:
     versions.add(session, version, card.base, to_json(card), card.batches)
     if card.run is not None:
         examples.mark_trained(session, card.run, card.number)
-        runs.finish(session, card.run, RunState.DONE, report=to_json(card.report))
+        report = to_json(card.report)
+        runs.finish(session, card.run, RunState.DONE, report, error=None)
     if card.accepted:
         _move(session, version)
     verdict = card.report.verdict.reason if card.report else ""
@@ -84,16 +84,15 @@ def record(session: Session, folder: Path, *, actor: str) -> Version:
 def make_live(session: Session, number: int) -> None:
     """Let `live` point at a version, and `previous` at what was live; end the day."""
     now = versions.aliases(session)
-    if now[LIVE] != number:
-        versions.set_alias(session, PREVIOUS, now[LIVE])
-        versions.set_alias(session, LIVE, number)
-    if DAY in now:
-        versions.drop_alias(session, DAY)
+    if now[Alias.LIVE] != number:
+        versions.point(session, Alias.PREVIOUS, now[Alias.LIVE])
+        versions.point(session, Alias.LIVE, number)
+    versions.point(session, Alias.DAY, None)
 
 
 def _move(session: Session, version: Version) -> None:
     """Move the aliases that an accepted version of its kind moves."""
     if version.kind is VersionKind.WAKE:
-        versions.set_alias(session, DAY, version.number)
+        versions.point(session, Alias.DAY, version.number)
     elif version.kind is VersionKind.SLEEP:
         make_live(session, version.number)

@@ -90,7 +90,8 @@ class BaseIdentity:
 
     revision: str | None
     sha256: str
-    """Of the configuration and every weight file, in the order of their names."""
+    """Of the configuration and every weight file, in the order of their names; empty
+    for v0, which is written before any weight is read."""
 
 
 @dataclass(frozen=True, slots=True)

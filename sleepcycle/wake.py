@@ -16,7 +16,8 @@ from sleepcycle.records import Example, Progress, Verdict, WakeReport
 LIVE = "live"
 DAY = "day"
 
-# Rank-invariant LoRA rate, falling with the width of the model: Schulman et al.,
+# The best LoRA rate falls with the width of the model, and not with the rank: the fit
+# for the Llama family in Tinker's documentation ("Hyperparameters", 2025), after
 # "LoRA Without Regret" (2025). The cap is ours: docs/experiments.md.
 LORA_LR = 5e-4
 REFERENCE_WIDTH = 2000

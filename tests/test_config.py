@@ -64,7 +64,9 @@ class TestRefusal:
         file = tmp_path / "config.toml"
         file.write_text("[wake\n")
 
-        with pytest.raises(ConfigError, match=r"config\.toml is not valid TOML.*line 1"):
+        with pytest.raises(
+            ConfigError, match=r"config\.toml is not valid TOML.*line 1"
+        ):
             load_settings(file)
 
     def test_an_unknown_variable_of_ours_is_refused(self, monkeypatch):

@@ -10,9 +10,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sleepcycle"
 MAP = re.compile(r"^\| `([\w/]+)\.py` \| (.+) \|$", re.MULTILINE)
 MODULES = sorted(
-    path
-    for path in PACKAGE.rglob("*.py")
-    if path.stem not in {"__init__", "__main__"}
+    path for path in PACKAGE.rglob("*.py") if path.stem not in {"__init__", "__main__"}
 )
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 

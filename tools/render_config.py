@@ -1,6 +1,6 @@
 """Write `config.toml` from the settings models: every key, default and comment.
 
-    python tools/render_config.py > config.toml
+python tools/render_config.py > config.toml
 """
 
 import json
@@ -21,7 +21,9 @@ HEAD = """\
 def render() -> str:
     """Return the whole reference configuration."""
     sections = [
-        _section(name, getattr(Settings(), name), Settings.model_fields[name].annotation)
+        _section(
+            name, getattr(Settings(), name), Settings.model_fields[name].annotation
+        )
         for name in Settings.model_fields
     ]
     return "\n".join([HEAD, *sections])

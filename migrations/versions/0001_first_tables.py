@@ -168,16 +168,18 @@ def _create_examples() -> None:
             "state IN ('held_out', 'pending', 'claimed', 'trained', 'excluded')",
             name=op.f("ck_example_state_known"),
         ),
-        sa.CheckConstraint(
-            "length(hash) = 32", name=op.f("ck_example_hash_is_sha256")
-        ),
+        sa.CheckConstraint("length(hash) = 32", name=op.f("ck_example_hash_is_sha256")),
         sa.CheckConstraint(
             "(state = 'claimed') = (run IS NOT NULL)",
             name=op.f("ck_example_claimed_by_run"),
         ),
         sa.CheckConstraint(
-            "(state = 'trained') = (version IS NOT NULL)",
+            "state != 'trained' OR version IS NOT NULL",
             name=op.f("ck_example_trained_in_version"),
+        ),
+        sa.CheckConstraint(
+            "state != 'held_out' OR version IS NULL",
+            name=op.f("ck_example_held_out_untrained"),
         ),
     )
     op.create_index("ix_example_state_batch", "example", ["state", "batch"])

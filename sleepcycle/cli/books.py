@@ -29,9 +29,9 @@ def list_batches(ctx: typer.Context, as_json: Json = False) -> None:
 @batches.command("show")
 def show_batch(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     """Show where the examples of a batch are now."""
-    from sleepcycle.cli.ledger import show_batches
+    from sleepcycle.cli.ledger import show_batch as show
 
-    show_batches([home_of(ctx).books.batch(batch)], as_json=as_json)
+    show(*home_of(ctx).books.batch(batch), as_json=as_json)
 
 
 @batches.command()

@@ -52,9 +52,7 @@ class Board:
     def _score(self, folder: Path | None, quiz: Quiz) -> str:
         """Return the share of right answers to one quiz."""
         said = answers.ask(self.base, folder, quiz.prompts, ANSWER_TOKENS)
-        right = sum(
-            a.strip() == b for a, b in zip(said, quiz.answers, strict=True)
-        )
+        right = sum(a.strip() == b for a, b in zip(said, quiz.answers, strict=True))
         return f"{right / len(quiz.answers):.0%}"
 
     def _table(self) -> Table:
@@ -99,9 +97,7 @@ def _live_through(home: Home, board: Board, day: int, lesson: str) -> None:
     """Feed one lesson, wake on it, and sleep on it."""
     console.rule(f"day {day}: {lesson}")
     report = home.feed(lessons() / f"{lesson}.jsonl")
-    console.print(
-        f"fed {report.accepted} examples, {report.held_out} of them held out"
-    )
+    console.print(f"fed {report.accepted} examples, {report.held_out} of them held out")
     with progress_bar(visible=console.is_terminal) as on_progress:
         woken = home.wake(on_progress)
     console.print(f"[bold]wake[/bold]: {woken.report.verdict.reason}")
@@ -115,8 +111,10 @@ def _live_through(home: Home, board: Board, day: int, lesson: str) -> None:
 def lessons() -> Path:
     """Return where the lessons lie: in the package, or in the source tree."""
     packaged = Path(__file__).parents[1] / "lessons"
-    return packaged if packaged.exists() else (
-        Path(__file__).parents[2] / "examples" / "lessons"
+    return (
+        packaged
+        if packaged.exists()
+        else (Path(__file__).parents[2] / "examples" / "lessons")
     )
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sleepcycle.publish import DAY, LIVE
 from sleepcycle.records import Version
-from sleepcycle.store import Session, versions
+from sleepcycle.store import versions
+from sleepcycle.store.engine import Session
+from sleepcycle.store.records import Alias
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Ground:
 def stand(session: Session) -> Ground:
     """Read the ground from the books."""
     names = versions.aliases(session)
-    live = versions.get(session, names[LIVE])
-    day = versions.get(session, names[DAY]) if DAY in names else None
+    live = versions.get(session, names[Alias.LIVE])
+    day = versions.get(session, names[Alias.DAY]) if Alias.DAY in names else None
     live_versions = frozenset(versions.ancestors(session, live.number))
     day_versions = (
         frozenset(versions.ancestors(session, day.number) if day else ())

@@ -8,7 +8,7 @@ from sleepcycle.config import Settings
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import Progress, Version
 from sleepcycle.runfolder import Report, RunFolder
-from sleepcycle.store import Store
+from sleepcycle.store.engine import Store
 
 OnProgress = Callable[[Progress], None]
 

@@ -24,7 +24,7 @@ def recover(keeper: Keeper) -> None:
     """
     shutil.rmtree(keeper.paths.staging, ignore_errors=True)
     with keeper.store.read() as session:
-        open_runs = {run.number for run in runs.running(session)}
+        open_runs = {run.id for run in runs.running(session)}
         recorded = {version.folder for version in versions.list_versions(session)}
     for folder in sorted(keeper.paths.versions.iterdir()):
         if folder.name in recorded:

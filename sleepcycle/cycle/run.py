@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 
+import psutil
+
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
-from sleepcycle.errors import Interrupted, RunError
+from sleepcycle.errors import ConfigError, Interrupted, RunError
 from sleepcycle.publish import read_card, record, seal_version
 from sleepcycle.records import (
     Card,
@@ -29,7 +31,8 @@ from sleepcycle.records import (
     WakeReport,
 )
 from sleepcycle.runfolder import Material, Report, RunFolder
-from sleepcycle.store import Session, examples, journal, runs, versions
+from sleepcycle.store import examples, journal, runs, versions
+from sleepcycle.store.engine import Session
 
 
 def wake(keeper: Keeper, on_progress: OnProgress) -> Outcome:
@@ -98,7 +101,7 @@ def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
         if runs.get(session, run).state is not RunState.RUNNING:
             return 0
         released = examples.release(session, run)
-        runs.finish(session, run, state, error=error)
+        runs.finish(session, run, state, report=None, error=error)
         journal.append(
             session,
             keeper.actor,
@@ -112,9 +115,21 @@ def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
 
 def _start(session: Session, keeper: Keeper, kind: RunKind) -> int:
     """Write down that a run begins."""
-    run = runs.start(session, kind)
+    _expect_base(session, keeper)
+    process = psutil.Process()
+    run = runs.start(session, kind, process.pid, str(process.create_time()))
     journal.append(session, keeper.actor, f"start {kind}", run=run)
     return run
+
+
+def _expect_base(session: Session, keeper: Keeper) -> None:
+    """Refuse another base than the one this home was made for."""
+    home, asked = versions.base(session).id, keeper.settings.model.base
+    if home != asked:
+        raise ConfigError(
+            f"expected model.base to be {home!r}, which this home's versions belong "
+            f"to, got {asked!r}; make a new home for another base"
+        )
 
 
 @contextmanager
@@ -139,7 +154,8 @@ def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder
     """Create the run folder with its order."""
     folder = RunFolder(keeper.paths.run(run))
     with keeper.store.read() as session:
-        base_sha256 = versions.base_sha256(session)
+        newest = versions.next_number(session) - 1
+        base = versions.base(session, newest)
     place = keeper.paths.versions
     day = ground.day and ground.day.folder and place / ground.day.folder
     card = read_card(day) if day else None
@@ -147,7 +163,7 @@ def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder
         RunOrder(
             run=run,
             kind=kind,
-            base_sha256=base_sha256,
+            base_sha256=base.sha256 or None,
             live=place / ground.live.folder if ground.live.folder else None,
             live_rank=card.live_rank if card else 0,
             day=day,

@@ -1,12 +1,18 @@
 """The books: batches and runs, to look at and to put right."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sleepcycle.feed.export import export_bad
 from sleepcycle.paths import HomePaths
+from sleepcycle.records import BadRow
+from sleepcycle.runfolder import RunFolder
 from sleepcycle.store import batches, examples, journal, runs
 from sleepcycle.store.engine import Store
+from sleepcycle.store.records import Batch, ExampleState, Run
+
+RUNS_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -16,3 +22,69 @@ class Books:
     paths: HomePaths
     store: Store
     actor: str
+
+    def batches(self) -> list[Batch]:
+        """Return every batch, oldest first."""
+        with self.store.read() as session:
+            return batches.list_batches(session)
+
+    def batch(self, number: int) -> tuple[Batch, dict[ExampleState, int]]:
+        """Return one batch, and where its examples are now.
+
+        Raises:
+            NotFoundError: There is none with that number.
+        """
+        with self.store.read() as session:
+            return batches.get(session, number), batches.states(session, number)
+
+    def bad_rows(self, batch: int | None = None) -> Iterator[BadRow]:
+        """Yield the quarantined rows of one batch, or of all."""
+        with self.store.read() as session:
+            if batch is not None:
+                batches.get(session, batch)
+            yield from batches.bad_rows(session, batch)
+
+    def export_bad(self, batch: int | None, file: Path) -> int:
+        """Write quarantined rows to a file, to be mended and fed again.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            FeedError: The file exists, or cannot be written.
+        """
+        return export_bad(self.bad_rows(batch), file)
+
+    def exclude(self, batch: int) -> int:
+        """Take a batch out of all to come; return how many examples it had."""
+        with self.store.write() as session:
+            moved = examples.exclude_batch(session, batch)
+            journal.append(session, self.actor, "exclude", batch=batch, examples=moved)
+        return moved
+
+    def requeue(self, batch: int) -> int:
+        """Let a batch be learned again; return how many examples changed."""
+        with self.store.write() as session:
+            moved = examples.requeue_batch(session, batch)
+            journal.append(session, self.actor, "requeue", batch=batch, examples=moved)
+        return moved
+
+    def runs(self) -> list[Run]:
+        """Return the last runs, newest first."""
+        with self.store.read() as session:
+            return runs.list_runs(session, RUNS_SHOWN)
+
+    def run(self, number: int) -> Run:
+        """Return one run.
+
+        Raises:
+            NotFoundError: There is none with that number.
+        """
+        with self.store.read() as session:
+            return runs.get(session, number)
+
+    def run_log(self, number: int) -> str:
+        """Return what a run's worker printed; empty where its folder is gone."""
+        self.run(number)
+        log = RunFolder(self.paths.run(number)).log
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

@@ -10,11 +10,13 @@ from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
-from sleepcycle.records import FeedReport, Progress
+from sleepcycle.records import FeedReport, Progress, Version
+from sleepcycle.service.books import Books
 from sleepcycle.service.lock import locked
 from sleepcycle.service.shelf import Shelf, Switch
+from sleepcycle.store import snapshot
 from sleepcycle.store.engine import Store, open_store
-from sleepcycle.store.snapshot import Snapshot, read_snapshot
+from sleepcycle.store.records import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Home:
     def versions(self) -> Shelf:
         """The versions, and what can be done with them."""
         return Shelf(self.paths, self.settings, self.store, self.actor)
+
+    @cached_property
+    def books(self) -> Books:
+        """Batches and runs."""
+        return Books(self.paths, self.store, self.actor)
 
     def feed(
         self, *sources: Path | str, options: FeedOptions | None = None
@@ -90,9 +97,31 @@ class Home:
             recovery.recover(self._keeper)
             return run.sleep(self._keeper, on_progress)
 
+    def promote(self, name: str) -> Switch:
+        """Make a version live.
+
+        Raises:
+            VersionError: There is no such version.
+            ManifestError: Its files are not what was sealed.
+        """
+        with locked(self.paths):
+            recovery.recover(self._keeper)
+            return self.versions.switch(name, action="promote")
+
+    def import_adapter(self, source: Path) -> Version:
+        """Take in a LoRA adapter made elsewhere as a version; it is not live.
+
+        Raises:
+            AdapterError: It is not a plain LoRA in safetensors, its values are not
+                finite, or it does not fit the base.
+        """
+        with locked(self.paths):
+            recovery.recover(self._keeper)
+            return self.versions.import_adapter(source)
+
     def status(self) -> Snapshot:
         """Return where the home stands."""
-        return read_snapshot(self.paths)
+        return snapshot.read(self.paths)
 
     def rollback(self, name: str = "previous", *, requeue: bool = False) -> Switch:
         """Make an older version live again.

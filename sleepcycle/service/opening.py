@@ -9,6 +9,7 @@ from sleepcycle import log
 from sleepcycle.config import ModelSettings, Settings, load_settings
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity
 from sleepcycle.service.home import Home
 from sleepcycle.store.engine import create_store
 
@@ -40,7 +41,8 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
     settings = load_settings(paths.config)
     for folder in (paths.versions, paths.staging, paths.runs, paths.cache, paths.logs):
         folder.mkdir(mode=0o700, exist_ok=True)
-    create_store(paths, settings.store, base=settings.model.base)
+    base = BaseIdentity(settings.model.base, settings.model.revision or None, sha256="")
+    create_store(paths, settings.store, base)
     return True
 
 

@@ -14,7 +14,7 @@ from sleepcycle.store.tables import BadRowRow, BatchRow, ExampleRow
 
 def add(session: Session, source: str, shapes: str, held_out_share: float) -> int:
     """Open an empty batch and return its number; `close` says what it brought."""
-    number = session.scalar(
+    return session.scalars(
         insert(BatchRow)
         .values(
             source=source,
@@ -28,8 +28,7 @@ def add(session: Session, source: str, shapes: str, held_out_share: float) -> in
             held_out=0,
         )
         .returning(BatchRow.id)
-    )
-    return int(number or 0)
+    ).one()
 
 
 def close(session: Session, batch: int, report: FeedReport) -> None:
@@ -49,22 +48,21 @@ def close(session: Session, batch: int, report: FeedReport) -> None:
 
 def add_bad_rows(session: Session, batch: int, rows: Iterable[BadRow]) -> None:
     """Keep rows that could not become examples."""
-    session.execute(
-        insert(BadRowRow),
-        [
-            {
-                "batch": batch,
-                "file": row.file,
-                "line": row.line,
-                "offset": row.offset,
-                "code": row.code,
-                "message": row.message,
-                "raw": row.raw,
-                "size_bytes": row.size_bytes,
-            }
-            for row in rows
-        ],
-    )
+    fields = [
+        {
+            "batch": batch,
+            "file": row.file,
+            "line": row.line,
+            "offset": row.offset,
+            "code": row.code,
+            "message": row.message,
+            "raw": row.raw,
+            "size_bytes": row.size_bytes,
+        }
+        for row in rows
+    ]
+    if fields:
+        session.execute(insert(BadRowRow), fields)
 
 
 def get(session: Session, batch: int) -> Batch:
@@ -111,7 +109,7 @@ def reasons(session: Session, batch: int) -> dict[str, int]:
         .group_by(BadRowRow.code)
         .order_by(BadRowRow.code)
     )
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
 
 
 def states(session: Session, batch: int) -> dict[ExampleState, int]:
@@ -121,7 +119,7 @@ def states(session: Session, batch: int) -> dict[ExampleState, int]:
         .where(ExampleRow.batch == batch, ExampleRow.state.in_(list(ExampleState)))
         .group_by(ExampleRow.state)
     )
-    found = dict(rows.tuples())
+    found = dict(rows.tuples().all())
     return {state: found.get(state, 0) for state in ExampleState}
 
 
@@ -132,6 +130,7 @@ def _record(row: BatchRow) -> Batch:
         source=row.source,
         format=row.format,
         created_at=row.created_at,
+        held_out_share=row.held_out_share,
         lines=row.lines,
         accepted=row.accepted,
         duplicate=row.duplicate,

@@ -9,6 +9,7 @@ import sqlite3
 from sleepcycle.errors import HomeError, SleepcycleError, StoreError
 from sleepcycle.paths import HomePaths
 
+OLDEST = (3, 38, 0)  # the first with json_each always built in
 SAFE_WAL = (3, 51, 3)  # earlier ones can damage the file when the log is reset
 CACHE_KIB = 16_384  # a feed of a million rows then seldom waits for the disk
 
@@ -36,8 +37,14 @@ def connect(paths: HomePaths, timeout_s: float) -> sqlite3.Connection:
 
     Raises:
         HomeError: There is no database.
+        StoreError: The SQLite library is too old.
         sqlite3.Error: It cannot be used; `explain` says it in words.
     """
+    if sqlite_version() < OLDEST:
+        raise StoreError(
+            f"expected SQLite 3.38 or newer, got {sqlite3.sqlite_version}; "
+            "use a Python with a newer one"
+        )
     if not paths.database.exists():
         raise no_home(paths)
     connection = sqlite3.connect(

@@ -23,7 +23,7 @@ class Store:
     """One home's database; each transaction has a connection of its own."""
 
     def __init__(self, paths: HomePaths, settings: StoreSettings) -> None:
-        self._paths = paths
+        self.paths = paths
         engine = create_engine(
             "sqlite://",
             creator=partial(connect, paths, settings.busy_timeout_s),
@@ -63,7 +63,7 @@ class Store:
         try:
             yield
         except DBAPIError as error:
-            raise explain(error.orig or error, self._paths) from error
+            raise explain(error.orig or error, self.paths) from error
 
 
 def open_store(paths: HomePaths, settings: StoreSettings) -> Store:

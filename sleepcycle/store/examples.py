@@ -1,20 +1,11 @@
 """Examples, and the states that they go through."""
 
 import json
+import math
 import random
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import (
-    CursorResult,
-    Select,
-    Update,
-    case,
-    func,
-    literal,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import ColumnElement, Update, case, func, select, update
 from sqlalchemy.orm import Session
 
 from sleepcycle.content import parse_canonical
@@ -23,9 +14,7 @@ from sleepcycle.records import Example
 from sleepcycle.store import batches as batch_table
 from sleepcycle.store import versions as version_table
 from sleepcycle.store.records import Alias, Counts, ExampleState
-from sleepcycle.store.tables import BadRowRow, BatchRow, ExampleRow
-
-_FREE = {"run": None, "version": None}
+from sleepcycle.store.tables import BatchRow, ExampleRow
 
 
 def add(
@@ -70,13 +59,13 @@ def claim(session: Session, run: int, limit: int) -> list[Example]:
         .order_by(ExampleRow.batch, ExampleRow.id)
         .limit(limit)
     )
-    session.execute(
+    _change(
+        session,
         update(ExampleRow)
         .where(ExampleRow.id.in_(oldest))
         .values(state=ExampleState.CLAIMED, run=run),
-        execution_options={"synchronize_session": False},
     )
-    return _records(session, _query().where(ExampleRow.run == run))
+    return _records(session, ExampleRow.run == run)
 
 
 def release(session: Session, run: int) -> int:
@@ -85,7 +74,7 @@ def release(session: Session, run: int) -> int:
         session,
         update(ExampleRow)
         .where(ExampleRow.run == run)
-        .values(state=ExampleState.PENDING, **_FREE),
+        .values(state=ExampleState.PENDING, run=None),
     )
 
 
@@ -101,8 +90,7 @@ def mark_trained(session: Session, run: int, version: int) -> int:
 
 def count_trained(session: Session, versions: Collection[int]) -> int:
     """Return how many examples these versions learned themselves."""
-    query = select(func.count()).where(ExampleRow.version.in_(versions))
-    return int(session.scalar(query) or 0)
+    return session.scalar(select(func.count()).where(_trained(versions))) or 0
 
 
 def replay_sample(
@@ -113,28 +101,40 @@ def replay_sample(
     Every such example is as likely as any other. The same seed gives the same
     draw as long as the versions learned nothing more.
     """
-    return _sample(
-        session, select(ExampleRow.id).where(ExampleRow.version.in_(versions)), limit, seed
-    )
+    return _sample(session, _trained(versions), limit, seed)
 
 
 def held_out(
     session: Session, batches: Collection[int], limit: int, seed: int
 ) -> list[Example]:
     """Draw held-out examples of these batches, as `replay_sample` draws."""
-    eligible = select(ExampleRow.id).where(
-        ExampleRow.state == ExampleState.HELD_OUT, ExampleRow.batch.in_(batches)
-    )
-    return _sample(session, eligible, limit, seed)
+    held = (ExampleRow.state == ExampleState.HELD_OUT) & ExampleRow.batch.in_(batches)
+    return _sample(session, held, limit, seed)
 
 
 def requeue(session: Session, versions: Collection[int]) -> int:
     """Make what these versions learned pending again, and return how many."""
     return _change(
         session,
+        update(ExampleRow).where(_trained(versions)).values(state=ExampleState.PENDING),
+    )
+
+
+def own_again(session: Session, versions: Collection[int]) -> int:
+    """Undo `requeue`: what these versions learned is not pending any more.
+
+    Needed when one of them is live again, or it would learn the same twice.
+
+    Returns:
+        How many examples were still pending.
+    """
+    return _change(
+        session,
         update(ExampleRow)
-        .where(ExampleRow.version.in_(versions))
-        .values(state=ExampleState.PENDING, **_FREE),
+        .where(
+            ExampleRow.state == ExampleState.PENDING, ExampleRow.version.in_(versions)
+        )
+        .values(state=ExampleState.TRAINED),
     )
 
 
@@ -142,7 +142,8 @@ def exclude_batch(session: Session, batch: int) -> int:
     """Take a batch out of everything to come, and return how many examples it had.
 
     They are not trained on, replayed or measured any more. What a version learned
-    from them stays in that version: roll back to be rid of it.
+    from them stays in that version: roll back to be rid of it. `requeue_batch`
+    undoes this.
 
     Raises:
         NotFoundError: There is no such batch.
@@ -158,23 +159,103 @@ def exclude_batch(session: Session, batch: int) -> int:
         session,
         update(ExampleRow)
         .where(ExampleRow.batch == batch, ExampleRow.state != ExampleState.EXCLUDED)
-        .values(state=ExampleState.EXCLUDED, **_FREE),
+        .values(state=ExampleState.EXCLUDED),
     )
 
 
 def requeue_batch(session: Session, batch: int) -> int:
     """Let a batch be learned (again), and return how many examples changed.
 
-    Excluded examples are held out or pending as they were at the door; trained ones
-    become pending where no ancestor of the live version learned them, so along its
-    line every example is still trained once.
+    What the live version or an ancestor of it learned counts as trained, so along
+    that line an example is never trained twice. All else that was excluded or trained
+    is pending again, or held out if it was so at the door.
 
     Raises:
         NotFoundError: There is no such batch.
     """
-    batch_table.get(session, batch)
-    live = version_table.aliases(session)[Alias.LIVE]
-    share = session.scalar(
-        select(BatchRow.held_out_share).where(BatchRow.id == batch)
+    came = batch_table.get(session, batch)
+    line = version_table.ancestors(session, version_table.aliases(session)[Alias.LIVE])
+    kept = func.coalesce(ExampleRow.version.in_(line), False)
+    was_held_out = ExampleRow.hash < _bound(came.held_out_share)
+    return _change(
+        session,
+        update(ExampleRow)
+        .where(
+            ExampleRow.batch == batch,
+            (ExampleRow.state == ExampleState.EXCLUDED)
+            | ((ExampleRow.state == ExampleState.TRAINED) & ~kept),
+        )
+        .values(
+            state=case(
+                (kept, ExampleState.TRAINED),
+                (was_held_out, ExampleState.HELD_OUT),
+                else_=ExampleState.PENDING,
+            ),
+        ),
     )
-    ...
+
+
+def counts(session: Session) -> Counts:
+    """Return how many examples are where."""
+    rows = session.execute(
+        select(ExampleRow.state, func.count()).group_by(ExampleRow.state)
+    )
+    found = dict(rows.tuples().all())
+    quarantined = session.scalar(
+        select(func.coalesce(func.sum(BatchRow.quarantined), 0))
+    )
+    return Counts(
+        accepted=sum(found.values()),
+        held_out=found.get(ExampleState.HELD_OUT, 0),
+        pending=found.get(ExampleState.PENDING, 0),
+        claimed=found.get(ExampleState.CLAIMED, 0),
+        known=found.get(ExampleState.TRAINED, 0),
+        excluded=found.get(ExampleState.EXCLUDED, 0),
+        quarantined=int(quarantined or 0),
+    )
+
+
+def _bound(share: float) -> bytes:
+    """Return the least hash that `content.is_held_out` leaves in for training."""
+    return math.ceil(share * 2**64).to_bytes(8)
+
+
+def _trained(versions: Collection[int]) -> ColumnElement[bool]:
+    """Return the condition that one of these versions learned an example itself."""
+    return (ExampleRow.state == ExampleState.TRAINED) & ExampleRow.version.in_(versions)
+
+
+def _sample(
+    session: Session, condition: ColumnElement[bool], limit: int, seed: int
+) -> list[Example]:
+    """Draw up to `limit` of the examples that meet a condition, oldest first."""
+    total = session.scalar(select(func.count()).where(condition)) or 0
+    places = random.Random(seed).sample(range(total), min(limit, total))
+    numbered = (
+        select(
+            ExampleRow.id,
+            (func.row_number().over(order_by=ExampleRow.id) - 1).label("place"),
+        )
+        .where(condition)
+        .subquery()
+    )
+    # one JSON list, as SQLite bounds the number of parameters
+    drawn = func.json_each(json.dumps(places)).table_valued("value")
+    ids = select(numbered.c.id).where(numbered.c.place.in_(select(drawn.c.value)))
+    return _records(session, ExampleRow.id.in_(ids))
+
+
+def _change(session: Session, statement: Update) -> int:
+    """Run one UPDATE and return how many examples it changed."""
+    result = session.connection().execute(statement)
+    return result.rowcount
+
+
+def _records(session: Session, condition: ColumnElement[bool]) -> list[Example]:
+    """Return the examples that meet a condition, oldest first."""
+    rows = session.execute(
+        select(ExampleRow.id, ExampleRow.batch, ExampleRow.content)
+        .where(condition)
+        .order_by(ExampleRow.batch, ExampleRow.id)
+    )
+    return [Example(id_, batch, parse_canonical(text)) for id_, batch, text in rows]

@@ -55,6 +55,9 @@ class Batch:
     """Shapes of its rows, joined by commas; empty where no row had one."""
 
     created_at: datetime
+    held_out_share: float
+    """The setting at the time, in [0, 1)."""
+
     lines: int
     accepted: int
     duplicate: int
@@ -107,6 +110,31 @@ class Snapshot:
 
     runs: tuple[Run, ...]
     """The last ones, newest first."""
+
+    @property
+    def state(self) -> str:
+        """`ready`, or the kind of the run that is on."""
+        kinds = [run.kind for run in self.runs if run.state is RunState.RUNNING]
+        return str(kinds[0]) if kinds else "ready"
+
+    @property
+    def live(self) -> str:
+        """Name of the version that is live."""
+        return f"v{self.aliases[Alias.LIVE]}"
+
+    @property
+    def previous(self) -> str | None:
+        """Name of the version that was live before."""
+        return self._name(Alias.PREVIOUS)
+
+    @property
+    def day(self) -> str | None:
+        """Name of the open day's wake version."""
+        return self._name(Alias.DAY)
+
+    def _name(self, alias: Alias) -> str | None:
+        """Return the name of an alias's version, if it is set."""
+        return f"v{self.aliases[alias]}" if alias in self.aliases else None
 
 
 @dataclass(frozen=True, slots=True)

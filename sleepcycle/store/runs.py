@@ -21,7 +21,7 @@ def start(session: Session, kind: RunKind, pid: int, started: str) -> int:
         started: What tells that process from a later one with the same number,
             such as the machine's boot and the process's start.
     """
-    number = session.scalar(
+    return session.scalars(
         insert(RunRow)
         .values(
             kind=kind,
@@ -31,8 +31,7 @@ def start(session: Session, kind: RunKind, pid: int, started: str) -> int:
             pid_started=started,
         )
         .returning(RunRow.id)
-    )
-    return int(number or 0)
+    ).one()
 
 
 def finish(
@@ -50,12 +49,13 @@ def finish(
     Raises:
         RunError: It is not running.
     """
-    ended = session.execute(
+    ended = session.scalar(
         update(RunRow)
         .where(RunRow.id == run, RunRow.state == RunState.RUNNING)
         .values(state=state, ended_at=datetime.now(UTC), report=report, error=error)
+        .returning(RunRow.id)
     )
-    if not ended.rowcount:
+    if ended is None:
         raise RunError(f"run {run} cannot become {state}: it is not running")
 
 

@@ -177,7 +177,12 @@ class VersionBatchRow(Base):
 
 
 class ExampleRow(Base):
-    """One training item, in exactly one state."""
+    """One training item, in exactly one state.
+
+    `version` is the one that learned it last. It counts only while the state is
+    trained, but it stays: so what is pending or excluded can be trained again at one
+    stroke when that version is live again.
+    """
 
     __tablename__ = "example"
     __table_args__ = (
@@ -187,7 +192,10 @@ class ExampleRow(Base):
             "(state = 'claimed') = (run IS NOT NULL)", name="claimed_by_run"
         ),
         CheckConstraint(
-            "(state = 'trained') = (version IS NOT NULL)", name="trained_in_version"
+            "state != 'trained' OR version IS NOT NULL", name="trained_in_version"
+        ),
+        CheckConstraint(
+            "state != 'held_out' OR version IS NULL", name="held_out_untrained"
         ),
         Index("ix_example_state_batch", "state", "batch"),
         Index("ix_example_run", "run", sqlite_where=text("run IS NOT NULL")),

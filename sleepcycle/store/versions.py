@@ -86,7 +86,7 @@ def add(
 
 def next_number(session: Session) -> int:
     """Return the number that the next version gets."""
-    return int(session.scalar(select(func.max(VersionRow.number))) or 0) + 1
+    return session.scalars(select(func.max(VersionRow.number))).one() + 1
 
 
 def get(session: Session, number: int) -> Version:
@@ -163,7 +163,7 @@ def aliases(session: Session) -> dict[str, int]:
     rows = session.execute(
         select(AliasRow.name, AliasRow.version).order_by(AliasRow.name)
     )
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
 
 
 def point(session: Session, alias: Alias, number: int | None) -> None:
@@ -192,7 +192,10 @@ def drop_alias(session: Session, name: str) -> None:
         VersionError: There is no such alias, or it is the service's.
     """
     _check_alias(name)
-    if not session.execute(delete(AliasRow).where(AliasRow.name == name)).rowcount:
+    dropped = session.scalar(
+        delete(AliasRow).where(AliasRow.name == name).returning(AliasRow.name)
+    )
+    if dropped is None:
         raise _unknown(session, name)
 
 

@@ -1,0 +1,95 @@
+"""How batches, quarantined rows and runs look."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sleepcycle.cli.render import clean, console, show_json, show_table
+
+if TYPE_CHECKING:
+    from sleepcycle.records import BadRow
+    from sleepcycle.store.records import Batch, ExampleState, Run
+
+PREVIEW_CHARS = 60
+
+
+def show_batches(batches: "Sequence[Batch]", *, as_json: bool) -> None:
+    """Print batches, a row each."""
+    if as_json:
+        return show_json(batches)
+    show_table(
+        ["batch", "source", "format", "lines", "accepted", "held out", "fed"],
+        [
+            [b.id, b.source, b.format, b.lines, b.accepted, b.held_out, b.created_at]
+            for b in batches
+        ],
+    )
+
+
+def show_batch(
+    batch: "Batch", states: "Mapping[ExampleState, int]", *, as_json: bool
+) -> None:
+    """Print one batch, and where its examples are now."""
+    now = {str(state): count for state, count in states.items()}
+    if as_json:
+        return show_json({"batch": batch, "states": now})
+    show_batches([batch], as_json=False)
+    show_table(list(now), [list(now.values())])
+
+
+def show_bad_rows(rows: "Iterable[BadRow]", *, as_json: bool) -> None:
+    """Print quarantined rows: where, why, and how they begin."""
+    if as_json:
+        return show_json(
+            [
+                {
+                    "file": row.file,
+                    "line": row.line,
+                    "offset": row.offset,
+                    "code": row.code,
+                    "message": row.message,
+                    "preview": _preview(row.raw),
+                    "size_bytes": row.size_bytes,
+                }
+                for row in rows
+            ]
+        )
+    show_table(
+        ["file", "line", "byte", "code", "why", "row"],
+        [[r.file, r.line, r.offset, r.code, r.message, _preview(r.raw)] for r in rows],
+    )
+
+
+def show_moved(batch: int, state: str, moved: int, *, as_json: bool) -> None:
+    """Say how many examples of a batch changed their state."""
+    if as_json:
+        return show_json({"batch": batch, state: moved})
+    print(f"{moved} examples of batch {batch} are now {state}")
+
+
+def show_runs(runs: "Sequence[Run]", *, as_json: bool) -> None:
+    """Print runs, a row each."""
+    if as_json:
+        return show_json(runs)
+    show_table(
+        ["run", "kind", "state", "started", "ended", "error"],
+        [[r.id, r.kind, r.state, r.started_at, r.ended_at, r.error] for r in runs],
+    )
+
+
+def show_run(run: "Run", *, as_json: bool) -> None:
+    """Print what a run reported."""
+    report = json.loads(run.report) if run.report else None
+    if as_json:
+        return show_json({"run": run, "report": report})
+    show_runs([run], as_json=False)
+    if report is None:
+        return
+    facts = {k: v for k, v in report.items() if not isinstance(v, dict | list)}
+    show_table(["", ""], [[k.replace("_", " "), v] for k, v in facts.items()])
+    console.print(clean(report["verdict"]["reason"]))
+
+
+def _preview(raw: bytes) -> str:
+    """Return the beginning of a row as text."""
+    return raw[: PREVIEW_CHARS * 4].decode("utf-8", "replace")[:PREVIEW_CHARS]

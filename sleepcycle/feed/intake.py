@@ -1,0 +1,150 @@
+"""Rows on their way in: each becomes an example or a bad row, and all are counted."""
+
+import itertools
+import marshal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, NamedTuple
+
+from sleepcycle.config import FeedSettings
+from sleepcycle.content import canonical_json, content_hash, is_held_out
+from sleepcycle.errors import RowError
+from sleepcycle.feed.rows import Row
+from sleepcycle.feed.shapes import Format, shape_of, to_content
+from sleepcycle.feed.sources import Source, name_of, read_source
+from sleepcycle.records import BadRow
+
+VOTES = 100  # rows with a known shape that decide the shape of their file
+VOTERS = 1_000  # rows that are looked at for them
+VOTE_BYTES = 4 << 20
+CHUNK_ROWS = 2_000
+CHUNK_BYTES = 4 << 20
+SPOOL_BYTES = 8 << 20
+SHOWN = 3
+
+
+class Chunk(NamedTuple):
+    """Some rows, ready for the store."""
+
+    held_out: list[tuple[bytes, str]]
+    """Hash and canonical content."""
+
+    pending: list[tuple[bytes, str]]
+    bad: list[BadRow]
+
+
+class Intake:
+    """All rows of one feed call, read and judged before the store is touched.
+
+    They wait in a file without a name: a kill leaves nothing behind, memory stays
+    flat, and no other process waits for a slow source.
+    """
+
+    def __init__(
+        self, settings: FeedSettings, shape: Format | None, folder: Path
+    ) -> None:
+        self._settings = settings
+        self._shape = shape
+        self._spool: IO[bytes] = SpooledTemporaryFile(  # noqa: SIM115 - see `close`
+            SPOOL_BYTES, dir=str(folder)
+        )
+        self._chunk: list[list[Any]] = [[], [], []]
+        self._chunk_bytes = 0
+        self._frames: list[int] = []  # bytes of each chunk in the spool
+        self.lines = 0
+        self.reasons: Counter[str] = Counter()
+        self.shapes: set[Format] = set()
+        self.first_bad: list[BadRow] = []
+
+    def close(self) -> None:
+        """Let go of the waiting rows."""
+        self._spool.close()
+
+    def read(self, source: Source) -> Iterator[int]:
+        """Take in every row of a source, yielding now and then the rows so far.
+
+        Raises:
+            FeedError: The source cannot be read.
+        """
+        name = name_of(source)
+        with closing(read_source(source, self._settings, self._shape)) as rows:
+            head = list(_voters(rows)) if self._shape is None else []
+            shape = self._shape or _elect(head)
+            for row in itertools.chain(head, rows):
+                self._take_in(row, shape, name)
+                if self._is_full():
+                    self._flush()
+                    yield self.lines
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield all that was taken in, some rows at a time."""
+        self._flush()
+        self._spool.seek(0)
+        for size in self._frames:
+            held_out, pending, bad = marshal.loads(self._spool.read(size))
+            yield Chunk(held_out, pending, [BadRow(*fields) for fields in bad])
+
+    def _take_in(self, row: Row, shape: Format | None, name: str) -> None:
+        """Make an example or a bad row of one row."""
+        self.lines += 1
+        self._chunk_bytes += len(row.raw)
+        try:
+            self._accept(row, shape)
+        except RowError as fault:
+            self._quarantine(row, fault, name)
+
+    def _accept(self, row: Row, shape: Format | None) -> None:
+        """Keep a row as an example."""
+        if row.fault:
+            raise row.fault
+        shape = shape or shape_of(row.value)
+        canonical = canonical_json(to_content(row.value, shape))
+        try:
+            digest = content_hash(canonical)
+        except UnicodeEncodeError as error:
+            raise RowError("E_UTF8", "expected text, got a lone surrogate") from error
+        held_out = is_held_out(digest, self._settings.held_out_share)
+        self._chunk[0 if held_out else 1].append((digest, canonical))
+        if shape:
+            self.shapes.add(shape)
+
+    def _quarantine(self, row: Row, fault: RowError, name: str) -> None:
+        """Keep a row as a bad row."""
+        raw = row.raw[: self._settings.preview_bytes]
+        fields = (name, row.line, row.offset, fault.code, str(fault), raw, row.size)
+        self._chunk[2].append(fields)
+        self.reasons[fault.code] += 1
+        if len(self.first_bad) < SHOWN:
+            self.first_bad.append(BadRow(*fields))
+
+    def _is_full(self) -> bool:
+        """Say whether the rows in memory are enough for a chunk."""
+        rows = sum(map(len, self._chunk))
+        return rows >= CHUNK_ROWS or self._chunk_bytes >= CHUNK_BYTES
+
+    def _flush(self) -> None:
+        """Move the rows in memory to the spool."""
+        if any(self._chunk):
+            self._frames.append(self._spool.write(marshal.dumps(self._chunk)))
+        self._chunk = [[], [], []]
+        self._chunk_bytes = 0
+
+
+def _voters(rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield the first rows of a file, up to those that decide its shape."""
+    votes = size = 0
+    for row in itertools.islice(rows, VOTERS):
+        yield row
+        votes += shape_of(row.value) is not None
+        size += len(row.raw)
+        if votes == VOTES or size > VOTE_BYTES:
+            return
+
+
+def _elect(rows: list[Row]) -> Format | None:
+    """Return the shape that most rows have; None where no row has one."""
+    votes = Counter(shape for row in rows if (shape := shape_of(row.value)))
+    return votes.most_common(1)[0][0] if votes else None

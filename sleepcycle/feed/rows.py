@@ -1,0 +1,107 @@
+"""One input row, and strict JSON: what Python's parser lets pass is refused here."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sleepcycle.config import FeedSettings
+from sleepcycle.errors import RowError
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)  # strings, brackets
+
+
+@dataclass(slots=True)
+class Row:
+    """One row as its container holds it."""
+
+    line: int
+    """Line or row number, counted from 1."""
+
+    offset: int
+    """Byte offset in the decompressed file; 0 in Parquet, where rows have none."""
+
+    size: int
+    """Bytes of the whole row."""
+
+    raw: bytes
+    """The row, or its beginning where it is too big."""
+
+    value: Any = None
+    fault: RowError | None = None
+
+
+def parse(row: Row, settings: FeedSettings) -> Row:
+    """Give a row the value of its JSON, or its fault."""
+    try:
+        check_size(row.size, settings)
+        row.value = parse_json(row.raw, settings.max_depth)
+    except RowError as fault:
+        row.fault = fault
+    return row
+
+
+def check_size(size: int, settings: FeedSettings) -> None:
+    """Refuse a row that is too big.
+
+    Raises:
+        RowError: `E_TOO_BIG`.
+    """
+    if size > settings.max_row_bytes:
+        raise RowError(
+            "E_TOO_BIG",
+            f"expected at most {settings.max_row_bytes} bytes, got {size}",
+        )
+
+
+def parse_json(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON has any shape
+    """Parse one JSON value.
+
+    Numbers all become floats, since no example holds one: so an integer of any
+    length costs nothing. A NUL or any other escaped control character is text.
+
+    Raises:
+        RowError: `E_UTF8`, `E_JSON`, `E_NAN` (also for infinities), `E_DUPKEY`, or
+            `E_DEPTH`.
+    """
+    if raw.count(b"[") + raw.count(b"{") > max_depth:  # else it cannot be deeper
+        _check_depth(raw, max_depth)
+    try:
+        return _DECODER.decode(raw.decode())
+    except UnicodeDecodeError as error:
+        message = f"expected UTF-8, got byte {raw[error.start]:#04x} at {error.start}"
+        raise RowError("E_UTF8", message) from error
+    except json.JSONDecodeError as error:
+        message = f"expected JSON, got: {error.msg.lower()} at byte {error.pos}"
+        raise RowError("E_JSON", message) from error
+
+
+def _check_depth(raw: bytes, max_depth: int) -> None:
+    """Refuse deep nesting before a recursive parser sees it."""
+    depth = 0
+    for token in _TOKEN.finditer(raw):
+        if token[0] in b"[{":
+            depth += 1
+        elif token[0] in b"]}":
+            depth -= 1
+        if depth > max_depth:
+            raise RowError("E_DEPTH", f"expected at most {max_depth} levels, got more")
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse what is a number to Python but not to JSON."""
+    raise RowError("E_NAN", f"expected a number, got {name}")
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object whose keys are all different."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise RowError("E_DUPKEY", "expected each key once, got one of them twice")
+    return fields
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=float
+)

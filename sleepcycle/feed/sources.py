@@ -1,0 +1,124 @@
+"""Find out what a source holds, and read its rows."""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
+from pathlib import Path, PurePath
+from typing import BinaryIO, cast
+
+import zstandard
+
+from sleepcycle.config import FeedSettings
+from sleepcycle.errors import FeedError, RowError
+from sleepcycle.feed.array import read_array
+from sleepcycle.feed.csvfile import read_csv
+from sleepcycle.feed.jsonl import BOM, read_jsonl
+from sleepcycle.feed.parquet import read_parquet
+from sleepcycle.feed.rows import Row
+from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.zstd import ZstdReader
+
+Source = Path | str | BinaryIO
+"""A path, `-` for standard input, or a stream of bytes, which is left open."""
+
+BUFFER_BYTES = 1 << 16
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LINES = {".jsonl", ".ndjson"}
+
+
+def name_of(source: Source) -> str:
+    """Return the name that reports and bad rows call a source by."""
+    if not isinstance(source, Path | str):
+        source = str(getattr(source, "name", "stream"))
+    name = "stdin" if str(source) == "-" else str(source)
+    return name.encode(errors="replace").decode()  # file names may be no UTF-8
+
+
+def read_source(
+    source: Source, settings: FeedSettings, shape: Format | None
+) -> Generator[Row]:
+    """Yield the rows of a source, whatever container holds them.
+
+    Where a compressed stream is cut off or damaged, the rows before that place are
+    good, and the place itself is one row with the fault `E_STREAM`.
+
+    Args:
+        source: What to read.
+        settings: The bounds of a row.
+        shape: The shape that a CSV header must fit; None for any.
+
+    Raises:
+        FeedError: The source cannot be read, or what it holds cannot be told.
+    """
+    line = offset = 0
+    try:
+        with _opened(source) as file:
+            for row in _rows(name_of(source), file, settings, shape):
+                line, offset = row.line, row.offset + row.size
+                yield row
+    except BROKEN as error:
+        fault = RowError("E_STREAM", f"expected more compressed data, got: {error}")
+        yield Row(line + 1, offset, 0, b"", fault=fault)
+    except FeedError as error:
+        raise FeedError(f"{name_of(source)}: {error}") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FeedError(f"cannot read {name_of(source)}: {reason}") from error
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[BufferedReader]:
+    """Open a source, and leave open what the caller had open already."""
+    if isinstance(source, Path | str) and str(source) != "-":
+        with Path(source).open("rb") as file:
+            yield file
+        return
+    stream = sys.stdin.buffer if isinstance(source, Path | str) else source
+    reader: BufferedReader = BufferedReader(cast("RawIOBase", stream), BUFFER_BYTES)
+    try:
+        yield reader
+    finally:
+        reader.detach()
+
+
+def _rows(
+    name: str, file: BufferedReader, settings: FeedSettings, shape: Format | None
+) -> Iterator[Row]:
+    """Choose the reader by the name, else by the first bytes."""
+    path = PurePath(name.lower())
+    suffix = (
+        path.with_suffix("").suffix if path.suffix in {".gz", ".zst"} else path.suffix
+    )
+    stream = _decompressed(file)
+    head = stream.peek(BUFFER_BYTES)
+    if head.startswith(PARQUET) or suffix == ".parquet":
+        return read_parquet(file, settings)
+    if head.startswith(UTF16) or b"\0" in head[:4]:
+        raise FeedError("expected UTF-8, got UTF-16 or no text; convert it with iconv")
+    if suffix in DELIMITERS:
+        return read_csv(stream, settings, DELIMITERS[suffix], shape)
+    first = head.removeprefix(BOM).lstrip()[:1]
+    if first == b"[" and suffix not in LINES:
+        return read_array(stream, settings)
+    if suffix in LINES or suffix == ".json" or first in {b"{", b""}:
+        return read_jsonl(stream, settings)
+    raise FeedError(
+        "expected JSONL, JSON, CSV, TSV or Parquet by its name or its first bytes, "
+        f"got {head[:20]!r}; rename it"
+    )
+
+
+def _decompressed(file: BufferedReader) -> BufferedReader | gzip.GzipFile:
+    """Undo the compression that the first bytes show."""
+    head = file.peek(len(ZSTD))
+    if head.startswith(GZIP):
+        return gzip.GzipFile(fileobj=file)
+    if head.startswith(ZSTD):
+        return BufferedReader(ZstdReader(file), BUFFER_BYTES)
+    return file

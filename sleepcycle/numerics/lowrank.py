@@ -1,0 +1,204 @@
+"""Weight changes kept as two factors: their exact sum, and their nearest small rank.
+
+The dense product is never formed. Formulas and sources are in docs/math.md.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sleepcycle.errors import AdapterError, RankError
+
+# Directions weaker than this share of the strongest are rounding: the factors are
+# float32, and squaring them in float64 loses half of its digits.
+NOISE = torch.finfo(torch.float32).eps
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """One layer's weight change, kept as its two factors: dense = up @ down.
+
+    Raises:
+        RankError: The factors do not share their inner width.
+    """
+
+    up: Float[Tensor, "out width"]
+    down: Float[Tensor, "width_down in"]
+
+    def __post_init__(self) -> None:
+        if self.up.shape[1] != self.down.shape[0]:
+            raise RankError(
+                "expected factors that share their inner width, got up "
+                f"{tuple(self.up.shape)} and down {tuple(self.down.shape)}"
+            )
+
+    @property
+    def rank(self) -> int:
+        """Inner width: the most directions that the change can have."""
+        return self.up.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in) of the dense change."""
+        return self.up.shape[0], self.down.shape[1]
+
+
+LayerChanges = Mapping[str, LowRank]
+"""Changes by the path of their layer, such as `model.layers.0.self_attn.q_proj`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """The singular values of a change, and how its factors mix into its directions.
+
+    up @ mix_up has the left singular vectors as its columns, mix_down @ down the
+    right ones as its rows; directions of no strength are zero in both.
+    """
+
+    change: LowRank
+    mix_up: Float[Tensor, "width k"]
+    sigma: Float[Tensor, " k"]
+    """Singular values in float64, strongest first."""
+
+    mix_down: Float[Tensor, "k width"]
+
+    @property
+    def rank(self) -> int:
+        """How many directions are stronger than rounding."""
+        if self.sigma.numel() == 0:
+            return 0
+        return int((self.sigma > NOISE * self.sigma[0]).sum())
+
+    def keep(self, rank: int) -> LowRank:
+        """Return the nearest change of that rank in Frobenius norm, in float32.
+
+        Eckart and Young (1936), doi:10.1007/BF02288367. The root of each singular
+        value goes into both factors, so that neither grows. Signs are fixed by the
+        sum of each left vector, so that equal changes give equal factors.
+
+        Args:
+            rank: Directions to keep, from 0 to all.
+
+        Raises:
+            RankError: There are not so many.
+        """
+        if not 0 <= rank <= len(self.sigma):
+            raise RankError(f"rank must be in 0..{len(self.sigma)}, got {rank}")
+        root = self.sigma[:rank].sqrt()
+        up = self.change.up.float() @ (self.mix_up[:, :rank] * root).float()
+        down = (root[:, None] * self.mix_down[:rank]).float() @ self.change.down.float()
+        sign = torch.where(up.sum(dim=0) < 0, -1.0, 1.0)
+        return LowRank(up * sign, sign[:, None] * down)
+
+
+def compose(changes: Sequence[LowRank]) -> LowRank:
+    """Add changes of one layer exactly, by putting their factors side by side.
+
+    Adding or averaging the factors themselves would add cross terms, which is
+    another change altogether.
+
+    Raises:
+        RankError: They are not of one shape, or there is none.
+    """
+    shapes = sorted({change.shape for change in changes})
+    if len(shapes) != 1:
+        raise RankError(f"expected changes of one shape, got {shapes}")
+    up = torch.cat([change.up for change in changes], dim=1)
+    return LowRank(up, torch.cat([change.down for change in changes]))
+
+
+def compose_layers(*adapters: LayerChanges) -> dict[str, LowRank]:
+    """Add whole adapters exactly, layer by layer; a layer may be in some of them.
+
+    Columns keep the order of the adapters.
+    """
+    layers = sorted({name for adapter in adapters for name in adapter})
+    return {
+        name: compose([adapter[name] for adapter in adapters if name in adapter])
+        for name in layers
+    }
+
+
+def pad(change: LowRank, width: int) -> LowRank:
+    """Widen the factors with zeros, which changes nothing in their product.
+
+    Raises:
+        RankError: They are wider already.
+    """
+    missing = width - change.rank
+    if missing < 0:
+        raise RankError(f"cannot pad a change of width {change.rank} to {width}")
+    up = torch.nn.functional.pad(change.up, (0, missing))
+    return LowRank(up, torch.nn.functional.pad(change.down, (0, 0, 0, missing)))
+
+
+def decompose(changes: LayerChanges) -> dict[str, Decomposition]:
+    """Find the singular values and directions of every layer's change.
+
+    With the Gram matrices of both factors, up.T @ up = V D V.T and likewise for
+    down, the singular values of up @ down are those of the small matrix
+    (D_up^½ V_up.T)(D_down^½ V_down.T).T. All small matrices of one width go through
+    one batched call, in float64; the factors are only read.
+
+    Raises:
+        AdapterError: A factor holds NaN or infinity; the layer is named.
+    """
+    by_width = defaultdict(list)
+    for name, change in changes.items():
+        by_width[change.rank].append(name)
+    found: dict[str, Decomposition] = {}
+    for names in by_width.values():
+        found |= _decompose_equal_widths({name: changes[name] for name in names})
+    return {name: found[name] for name in changes}
+
+
+def _decompose_equal_widths(changes: LayerChanges) -> dict[str, Decomposition]:
+    """Decompose changes whose factors are all equally wide."""
+    gram_up = torch.stack([_gram(c.up.T, n) for n, c in changes.items()])
+    gram_down = torch.stack([_gram(c.down, n) for n, c in changes.items()])
+    root_up, inverse_up = _root(gram_up)
+    root_down, inverse_down = _root(gram_down)
+    left, sigma, right = torch.linalg.svd(root_up @ root_down.mT)
+    mix_up, mix_down = inverse_up @ left, right @ inverse_down.mT
+    return {
+        name: Decomposition(
+            change,
+            mix_up[i, :, : min(change.shape)],
+            sigma[i, : min(change.shape)],
+            mix_down[i, : min(change.shape)],
+        )
+        for i, (name, change) in enumerate(changes.items())
+    }
+
+
+def _gram(
+    rows: Float[Tensor, "width size"], layer: str
+) -> Float[Tensor, "width width"]:
+    """Return rows @ rows.T in float64; a NaN anywhere shows in it."""
+    wide = rows.double()
+    gram = wide @ wide.T
+    if not gram.isfinite().all():
+        raise AdapterError(
+            f"{layer}: expected finite weights, got NaN or infinity; roll back to a "
+            "version that verifies"
+        )
+    return gram
+
+
+def _root(
+    gram: Float[Tensor, "layers width width"],
+) -> tuple[Float[Tensor, "layers width width"], Float[Tensor, "layers width width"]]:
+    """Split Gram matrices into R.T @ R; also return the pseudo-inverse of R.
+
+    Eigenvalues are squares, so what is below NOISE² of the largest is rounding.
+    """
+    values, vectors = torch.linalg.eigh(gram)
+    floor = values[:, -1:] * NOISE**2
+    values = torch.where(values > floor, values, torch.zeros_like(values))
+    roots = values.sqrt()
+    inverses = torch.where(roots > 0, 1 / roots, torch.zeros_like(roots))
+    return roots[:, :, None] * vectors.mT, vectors * inverses[:, None, :]

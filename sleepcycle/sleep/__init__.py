@@ -1,0 +1,1 @@
+"""What happens in a night: deep sleep makes the adapter small."""

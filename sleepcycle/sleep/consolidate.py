@@ -1,0 +1,88 @@
+"""Deep sleep: fold one adapter into one of bounded rank, and report layer by layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sleepcycle.config import Compression, RankPolicy, SleepSettings, SvdSettings
+from sleepcycle.numerics.lowrank import Decomposition, LayerChanges, LowRank, decompose
+from sleepcycle.numerics.prune import prune
+from sleepcycle.numerics.rank import EnergyRank, FixedRank, Policy
+from sleepcycle.numerics.subspace import difference_norm, stable_rank
+from sleepcycle.records import LayerReport
+
+
+@dataclass(frozen=True, eq=False)
+class Consolidation:
+    """A folded adapter, and what the fold did."""
+
+    change: dict[str, LowRank]
+    layers: tuple[LayerReport, ...]
+    kept_energy: float
+    """Share of the whole adapter's squared norm kept; 1 for a zero adapter."""
+
+    rank: int
+    """Largest rank of any layer."""
+
+
+def consolidate(change: LayerChanges, settings: SleepSettings) -> Consolidation:
+    """Make an adapter small.
+
+    Raises:
+        AdapterError: A factor holds NaN or infinity.
+    """
+    before = decompose(change)
+    match settings.compression:
+        case Compression.SVD:
+            ranks = policy(settings.svd).choose(before)
+            folded = {name: before[name].keep(rank) for name, rank in ranks.items()}
+        case Compression.MAGNITUDE:
+            folded = {n: prune(c, settings.prune_share) for n, c in change.items()}
+        case Compression.NONE:
+            folded = dict(change)
+    return _report(before, folded)
+
+
+def policy(settings: SvdSettings) -> Policy:
+    """Return the rank policy that the settings name."""
+    match settings.policy:
+        case RankPolicy.FIXED:
+            return FixedRank(settings.rank)
+        case RankPolicy.ENERGY:
+            return EnergyRank(settings.energy, settings.min_rank, settings.rank)
+
+
+def _report(
+    before: Mapping[str, Decomposition], folded: dict[str, LowRank]
+) -> Consolidation:
+    """Say what a fold did to each layer, and to all of them."""
+    after = decompose(folded)
+    lost = {name: _lost(before[name], folded[name]) for name in before}
+    norms = {name: float(layer.sigma.square().sum()) for name, layer in before.items()}
+    layers = tuple(
+        LayerReport(
+            name=name,
+            shape=layer.change.shape,
+            rank_before=layer.rank,
+            rank=after[name].rank,
+            kept_energy=_share(lost[name], norms[name]),
+            stable_rank=stable_rank(layer.sigma),
+            spectrum=tuple(layer.sigma.tolist()),
+        )
+        for name, layer in before.items()
+    )
+    return Consolidation(
+        change=folded,
+        layers=layers,
+        kept_energy=_share(sum(lost.values()), sum(norms.values())),
+        rank=max((layer.rank for layer in layers), default=0),
+    )
+
+
+def _lost(before: Decomposition, after: LowRank) -> float:
+    """Return the squared norm of what a fold took from one layer."""
+    return difference_norm(before.change, after) ** 2
+
+
+def _share(lost: float, whole: float) -> float:
+    """Return the share of squared norm that is left, in [0, 1]."""
+    return max(0.0, 1 - lost / whole) if whole > 0 else 1.0

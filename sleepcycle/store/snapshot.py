@@ -1,0 +1,130 @@
+"""Read all that `status` shows with the standard library alone.
+
+Loading SQLAlchemy takes longer than the whole command may.
+"""
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity, RunKind, RunState, Version, VersionKind
+from sleepcycle.store.connection import connect, explain, no_home, revision_of
+from sleepcycle.store.records import Counts, ExampleState, Run, Snapshot
+
+__all__ = ["Snapshot", "read_snapshot"]
+
+WAIT_S = 10.0  # for a writer that is just committing
+LAST_RUNS = 10
+
+
+def read_snapshot(paths: HomePaths) -> Snapshot:
+    """Read one moment of a home, changing nothing.
+
+    Raises:
+        HomeError: There is no home.
+        StoreError: The database is damaged, busy or has another schema.
+    """
+    try:
+        with closing(connect(paths, WAIT_S)) as connection:
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("BEGIN")
+            if revision_of(connection) is None:
+                raise no_home(paths)
+            return _read(connection)
+    except sqlite3.Error as error:
+        raise explain(error, paths) from error
+
+
+def _read(connection: sqlite3.Connection) -> Snapshot:
+    """Read everything from one open transaction."""
+    identity = connection.execute(
+        "SELECT base_id, base_revision, base_sha256 FROM version WHERE number = 0"
+    ).fetchone()
+    return Snapshot(
+        base=BaseIdentity(*identity),
+        aliases=dict(
+            connection.execute("SELECT name, version FROM alias ORDER BY name")
+        ),
+        counts=_counts(connection),
+        versions=_versions(connection),
+        runs=_runs(connection),
+    )
+
+
+def _counts(connection: sqlite3.Connection) -> Counts:
+    """Count examples by state."""
+    found = dict(
+        connection.execute("SELECT state, count(*) FROM example GROUP BY state")
+    )
+    (quarantined,) = connection.execute(
+        "SELECT coalesce(sum(quarantined), 0) FROM batch"
+    ).fetchone()
+    return Counts(
+        accepted=sum(found.values()),
+        held_out=found.get(ExampleState.HELD_OUT, 0),
+        pending=found.get(ExampleState.PENDING, 0),
+        claimed=found.get(ExampleState.CLAIMED, 0),
+        known=found.get(ExampleState.TRAINED, 0),
+        excluded=found.get(ExampleState.EXCLUDED, 0),
+        quarantined=quarantined,
+    )
+
+
+def _versions(connection: sqlite3.Connection) -> tuple[Version, ...]:
+    """Read every version with its parents, oldest first."""
+    parents: dict[int, list[int]] = {}
+    for version, parent in connection.execute(
+        "SELECT version, parent FROM version_parent ORDER BY version, position"
+    ):
+        parents.setdefault(version, []).append(parent)
+    rows = connection.execute(
+        "SELECT number, kind, folder, rank, accepted, created_at, run "
+        "FROM version ORDER BY number"
+    )
+    return tuple(
+        Version(
+            number=number,
+            kind=VersionKind(kind),
+            folder=folder,
+            parents=tuple(parents.get(number, ())),
+            rank=rank,
+            accepted=bool(accepted),
+            created_at=datetime.fromisoformat(created_at),
+            run=run,
+        )
+        for number, kind, folder, rank, accepted, created_at, run in rows
+    )
+
+
+def _runs(connection: sqlite3.Connection) -> tuple[Run, ...]:
+    """Read the last runs, newest first."""
+    rows = connection.execute(
+        "SELECT id, kind, state, started_at, ended_at, pid, pid_started, report, error "
+        "FROM run ORDER BY id DESC LIMIT ?",
+        (LAST_RUNS,),
+    )
+    return tuple(
+        Run(
+            id=number,
+            kind=RunKind(kind),
+            state=RunState(state),
+            started_at=datetime.fromisoformat(started_at),
+            ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
+            pid=pid,
+            pid_started=pid_started,
+            report=report,
+            error=error,
+        )
+        for (
+            number,
+            kind,
+            state,
+            started_at,
+            ended_at,
+            pid,
+            pid_started,
+            report,
+            error,
+        ) in rows
+    )

@@ -1,0 +1,22 @@
+"""What several tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def rng():
+    """A seeded generator of random numbers."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Real models and data beside the project; skips where they are absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the real models and data are not beside the project")
+    return SHARED

@@ -1,0 +1,117 @@
+"""A keeper over a new home, with an engine that computes nothing."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from sleepcycle.config import Settings
+from sleepcycle.content import Text, canonical_json, content_hash
+from sleepcycle.cycle.keeper import Keeper
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import (
+    BaseIdentity,
+    FeedReport,
+    Loss,
+    RunKind,
+    SleepReport,
+    Verdict,
+    WakeReport,
+)
+from sleepcycle.runfolder import RunFolder
+from sleepcycle.store import batches, examples
+from sleepcycle.store.engine import create_store
+from sleepcycle.store.records import ExampleState
+
+BASE = BaseIdentity("builtin:nano", None, "ab" * 32)
+
+
+@dataclass
+class FakeEngine:
+    """Leaves a result without computing, or does what a test asks instead."""
+
+    accepts: bool = True
+    instead: Callable[[RunFolder], None] | None = None
+    orders: list[RunFolder] = field(default_factory=list)
+
+    def execute(self, run, on_progress):
+        self.orders.append(run)
+        if self.instead is not None:
+            return self.instead(run)
+        order = run.read_order()
+        (run.result / "adapter_model.safetensors").write_bytes(
+            f"weights of run {order.run}".encode()
+        )
+        (run.result / "adapter_config.json").write_text(json.dumps({"r": 16}))
+        run.write_base(BASE)
+        run.write_report(
+            WAKE_REPORT if order.kind is RunKind.WAKE else sleep_report(self.accepts)
+        )
+
+
+def verdict(accepted: bool) -> Verdict:
+    """Return a verdict with plausible losses."""
+    loss = Loss(live=2.0, candidate=1.0, examples=4, tokens=40)
+    return Verdict(accepted, "because", loss, loss, finite=True)
+
+
+WAKE_REPORT = WakeReport(
+    examples=3,
+    replayed=0,
+    steps=2,
+    tokens=60,
+    seconds=1.0,
+    tokens_per_second=60.0,
+    loss_first=2.0,
+    loss_last=1.0,
+    best_step=2,
+    stopped_early=False,
+    verdict=verdict(True),
+    live_rank=0,
+    day_rank=16,
+)
+
+
+def sleep_report(accepted: bool) -> SleepReport:
+    """Return what a night reports."""
+    return SleepReport(
+        seconds=0.1, rank=16, kept_energy=0.99, verdict=verdict(accepted)
+    )
+
+
+@pytest.fixture
+def engine():
+    return FakeEngine()
+
+
+@pytest.fixture
+def keeper(tmp_path, engine):
+    paths = HomePaths(tmp_path / "home")
+    paths.root.mkdir()
+    for folder in (paths.versions, paths.runs, paths.staging):
+        folder.mkdir()
+    settings = Settings()
+    base = BaseIdentity("builtin:nano", None, "")
+    store = create_store(paths, settings.store, base)
+    return Keeper(store, paths, settings, engine, actor="test")
+
+
+@pytest.fixture
+def feed(keeper):
+    """Put texts into the store as one batch, `held_out` of them held out."""
+
+    def put(*texts: str, held_out: int = 0) -> int:
+        rows = [
+            (content_hash(line), line)
+            for line in (canonical_json(Text(text)) for text in texts)
+        ]
+        with keeper.store.write() as session:
+            batch = batches.add(session, "test", "text", 0.05)
+            examples.add(session, batch, ExampleState.HELD_OUT, rows[:held_out])
+            examples.add(session, batch, ExampleState.PENDING, rows[held_out:])
+            report = FeedReport(batch, len(rows), len(rows), 0, 0, held_out, {})
+            batches.close(session, batch, report)
+        return batch
+
+    return put
