@@ -109,6 +109,9 @@ class WakeSettings(Section):
     epochs: PositiveFloat = 3.0
     """How often each new example is seen."""
 
+    min_steps: PositiveInt = 40
+    """Fewest steps of one wake, so that a handful of examples is learned too."""
+
     max_steps: NonNegativeInt = 0
     """Most steps of one wake; 0 for no bound but `epochs`."""
 

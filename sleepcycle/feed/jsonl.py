@@ -22,11 +22,11 @@ def read_lines(stream: BufferedIOBase, max_bytes: int) -> Iterator[Row]:
     number = offset = 0
     while data := stream.readline(max_bytes + 2):  # the end may be two bytes
         number += 1
-        length, last = len(data), data
-        while not last.endswith(b"\n") and (last := stream.readline(PIECE_BYTES)):
-            length += len(last)
+        length, tail = len(data), data
+        while not tail.endswith(b"\n") and (piece := stream.readline(PIECE_BYTES)):
+            length += len(piece)
+            tail = tail[-1:] + piece
         mark = len(BOM) if number == 1 and data.startswith(BOM) else 0
-        raw = data[mark:].rstrip(b"\r\n")
-        end = len(data) - mark - len(raw) if length == len(data) else 0
-        yield Row(number, offset + mark, length - mark - end, raw)
+        size = length - mark - tail.endswith(b"\n") - tail.endswith(b"\r\n")
+        yield Row(number, offset + mark, size, data[mark : mark + size])
         offset += length

@@ -109,7 +109,7 @@ def reasons(session: Session, batch: int) -> dict[str, int]:
         .group_by(BadRowRow.code)
         .order_by(BadRowRow.code)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def states(session: Session, batch: int) -> dict[ExampleState, int]:
@@ -119,7 +119,7 @@ def states(session: Session, batch: int) -> dict[ExampleState, int]:
         .where(ExampleRow.batch == batch, ExampleRow.state.in_(list(ExampleState)))
         .group_by(ExampleRow.state)
     )
-    found = dict(rows.tuples().all())
+    found = dict(rows.all())
     return {state: found.get(state, 0) for state in ExampleState}
 
 

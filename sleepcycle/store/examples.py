@@ -200,7 +200,7 @@ def counts(session: Session) -> Counts:
     rows = session.execute(
         select(ExampleRow.state, func.count()).group_by(ExampleRow.state)
     )
-    found = dict(rows.tuples().all())
+    found = dict(rows.all())
     quarantined = session.scalar(
         select(func.coalesce(func.sum(BatchRow.quarantined), 0))
     )

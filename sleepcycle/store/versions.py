@@ -163,7 +163,7 @@ def aliases(session: Session) -> dict[str, int]:
     rows = session.execute(
         select(AliasRow.name, AliasRow.version).order_by(AliasRow.name)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def point(session: Session, alias: Alias, number: int | None) -> None:

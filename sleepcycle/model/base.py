@@ -1,0 +1,246 @@
+"""Base models: found, loaded, frozen, and known by their bytes."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.pytorch_utils import Conv1D
+from transformers.utils.logging import disable_progress_bar
+
+import sleepcycle
+from sleepcycle.config import ModelSettings
+from sleepcycle.errors import ConfigError, ModelError
+from sleepcycle.records import BaseIdentity
+
+BUILTIN = "builtin:"
+ALL_LINEAR = ["all-linear"]
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The layers of a model that adapters sit on."""
+
+    shapes: Mapping[str, tuple[int, int]]
+    """(out, in) of each, by its path."""
+
+    transposed: bool
+    """Whether the model keeps weights as (in, out), as GPT-2 does."""
+
+    @property
+    def leaves(self) -> list[str]:
+        """The last names of their paths, such as `q_proj`, each once."""
+        return sorted({path.rpartition(".")[2] for path in self.shapes})
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """A frozen model with its tokenizer."""
+
+    model: Any
+    """The causal language model; PEFT's once an adapter is attached."""
+
+    tokenizer: Any
+    identity: BaseIdentity
+    targets: Targets
+    width: int
+    """Hidden size."""
+
+    max_length: int
+    """Longest example in tokens."""
+
+    chat: bool
+    """Whether a prompt is a user turn of the tokenizer's chat template."""
+
+    device: torch.device
+
+
+def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
+    """Load a model and its tokenizer from this machine, and freeze it.
+
+    Args:
+        settings: Which model, and how.
+        device: What `pick_device` returned.
+        cache: Folder where the hash of its files is remembered.
+
+    Raises:
+        ModelError: It is not here, or not a causal language model in safetensors.
+        ConfigError: A target module does not exist in it.
+    """
+    source = locate(settings)
+    disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=getattr(torch, settings.dtype), **_options(settings)
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source, **_token_options(settings))
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(settings.base, error) from error
+    model.requires_grad_(False)
+    model.eval()
+    return Base(
+        model=model.to(device),
+        tokenizer=tokenizer,
+        identity=identify(settings, cache),
+        targets=find_targets(model, settings.target_modules),
+        width=model.config.get_text_config().hidden_size,
+        max_length=min(settings.max_length, _longest(model.config)),
+        chat=settings.chat == "auto" and bool(tokenizer.chat_template),
+        device=torch.device(device),
+    )
+
+
+def skeleton(settings: ModelSettings) -> Targets:
+    """Return the layers that adapters sit on, from a model's configuration alone.
+
+    Raises:
+        ModelError: The configuration is not here, or of no causal language model.
+    """
+    try:
+        config = AutoConfig.from_pretrained(
+            locate(settings), **_token_options(settings)
+        )
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(settings.base, error) from error
+    return find_targets(model, settings.target_modules)
+
+
+def locate(settings: ModelSettings) -> str:
+    """Return what transformers loads: a folder, or a hub id."""
+    if not settings.base.startswith(BUILTIN):
+        return str(Path(settings.base).expanduser())
+    folder = Path(sleepcycle.__file__).parent / settings.base.removeprefix(BUILTIN)
+    if not (folder / "config.json").exists():
+        raise ModelError(f"there is no {settings.base}; the one there is: builtin:nano")
+    return str(folder)
+
+
+def pick_device(name: str) -> str:
+    """Return the device that a setting means; `auto` takes the best there is."""
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def find_targets(model: nn.Module, names: list[str]) -> Targets:
+    """Find the layers that adapters sit on.
+
+    Args:
+        model: A causal language model.
+        names: Leaf names, or `["all-linear"]` for every linear layer but the head.
+
+    Raises:
+        ConfigError: A name is of no linear layer of the model.
+    """
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    layers = {
+        path: shape
+        for path, module in model.named_modules()
+        if module is not head and (shape := _linear_shape(module))
+    }
+    found = Targets(layers, any(isinstance(m, Conv1D) for m in model.modules()))
+    if names == ALL_LINEAR:
+        return found
+    if unknown := set(names) - set(found.leaves):
+        raise ConfigError(
+            f"model.target_modules: expected some of {', '.join(found.leaves)}, "
+            f"got {', '.join(sorted(unknown))}"
+        )
+    chosen = {p: s for p, s in layers.items() if p.rpartition(".")[2] in names}
+    return Targets(chosen, found.transposed)
+
+
+def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
+    """Name a model by the bytes of its configuration and weights.
+
+    Hashing gigabytes takes seconds, so the hash is remembered for as long as no
+    file changes its size or its time.
+    """
+    files = list(_files(settings))
+    stamp = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+    memory = cache / "base.json"
+    known = json.loads(memory.read_text()) if memory.exists() else {}
+    if known.get("stamp") != stamp or known.get("folder") != str(files[0].parent):
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(_sha256(file))
+        known = {
+            "folder": str(files[0].parent),
+            "stamp": stamp,
+            "sha256": digest.hexdigest(),
+        }
+        cache.mkdir(parents=True, exist_ok=True)
+        memory.write_text(json.dumps(known))
+    return BaseIdentity(settings.base, settings.revision or None, known["sha256"])
+
+
+def _files(settings: ModelSettings) -> Iterator[Path]:
+    """Yield the configuration, then every weight file by name."""
+    source = locate(settings)
+    folder = Path(source)
+    if not folder.is_dir():
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(
+            source, "config.json", revision=settings.revision or None
+        )
+        folder = Path(str(found)).parent
+    yield folder / "config.json"
+    yield from sorted(folder.glob("*.safetensors"))
+
+
+def _sha256(file: Path) -> bytes:
+    """Hash a file without holding it in memory."""
+    digest = hashlib.sha256()
+    with file.open("rb") as handle:
+        while chunk := handle.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.digest()
+
+
+def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
+    """Return (out, in) of a linear layer, None for any other."""
+    if isinstance(module, nn.Linear):
+        return module.out_features, module.in_features
+    if isinstance(module, Conv1D):  # GPT-2 keeps its weights transposed
+        return module.weight.shape[1], module.weight.shape[0]
+    return None
+
+
+def _longest(config: Any) -> int:  # noqa: ANN401 - any model's configuration
+    """Return how many positions a model knows."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**31
+
+
+def _token_options(settings: ModelSettings) -> dict[str, object]:
+    """Return what keeps loading on this machine, and foreign code out."""
+    return {
+        "revision": settings.revision or None,
+        "local_files_only": True,
+        "trust_remote_code": False,
+    }
+
+
+def _options(settings: ModelSettings) -> dict[str, object]:
+    """Return the same for weights, which must be safetensors, never pickle."""
+    return {**_token_options(settings), "use_safetensors": True}
+
+
+def _not_loaded(base: str, error: Exception) -> ModelError:
+    """Say that a model could not be loaded, and what to do."""
+    first = str(error).strip().split("\n")[0]
+    return ModelError(
+        f"expected {base} to be a causal language model with its tokenizer, in "
+        f"safetensors, on this machine; got: {first}; name a folder that has one, or "
+        "a hub id that is in the local cache"
+    )

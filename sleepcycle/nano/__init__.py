@@ -1,0 +1,1 @@
+"""The embedded base model `builtin:nano`: its weights, tokenizer and card."""

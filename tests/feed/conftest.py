@@ -1,0 +1,80 @@
+"""A new home to feed, and a short way to feed it."""
+
+import json
+import shutil
+
+import pytest
+
+from sleepcycle.config import FeedSettings, StoreSettings
+from sleepcycle.content import parse_canonical
+from sleepcycle.feed.ingest import FeedOptions, feed_files
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity
+from sleepcycle.store import batches
+from sleepcycle.store.engine import create_store, open_store
+
+LENIENT = FeedSettings(max_bad_ratio=1.0, held_out_share=0.0)
+
+
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory):
+    """A home just made; the tests work on copies, as migrating takes its time."""
+    paths = HomePaths(tmp_path_factory.mktemp("new") / "home")
+    create_store(paths, StoreSettings(), BaseIdentity("builtin:nano", None, ""))
+    return paths.root
+
+
+@pytest.fixture
+def store(new_home, tmp_path):
+    paths = HomePaths(tmp_path / "home")
+    shutil.copytree(new_home, paths.root)
+    return open_store(paths, StoreSettings())
+
+
+@pytest.fixture
+def feed(store, tmp_path):
+    """Feed one file with some bytes, and return the report."""
+
+    def act(data, name="a.jsonl", settings=LENIENT, **options):
+        path = tmp_path / name
+        path.write_bytes(data)
+        return feed_files(
+            store, [path], settings, FeedOptions(**options), actor="user:test"
+        )
+
+    return act
+
+
+@pytest.fixture
+def stored(store):
+    """Return the content of every example, oldest first."""
+
+    def act():
+        with store.read() as session:
+            rows = session.connection().exec_driver_sql(
+                "SELECT content FROM example ORDER BY id"
+            )
+            return [parse_canonical(content) for (content,) in rows]
+
+    return act
+
+
+@pytest.fixture
+def bad(store):
+    """Return every bad row."""
+
+    def act():
+        with store.read() as session:
+            return list(batches.bad_rows(session, None))
+
+    return act
+
+
+def jsonl(*values):
+    """Write values as JSONL."""
+    return "".join(json.dumps(value) + "\n" for value in values).encode()
+
+
+def figures(report):
+    """Return lines, accepted, duplicate and quarantined."""
+    return report.lines, report.accepted, report.duplicate, report.quarantined

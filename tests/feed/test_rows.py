@@ -1,0 +1,88 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sleepcycle.errors import RowError
+from sleepcycle.feed.rows import parse_json
+
+DEEP = 64
+TREES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def depth_of(value):
+    """Count levels the slow way."""
+    if isinstance(value, dict):
+        return 1 + max(map(depth_of, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(depth_of, value), default=0)
+    return 0
+
+
+def code_of(raw, max_depth=DEEP):
+    with pytest.raises(RowError, match="expected") as caught:
+        parse_json(raw, max_depth)
+    return caught.value.code
+
+
+@given(TREES, st.booleans())
+def test_what_json_can_hold_comes_back(value, ascii_only):
+    raw = json.dumps(value, ensure_ascii=ascii_only).encode(errors="replace")
+
+    assert parse_json(raw, 1_000) == json.loads(raw)
+
+
+@given(TREES, st.integers(0, 4))
+def test_depth_is_counted_right_with_brackets_in_texts_too(value, limit):
+    """
+    The slow count is of the parsed value, which has no brackets left in it.
+    """
+    raw = json.dumps({"[{": value, '"': r"\"[["}).encode()
+    if depth_of({"": value}) > limit:
+        assert code_of(raw, limit) == "E_DEPTH"
+    else:
+        parse_json(raw, limit)
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"", "E_JSON"),
+        (b"{", "E_JSON"),
+        (b'{"text": "x"', "E_JSON"),
+        (b'{"text": "x"} {"text": "y"}', "E_JSON"),
+        (b"{'text': 'x'}", "E_JSON"),
+        (b'{"text": "a\nb"}', "E_JSON"),
+        (b'{"text": "a\0b"}', "E_JSON"),
+        (b'{"text": "\xff"}', "E_UTF8"),
+        (b'{"text": "\xed\xa0\x80"}', "E_UTF8"),
+        (b'{"text": NaN}', "E_NAN"),
+        (b'{"text": "x", "score": -Infinity}', "E_NAN"),
+        (b'{"text": "x", "text": "y"}', "E_DUPKEY"),
+        (b'{"text": "x", "more": [{"a": 1, "a": 1}]}', "E_DUPKEY"),
+        (b"[" * 200_000, "E_DEPTH"),
+        (b'{"a":' * 200_000, "E_DEPTH"),
+        (b'{"text": "' + b'\\"' * 500_000, "E_JSON"),
+    ],
+    ids=lambda value: ascii(value[:30]),
+)
+def test_each_fault_has_its_code(raw, code):
+    assert code_of(raw) == code
+
+
+def test_a_number_of_any_length_is_a_number():
+    """
+    Python refuses to make an integer of more than 4,300 digits.
+    """
+    parsed = parse_json(b'{"text": "x", "id": ' + b"9" * 5_000 + b"}", DEEP)
+
+    assert parsed == {"text": "x", "id": math.inf}

@@ -1,0 +1,379 @@
+import csv
+import gzip
+import io
+import json
+import os
+import threading
+import tracemalloc
+
+import pyarrow
+import pytest
+import zstandard
+from pyarrow import parquet
+
+from sleepcycle.config import FeedSettings
+from sleepcycle.errors import FeedError
+from sleepcycle.feed.array import CHUNK_BYTES
+from sleepcycle.feed.sources import read_source
+from tests.feed.conftest import jsonl
+
+SETTINGS = FeedSettings(max_row_bytes=1_000, preview_bytes=100)
+CHECKED = zstandard.ZstdCompressor(write_checksum=True)
+ROWS = [{"text": f"line {number}"} for number in range(200)]
+
+
+def read(data, name="a.jsonl", settings=SETTINGS, shape=None):
+    stream = io.BytesIO(data)
+    stream.name = name
+    return list(read_source(stream, settings, shape))
+
+
+def values(rows):
+    return [row.fault.code if row.fault else row.value for row in rows]
+
+
+class TestJsonl:
+    def test_each_row_has_its_place(self):
+        rows = read(b'\xef\xbb\xbf{"text": "a"}\r\n\n \t\n{"text": "b"}\n{"text": "c"}')
+
+        assert [(row.line, row.offset, row.size) for row in rows] == [
+            (1, 3, 13),
+            (4, 22, 13),
+            (5, 36, 13),
+        ]
+        assert values(rows) == [{"text": "a"}, {"text": "b"}, {"text": "c"}]
+
+    @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+    def test_a_row_may_be_as_long_as_the_bound_and_no_longer(self, end):
+        frame = len(b'{"text": ""}')
+        fits = b'{"text": "' + b"x" * (1_000 - frame) + b'"}'
+        more = b'{"text": "' + b"x" * (1_001 - frame) + b'"}'
+
+        assert values(read(fits + end)) == [json.loads(fits)]
+        [row] = read(more + end)
+        assert (row.fault.code, row.size) == ("E_TOO_BIG", 1_001)
+
+    def test_a_huge_line_is_never_held_and_the_next_is_read(self, tmp_path):
+        path = tmp_path / "huge.jsonl"
+        with path.open("wb") as file:
+            file.write(b'{"text": "')
+            for _ in range(100):
+                file.write(b"x" * 1_000_000)
+            file.write(b'"}\n{"text": "next"}\n')
+        tracemalloc.start()
+
+        rows = list(read_source(path, SETTINGS, None))
+
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert values(rows) == ["E_TOO_BIG", {"text": "next"}]
+        assert rows[0].size == 100_000_012
+        assert rows[1].offset == 100_000_013
+        assert peak < 1_000_000
+
+    def test_a_name_that_says_lines_is_believed(self):
+        """
+        A line of nothing but brackets is one bad row, not the start of an array.
+        """
+        rows = read(b"[" * 900 + b'\n{"text": "b"}\n')
+
+        assert values(rows) == ["E_DEPTH", {"text": "b"}]
+
+
+class TestArray:
+    @pytest.mark.parametrize("indent", [None, 1])
+    def test_an_array_holds_the_rows_that_lines_hold(self, indent):
+        data = json.dumps(ROWS, indent=indent).encode()
+
+        rows = read(b"\xef\xbb\xbf \n" + data + b"\n", "a.json")
+
+        assert values(rows) == ROWS
+        assert [row.line for row in rows] == list(range(1, 201))
+
+    def test_each_row_has_its_place(self):
+        data = b' [ {"text": "a"} ,\n{"text": "b"}]'
+
+        for row in read(data, "a.json"):
+            assert data[row.offset : row.offset + row.size] == row.raw
+
+    @pytest.mark.parametrize("shift", range(0, 40, 3))
+    def test_nothing_changes_where_a_chunk_ends(self, shift):
+        """
+        The border moves through a string, an escape and between two elements.
+        """
+        hard = {"text": 'a"b\\', "more": "],[{}", "\\\\": "\\"}
+        rows = [{"text": "x" * 900}] * 71
+        rest = CHUNK_BYTES - len(json.dumps(rows)) - len('{"text": ""}, ') - shift
+        rows += [{"text": "y" * rest}, hard, hard]
+        data = json.dumps(rows).encode()
+        assert data[CHUNK_BYTES - shift + 1 :].startswith(json.dumps(hard).encode())
+
+        assert values(read(data, "a.json")) == rows
+
+    @pytest.mark.parametrize(
+        ("data", "expected"),
+        [
+            (b"[]", []),
+            (b" [ \n ] \n", []),
+            (b'[{"text": "a"}, nope, {"text": "b"}]', [0, "E_JSON", 1]),
+            (b'[{"text": "a"}, {"text": NaN}, {"text": "b"}]', [0, "E_NAN", 1]),
+            (b'[{"text": "a"},]', [0, "E_JSON"]),
+            (b'[{"text": "a"},,{"text": "b"}]', [0, "E_JSON", 1]),
+            (b'[{"text": "a"}, {"text": ', [0, "E_JSON"]),
+            (b'[{"text": "a"}', ["E_JSON"]),
+            (b'[{"text": "a"}, ', [0, "E_JSON"]),
+            (b'[{"text": "a"}] [{"text": "b"}]', [0, "E_JSON"]),
+            (b"[", ["E_JSON"]),
+            (b"[" * 500, ["E_JSON"]),
+            (b"[" * 500 + b"]" * 500, ["E_DEPTH"]),
+        ],
+        ids=str,
+    )
+    def test_a_fault_costs_one_row(self, data, expected):
+        rows = values(read(data, "a.json"))
+
+        texts = [{"text": "a"}, {"text": "b"}]
+        assert rows == [texts[row] if isinstance(row, int) else row for row in expected]
+
+    def test_a_huge_element_is_never_held_and_the_next_is_read(self):
+        huge = b'{"text": "' + b"x" * 20_000_000 + b'"}'
+        stream = io.BytesIO(b'[{"text": "a"}, ' + huge + b', {"text": "b"}]')
+        tracemalloc.start()
+
+        rows = list(read_source(stream, SETTINGS, None))
+
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert values(rows) == [{"text": "a"}, "E_TOO_BIG", {"text": "b"}]
+        assert rows[1].size == len(huge)
+        assert peak < 1_000_000
+
+
+class TestCsv:
+    def test_records_are_objects_of_texts(self):
+        data = b'\xef\xbb\xbfprompt,completion\r\n"a ""b""\nc",1\r\n\r\nd,"e,f"\r\n'
+
+        rows = read(data, "a.csv")
+
+        assert values(rows) == [
+            {"prompt": 'a "b"\nc', "completion": "1"},
+            {"prompt": "d", "completion": "e,f"},
+        ]
+        assert [row.line for row in rows] == [2, 5]
+        assert json.loads(rows[0].raw) == rows[0].value
+
+    def test_tabs_divide_tsv(self):
+        rows = read(b"prompt\tcompletion\na,b\tc\n", "a.tsv")
+
+        assert values(rows) == [{"prompt": "a,b", "completion": "c"}]
+
+    @pytest.mark.parametrize(
+        ("record", "code"),
+        [
+            (b'"a"b,c', "E_CSV"),
+            (b"a", "E_CSV"),
+            (b"a,b,c", "E_CSV"),
+            (b"a\rb,c", "E_CSV"),
+            (b"\xff,c", "E_UTF8"),
+            (b"x" * 2_000 + b",c", "E_TOO_BIG"),
+        ],
+        ids=str,
+    )
+    def test_a_bad_record_costs_one_row(self, record, code):
+        data = b"prompt,completion\n1,2\n" + record + b"\n3,4\n"
+
+        assert values(read(data, "a.csv")) == [
+            {"prompt": "1", "completion": "2"},
+            code,
+            {"prompt": "3", "completion": "4"},
+        ]
+
+    def test_a_nul_is_text(self):
+        assert values(read(b"text\na\0b\n", "a.csv")) == [{"text": "a\0b"}]
+
+    def test_a_quote_left_open_is_bounded(self):
+        """
+        It takes lines in until it is too big; what follows is read again.
+        """
+        data = b'text\n"open\n' + b"line of ten\n" * 200 + b"last\n"
+
+        rows = values(read(data, "a.csv"))
+
+        assert rows[0] == "E_TOO_BIG"
+        assert rows[-1] == {"text": "last"}
+
+    def test_a_quote_left_open_at_the_end_is_one_row(self):
+        assert values(read(b'text\na\n"open\nb\n', "a.csv")) == [{"text": "a"}, "E_CSV"]
+
+    def test_a_field_may_be_longer_than_the_module_s_own_limit(self):
+        long = "x" * (csv.field_size_limit() + 10)
+        settings = FeedSettings(max_row_bytes=len(long) + 10)
+
+        rows = read(f"text\n{long}\n".encode(), "a.csv", settings)
+
+        assert values(rows) == [{"text": long}]
+
+    @pytest.mark.parametrize(
+        ("header", "message"),
+        [
+            (b"a;b", "expected columns messages, or .* or text, got: a;b"),
+            (b"prompt", "expected columns"),
+            (b"text,text", "expected each column once, got: text, text"),
+            (b"\xff", "a.csv: header: expected UTF-8"),
+        ],
+    )
+    def test_a_header_that_fits_no_shape_is_refused(self, header, message):
+        with pytest.raises(FeedError, match=message):
+            read(header + b"\nx,y\n", "a.csv")
+
+    def test_a_file_without_a_record_has_no_rows(self):
+        assert read(b"", "a.csv") == []
+        assert read(b"text\n", "a.csv") == []
+
+
+class TestParquet:
+    @pytest.fixture
+    def path(self, tmp_path):
+        def write(rows, name="a.parquet"):
+            path = tmp_path / name
+            parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+            return path
+
+        return write
+
+    def test_rows_have_only_the_columns_that_a_shape_needs(self, path):
+        turns = [{"role": "user", "content": "q"}]
+        file = path([{"messages": turns, "embedding": [0.5] * 9}])
+
+        rows = list(read_source(file, SETTINGS, None))
+
+        assert values(rows) == [{"messages": turns}]
+
+    def test_a_row_too_big_costs_one_row(self, path):
+        file = path([{"text": "a"}, {"text": "x" * 2_000}, {"text": None}], "a")
+
+        assert values(read_source(file, SETTINGS, None)) == [
+            {"text": "a"},
+            "E_TOO_BIG",
+            {"text": None},
+        ]
+
+    def test_what_is_no_parquet_is_refused(self):
+        with pytest.raises(FeedError, match=r"a\.parquet: expected Parquet, got"):
+            read(b"PAR1 but not really", "a.parquet")
+
+    def test_a_pipe_is_refused(self, path):
+        reader, writer = os.pipe()
+        os.write(writer, path(ROWS).read_bytes()[:1_000])
+        os.close(writer)
+
+        with (
+            os.fdopen(reader, "rb") as pipe,
+            pytest.raises(FeedError, match="expected Parquet as an uncompressed file"),
+        ):
+            list(read_source(pipe, SETTINGS, None))
+
+
+class TestCompressed:
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+    @pytest.mark.parametrize(
+        ("name", "data"),
+        [
+            ("a.jsonl", jsonl(*ROWS)),
+            ("a.json", json.dumps(ROWS).encode()),
+            ("a.csv", "\n".join(["text", *[row["text"] for row in ROWS]]).encode()),
+        ],
+    )
+    def test_what_is_in_it_is_read(self, compress, name, data):
+        for suffix in ("", ".gz", ".zst"):
+            assert values(read(compress(data), name + suffix)) == ROWS
+
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+    def test_several_streams_in_one_file_are_read_on(self, compress):
+        data = compress(jsonl(*ROWS[:50])) + compress(jsonl(*ROWS[50:]))
+
+        assert values(read(data)) == ROWS
+
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+    @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
+    def test_a_stream_cut_off_keeps_the_rows_before(self, compress, kept):
+        """
+        The lines cannot be compressed much, so some of them are before the cut.
+        """
+        lines = [{"text": os.urandom(200).hex()} for _ in range(1_500)]
+        data = compress(jsonl(*lines))
+
+        rows = values(read(data[: int(len(data) * kept)]))
+
+        assert rows[-1] == "E_STREAM"
+        assert rows[:-1] == lines[: len(rows) - 1]
+        assert kept < 0.5 or len(rows) > 300
+
+    @pytest.mark.parametrize("compress", [gzip.compress, CHECKED.compress])
+    def test_a_stream_that_is_damaged_is_one_bad_row(self, compress):
+        data = bytearray(compress(jsonl(*ROWS)))
+        data[len(data) // 2] ^= 0xFF
+
+        assert "E_STREAM" in values(read(bytes(data)))
+
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+    def test_a_bomb_is_bounded(self, compress):
+        data = compress(b"x" * 50_000_000 + b'\n{"text": "next"}\n')
+        assert len(data) < 60_000
+        tracemalloc.start()
+
+        rows = read(data)
+
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert values(rows) == ["E_TOO_BIG", {"text": "next"}]
+        assert peak < 20_000_000
+
+
+class TestChoice:
+    def test_a_stream_without_a_name_is_judged_by_its_first_bytes(self):
+        for data in (jsonl(*ROWS), json.dumps(ROWS).encode()):
+            assert values(read_source(io.BytesIO(data), SETTINGS, None)) == ROWS
+
+    def test_a_stream_is_left_open(self):
+        stream = io.BytesIO(jsonl(*ROWS))
+
+        list(read_source(stream, SETTINGS, None))
+
+        assert not stream.closed
+
+    @pytest.mark.parametrize("name", ["a.txt", "a", "a.jsonl.bz2"])
+    def test_what_cannot_be_told_is_refused(self, name):
+        with pytest.raises(FeedError, match=r"expected JSONL, .* got b'once upon"):
+            read(b"once upon a time", name)
+
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a"])
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+    def test_utf_16_is_refused_with_advice(self, name, encoding):
+        data = jsonl(*ROWS).decode().encode(encoding)
+
+        with pytest.raises(FeedError, match="UTF-16 or no text; convert it with iconv"):
+            read(data, name)
+
+    def test_a_missing_file_is_named(self, tmp_path):
+        with pytest.raises(FeedError, match=r"cannot read .*none\.jsonl: no such file"):
+            list(read_source(tmp_path / "none.jsonl", SETTINGS, None))
+
+    def test_a_directory_is_named(self, tmp_path):
+        with pytest.raises(FeedError, match=r"cannot read .*: is a directory"):
+            list(read_source(tmp_path, SETTINGS, None))
+
+    def test_a_pipe_is_read_as_it_comes(self):
+        reader, writer = os.pipe()
+
+        def write():
+            with os.fdopen(writer, "wb") as file:
+                for row in ROWS:
+                    file.write(jsonl(row))
+                    file.flush()
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        with os.fdopen(reader, "rb") as pipe:
+            assert values(read_source(pipe, SETTINGS, None)) == ROWS
+        thread.join()

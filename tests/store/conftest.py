@@ -1,0 +1,94 @@
+"""A new home, and short ways to fill its books."""
+
+import os
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+
+from sleepcycle.config import StoreSettings
+from sleepcycle.content import Text, canonical_json, content_hash, is_held_out
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity, FeedReport, RunKind, Version, VersionKind
+from sleepcycle.store import batches, examples, runs, versions
+from sleepcycle.store.engine import create_store, open_store
+from sleepcycle.store.records import ExampleState
+
+BASE = BaseIdentity("builtin:nano", None, "ab" * 32)
+SETTINGS = StoreSettings(busy_timeout_s=0.2)
+SHARE = 0.25
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return HomePaths(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory):
+    """A home just made; the tests work on copies, as migrating takes its time."""
+    paths = HomePaths(tmp_path_factory.mktemp("new") / "home")
+    create_store(paths, SETTINGS, BASE)
+    return paths.root
+
+
+@pytest.fixture
+def store(new_home, paths):
+    shutil.copytree(new_home, paths.root)
+    return open_store(paths, SETTINGS)
+
+
+def add_batch(session, texts, share=SHARE):
+    """Add texts as one batch, held out as the door would, and return its number."""
+    batch = batches.add(session, "test", "text", share)
+    lines = [canonical_json(Text(text)) for text in texts]
+    rows = [(content_hash(line), line) for line in lines]
+    pending = [row for row in rows if not is_held_out(row[0], share)]
+    held_out = [row for row in rows if is_held_out(row[0], share)]
+    accepted = examples.add(session, batch, ExampleState.PENDING, pending)
+    accepted += examples.add(session, batch, ExampleState.HELD_OUT, held_out)
+    report = FeedReport(
+        batch=batch,
+        lines=len(texts),
+        accepted=accepted,
+        duplicate=len(texts) - accepted,
+        quarantined=0,
+        held_out=len(held_out),
+        reasons={},
+    )
+    batches.close(session, batch, report)
+    return batch
+
+
+def add_version(session, parents=(0,), batches=None, run=None, accepted=True):
+    """Add a wake version and return its number."""
+    number = versions.next_number(session)
+    version = Version(
+        number=number,
+        kind=VersionKind.WAKE,
+        folder=f"v{number:04d}-abc",
+        parents=tuple(parents),
+        rank=16,
+        accepted=accepted,
+        created_at=datetime(2026, 11, 23, 12, number, tzinfo=UTC),
+        run=run,
+    )
+    versions.add(session, version, BASE, card='{"seed": 42}', batches=batches or {})
+    return number
+
+
+def start_run(session):
+    """Start a wake of this process and return its number."""
+    return runs.start(session, RunKind.WAKE, os.getpid(), "boot-1")
+
+
+def train(session, limit=1_000, parents=(0,)):
+    """Let a new version learn what is pending, and return its number."""
+    run = start_run(session)
+    learned = examples.claim(session, run, limit)
+    by_batch = {}
+    for example in learned:
+        by_batch[example.batch] = by_batch.get(example.batch, 0) + 1
+    version = add_version(session, parents, by_batch, run)
+    examples.mark_trained(session, run, version)
+    return version
