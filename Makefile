@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format config lessons bench-consolidate bench-feed clean
+.PHONY: help demo test lint format config map lessons bench-consolidate bench-feed clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -35,6 +35,9 @@ format: .venv/ready  ## Put the code into its one form.
 config: .venv/ready  ## Write config.toml again from the settings.
 	$(BIN)/python tools/render_config.py > config.toml.new
 	mv config.toml.new config.toml
+
+map: .venv/ready  ## Write the README's map of modules again.
+	$(BIN)/python -m tools.render_map
 
 lessons: .venv/ready  ## Write the demo's lessons again.
 	$(BIN)/python examples/make_lessons.py

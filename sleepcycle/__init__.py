@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 __all__ = ["open"]
 
 
-def open(home: str | Path) -> "Home":  # noqa: A001 - reads as sleepcycle.open
+def open(home: str | Path) -> "Home":
     """Open a home, and make it first where there is none.
 
     Args:

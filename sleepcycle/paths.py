@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+PACKAGE = Path(__file__).parent
+
 
 @dataclass(frozen=True, slots=True)
 class HomePaths:
@@ -58,3 +60,14 @@ class HomePaths:
     def run(self, number: int) -> Path:
         """Return the folder of one run."""
         return self.runs / f"{number:06d}"
+
+
+def carried(name: str, source: str) -> Path:
+    """Return where something that the wheel carries lies.
+
+    Args:
+        name: Its place in the installed package.
+        source: Its place in the source tree, beside the package.
+    """
+    installed = PACKAGE / name
+    return installed if installed.exists() else PACKAGE.parent / source

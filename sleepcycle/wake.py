@@ -1,5 +1,6 @@
 """One wake: train the day adapter on new examples, over the frozen live adapter."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,8 +8,9 @@ from sleepcycle import gate
 from sleepcycle.config import WakeSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
+from sleepcycle.model.batches import BatchSource
 from sleepcycle.model.encode import Encoded, encode
-from sleepcycle.model.fit import BatchSource, FitPlan, FitResult, fit
+from sleepcycle.model.fit import FitPlan, FitResult, fit
 from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
 from sleepcycle.records import Example, Progress, Verdict, WakeReport
@@ -71,14 +73,17 @@ def learn(
     """
     live = _attach(base, morning, settings, seed)
     adapters.activate(base, [*live, DAY])
+    source = BatchSource(
+        new=_encode(base, lesson.new, settings),
+        replay=_encode(base, lesson.replay, settings),
+        replay_share=settings.replay_share,
+        batch_size=settings.batch_size,
+    )
+    plan = _plan(base, settings, source, seed)
     result = fit(
         base,
-        _plan(base, settings, len(lesson.new), seed),
-        BatchSource(
-            new=_encode(base, lesson.new, settings),
-            replay=_encode(base, lesson.replay, settings),
-            replay_share=settings.replay_share,
-        ),
+        plan,
+        source.draw(plan.steps, seed),
         on_progress=on_progress,
         held_out_loss=_held_out_loss(base, lesson.today),
     )
@@ -95,7 +100,8 @@ def learning_rate(settings: WakeSettings, width: int) -> float:
     """Return the peak learning rate for a base of hidden size `width`."""
     if settings.lr != "auto":
         return settings.lr
-    return min(MAX_LR, LORA_LR * (REFERENCE_WIDTH / width) ** WIDTH_POWER)
+    fitted = LORA_LR * math.pow(REFERENCE_WIDTH / width, WIDTH_POWER)
+    return min(MAX_LR, fitted)
 
 
 def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:
@@ -127,24 +133,27 @@ def _attach(
     adapters.new_day(
         base,
         DAY,
-        rank=max(settings.rank, _rank(morning.day)),
-        alpha=settings.alpha,
-        dropout=settings.dropout,
+        adapters.day_config(
+            rank=max(settings.rank, _rank(morning.day)),
+            alpha=settings.alpha,
+            dropout=settings.dropout,
+        ),
         seed=seed,
         start=morning.day or None,
     )
     return live
 
 
-def _plan(base: Base, settings: WakeSettings, new: int, seed: int) -> FitPlan:
+def _plan(
+    base: Base, settings: WakeSettings, source: BatchSource, seed: int
+) -> FitPlan:
     """Turn epochs into steps: each batch has room for its share of new examples."""
-    room = settings.batch_size * (1 - settings.replay_share)
-    steps = max(1, round(settings.epochs * new / room))
+    epochs = round(settings.epochs * len(source.new) / source.room)
+    steps = max(settings.min_steps, epochs)
     return FitPlan(
         adapter=DAY,
         lr=learning_rate(settings, base.width),
         steps=min(steps, settings.max_steps or steps),
-        batch_size=settings.batch_size,
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,

@@ -46,13 +46,13 @@ def compute(run: RunFolder) -> None:
     run.write_base(base.identity)
     work = {RunKind.WAKE: _wake, RunKind.SLEEP: _sleep}[order.kind]
     change, report = work(run, order, settings, base)
-    write_portable(run.result, change, base)
+    write_portable(run.result, change, base.identity, base.targets)
     run.write_report(report)
 
 
 def _expect(base: BaseIdentity, sha256: str | None) -> None:
     """Refuse a base whose bytes are not those that the versions were trained on."""
-    if sha256 not in {None, base.sha256}:
+    if sha256 is not None and sha256 != base.sha256:
         raise ModelError(
             f"expected the base that this home's versions were trained on "
             f"(sha256 {sha256[:12]}), got {base.id} with sha256 {base.sha256[:12]}; "
@@ -110,7 +110,8 @@ def _load(folder: Path | None) -> LayerChanges:
 
 def _end_with_parent() -> None:
     """End this process when the other end of standard input closes."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin: its lock would outlive this thread
+        pass
     os._exit(1)
 
 

@@ -29,7 +29,7 @@ def render() -> str:
     return "\n".join([HEAD, *sections])
 
 
-def _section(name: str, values: BaseModel, model: Any) -> str:
+def _section(name: str, values: BaseModel, model: Any) -> str:  # noqa: ANN401
     """Return one table, and the tables inside it after its own keys."""
     lines = [f"[{name}]"]
     if model.__doc__:
@@ -47,7 +47,7 @@ def _section(name: str, values: BaseModel, model: Any) -> str:
     return "\n".join([*lines, *inner])
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     """Return a value as TOML; for these types that is JSON."""
     return json.dumps(str(value) if isinstance(value, StrEnum) else value)
 

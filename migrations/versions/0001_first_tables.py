@@ -190,6 +190,20 @@ def _create_examples() -> None:
             [column],
             sqlite_where=sa.text(f"{column} IS NOT NULL"),
         )
+    op.create_table(
+        "version_example",
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("example", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("version", "example", name="pk_version_example"),
+        sa.ForeignKeyConstraint(
+            ["version"], ["version.number"], name="fk_version_example_version"
+        ),
+        sa.ForeignKeyConstraint(
+            ["example"], ["example.id"], name="fk_version_example_example"
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_version_example_example", "version_example", ["example"])
 
 
 def _create_journal() -> None:

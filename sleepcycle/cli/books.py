@@ -101,4 +101,8 @@ def upgrade(ctx: typer.Context) -> None:
     """Bring the database to this version's schema; a backup is made first."""
     from sleepcycle.service.opening import upgrade_home
 
-    print(upgrade_home(ctx.obj))
+    done = upgrade_home(ctx.obj)
+    if done.backup is None:
+        print(f"the schema is {done.after} already; nothing was changed")
+    else:
+        print(f"schema {done.before} is now {done.after}; backup: {done.backup}")

@@ -45,14 +45,14 @@ def show_difference(comparison: "Comparison", *, as_json: bool) -> None:
     if as_json:
         return show_json(comparison)
     show_table(
-        ["layer", "distance", "relative", "cosine", "angle", "ranks"],
+        ["layer", "distance", "relative", "cosine", "largest angle", "ranks"],
         [
             [
                 name,
                 layer.distance,
                 layer.relative_distance,
                 layer.cosine,
-                f"{layer.largest_angle_deg:.1f}°",
+                layer.largest_angle_deg,
                 f"{layer.rank_a} {layer.rank_b}",
             ]
             for name, layer in comparison.layers.items()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from sleepcycle.cli.progress import progress_bar
 from sleepcycle.cli.render import console
+from sleepcycle.paths import carried
 from sleepcycle.service import answers
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import create_home, open_home
@@ -110,12 +111,7 @@ def _live_through(home: Home, board: Board, day: int, lesson: str) -> None:
 
 def lessons() -> Path:
     """Return where the lessons lie: in the package, or in the source tree."""
-    packaged = Path(__file__).parents[1] / "lessons"
-    return (
-        packaged
-        if packaged.exists()
-        else (Path(__file__).parents[2] / "examples" / "lessons")
-    )
+    return carried("lessons", "examples/lessons")
 
 
 def _quiz(lesson: str) -> Quiz:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome
     from sleepcycle.records import Loss, Verdict
     from sleepcycle.service.shelf import Switch
-    from sleepcycle.store.snapshot import Snapshot
+    from sleepcycle.store.records import Snapshot
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
 SLEEP_FIELDS = ("rank", "kept_energy")

@@ -1,13 +1,17 @@
 """The commands on versions: list, show, diff, verify, promote, export, import."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sleepcycle.cli.app import Json, app, home_of
+
+if TYPE_CHECKING:
+    from sleepcycle.service.shelf import Listed
 
 versions = typer.Typer(no_args_is_help=True, help="Look at versions, and move them.")
 app.add_typer(versions, name="versions")
@@ -27,33 +31,22 @@ def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
     """List all versions, oldest first."""
     from sleepcycle.cli.render import show_json, show_table
 
-    rows = [
-        {
-            "version": listed.version.name,
-            "kind": listed.version.kind,
-            "parents": [f"v{number}" for number in listed.version.parents],
-            "rank": listed.version.rank,
-            "accepted": listed.version.accepted,
-            "aliases": list(listed.aliases),
-            "created_at": listed.version.created_at,
-        }
-        for listed in home_of(ctx).versions.list()
-    ]
+    listing = home_of(ctx).versions.listing()
     if as_json:
-        return show_json(rows)
+        return show_json([_fields(listed) for listed in listing])
     show_table(
         ["version", "kind", "parents", "rank", "accepted", "aliases", "created"],
         [
             [
-                row["version"],
-                row["kind"],
-                " ".join(row["parents"]),
-                row["rank"],
-                "yes" if row["accepted"] else "no",
-                " ".join(row["aliases"]),
-                row["created_at"],
+                listed.version.name,
+                listed.version.kind,
+                " ".join(_names(listed.version.parents)),
+                listed.version.rank,
+                "yes" if listed.version.accepted else "no",
+                " ".join(listed.aliases),
+                listed.version.created_at,
             ]
-            for row in rows
+            for listed in listing
         ],
     )
 
@@ -154,3 +147,22 @@ def import_version(
         f"{version.name} is {folder}; make it live: sleepcycle versions promote "
         f"{version.name}"
     )
+
+
+def _fields(listed: "Listed") -> dict[str, object]:
+    """Return a version's JSON."""
+    version = listed.version
+    return {
+        "version": version.name,
+        "kind": version.kind,
+        "parents": _names(version.parents),
+        "rank": version.rank,
+        "accepted": version.accepted,
+        "aliases": listed.aliases,
+        "created_at": version.created_at,
+    }
+
+
+def _names(numbers: Sequence[int]) -> list[str]:
+    """Return the names of versions."""
+    return [f"v{number}" for number in numbers]

@@ -157,14 +157,17 @@ def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder
         newest = versions.next_number(session) - 1
         base = versions.base(session, newest)
     place = keeper.paths.versions
-    day = ground.day and ground.day.folder and place / ground.day.folder
+    live, day = (
+        place / version.folder if version and version.folder else None
+        for version in (ground.live, ground.day)
+    )
     card = read_card(day) if day else None
     folder.write_order(
         RunOrder(
             run=run,
             kind=kind,
             base_sha256=base.sha256 or None,
-            live=place / ground.live.folder if ground.live.folder else None,
+            live=live,
             live_rank=card.live_rank if card else 0,
             day=day,
             day_rank=card.day_rank if card else 0,

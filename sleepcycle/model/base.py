@@ -13,9 +13,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
-import sleepcycle
 from sleepcycle.config import ModelSettings
 from sleepcycle.errors import ConfigError, ModelError
+from sleepcycle.paths import PACKAGE
 from sleepcycle.records import BaseIdentity
 
 BUILTIN = "builtin:"
@@ -117,7 +117,7 @@ def locate(settings: ModelSettings) -> str:
     """Return what transformers loads: a folder, or a hub id."""
     if not settings.base.startswith(BUILTIN):
         return str(Path(settings.base).expanduser())
-    folder = Path(sleepcycle.__file__).parent / settings.base.removeprefix(BUILTIN)
+    folder = PACKAGE / settings.base.removeprefix(BUILTIN)
     if not (folder / "config.json").exists():
         raise ModelError(f"there is no {settings.base}; the one there is: builtin:nano")
     return str(folder)

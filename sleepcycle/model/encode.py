@@ -143,9 +143,7 @@ def _turns(
             (number, True, prompt_weight),
             (number + 1, False, 1.0),
         ):
-            if (
-                upto == 0
-            ):  # no template renders nothing; the first turn is learned whole
+            if upto == 0:  # nothing to render: a first answer is learned whole
                 continue
             ids = _template(base, messages[:upto], answer_next=answer_next)
             if ids[: len(so_far)] != so_far:

@@ -73,9 +73,8 @@ def weighted_nll(model: nn.Module, batch: Batch) -> Tensor:
     """Return the weighted mean loss of a batch's tokens, in nats per token."""
     weights = batch.weights[:, 1:]
     total = (token_losses(model, batch) * weights).sum()
-    return total / weights.sum().clamp_min(
-        1e-6
-    )  # a batch cut to nothing learns nothing
+    learned = weights.sum().clamp_min(1e-6)  # a batch cut to nothing learns nothing
+    return total / learned
 
 
 def fit(

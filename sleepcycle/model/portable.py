@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -67,9 +66,8 @@ def write_portable(
     check_fits(changes, targets)
     rank = portable_rank(max(change.rank for change in changes.values()))
     tensors = {}
-    for path, (out, size) in sorted(targets.shapes.items()):
-        change = changes.get(path) or LowRank(torch.zeros(out, 0), torch.zeros(0, size))
-        wide = pad(change, rank)
+    for path, shape in sorted(targets.shapes.items()):
+        wide = pad(changes.get(path) or LowRank.zero(shape), rank)
         tensors[f"{PREFIX}{path}{DOWN}"] = wide.down.float().contiguous()
         tensors[f"{PREFIX}{path}{UP}"] = wide.up.float().contiguous()
     config = PORTABLE | {

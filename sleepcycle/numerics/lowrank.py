@@ -36,6 +36,12 @@ class LowRank:
                 f"{tuple(self.up.shape)} and down {tuple(self.down.shape)}"
             )
 
+    @classmethod
+    def zero(cls, shape: tuple[int, int]) -> "LowRank":
+        """Return the change of rank 0 that changes nothing, of shape (out, in)."""
+        out, size = shape
+        return cls(torch.zeros(out, 0), torch.zeros(0, size))
+
     @property
     def rank(self) -> int:
         """Inner width: the most directions that the change can have."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BadRow
@@ -53,7 +54,13 @@ class Books:
         Raises:
             FeedError: The file exists, or cannot be written.
         """
-        return export_bad(self.bad_rows(batch), file)
+        try:
+            with file.open("xb") as out, self.store.read() as session:
+                if batch is not None:
+                    batches.get(session, batch)
+                return export_bad(session, batch, out)
+        except OSError as error:
+            raise FeedError(f"expected to write {file}, got: {error}") from error
 
     def exclude(self, batch: int) -> int:
         """Take a batch out of all to come; return how many examples it had."""

@@ -14,9 +14,9 @@ from sleepcycle.records import FeedReport, Progress, Version
 from sleepcycle.service.books import Books
 from sleepcycle.service.lock import locked
 from sleepcycle.service.shelf import Shelf, Switch
-from sleepcycle.store import snapshot
 from sleepcycle.store.engine import Store, open_store
 from sleepcycle.store.records import Snapshot
+from sleepcycle.store.snapshot import read_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Home:
 
     def status(self) -> Snapshot:
         """Return where the home stands."""
-        return snapshot.read(self.paths)
+        return read_snapshot(self.paths)
 
     def rollback(self, name: str = "previous", *, requeue: bool = False) -> Switch:
         """Make an older version live again.
@@ -149,10 +149,12 @@ class Home:
             version: Version or alias.
             max_new_tokens: Longest answer.
         """
-        from sleepcycle.service.answers import answer  # loads torch
+        from sleepcycle.service import answers  # loads torch
 
         found = self.versions.get(version)
-        [text] = answer(self.paths, self.settings, found, [prompt], max_new_tokens)
+        base = answers.load(self.settings, self.paths)
+        folder = self.versions.folder(found)
+        [text] = answers.ask(base, folder, [prompt], max_new_tokens)
         return Answer(found.name, text)
 
     @cached_property

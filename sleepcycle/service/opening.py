@@ -8,10 +8,13 @@ from pathlib import Path
 from sleepcycle import log
 from sleepcycle.config import ModelSettings, Settings, load_settings
 from sleepcycle.errors import HomeError
-from sleepcycle.paths import HomePaths
+from sleepcycle.paths import HomePaths, carried
 from sleepcycle.records import BaseIdentity
 from sleepcycle.service.home import Home
+from sleepcycle.service.lock import locked
 from sleepcycle.store.engine import create_store
+from sleepcycle.store.migrate import upgrade
+from sleepcycle.store.records import Upgrade
 
 
 def create_home(root: Path, *, base: str | None = None) -> bool:
@@ -41,8 +44,9 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
     settings = load_settings(paths.config)
     for folder in (paths.versions, paths.staging, paths.runs, paths.cache, paths.logs):
         folder.mkdir(mode=0o700, exist_ok=True)
-    base = BaseIdentity(settings.model.base, settings.model.revision or None, sha256="")
-    create_store(paths, settings.store, base)
+    model = settings.model
+    identity = BaseIdentity(model.base, model.revision or None, sha256="")
+    create_store(paths, settings.store, identity)
     return True
 
 
@@ -59,9 +63,7 @@ def open_home(root: Path, *, settings: Settings | None = None) -> Home:
     """
     paths = HomePaths(root)
     if not paths.database.exists():
-        raise HomeError(
-            f"there is no home at {root}; make one with: sleepcycle --home {root} init"
-        )
+        raise _no_home(root)
     settings = settings or load_settings(paths.config)
     log.set_up(
         settings.log.level,
@@ -71,10 +73,31 @@ def open_home(root: Path, *, settings: Settings | None = None) -> Home:
     return Home(paths, settings, actor=f"user:{_user()}")
 
 
+def upgrade_home(root: Path) -> Upgrade:
+    """Bring a home's database to this package's schema, after a backup.
+
+    Raises:
+        HomeError: There is no home, or it is in use.
+        StoreError: The schema is newer than this package's, or SQLite failed.
+    """
+    paths = HomePaths(root)
+    settings = load_settings(paths.config)
+    if not paths.database.exists():
+        raise _no_home(root)
+    with locked(paths):
+        return upgrade(paths, settings.store)
+
+
 def config_reference() -> Path:
     """Return the reference `config.toml`: of the package, or of the source tree."""
-    packaged = Path(__file__).parents[1] / "config.toml"
-    return packaged if packaged.exists() else Path(__file__).parents[2] / "config.toml"
+    return carried("config.toml", "config.toml")
+
+
+def _no_home(root: Path) -> HomeError:
+    """Say how to make a home."""
+    return HomeError(
+        f"there is no home at {root}; make one with: sleepcycle --home {root} init"
+    )
 
 
 def _config_text(base: str | None) -> str:

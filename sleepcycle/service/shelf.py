@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sleepcycle import publish
 from sleepcycle.config import Settings
@@ -16,6 +17,9 @@ from sleepcycle.records import Card, Version, VersionKind
 from sleepcycle.sealed import faults, verify
 from sleepcycle.store import examples, journal, versions
 from sleepcycle.store.engine import Store
+
+if TYPE_CHECKING:
+    from sleepcycle.service.weights import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Shelf:
     store: Store
     actor: str
 
-    def list(self) -> list[Listed]:
+    def listing(self) -> list[Listed]:
         """Return all versions, oldest first."""
         with self.store.read() as session:
             names = versions.aliases(session)
@@ -90,13 +94,33 @@ class Shelf:
         chosen = (
             [self.get(name) for name in names]
             if names
-            else [listed.version for listed in self.list()]
+            else [listed.version for listed in self.listing()]
         )
         return {
             version.name: list(faults(folder))
             for version in chosen
             if (folder := self.folder(version)) is not None
         }
+
+    def diff(self, first: str, second: str) -> "Comparison":
+        """Compare what two versions change, and their loss on held-out examples.
+
+        The examples are held out of the batches that either of them learned.
+        """
+        from sleepcycle.service.weights import compare_versions  # loads torch
+
+        pair = self.get(first), self.get(second)
+        with self.store.read() as session:
+            lines = (versions.ancestors(session, version.number) for version in pair)
+            learned = versions.batches_of(session, set().union(*lines))
+            held_out = examples.held_out(
+                session,
+                learned.keys(),
+                self.settings.gate.max_held_out,
+                self.settings.wake.seed,
+            )
+        folders = self.folder(pair[0]), self.folder(pair[1])
+        return compare_versions(self.settings, self.paths, folders, held_out)
 
     def switch(self, name: str, *, action: str, requeue: bool = False) -> Switch:
         """Make a version live; the open day ends, and nothing is deleted.
@@ -134,7 +158,7 @@ class Shelf:
         """
         target = self._verified(name)
         with self.store.write() as session:
-            versions.set_user_alias(session, alias, target.number)
+            versions.set_alias(session, alias, target.number)
             journal.append(
                 session, self.actor, "alias", alias=alias, version=target.name
             )
@@ -171,12 +195,12 @@ class Shelf:
             AdapterError: It is not a plain LoRA in safetensors, its values are not
                 finite, or it does not fit the base.
         """
-        from sleepcycle.service.weights import read_foreign_adapter  # loads torch
+        from sleepcycle.service.weights import take_in  # loads torch
 
         self.paths.staging.mkdir(exist_ok=True)
         stage = self.paths.staging / "import"
         shutil.rmtree(stage, ignore_errors=True)
-        base, rank = read_foreign_adapter(self.settings, self.paths, source, stage)
+        base, rank = take_in(self.settings, self.paths, source, stage)
         with self.store.read() as session:
             number = versions.next_number(session)
         card = Card(

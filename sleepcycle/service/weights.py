@@ -6,14 +6,10 @@ from pathlib import Path
 
 from sleepcycle import gate
 from sleepcycle.config import Settings
-from sleepcycle.model.base import skeleton
-from sleepcycle.model.portable import (
-    check_fits,
-    load_portable,
-    merge_into,
-    read_foreign,
-    write_portable,
-)
+from sleepcycle.model.base import identify, skeleton
+from sleepcycle.model.foreign import merge_into, read_foreign
+from sleepcycle.model.portable import load_portable, write_portable
+from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 from sleepcycle.numerics.subspace import Difference, compare
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, Example, Loss
@@ -27,7 +23,7 @@ class Comparison:
 
     layers: dict[str, Difference]
     held_out: Loss | None
-    """Loss of both on held-out examples: `live` is the first, `candidate` the second."""
+    """Loss on held-out examples: `live` of the first, `candidate` of the second."""
 
 
 def compare_versions(
@@ -48,8 +44,11 @@ def compare_versions(
     base = load(settings, paths)
     names = [put_on(base, f"side{i}", folder) for i, folder in enumerate(folders)]
     layers = {
-        name: compare(first.get(name), second.get(name))
-        for name in sorted(first.keys() | second.keys())
+        path: compare(
+            first.get(path) or LowRank.zero(shape),
+            second.get(path) or LowRank.zero(shape),
+        )
+        for path, shape in base.targets.shapes.items()
     }
     return Comparison(layers, gate.compare(base, names[0], names[1], examples))
 
@@ -61,21 +60,23 @@ def export_merged(
     merge_into(load(settings, paths), _changes(folder), target)
 
 
-def read_foreign_adapter(
-    settings: Settings, source: Path, stage: Path, base: BaseIdentity
-) -> None:
+def take_in(
+    settings: Settings, paths: HomePaths, source: Path, stage: Path
+) -> tuple[BaseIdentity, int]:
     """Read a PEFT LoRA made elsewhere, and write it in our portable form.
 
     The base's weights are not loaded: its configuration says what must fit.
+
+    Returns:
+        The base that the adapter was checked against, and the portable rank.
 
     Raises:
         AdapterError: It is not a plain LoRA in safetensors, its values are not
             finite, or it does not fit the base.
     """
     changes = read_foreign(source)
-    shapes = skeleton(settings.model)
-    check_fits(changes, shapes)
-    write_portable(stage, changes, base, shapes)
+    base = identify(settings.model, paths.cache)
+    return base, write_portable(stage, changes, base, skeleton(settings.model))
 
 
 def _changes(folder: Path | None) -> LayerChanges:

@@ -5,7 +5,16 @@ import math
 import random
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Update, case, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Update,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from sleepcycle.content import parse_canonical
@@ -14,7 +23,7 @@ from sleepcycle.records import Example
 from sleepcycle.store import batches as batch_table
 from sleepcycle.store import versions as version_table
 from sleepcycle.store.records import Alias, Counts, ExampleState
-from sleepcycle.store.tables import BatchRow, ExampleRow
+from sleepcycle.store.tables import BatchRow, ExampleRow, VersionExampleRow
 
 
 def add(
@@ -80,6 +89,10 @@ def release(session: Session, run: int) -> int:
 
 def mark_trained(session: Session, run: int, version: int) -> int:
     """Say that a run's examples are learned, and return how many there were."""
+    learned = select(literal(version), ExampleRow.id).where(ExampleRow.run == run)
+    session.execute(
+        insert(VersionExampleRow).from_select(["version", "example"], learned)
+    )
     return _change(
         session,
         update(ExampleRow)
@@ -121,20 +134,34 @@ def requeue(session: Session, versions: Collection[int]) -> int:
 
 
 def own_again(session: Session, versions: Collection[int]) -> int:
-    """Undo `requeue`: what these versions learned is not pending any more.
+    """Let these versions own all that they learned themselves, pending or not.
 
-    Needed when one of them is live again, or it would learn the same twice.
+    Needed when one of them is live again, or it would learn the same twice. What was
+    excluded stays so.
 
     Returns:
-        How many examples were still pending.
+        How many examples they did not own before.
     """
+    owner = (
+        select(func.max(VersionExampleRow.version))
+        .where(
+            VersionExampleRow.example == ExampleRow.id,
+            VersionExampleRow.version.in_(versions),
+        )
+        .scalar_subquery()
+    )
+    learned = select(VersionExampleRow.example).where(
+        VersionExampleRow.version.in_(versions)
+    )
     return _change(
         session,
         update(ExampleRow)
         .where(
-            ExampleRow.state == ExampleState.PENDING, ExampleRow.version.in_(versions)
+            ExampleRow.id.in_(learned),
+            ExampleRow.state.in_([ExampleState.PENDING, ExampleState.TRAINED]),
+            ~_trained(versions),
         )
-        .values(state=ExampleState.TRAINED),
+        .values(state=ExampleState.TRAINED, version=owner),
     )
 
 
@@ -166,33 +193,33 @@ def exclude_batch(session: Session, batch: int) -> int:
 def requeue_batch(session: Session, batch: int) -> int:
     """Let a batch be learned (again), and return how many examples changed.
 
-    What the live version or an ancestor of it learned counts as trained, so along
-    that line an example is never trained twice. All else that was excluded or trained
-    is pending again, or held out if it was so at the door.
+    What the live version, the open day or an ancestor of theirs learned counts as
+    trained, so along that line an example is never trained twice. All else that was
+    excluded or trained is pending again, or held out if it was so at the door.
 
     Raises:
         NotFoundError: There is no such batch.
     """
     came = batch_table.get(session, batch)
-    line = version_table.ancestors(session, version_table.aliases(session)[Alias.LIVE])
-    kept = func.coalesce(ExampleRow.version.in_(line), False)
+    names = version_table.aliases(session)
+    line = version_table.ancestors(session, names.get(Alias.DAY, names[Alias.LIVE]))
     was_held_out = ExampleRow.hash < _bound(came.held_out_share)
-    return _change(
+    changed = _change(
         session,
         update(ExampleRow)
         .where(
             ExampleRow.batch == batch,
             (ExampleRow.state == ExampleState.EXCLUDED)
-            | ((ExampleRow.state == ExampleState.TRAINED) & ~kept),
+            | ((ExampleRow.state == ExampleState.TRAINED) & ~_trained(line)),
         )
         .values(
             state=case(
-                (kept, ExampleState.TRAINED),
-                (was_held_out, ExampleState.HELD_OUT),
-                else_=ExampleState.PENDING,
-            ),
+                (was_held_out, ExampleState.HELD_OUT), else_=ExampleState.PENDING
+            )
         ),
     )
+    own_again(session, line)
+    return changed
 
 
 def counts(session: Session) -> Counts:

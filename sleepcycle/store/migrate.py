@@ -11,19 +11,16 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-import sleepcycle
 from sleepcycle.config import StoreSettings
 from sleepcycle.errors import StoreError
-from sleepcycle.paths import HomePaths
+from sleepcycle.paths import HomePaths, carried
 from sleepcycle.store.connection import connect, explain, no_home, revision_of
 from sleepcycle.store.records import Upgrade
 
 
 def folder() -> Path:
     """Return where the migrations are: in the installed package, or beside it."""
-    package = Path(sleepcycle.__file__).parent
-    installed = package / "migrations"
-    return installed if installed.exists() else package.parent / "migrations"
+    return carried("migrations", "migrations")
 
 
 def head() -> str:

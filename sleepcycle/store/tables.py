@@ -176,12 +176,24 @@ class VersionBatchRow(Base):
     examples: Mapped[int]
 
 
+class VersionExampleRow(Base):
+    """Which examples a version learned itself: a fact of the past, never changed."""
+
+    __tablename__ = "version_example"
+    __table_args__ = (
+        Index("ix_version_example_example", "example"),
+        {"sqlite_with_rowid": False},
+    )
+
+    version: Mapped[int] = mapped_column(ForeignKey("version.number"), primary_key=True)
+    example: Mapped[int] = mapped_column(ForeignKey("example.id"), primary_key=True)
+
+
 class ExampleRow(Base):
     """One training item, in exactly one state.
 
-    `version` is the one that learned it last. It counts only while the state is
-    trained, but it stays: so what is pending or excluded can be trained again at one
-    stroke when that version is live again.
+    `version` owns it while the state is trained: of all that learned it, the one on
+    the line of what is live.
     """
 
     __tablename__ = "example"

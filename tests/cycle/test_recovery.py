@@ -21,7 +21,7 @@ def no_progress(progress):
 
 
 def kill(run):
-    raise Killed
+    raise Killed("before the end")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def killed_while_computing(keeper, feed, engine):
     """A home whose wake was killed while its worker computed."""
     feed("a", "b")
     engine.instead = kill
-    with pytest.raises(Killed, match=""):
+    with pytest.raises(Killed, match="before the end"):
         wake(keeper, no_progress)
     engine.instead = None
 

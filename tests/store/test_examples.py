@@ -129,9 +129,12 @@ class TestTrained:
         other = add_version(session)
         examples.mark_trained(session, run, other)
 
-        assert examples.own_again(session, [version]) == 3
+        assert examples.own_again(session, [version]) == 5
+        assert examples.count_trained(session, [version]) == 5
+        assert examples.count_trained(session, [other]) == 0
+
+        assert examples.own_again(session, [other]) == 2
         assert examples.count_trained(session, [version]) == 3
-        assert examples.count_trained(session, [other]) == 2
 
 
 class TestSample:
