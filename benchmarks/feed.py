@@ -8,12 +8,10 @@ import contextlib
 import json
 import random
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import psutil
-
+from benchmarks.measure import PeakMemory
 from sleepcycle.config import FeedSettings, StoreSettings
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
@@ -21,32 +19,6 @@ from sleepcycle.records import BaseIdentity, FeedReport
 from sleepcycle.store.engine import Store, create_store
 
 WORDS = [f"word{number}" for number in range(2_000)]
-SAMPLE_S = 0.02
-
-
-class PeakMemory:
-    """How much the process grew, sampled in a thread."""
-
-    def __enter__(self) -> "PeakMemory":
-        self._process = psutil.Process()
-        self._before = self.peak = self._process.memory_info().rss
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    @property
-    def growth_mb(self) -> float:
-        """Return the growth in megabytes."""
-        return (self.peak - self._before) / 1e6
-
-    def _sample(self) -> None:
-        while not self._stop.wait(SAMPLE_S):
-            self.peak = max(self.peak, self._process.memory_info().rss)
 
 
 def write_lines(path: Path, lines: int) -> None:

@@ -14,7 +14,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()
-    except SleepcycleError as error:
+    except (SleepcycleError, OSError) as error:
         print(f"sleepcycle: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -1,25 +1,34 @@
 """How a version's card, and the difference of two versions, look."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sleepcycle.cli.render import console, show_json, show_table
+from sleepcycle.cli.render import console, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
     from sleepcycle.service.weights import Comparison
 
-FACTS = ("kind", "parents", "rank", "accepted", "created_at", "run", "seed", "origin")
+FACTS = ("kind", "rank", "run", "seed", "origin")
 
 
 def show_card(card: dict[str, Any], *, as_json: bool) -> None:
     """Print a card: its facts, its verdict, and what happened to each layer."""
     if as_json:
         return show_json(card)
-    rows = [[name.replace("_", " "), card[name]] for name in FACTS if card[name]]
-    rows.append(["base", f"{card['base']['id']} {card['base']['sha256'][:12]}"])
-    rows.append(
-        ["batches", ", ".join(f"{b}: {n} rows" for b, n in card["batches"].items())]
+    parents = ", ".join(f"v{number}" for number in card["parents"])
+    batches = ", ".join(f"{b} ({n} examples)" for b, n in card["batches"].items())
+    facts = {name: card[name] for name in FACTS if card[name] is not None}
+    show_facts(
+        {
+            "version": f"v{card['number']}",
+            **facts,
+            "parents": parents or None,
+            "accepted": "yes" if card["accepted"] else "no",
+            "created": datetime.fromisoformat(card["created_at"]),
+            "base": f"{card['base']['id']} {card['base']['sha256'][:12]}",
+            "learned itself": batches or None,
+        }
     )
-    show_table(["", f"v{card['number']}"], rows)
     report = card["report"] or {}
     if "verdict" in report:
         console.print(report["verdict"]["reason"])

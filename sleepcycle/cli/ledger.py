@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sleepcycle.cli.render import clean, console, show_json, show_table
+from sleepcycle.cli.render import clean, console, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
     from sleepcycle.records import BadRow
@@ -86,7 +86,7 @@ def show_run(run: "Run", *, as_json: bool) -> None:
     if report is None:
         return
     facts = {k: v for k, v in report.items() if not isinstance(v, dict | list)}
-    show_table(["", ""], [[k.replace("_", " "), v] for k, v in facts.items()])
+    show_facts(facts)
     console.print(clean(report["verdict"]["reason"]))
 
 

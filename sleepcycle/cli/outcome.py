@@ -3,16 +3,23 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from sleepcycle.cli.render import console, show_json, show_table
+from sleepcycle.cli.render import (
+    console,
+    printable,
+    show_facts,
+    show_json,
+    show_table,
+)
 
 if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome
     from sleepcycle.records import Loss, Verdict
     from sleepcycle.service.shelf import Switch
-    from sleepcycle.store.records import Snapshot
+    from sleepcycle.store.records import Run, Snapshot
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
 SLEEP_FIELDS = ("rank", "kept_energy")
+UNSHOWN = {"last_run", "next_night", "daemon"}
 
 
 def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
@@ -29,13 +36,13 @@ def show_switch(switch: "Switch", *, as_json: bool) -> None:
     """Say what is live now, and what that cost."""
     if as_json:
         return show_json(switch)
-    print(f"live is {switch.live} again; previous is {switch.previous}")
+    print(f"live is {switch.live}, before it was {switch.previous}")
     if switch.requeued:
-        print(f"{switch.requeued} examples it never learned are pending again")
+        print(f"{switch.requeued} examples that it never learned are pending again")
     elif switch.orphaned:
         print(
             f"{switch.orphaned} examples are known only to versions that are not live; "
-            "--requeue makes them pending again"
+            f"to learn them again: sleepcycle rollback {switch.live} --requeue"
         )
 
 
@@ -43,7 +50,7 @@ def show_status(snapshot: "Snapshot", *, as_json: bool) -> None:
     """Say where the home stands."""
     fields = {
         "state": snapshot.state,
-        "base": snapshot.base,
+        "base": snapshot.base.id,
         "live": snapshot.live,
         "previous": snapshot.previous,
         "day": snapshot.day,
@@ -54,14 +61,30 @@ def show_status(snapshot: "Snapshot", *, as_json: bool) -> None:
         "held_out": snapshot.counts.held_out,
         "excluded": snapshot.counts.excluded,
         "quarantined": snapshot.counts.quarantined,
-        "versions": snapshot.versions,
+        "versions": len(snapshot.versions),
+        "last_run": _run(snapshot.runs[0]) if snapshot.runs else None,
         "next_night": None,
         "daemon": None,
     }
     if as_json:
         return show_json(fields)
-    shown = {k: v for k, v in fields.items() if k not in {"next_night", "daemon"}}
-    show_table(["", ""], [[k.replace("_", " "), v] for k, v in shown.items()])
+    shown = {k: v for k, v in fields.items() if k not in UNSHOWN}
+    show_facts(shown)
+    for run in snapshot.runs[:1]:
+        error = f": {run.error}" if run.error else ""
+        print(printable(f"last run: {run.kind} {run.id}, {run.state}{error}"))
+
+
+def _run(run: "Run") -> dict[str, object]:
+    """Return what a run came to, without its report."""
+    return {
+        "run": run.id,
+        "kind": run.kind,
+        "state": run.state,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "error": run.error,
+    }
 
 
 def _show(outcome: "Outcome", names: tuple[str, ...], *, as_json: bool) -> None:

@@ -21,6 +21,7 @@ def progress_bar(*, visible: bool) -> Iterator[OnProgress]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=not visible,
+        transient=True,
     ) as bar:
         task = bar.add_task("starting", total=1, facts="")
 

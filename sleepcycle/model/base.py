@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
@@ -80,7 +81,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
             source, dtype=getattr(torch, settings.dtype), **_options(settings)
         )
         tokenizer = AutoTokenizer.from_pretrained(source, **_token_options(settings))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _not_loaded(settings.base, error) from error
     model.requires_grad_(False)
     model.eval()
@@ -165,6 +166,9 @@ def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
 
     Hashing gigabytes takes seconds, so the hash is remembered for as long as no
     file changes its size or its time.
+
+    Raises:
+        ModelError: The model is not on this machine.
     """
     files = list(_files(settings))
     stamp = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
@@ -195,6 +199,8 @@ def _files(settings: ModelSettings) -> Iterator[Path]:
             source, "config.json", revision=settings.revision or None
         )
         folder = Path(str(found)).parent
+    if not (folder / "config.json").is_file():
+        raise _not_loaded(settings.base, FileNotFoundError("no config.json"))
     yield folder / "config.json"
     yield from sorted(folder.glob("*.safetensors"))
 
@@ -233,7 +239,12 @@ def _token_options(settings: ModelSettings) -> dict[str, object]:
 
 def _options(settings: ModelSettings) -> dict[str, object]:
     """Return the same for weights, which must be safetensors, never pickle."""
-    return {**_token_options(settings), "use_safetensors": True}
+    # transformers looks for an adapter first, and asks the hub unless told here too
+    return {
+        **_token_options(settings),
+        "use_safetensors": True,
+        "adapter_kwargs": {"local_files_only": True},
+    }
 
 
 def _not_loaded(base: str, error: Exception) -> ModelError:

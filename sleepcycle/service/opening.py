@@ -12,6 +12,7 @@ from sleepcycle.paths import HomePaths, carried
 from sleepcycle.records import BaseIdentity
 from sleepcycle.service.home import Home
 from sleepcycle.service.lock import locked
+from sleepcycle.store.connection import no_home
 from sleepcycle.store.engine import create_store
 from sleepcycle.store.migrate import upgrade
 from sleepcycle.store.records import Upgrade
@@ -38,16 +39,24 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
             f"expected {root} to be new or empty, but there are other things in it; "
             "name another directory with --home"
         )
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not paths.config.exists():
-        paths.config.write_text(_config_text(base), encoding="utf-8")
+    try:
+        _lay_out(paths, base)
+    except OSError as error:
+        raise HomeError(f"expected to make a home at {root}, got: {error}") from error
     settings = load_settings(paths.config)
-    for folder in (paths.versions, paths.staging, paths.runs, paths.cache, paths.logs):
-        folder.mkdir(mode=0o700, exist_ok=True)
     model = settings.model
     identity = BaseIdentity(model.base, model.revision or None, sha256="")
     create_store(paths, settings.store, identity)
     return True
+
+
+def _lay_out(paths: HomePaths, base: str | None) -> None:
+    """Make the folders of a home, and its settings unless they are there."""
+    paths.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not paths.config.exists():
+        paths.config.write_text(_config_text(base), encoding="utf-8")
+    for folder in (paths.versions, paths.staging, paths.runs, paths.cache, paths.logs):
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def open_home(root: Path, *, settings: Settings | None = None) -> Home:
@@ -63,7 +72,7 @@ def open_home(root: Path, *, settings: Settings | None = None) -> Home:
     """
     paths = HomePaths(root)
     if not paths.database.exists():
-        raise _no_home(root)
+        raise no_home(paths)
     settings = settings or load_settings(paths.config)
     log.set_up(
         settings.log.level,
@@ -83,7 +92,7 @@ def upgrade_home(root: Path) -> Upgrade:
     paths = HomePaths(root)
     settings = load_settings(paths.config)
     if not paths.database.exists():
-        raise _no_home(root)
+        raise no_home(paths)
     with locked(paths):
         return upgrade(paths, settings.store)
 
@@ -91,13 +100,6 @@ def upgrade_home(root: Path) -> Upgrade:
 def config_reference() -> Path:
     """Return the reference `config.toml`: of the package, or of the source tree."""
     return carried("config.toml", "config.toml")
-
-
-def _no_home(root: Path) -> HomeError:
-    """Say how to make a home."""
-    return HomeError(
-        f"there is no home at {root}; make one with: sleepcycle --home {root} init"
-    )
 
 
 def _config_text(base: str | None) -> str:

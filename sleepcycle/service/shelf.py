@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from sleepcycle import publish
 from sleepcycle.config import Settings
-from sleepcycle.cycle.ground import stand
+from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.errors import VersionError
 from sleepcycle.paths import HomePaths
+from sleepcycle.plain import to_json
 from sleepcycle.records import Card, Version, VersionKind
 from sleepcycle.sealed import faults, verify
 from sleepcycle.store import examples, journal, versions
-from sleepcycle.store.engine import Store
+from sleepcycle.store.engine import Session, Store
 
 if TYPE_CHECKING:
     from sleepcycle.service.weights import Comparison
@@ -80,7 +81,22 @@ class Shelf:
     def card(self, name: str) -> str:
         """Return a version's card as JSON."""
         with self.store.read() as session:
-            return versions.card(session, versions.resolve(session, name).number)
+            version = versions.resolve(session, name)
+            if version.kind is not VersionKind.BASE:
+                return versions.card(session, version.number)
+            return to_json(
+                Card(
+                    number=version.number,
+                    kind=version.kind,
+                    parents=(),
+                    accepted=version.accepted,
+                    rank=version.rank,
+                    created_at=version.created_at,
+                    base=versions.base(session),
+                    batches={},
+                    sleepcycle=package_version("sleepcycle"),
+                )
+            )
 
     def verify(self, names: Sequence[str] = ()) -> dict[str, list[str]]:
         """Check versions against their manifests.
@@ -133,8 +149,7 @@ class Shelf:
         target = self._verified(name)
         with self.store.write() as session:
             ground = stand(session)
-            lost = ground.live_versions | ground.day_versions
-            lost -= versions.ancestors(session, target.number)
+            lost = _lost(session, ground, target.number)
             orphaned = examples.count_trained(session, lost)
             requeued = examples.requeue(session, lost) if requeue else 0
             publish.make_live(session, target.number)
@@ -226,3 +241,15 @@ class Shelf:
         if folder is not None:
             verify(folder)
         return version
+
+
+def _lost(session: Session, ground: Ground, target: int) -> set[int]:
+    """Return the versions whose lessons go when another version becomes live.
+
+    Going to what is live already, these are all that it does not come from: so what
+    an earlier rollback left behind can be learned again later.
+    """
+    line = versions.ancestors(session, target)
+    if target == ground.live.number and ground.day is None:
+        return set(range(versions.next_number(session))) - line
+    return {*ground.live_versions, *ground.day_versions} - line

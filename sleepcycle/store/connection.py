@@ -94,7 +94,8 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
 
 def no_home(paths: HomePaths) -> HomeError:
     """Return the error for a home that is not there."""
-    return HomeError(f"no home at {paths.root}; run: sleepcycle init")
+    root = paths.root
+    return HomeError(f"no home at {root}; make one: sleepcycle --home {root} init")
 
 
 def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:

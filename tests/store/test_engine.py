@@ -41,7 +41,7 @@ class TestCreate:
         paths.root.mkdir()
         paths.database.touch()
 
-        with pytest.raises(HomeError, match=r"no home at .*; run: sleepcycle init"):
+        with pytest.raises(HomeError, match=r"no home at .*; make one: sleepcycle"):
             open_store(paths, SETTINGS)
         create_store(paths, SETTINGS, BASE)
 
@@ -57,7 +57,7 @@ class TestCreate:
 
 class TestOpen:
     def test_a_missing_home_is_not_made(self, paths):
-        with pytest.raises(HomeError, match=r"no home at .*; run: sleepcycle init"):
+        with pytest.raises(HomeError, match=r"no home at .*; make one: sleepcycle"):
             open_store(paths, SETTINGS)
 
         assert not paths.root.exists()

@@ -76,7 +76,7 @@ def test_it_needs_neither_sqlalchemy_nor_torch(paths, store):
 
 
 def test_a_missing_home_is_named(paths):
-    with pytest.raises(HomeError, match=r"no home at .*; run: sleepcycle init"):
+    with pytest.raises(HomeError, match=r"no home at .*; make one: sleepcycle"):
         read_snapshot(paths)
 
 

@@ -1,0 +1,132 @@
+"""What stops a run, from the outside and the inside, and what stands afterwards."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.cli.conftest import PATIENCE_S, end, kill, run_folder, wait_for_step
+
+LONG = {"SLEEPCYCLE__WAKE__EPOCHS": "1000", "SLEEPCYCLE__WAKE__PATIENCE": "0"}
+
+
+def workers(cli):
+    """Return the worker processes of a home."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "sleepcycle.worker" in (line := process.info["cmdline"] or [])
+        and line[-1].startswith(str(cli.home))
+    ]
+
+
+@pytest.fixture
+def waking(fed):
+    """A home whose wake is on, and would be for a long time."""
+    fed.settings = LONG
+    process = fed.start("wake")
+    wait_for_step(fed, run=1)
+    fed.settings = {"SLEEPCYCLE__WAKE__MAX_STEPS": "2"}
+    return fed, process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_wake_can_be_stopped(waking, number):
+    cli, process = waking
+
+    exit_code, words = end(process, number)
+
+    assert exit_code == 1
+    assert "v0 is still live, and 384 examples are pending again" in words
+    assert cli.json("status")["pending"] == 384
+    assert cli.json("runs", "list")[0]["state"] == "cancelled"
+    assert not workers(cli)
+    assert cli.json("wake")["examples"] == 384
+
+
+def test_a_killed_wake_is_undone_by_the_next(waking):
+    """
+    The worker ends with its parent, and nothing needs a human hand.
+    """
+    cli, process = waking
+    kill(process)
+    deadline = time.monotonic() + PATIENCE_S
+    while workers(cli):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert cli.json("status")["claimed"] == 384
+
+    assert cli.json("wake")["examples"] == 384
+    assert [run["state"] for run in cli.json("runs", "list")] == ["done", "failed"]
+
+
+def test_a_killed_worker_fails_its_run(waking):
+    cli, process = waking
+    [worker] = workers(cli)
+    os.kill(worker.pid, signal.SIGKILL)
+    _, words = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 1
+    assert "SIGKILL" in words
+    assert cli.json("status")["pending"] == 384
+
+
+def test_only_one_run_at_a_time(waking):
+    cli, process = waking
+
+    assert "is in use" in cli.error("wake")
+    assert "is in use" in cli.error("rollback", "v0")
+    assert cli.json("status")["state"] == "wake"
+    end(process, signal.SIGINT)
+
+
+def test_a_night_can_be_stopped(lived):
+    lived.run("feed", "-", stdin='{"text": "a b c d"}\n{"text": "e f g h"}\n')
+    lived.settings = {"SLEEPCYCLE__WAKE__MAX_STEPS": "2"}
+    lived.run("wake")
+    process = lived.start("sleep")
+    deadline = time.monotonic() + PATIENCE_S
+    while not run_folder(lived, 4).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    exit_code, words = end(process, signal.SIGINT)
+
+    assert exit_code == 1
+    assert "v2 is still live" in words
+    assert lived.json("sleep")["version"] == "v4"
+
+
+def test_a_wake_that_diverges_makes_no_version(fed):
+    fed.settings = {"SLEEPCYCLE__WAKE__LR": "1e9"}
+
+    line = fed.error("wake")
+
+    assert "training diverged at step" in line
+    assert "try a lower wake.lr" in line
+    assert fed.json("status")["pending"] == 384
+    assert len(fed.json("versions", "list")) == 1
+
+
+def test_a_night_that_forgets_too_much_is_rejected(lived):
+    """
+    The day teaches noise, and a gate that allows no rise says which number it was.
+    """
+    lived.run("feed", "-", stdin="".join(f'{{"text": "x{i}"}}\n' for i in range(60)))
+    lived.run("wake")
+    lived.settings = {
+        "SLEEPCYCLE__SLEEP__SVD__RANK": "1",
+        "SLEEPCYCLE__GATE__MAX_RISE": "0",
+    }
+
+    night = lived.json("sleep")
+
+    assert not night["accepted"]
+    assert "held-out loss of known batches rose" in night["verdict"]["reason"]
+    status = lived.json("status")
+    assert (status["live"], status["day"]) == ("v2", "v3")
+
+    lived.settings = {"SLEEPCYCLE__GATE__MAX_RISE": "100"}
+    assert lived.json("sleep")["accepted"]

@@ -1,0 +1,173 @@
+"""Versions by the command line: look, go back, carry out and in, refuse."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def folder_of(cli, name):
+    """Return where a version lies."""
+    [found] = (cli.home / "versions").glob(f"v{int(name[1:]):04d}-*")
+    return found
+
+
+def flip_a_byte(file):
+    """Change one byte in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(content)
+
+
+@pytest.fixture
+def exported(lived, tmp_path):
+    """The live version as an ordinary PEFT folder."""
+    lived.run("versions", "export", "live", tmp_path / "out")
+    return tmp_path / "out"
+
+
+class TestRollback:
+    def test_it_is_one_command_and_back(self, lived, quiz):
+        prompt, answer = quiz
+        back = lived.json("rollback", "v0")
+        assert (back["live"], back["previous"], back["requeued"]) == ("v0", "v2", 0)
+        assert back["orphaned"] == 384
+        assert lived.json("ask", prompt)["text"] != answer
+
+        forth = lived.json("rollback")
+        assert (forth["live"], forth["orphaned"]) == ("v2", 0)
+        assert lived.json("ask", prompt)["text"] == answer
+
+    def test_requeued_examples_are_pending(self, lived):
+        assert lived.json("rollback", "v0", "--requeue")["requeued"] == 384
+        assert lived.json("status")["pending"] == 384
+
+    def test_what_was_requeued_is_known_again_when_its_version_is_live(self, lived):
+        """
+        Else the version would learn its own lesson twice.
+        """
+        lived.run("rollback", "v0", "--requeue")
+        lived.run("versions", "promote", "v2")
+
+        assert lived.json("status")["pending"] == 0
+
+    def test_a_rollback_is_in_no_way_a_deletion(self, lived):
+        before = lived.json("versions", "list")
+        lived.run("rollback", "v0")
+
+        after = lived.json("versions", "list")
+        assert [v["version"] for v in after] == [v["version"] for v in before]
+        assert lived.json("versions", "verify")["failed"] == []
+
+
+class TestRefusal:
+    def test_a_changed_byte_is_found_and_never_loaded(self, lived):
+        flip_a_byte(folder_of(lived, "v2") / WEIGHTS)
+
+        found = lived.json("versions", "verify", exit_code=1)
+        assert [fault["version"] for fault in found["failed"]] == ["v2"]
+        assert WEIGHTS in lived.error("ask", "hello")
+        lived.run("rollback", "v0")
+        assert WEIGHTS in lived.error("rollback", "v2")
+        assert lived.json("status")["live"] == "v0"
+
+    def test_a_value_that_is_not_a_number(self, lived, exported):
+        tensors = load_file(exported / WEIGHTS)
+        next(iter(tensors.values()))[0, 0] = torch.nan
+        save_file(tensors, exported / WEIGHTS)
+
+        assert "NaN" in lived.error("versions", "import", exported)
+
+    def test_pickle_is_not_read(self, lived, exported, tmp_path):
+        class Trap:
+            def __reduce__(self):
+                return (open, (str(tmp_path / "sprung"), "w"))
+
+        (exported / WEIGHTS).unlink()
+        (exported / "adapter_model.bin").write_bytes(pickle.dumps(Trap()))
+
+        assert "was not read" in lived.error("versions", "import", exported)
+        assert not (tmp_path / "sprung").exists()
+
+    def test_an_adapter_of_another_base(self, lived, exported):
+        tensors = {
+            name: tensor[:, :8].contiguous() if "lora_A" in name else tensor
+            for name, tensor in load_file(exported / WEIGHTS).items()
+        }
+        save_file(tensors, exported / WEIGHTS)
+
+        assert "expected a change of shape" in lived.error(
+            "versions", "import", exported
+        )
+        assert lived.json("versions", "verify")["failed"] == []
+
+
+class TestExport:
+    def test_an_adapter_comes_back_as_the_same_change(self, lived, exported, quiz):
+        prompt, answer = quiz
+        name = lived.json("versions", "import", exported)["version"]
+        layers = lived.json("versions", "diff", "v2", name)["layers"].values()
+        assert max(layer["distance"] for layer in layers) < 1e-6
+
+        lived.run("rollback", "v0")
+        lived.run("versions", "promote", name)
+        assert lived.json("ask", prompt)["text"] == answer
+
+    def test_a_merged_model_answers_without_us(self, lived, tmp_path, quiz):
+        prompt, answer = quiz
+        lived.run("versions", "export", "v2", tmp_path / "m", "--format", "merged")
+
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / "m")
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / "m")
+        ids = tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}],
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
+        )
+        said = model.generate(**ids, max_new_tokens=24)[0, ids["input_ids"].shape[1] :]
+        assert tokenizer.decode(said, skip_special_tokens=True) == answer
+
+    def test_an_export_overwrites_nothing(self, lived, exported):
+        assert "exists already" in lived.error("versions", "export", "v2", exported)
+        shutil.rmtree(exported)
+        assert "no adapter" in lived.error("versions", "export", "v0", exported)
+
+
+class TestLook:
+    def test_a_card_says_where_a_version_comes_from(self, lived):
+        card = lived.json("versions", "show", "v2")
+
+        assert (card["parents"], card["kind"]) == ([0, 1], "sleep")
+        assert len(card["report"]["layers"]) == 35
+        assert card["settings"]["sleep"]["svd"]["rank"] == 16
+        assert "held-out loss" in lived.run("versions", "show", "v2").stdout
+
+    def test_a_difference_is_of_changes_and_scores(self, lived):
+        found = lived.json("versions", "diff", "v0", "v2")
+
+        assert all(layer["distance"] > 0 for layer in found["layers"].values())
+        assert found["held_out"]["candidate"] < found["held_out"]["live"]
+
+    def test_an_alias_of_ones_own(self, lived):
+        lived.run("versions", "alias", "good", "v2")
+        assert lived.json("ask", "hello", "--version", "good")["version"] == "v2"
+        assert "moved by sleepcycle alone" in lived.error(
+            "versions", "alias", "live", "v1"
+        )
+
+    def test_an_unknown_version_is_named_with_the_known_ones(self, lived):
+        assert "there are v0 to v2" in lived.error("versions", "show", "v7")
+
+    def test_runs_and_their_reports(self, lived):
+        assert [run["kind"] for run in lived.json("runs", "list")] == ["sleep", "wake"]
+        shown = lived.json("runs", "show", 1)
+        assert json.dumps(shown["report"]["verdict"])
+        assert shown["report"]["examples"] == 384

@@ -1,0 +1,266 @@
+"""Bases: found on this machine alone, frozen, and known by their bytes."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from sleepcycle.config import ModelSettings
+from sleepcycle.errors import ConfigError, ModelError
+from sleepcycle.model.base import find_targets, identify, load_base, locate, skeleton
+from tests.model.conftest import NANO, logits_of
+
+ATTENTION = {"q_proj": (32, 32), "k_proj": (16, 32), "v_proj": (16, 32)}
+MLP = {"gate_proj": (48, 32), "up_proj": (48, 32), "down_proj": (32, 48)}
+LLAMA_LAYERS = {
+    f"model.layers.{layer}.{part}.{leaf}": shape
+    for layer in range(2)
+    for part, leaves in {
+        "self_attn": ATTENTION | {"o_proj": (32, 32)},
+        "mlp": MLP,
+    }.items()
+    for leaf, shape in leaves.items()
+}
+GPT2_LAYERS = {
+    f"transformer.h.{layer}.{leaf}": shape
+    for layer in range(2)
+    for leaf, shape in {
+        "attn.c_attn": (96, 32),
+        "attn.c_proj": (32, 32),
+        "mlp.c_fc": (128, 32),
+        "mlp.c_proj": (32, 128),
+    }.items()
+}
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Fail a test that opens any connection."""
+
+    def refuse(self, address):
+        raise AssertionError(f"a connection to {address} was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+
+
+@pytest.fixture
+def copied(tiny_folder, tmp_path):
+    """A copy of a random Llama's folder, to damage."""
+    return shutil.copytree(tiny_folder("llama"), tmp_path / "copied")
+
+
+def settings_of(folder, **options):
+    return ModelSettings(base=str(folder), **options)
+
+
+class TestLoad:
+    def test_it_computes_as_transformers_does(self, base, folder):
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+        assert torch.equal(logits_of(base.model), logits_of(model.eval()))
+
+    def test_it_is_frozen(self, base):
+        assert not base.model.training
+        assert not any(weight.requires_grad for weight in base.model.parameters())
+
+    def test_it_knows_its_width_and_its_length(self, llama):
+        assert llama.width == 32
+        assert llama.max_length == 128
+
+    def test_a_shorter_length_may_be_asked_for(self, load):
+        assert load("builtin:nano", max_length=100).max_length == 100
+        assert load("builtin:nano", max_length=5000).max_length == 512
+
+    def test_weights_are_held_as_asked(self, load):
+        half = load("builtin:nano", dtype="bfloat16")
+
+        assert {weight.dtype for weight in half.model.parameters()} == {torch.bfloat16}
+
+    def test_chat_needs_a_template_and_leave(self, nano, plain_nano):
+        assert nano.chat
+        assert not plain_nano.chat
+
+    @pytest.mark.shared
+    def test_a_base_without_a_template_does_not_chat(self, shared_data, load):
+        assert not load(shared_data / "models" / "stories260K").chat
+
+
+class TestTargets:
+    @pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma", "mistral"])
+    def test_every_linear_layer_but_the_head(self, tiny_folder, load, kind):
+        targets = load(tiny_folder(kind)).targets
+
+        assert targets.shapes == LLAMA_LAYERS
+        assert not targets.transposed
+
+    def test_gpt2_keeps_its_weights_transposed(self, tiny_folder, load):
+        targets = load(tiny_folder("gpt2")).targets
+
+        assert targets.shapes == GPT2_LAYERS
+        assert targets.transposed
+        assert targets.leaves == ["c_attn", "c_fc", "c_proj"]
+
+    def test_an_untied_head_is_left_out(self, llama):
+        assert not llama.model.config.tie_word_embeddings
+        assert "lm_head" not in llama.targets.shapes
+
+    def test_leaf_names_choose(self, llama):
+        targets = find_targets(llama.model, ["v_proj", "q_proj"])
+
+        assert targets.leaves == ["q_proj", "v_proj"]
+        assert targets.shapes == {
+            path: shape
+            for path, shape in LLAMA_LAYERS.items()
+            if path.endswith((".q_proj", ".v_proj"))
+        }
+
+    def test_a_name_of_no_layer_is_refused(self, llama):
+        with pytest.raises(
+            ConfigError, match=r"expected some of down_proj, .*, got lm_head, qproj$"
+        ):
+            find_targets(llama.model, ["qproj", "q_proj", "lm_head"])
+
+
+class TestSkeleton:
+    def test_it_is_what_the_whole_model_has(self, base, folder):
+        found = skeleton(settings_of(folder))
+
+        assert found.shapes == base.targets.shapes
+        assert list(found.shapes) == list(base.targets.shapes)
+        assert found.transposed == base.targets.transposed
+
+    def test_it_reads_no_weights(self, copied):
+        (copied / "model.safetensors").unlink()
+
+        assert skeleton(settings_of(copied)).shapes == LLAMA_LAYERS
+
+    def test_leaf_names_choose(self, tiny_folder):
+        found = skeleton(settings_of(tiny_folder("llama"), target_modules=["o_proj"]))
+
+        assert found.leaves == ["o_proj"]
+
+
+class TestIdentify:
+    def test_it_is_the_hash_of_configuration_and_weights(self, copied, tmp_path):
+        expected = hashlib.sha256()
+        for name in ("config.json", "model.safetensors"):
+            expected.update(hashlib.sha256((copied / name).read_bytes()).digest())
+
+        found = identify(settings_of(copied), tmp_path / "cache")
+
+        assert found.sha256 == expected.hexdigest()
+        assert found.id == str(copied)
+        assert found.revision is None
+
+    def test_the_hash_is_remembered(self, copied, tmp_path):
+        """
+        What is remembered is taken, so what stands in the memory comes back.
+        """
+        identify(settings_of(copied), tmp_path)
+        memory = tmp_path / "base.json"
+        known = json.loads(memory.read_text())
+        memory.write_text(json.dumps(known | {"sha256": "remembered"}))
+
+        assert identify(settings_of(copied), tmp_path).sha256 == "remembered"
+
+    def test_a_changed_file_is_noticed(self, copied, tmp_path):
+        before = identify(settings_of(copied), tmp_path)
+        weights = copied / "model.safetensors"
+        changed = bytearray(weights.read_bytes())
+        changed[-1] ^= 1
+        weights.write_bytes(changed)
+        later = weights.stat().st_mtime_ns + 1_000_000
+        os.utime(weights, ns=(later, later))
+
+        after = identify(settings_of(copied), tmp_path)
+
+        assert after.sha256 != before.sha256
+
+    def test_a_new_weight_file_is_noticed(self, copied, tmp_path):
+        before = identify(settings_of(copied), tmp_path)
+        save_file({"more": torch.ones(1)}, copied / "more.safetensors")
+
+        assert identify(settings_of(copied), tmp_path).sha256 != before.sha256
+
+    def test_another_model_is_not_taken_for_it(self, copied, tiny_folder, tmp_path):
+        one = identify(settings_of(copied), tmp_path)
+        other = identify(settings_of(tiny_folder("gpt2")), tmp_path)
+
+        assert one.sha256 != other.sha256
+
+    def test_a_copy_elsewhere_is_the_same(self, copied, tiny_folder, tmp_path):
+        one = identify(settings_of(copied), tmp_path)
+        other = identify(settings_of(tiny_folder("llama")), tmp_path)
+
+        assert one.sha256 == other.sha256
+
+    @pytest.mark.usefixtures("offline")
+    def test_a_model_that_is_not_here_is_refused(self, tmp_path):
+        with pytest.raises(ModelError, match=r"nobody/nothing .* in the local cache$"):
+            identify(settings_of("nobody/nothing"), tmp_path)
+
+
+@pytest.mark.usefixtures("offline")
+class TestRefused:
+    @pytest.mark.parametrize("name", ["nobody/nothing", "/no/such/folder"])
+    @pytest.mark.parametrize("what", ["load", "skeleton"])
+    def test_a_model_that_is_not_here(self, load, name, what):
+        ask = load if what == "load" else lambda n: skeleton(settings_of(n))
+        with pytest.raises(
+            ModelError,
+            match=rf"expected {name} to be .* name a folder .* in the local cache$",
+        ):
+            ask(name)
+
+    def test_a_builtin_that_does_not_exist(self):
+        with pytest.raises(
+            ModelError, match=r"no builtin:mega; the one there is: builtin:nano"
+        ):
+            locate(ModelSettings(base="builtin:mega"))
+
+    def test_weights_as_pickle(self, copied, load):
+        weights = load_file(copied / "model.safetensors")
+        torch.save(weights, copied / "pytorch_model.bin")
+        (copied / "model.safetensors").unlink()
+
+        with pytest.raises(ModelError, match="in safetensors, on this machine"):
+            load(copied)
+
+    def test_weights_cut_short(self, copied, load):
+        weights = copied / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+
+        with pytest.raises(ModelError, match="in safetensors, on this machine"):
+            load(copied)
+
+    def test_no_tokenizer(self, copied, load):
+        for file in copied.glob("*token*"):
+            file.unlink()
+
+        with pytest.raises(ModelError, match="with its tokenizer"):
+            load(copied)
+
+    def test_what_is_no_language_model(self, copied, load):
+        (copied / "config.json").write_text(json.dumps({"model_type": "vit"}))
+
+        with pytest.raises(ModelError, match="to be a causal language model"):
+            load(copied)
+
+    def test_a_target_that_does_not_exist(self, tiny_folder, load):
+        with pytest.raises(ConfigError, match="got c_attn"):
+            load(tiny_folder("llama"), target_modules=["c_attn"])
+
+
+def test_the_builtin_base_needs_no_network(offline, tmp_path):
+    base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+    assert locate(ModelSettings()) == str(NANO)
+    assert base.identity.id == "builtin:nano"
+    assert len(base.targets.shapes) == 5 * 7

@@ -1,0 +1,103 @@
+"""The benchmarks, on a small slice: their figures count what they say they count."""
+
+import pytest
+
+from benchmarks import consolidate, feed
+from benchmarks.measure import PeakMemory, repeat
+from sleepcycle.config import StoreSettings
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity
+from sleepcycle.store.engine import create_store
+
+SMALL = {"square": (24, 24), "wide": (20, 40), "tall": (40, 20), "square_2": (24, 24)}
+
+
+@pytest.fixture
+def adapter():
+    return consolidate.random_adapter(SMALL, blocks=3)
+
+
+@pytest.fixture
+def ours(adapter):
+    return consolidate.fold(adapter, repeats=1)
+
+
+class TestConsolidate:
+    def test_every_layer_is_folded_to_the_rank(self, ours):
+        assert len(ours.result.layers) == 12
+        assert {layer.rank for layer in ours.result.layers} == {consolidate.RANK}
+
+    @pytest.mark.parametrize(
+        ("shape", "layers"), [((24, 24), 6), ((20, 40), 3), ((40, 20), 3)]
+    )
+    def test_ours_and_peft_reach_the_optimal_truncation(
+        self, adapter, ours, shape, layers
+    ):
+        """
+        Live and day go into PEFT as two adapters, into ours as one change.
+        """
+        row = consolidate.sample(shape, adapter, ours)
+
+        assert row.layers == layers
+        assert row.optimal > 0.1
+        assert row.ours < 1e-5
+        assert row.peft < 1e-4
+
+    def test_the_ratio_extrapolates_what_was_sampled_and_says_so(self, capsys, ours):
+        row = consolidate.Sample(
+            shape=(24, 24),
+            layers=6,
+            peft_s=ours.times.median_s * 100,
+            peft_thin_s=ours.times.median_s * 10,
+            peft_growth_mb=0.0,
+            optimal=0.5,
+            ours=1e-7,
+            peft=1e-6,
+        )
+
+        consolidate.print_ratios([row], ours)
+
+        full, thin = capsys.readouterr().out.splitlines()
+        assert "6 of 12 layers, EXTRAPOLATED from 1 sampled layers" in full
+        assert full.endswith("at least 600 times our median for 12")
+        assert thin.endswith("at least 60 times our median for 12")
+
+    def test_the_adapter_is_that_of_qwen(self):
+        """
+        Qwen2.5-1.5B has 18,464,768 LoRA weights at rank 16 on all its linear layers.
+        """
+        widths = [sum(shape) for shape in consolidate.QWEN.values()]
+
+        assert sum(widths) * consolidate.QWEN_BLOCKS * 16 == 18_464_768
+
+
+class TestFeed:
+    def test_each_line_is_counted_once_and_known_the_second_time(self, tmp_path):
+        """
+        One line in 100 is cut off, and quarantined both times.
+        """
+        path = tmp_path / "lines.jsonl"
+        feed.write_lines(path, 3_000)
+        base = BaseIdentity("builtin:nano", None, "")
+        store = create_store(HomePaths(tmp_path / "home"), StoreSettings(), base)
+
+        new, again = (feed.feed(store, path)[0] for _ in range(2))
+
+        assert (new.accepted, new.duplicate, new.quarantined) == (2_970, 0, 30)
+        assert (again.accepted, again.duplicate, again.quarantined) == (0, 2_970, 30)
+
+
+class TestMeasure:
+    def test_growth_holds_what_was_taken(self):
+        with PeakMemory() as memory:
+            held = b"x" * 100_000_000
+
+        assert memory.growth_mb > 0.8 * len(held) / 1e6
+
+    def test_times_are_of_every_repeat(self):
+        calls = []
+
+        times = repeat(lambda: calls.append(None), 5)
+
+        assert len(calls) == 5
+        assert 0 <= times.best_s <= times.median_s
