@@ -30,6 +30,7 @@ from sleepcycle.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(ge=0, lt=1)]
+Rank = Annotated[int, Field(ge=1, le=256)]  # two of them fit the portable form's 512
 
 
 class Section(BaseModel):
@@ -91,8 +92,8 @@ class FeedSettings(Section):
 class WakeSettings(Section):
     """How a day is learned."""
 
-    rank: PositiveInt = 16
-    """Rank of the day adapter."""
+    rank: Rank = 16
+    """Rank of the day adapter, at most 256."""
 
     alpha: PositiveFloat = 32.0
     """The day adapter's change is scaled by alpha / rank while it trains."""
@@ -167,13 +168,13 @@ class SvdSettings(Section):
     policy: RankPolicy = RankPolicy.FIXED
     """`fixed` keeps `rank` directions a layer, `energy` as few as keep `energy`."""
 
-    rank: PositiveInt = 16
-    """Directions kept (`fixed`), and the most kept (`energy`)."""
+    rank: Rank = 16
+    """Directions kept (`fixed`), and the most kept (`energy`), at most 256."""
 
     energy: Share = 0.99
     """Share of a layer's squared norm that `energy` keeps, in [0, 1]."""
 
-    min_rank: PositiveInt = 1
+    min_rank: Rank = 1
     """Fewest directions that `energy` leaves a layer that learned anything."""
 
 

@@ -1,4 +1,4 @@
-"""The run folder: all that a worker reads and writes, and nothing else.
+"""The run folder: what a worker is given, and what it leaves.
 
 `run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl` and `known.jsonl` go
 in; `progress.jsonl`, `worker.log`, `error.json` and `result/` come out. The

@@ -16,7 +16,7 @@ from sleepcycle.config import Settings, settings_from
 from sleepcycle.errors import ModelError, SleepcycleError
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable, write_portable
-from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records import BaseIdentity, RunKind, RunOrder
 from sleepcycle.runfolder import Fault, Material, Report, RunFolder
 from sleepcycle.sealed import verify
@@ -101,11 +101,11 @@ def _sleep(
 
 
 def _load(folder: Path | None) -> LayerChanges:
-    """Load a sealed version, checked first; nothing for the bare base."""
+    """Load a sealed version, checked first, without the padding of its form."""
     if folder is None:
         return {}
     verify(folder)
-    return load_portable(folder)
+    return trim(load_portable(folder))
 
 
 def _end_with_parent() -> None:

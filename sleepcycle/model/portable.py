@@ -176,7 +176,8 @@ def portable_rank(rank: int) -> int:
         if rank <= portable:
             return portable
     raise AdapterError(
-        f"expected rank {RANKS[-1]} at most, got {rank}; run a night, which folds it"
+        f"expected rank {RANKS[-1]} at most, got {rank}; fold it with a "
+        'night of [sleep] compression = "svd"'
     )
 
 

@@ -142,6 +142,18 @@ def pad(change: LowRank, width: int) -> LowRank:
     return LowRank(up, torch.nn.functional.pad(change.down, (0, 0, 0, missing)))
 
 
+def trim(changes: LayerChanges) -> dict[str, LowRank]:
+    """Drop the last directions that are zero in every layer, such as padding.
+
+    What is left has one width in all layers if it had before.
+    """
+    width = max((_used(change) for change in changes.values()), default=0)
+    return {
+        name: LowRank(change.up[:, :width], change.down[:width])
+        for name, change in changes.items()
+    }
+
+
 def decompose(changes: LayerChanges) -> dict[str, Decomposition]:
     """Find the singular values and directions of every layer's change.
 
@@ -208,3 +220,9 @@ def _root(
     roots = values.sqrt()
     inverses = torch.where(roots > 0, 1 / roots, torch.zeros_like(roots))
     return roots[:, :, None] * vectors.mT, vectors * inverses[:, None, :]
+
+
+def _used(change: LowRank) -> int:
+    """Return how many directions there are up to the last that is not zero."""
+    used = (change.up != 0).any(dim=0) | (change.down != 0).any(dim=1)
+    return int(used.nonzero().max()) + 1 if used.any() else 0

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "transformers", "peft", "sqlalchemy", "pydantic", "numpy"}
+HEAVY = {"torch", "transformers", "peft", "sqlalchemy", "alembic", "numpy"}
 PROBE = """
 import json, sys
 from sleepcycle.cli import main

@@ -8,12 +8,13 @@ import socket
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from sleepcycle.config import ModelSettings
 from sleepcycle.errors import ConfigError, ModelError
-from sleepcycle.model.base import find_targets, identify, load_base, locate, skeleton
+from sleepcycle.model.base import find_targets, identify, locate, skeleton
 from tests.model.conftest import NANO, logits_of
 
 ATTENTION = {"q_proj": (32, 32), "k_proj": (16, 32), "v_proj": (16, 32)}
@@ -40,14 +41,24 @@ GPT2_LAYERS = {
 
 
 @pytest.fixture
-def offline(monkeypatch):
-    """Fail a test that opens any connection."""
+def asked(monkeypatch, tmp_path):
+    """Machines that were asked for, while none can be reached.
 
-    def refuse(self, address):
-        raise AssertionError(f"a connection to {address} was opened")
+    huggingface_hub fetches a list of its own once a day, whatever is loaded; here it
+    has one that is fresh.
+    """
+    hosts: list[object] = []
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    def refuse(host, *rest, **options):
+        hosts.append(host)
+        raise socket.gaierror("there is no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", lambda self, to: refuse(to))
+    fresh = tmp_path / "harnesses.json"
+    fresh.write_text('{"standardEnvVars": [], "harnesses": {}}')
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(fresh))
+    return hosts
 
 
 @pytest.fixture
@@ -201,23 +212,23 @@ class TestIdentify:
 
         assert one.sha256 == other.sha256
 
-    @pytest.mark.usefixtures("offline")
     def test_a_model_that_is_not_here_is_refused(self, tmp_path):
         with pytest.raises(ModelError, match=r"nobody/nothing .* in the local cache$"):
             identify(settings_of("nobody/nothing"), tmp_path)
 
 
-@pytest.mark.usefixtures("offline")
 class TestRefused:
     @pytest.mark.parametrize("name", ["nobody/nothing", "/no/such/folder"])
     @pytest.mark.parametrize("what", ["load", "skeleton"])
-    def test_a_model_that_is_not_here(self, load, name, what):
+    def test_a_model_that_is_not_here(self, load, asked, name, what):
         ask = load if what == "load" else lambda n: skeleton(settings_of(n))
         with pytest.raises(
             ModelError,
             match=rf"expected {name} to be .* name a folder .* in the local cache$",
         ):
             ask(name)
+
+        assert asked == []
 
     def test_a_builtin_that_does_not_exist(self):
         with pytest.raises(
@@ -240,6 +251,18 @@ class TestRefused:
         with pytest.raises(ModelError, match="in safetensors, on this machine"):
             load(copied)
 
+    def test_weights_of_another_shape(self, copied, load):
+        weights = load_file(copied / "model.safetensors")
+        name = "model.layers.0.mlp.up_proj.weight"
+        save_file(
+            weights | {name: weights[name][:20].contiguous()},
+            copied / "model.safetensors",
+            metadata={"format": "pt"},
+        )
+
+        with pytest.raises(ModelError, match="to be a causal language model"):
+            load(copied)
+
     def test_no_tokenizer(self, copied, load):
         for file in copied.glob("*token*"):
             file.unlink()
@@ -258,9 +281,31 @@ class TestRefused:
             load(tiny_folder("llama"), target_modules=["c_attn"])
 
 
-def test_the_builtin_base_needs_no_network(offline, tmp_path):
-    base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+class TestOffline:
+    def test_the_builtin_base_needs_no_network(self, asked, load):
+        base = load("builtin:nano")
 
-    assert locate(ModelSettings()) == str(NANO)
-    assert base.identity.id == "builtin:nano"
-    assert len(base.targets.shapes) == 5 * 7
+        assert asked == []
+        assert locate(ModelSettings()) == str(NANO)
+        assert base.identity.id == "builtin:nano"
+        assert len(base.targets.shapes) == 5 * 7
+
+    def test_a_hub_id_is_taken_from_the_local_cache(
+        self, asked, load, copied, tmp_path, monkeypatch
+    ):
+        """
+        The cache is laid out as huggingface_hub lays it out.
+        """
+        repository = tmp_path / "hub" / "models--some--model"
+        commit = "a" * 40
+        shutil.copytree(copied, repository / "snapshots" / commit)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(commit)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+        base = load("some/model")
+
+        assert asked == []
+        assert base.identity.id == "some/model"
+        assert base.identity.sha256 == load(copied).identity.sha256
+        assert torch.equal(logits_of(base.model), logits_of(load(copied).model))

@@ -12,6 +12,7 @@ from sleepcycle.numerics.lowrank import (
     compose_layers,
     decompose,
     pad,
+    trim,
 )
 from tests.numerics.conftest import dense
 
@@ -215,3 +216,27 @@ def test_factors_that_do_not_meet_are_refused():
 def test_padding_does_not_cut(random_change):
     with pytest.raises(RankError, match="cannot pad a change of width 4 to 3"):
         pad(random_change(), 3)
+
+
+class TestTrim:
+    def test_it_undoes_padding_and_changes_nothing(self, random_change):
+        changes = {"a": random_change(width=2), "b": random_change(out=7, width=3)}
+        padded = {name: pad(change, 8) for name, change in changes.items()}
+
+        trimmed = trim(padded)
+
+        assert [change.rank for change in trimmed.values()] == [3, 3]
+        for name, change in changes.items():
+            assert torch.equal(dense(trimmed[name]), dense(padded[name]))
+            assert torch.allclose(dense(trimmed[name]), dense(change))
+
+    def test_a_zero_in_the_middle_stays(self, random_change):
+        change = random_change(width=3)
+        change.up[:, 1] = 0
+        change.down[1] = 0
+
+        assert trim({"a": change})["a"].rank == 3
+
+    def test_of_nothing_nothing_is_left(self):
+        assert trim({}) == {}
+        assert trim({"a": LowRank.zero((3, 4))})["a"].rank == 0
