@@ -30,7 +30,7 @@ class PeakMemory:
     @property
     def growth_mb(self) -> float:
         """Return the growth in megabytes."""
-        return (self.peak - self._before) / 1e6
+        return float(self.peak - self._before) / 1e6
 
     def _sample(self) -> None:
         while not self._stop.wait(SAMPLE_S):

@@ -51,7 +51,7 @@ class TestRefusal:
             ({"wake": {"rnk": 3}}, r"wake\.rnk; did you mean wake\.rank\?"),
             ({"wakes": {}}, r"unknown setting wakes; did you mean wake\?"),
             ({"sleep": {"svd": {"rnak": 1}}}, r"did you mean sleep\.svd\.rank\?"),
-            ({"wake": {"rank": 0}}, r"wake\.rank: .*greater than 0, got 0"),
+            ({"wake": {"rank": 0}}, r"wake\.rank: .*greater than or equal to 1, got 0"),
             ({"feed": {"held_out_share": 1.0}}, r"held_out_share: .*less than 1"),
             ({"sleep": {"svd": {"policy": "all"}}}, r"policy: .*'fixed' or 'energy'"),
         ],

@@ -24,6 +24,11 @@ PLAIN: dict[str, tuple[object, ...]] = {
     "trainable_token_indices": (None, [], {}),
     "target_parameters": (None, []),
     "layer_replication": (None, []),
+    "alora_invocation_tokens": (None, []),
+    "arrow_config": (None,),
+    "kasa_config": (None,),
+    "monteclora_config": (None,),
+    "use_bdlora": (None, False),
     "init_lora_weights": (True, False, None, "gaussian", "orthogonal", "eva"),
 }
 

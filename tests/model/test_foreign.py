@@ -22,6 +22,11 @@ from tests.model.conftest import (
     logits_of,
 )
 
+# PEFT asks transformers for it by its old name
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
+)
+
 PATTERNS = {
     "plain": {"r": 4, "lora_alpha": 6},
     "rslora": {"r": 4, "lora_alpha": 6, "use_rslora": True},
@@ -31,7 +36,7 @@ PATTERNS = {
         "r": 4,
         "lora_alpha": 6,
         "rank_pattern": {"layers.1.self_attn.q_proj": 2, "q_proj": 7},
-        "alpha_pattern": {r"layers\.0\..*_proj": 9, "q_proj": 5, "proj": 100},
+        "alpha_pattern": {r"layers\.0\..*_proj": 9, "q_proj": 5},
     },
     "patterns_with_rslora": {
         "r": 4,
@@ -50,7 +55,8 @@ def peft_model(folder):
 
 def train_elsewhere(folder, to, **options):
     """Write a random adapter with PEFT, and return what PEFT computes with it."""
-    options = {"target_modules": ["q_proj", "v_proj", "down_proj"]} | options
+    leaves = ["q_proj", "v_proj", "down_proj"]
+    options = {"target_modules": leaves, "task_type": "CAUSAL_LM"} | options
     model = get_peft_model(peft_model(folder), LoraConfig(**options)).eval()
     generator = torch.Generator().manual_seed(5)
     for name, weight in model.named_parameters():
@@ -127,7 +133,6 @@ class TestRefused:
             ("use_dora", {"use_dora": True}),
             ("bias", {"bias": "lora_only"}),
             ("modules_to_save", {"modules_to_save": ["lm_head"]}),
-            ("lora_bias", {"lora_bias": True}),
             ("trainable_token_indices", {"trainable_token_indices": [3]}),
             ("alora_invocation_tokens", {"alora_invocation_tokens": [3, 4]}),
         ],
@@ -156,7 +161,10 @@ class TestRefused:
         ("fields", "message"),
         [
             ({"r": 5}, "q_proj: expected rank 5 by the configuration, got 4"),
-            ({"lora_alpha": "8"}, "q_proj: expected lora_alpha to be a number, got '8'"),
+            (
+                {"lora_alpha": "8"},
+                "q_proj: expected lora_alpha to be a number, got '8'",
+            ),
             ({"lora_alpha": None}, "lora_alpha to be a number, got None"),
             ({"lora_alpha": float("inf")}, "lora_alpha to be a number, got inf"),
             ({"lora_alpha": float("nan")}, "lora_alpha to be a number, got nan"),
@@ -192,9 +200,7 @@ class TestMerge:
 
         merge_into(fresh, changes, tmp_path / "merged")
 
-        assert_alike(
-            logits_of(load(tmp_path / "merged").model), logits(base, "live")
-        )
+        assert_alike(logits_of(load(tmp_path / "merged").model), logits(base, "live"))
 
     def test_the_base_carries_the_change_afterwards(
         self, base, random_changes, load, tmp_path
@@ -232,8 +238,9 @@ class TestMerge:
 
         merged = load(tmp_path / "merged")
         assert merged.chat
-        assert merged.tokenizer("2 + 2?")["input_ids"] == (
-            nano.tokenizer("2 + 2?")["input_ids"]
+        assert (
+            merged.tokenizer("2 + 2?")["input_ids"]
+            == (nano.tokenizer("2 + 2?")["input_ids"])
         )
 
     def test_a_change_of_another_base_is_refused(self, llama, tmp_path):
@@ -250,12 +257,6 @@ class TestReal:
     def adapter(self, shared_data, name):
         """Folder of an adapter that was trained on the real gpt2."""
         return shared_data / "adapters" / name
-
-    @pytest.fixture(scope="class")
-    def gpt2(self):
-        """A model of gpt2's shape without its weights, which are not here."""
-        with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(GPT2Config())
 
     def test_it_is_b_times_a_times_its_scale(self, adapter):
         tensors = load_file(adapter / WEIGHTS)
@@ -286,12 +287,15 @@ class TestReal:
             added = layer.get_delta_weight("default").T  # (out, in)
             torch.testing.assert_close(dense(change), added, rtol=1e-5, atol=1e-7)
 
-    def test_it_fits_gpt2_and_is_portable(self, adapter, gpt2, llama, tmp_path):
+    def test_it_fits_gpt2_and_is_portable(self, adapter, llama, tmp_path):
+        """
+        The base itself is not here, so its shapes alone.
+        """
+        with torch.device("meta"):
+            gpt2 = AutoModelForCausalLM.from_config(GPT2Config())
         targets = find_targets(gpt2, ["all-linear"])
 
-        rank = write_portable(
-            tmp_path, read_foreign(adapter), llama.identity, targets
-        )
+        rank = write_portable(tmp_path, read_foreign(adapter), llama.identity, targets)
 
         assert rank == 8
         written = read_foreign(tmp_path)
@@ -305,12 +309,13 @@ class TestReal:
 @pytest.mark.shared
 def test_the_real_spectrum_is_the_known_one(shared_data):
     """
-    By numpy on the dense product, once; here by the factors.
+    Found once on the dense lora_B @ lora_A, which its scale of 4 then multiplies.
     """
     path = "transformer.h.5.attn.c_attn"
     changes = read_foreign(shared_data / "adapters" / "tigrinya")
 
     sigma = decompose({path: changes[path]})[path].sigma
 
-    assert sigma[:3].tolist() == pytest.approx([0.816, 0.427, 0.135], abs=5e-4)
-    assert sigma[7].item() == pytest.approx(0.031, abs=5e-4)
+    unscaled = (sigma / 4).tolist()
+    assert unscaled[:3] == pytest.approx([0.816, 0.427, 0.135], abs=5e-4)
+    assert unscaled[7] == pytest.approx(0.031, abs=5e-4)

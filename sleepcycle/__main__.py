@@ -1,0 +1,5 @@
+"""`python -m sleepcycle` is the command `sleepcycle`."""
+
+from sleepcycle.cli import main
+
+main()

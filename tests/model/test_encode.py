@@ -1,0 +1,316 @@
+"""Content as ids and weights: what is learned, and that it is what is asked."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tokenizers.processors import TemplateProcessing
+
+from sleepcycle.content import Completion, Conversation, Message, Role, Text
+from sleepcycle.errors import ModelError
+from sleepcycle.model.encode import (
+    Encoded,
+    collate,
+    encode,
+    end_ids,
+    pad_id,
+    render_prompt,
+)
+
+SUM = Completion("What is 2 + 3?", "5")
+TALK = Conversation(
+    (
+        Message(Role.SYSTEM, "Be brief."),
+        Message(Role.USER, "Say a."),
+        Message(Role.ASSISTANT, "a"),
+        Message(Role.USER, "Say b."),
+        Message(Role.ASSISTANT, "b"),
+    )
+)
+SPACED_OUT = Completion("Once", " upon a time")
+
+
+@pytest.fixture
+def stories(shared_data, load):
+    """A real base without a chat template, whose tokenizer starts with <s>."""
+    return load(shared_data / "models" / "stories260K")
+
+
+@pytest.fixture
+def starting(plain_nano):
+    """A base without a chat template, whose tokenizer starts with <|bos|>."""
+    plain_nano.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|bos|> $A", special_tokens=[("<|bos|>", 0)]
+    )
+    return plain_nano
+
+
+def shown(encoded, base):
+    """Return all that the model sees, as text."""
+    return base.tokenizer.decode(encoded.ids)
+
+
+def learned(encoded, base):
+    """Return the text of the tokens that count whole."""
+    return base.tokenizer.decode(
+        [i for i, w in zip(encoded.ids, encoded.weights, strict=True) if w == 1]
+    )
+
+
+class TestTemplate:
+    def test_a_completion_is_a_turn_and_its_answer(self, nano):
+        encoded = encode(SUM, nano, prompt_weight=0)
+
+        assert shown(encoded, nano) == (
+            "<|bos|><|user|>What is 2 + 3?<|end|><|assistant|>5<|end|>"
+        )
+
+    def test_the_answer_and_its_end_are_learned(self, nano):
+        encoded = encode(SUM, nano, prompt_weight=0)
+
+        assert learned(encoded, nano) == "5<|end|>"
+        assert set(encoded.weights) == {0, 1}
+        assert encoded.learned == 2
+
+    def test_prompt_tokens_count_by_their_weight(self, nano):
+        encoded = encode(SUM, nano, prompt_weight=0.25)
+
+        assert learned(encoded, nano) == "5<|end|>"
+        assert encoded.weights[:-2] == (0.25,) * (len(encoded.ids) - 2)
+
+    def test_every_answer_of_a_conversation_is_learned(self, nano):
+        encoded = encode(TALK, nano, prompt_weight=0)
+
+        assert shown(encoded, nano) == (
+            "<|bos|><|system|>Be brief.<|end|>"
+            "<|user|>Say a.<|end|><|assistant|>a<|end|>"
+            "<|user|>Say b.<|end|><|assistant|>b<|end|>"
+        )
+        assert learned(encoded, nano) == "a<|end|>b<|end|>"
+
+    def test_two_answers_in_a_row_are_both_learned(self, nano):
+        talk = Conversation(
+            (
+                Message(Role.USER, "Say a."),
+                Message(Role.ASSISTANT, "a"),
+                Message(Role.ASSISTANT, "b"),
+            )
+        )
+
+        encoded = encode(talk, nano, prompt_weight=0)
+
+        assert shown(encoded, nano).endswith("a<|end|><|assistant|>b<|end|>")
+        assert learned(encoded, nano) == "a<|end|>b<|end|>"
+
+    def test_what_follows_the_last_answer_is_left_out(self, nano):
+        """
+        Nothing is learned from it, so it would only cost time.
+        """
+        more = Conversation((*TALK.messages, Message(Role.USER, "Say c.")))
+
+        assert encode(more, nano, prompt_weight=0) == encode(
+            TALK, nano, prompt_weight=0
+        )
+
+    def test_a_first_answer_is_learned_whole(self, nano):
+        talk = Conversation((Message(Role.ASSISTANT, "Hello"),))
+
+        encoded = encode(talk, nano, prompt_weight=0)
+
+        assert learned(encoded, nano) == "<|bos|><|assistant|>Hello<|end|>"
+
+    def test_plain_text_is_not_a_turn(self, nano):
+        encoded = encode(Text("A river."), nano, prompt_weight=0)
+
+        assert shown(encoded, nano) == "A river.<|eos|>"
+        assert learned(encoded, nano) == "A river.<|eos|>"
+
+    def test_a_template_that_changes_earlier_turns_is_refused(self, nano):
+        """
+        Such as those that drop what was thought in all turns but the last.
+        """
+        nano.tokenizer.chat_template = (
+            "{{ messages | length }}"
+            "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+        )
+
+        with pytest.raises(
+            ModelError, match=r'changes earlier turns .* set model\.chat = "never"'
+        ):
+            encode(TALK, nano, prompt_weight=0)
+
+    def test_a_template_that_knows_no_system_turn_is_named(self, nano):
+        nano.tokenizer.chat_template = (
+            "{% if messages[0]['role'] == 'system' %}"
+            "{{ raise_exception('no system turns') }}{% endif %}"
+        )
+
+        with pytest.raises(
+            ModelError,
+            match="refuses turns of system, user: no system turns; exclude the batch",
+        ):
+            encode(TALK, nano, prompt_weight=0)
+
+
+class TestPlain:
+    def test_prompt_and_completion_are_joined_as_they_are(self, plain_nano):
+        encoded = encode(SPACED_OUT, plain_nano, prompt_weight=0)
+
+        assert shown(encoded, plain_nano) == "Once upon a time<|eos|>"
+        assert learned(encoded, plain_nano) == " upon a time<|eos|>"
+
+    def test_prompt_tokens_count_by_their_weight(self, plain_nano):
+        encoded = encode(SPACED_OUT, plain_nano, prompt_weight=0.5)
+
+        prompt = len(plain_nano.tokenizer("Once", add_special_tokens=False).input_ids)
+        assert encoded.weights[:prompt] == (0.5,) * prompt
+        assert set(encoded.weights[prompt:]) == {1.0}
+
+    def test_each_turn_stands_with_its_role(self, plain_nano):
+        encoded = encode(TALK, plain_nano, prompt_weight=0)
+
+        assert shown(encoded, plain_nano) == (
+            "system: Be brief.\nuser: Say a.\nassistant: a<|eos|>"
+            "user: Say b.\nassistant: b<|eos|>"
+        )
+        assert learned(encoded, plain_nano) == "a<|eos|>b<|eos|>"
+
+    def test_turns_of_others_count_by_the_prompts_weight(self, plain_nano):
+        encoded = encode(TALK, plain_nano, prompt_weight=0.5)
+
+        assert set(encoded.weights) == {0.5, 1.0}
+        assert learned(encoded, plain_nano) == "a<|eos|>b<|eos|>"
+
+    @pytest.mark.parametrize(
+        ("content", "text"),
+        [
+            (SPACED_OUT, "<|bos|>Once upon a time<|eos|>"),
+            (Text("A river."), "<|bos|>A river.<|eos|>"),
+            (
+                Conversation(TALK.messages[1:3]),
+                "<|bos|>user: Say a.\nassistant: a<|eos|>",
+            ),
+        ],
+    )
+    def test_what_the_tokenizer_puts_first_comes_once(self, starting, content, text):
+        encoded = encode(content, starting, prompt_weight=1)
+
+        assert shown(encoded, starting) == text
+        assert encoded.weights == (0.0, *[1.0] * (len(encoded.ids) - 1))
+
+    @pytest.mark.shared
+    def test_a_real_base_gets_its_own_marks(self, stories):
+        encoded = encode(SPACED_OUT, stories, prompt_weight=0)
+
+        assert encoded.ids[0] == stories.tokenizer.bos_token_id == 1
+        assert encoded.ids[-1] == stories.tokenizer.eos_token_id == 2
+        assert encoded.ids.count(1) == 1
+
+    def test_a_tokenizer_without_marks_gets_none(self, plain_nano):
+        plain_nano.tokenizer.bos_token = None
+        plain_nano.tokenizer.eos_token = None
+
+        encoded = encode(Text("A river."), plain_nano, prompt_weight=0)
+
+        assert shown(encoded, plain_nano) == "A river."
+
+
+class TestRenderPrompt:
+    @pytest.mark.parametrize("chat", ["auto", "never"])
+    @pytest.mark.parametrize(
+        "content", [SUM, SPACED_OUT, Completion(" ", " x"), Completion("日本 1", "é")]
+    )
+    def test_what_is_asked_is_what_was_trained(self, load, chat, content):
+        """
+        To the token: the answer begins where the learned tokens begin.
+        """
+        base = load("builtin:nano", chat=chat)
+
+        encoded = encode(content, base, prompt_weight=0)
+
+        prompt = render_prompt(content.prompt, base)
+        assert list(encoded.ids[: len(prompt)]) == prompt
+        assert encoded.weights[: len(prompt)] == (0.0,) * len(prompt)
+        assert set(encoded.weights[len(prompt) :]) == {1.0}
+
+    def test_so_where_the_tokenizer_puts_a_mark_first(self, starting):
+        encoded = encode(SPACED_OUT, starting, prompt_weight=0)
+
+        prompt = render_prompt("Once", starting)
+        assert starting.tokenizer.decode(prompt) == "<|bos|>Once"
+        assert list(encoded.ids[: len(prompt)]) == prompt
+
+    @pytest.mark.shared
+    def test_so_on_a_real_base(self, stories):
+        encoded = encode(SPACED_OUT, stories, prompt_weight=0)
+
+        prompt = render_prompt("Once", stories)
+        assert prompt == [1, *encoded.ids[1 : len(prompt)]]
+        assert encoded.weights[len(prompt) - 1 : len(prompt) + 1] == (0.0, 1.0)
+
+    def test_a_prompt_is_a_user_turn(self, nano, plain_nano):
+        assert nano.tokenizer.decode(render_prompt("Hi", nano)) == (
+            "<|bos|><|user|>Hi<|end|><|assistant|>"
+        )
+        assert nano.tokenizer.decode(render_prompt("Hi", plain_nano)) == "Hi"
+
+
+class TestLength:
+    @pytest.mark.parametrize("content", [SUM, TALK, Text("A river, a stone.")])
+    @pytest.mark.parametrize("chat", ["auto", "never"])
+    def test_what_is_longer_is_cut_at_its_end(self, load, content, chat):
+        base = load("builtin:nano", chat=chat)
+        whole = encode(content, base, prompt_weight=0.5)
+
+        cut = encode(content, replace(base, max_length=5), prompt_weight=0.5)
+
+        assert cut == Encoded(whole.ids[:5], whole.weights[:5])
+
+    def test_what_just_fits_is_whole(self, nano):
+        whole = encode(SUM, nano, prompt_weight=0)
+
+        fits = replace(nano, max_length=len(whole.ids))
+
+        assert encode(SUM, fits, prompt_weight=0) == whole
+
+
+class TestCollate:
+    def test_padding_is_at_the_right_masked_and_weightless(self):
+        batch = collate(
+            [Encoded((5, 6, 7), (0.0, 0.5, 1.0)), Encoded((8,), (0.0,))], pad=9
+        )
+
+        assert batch.ids.tolist() == [[5, 6, 7], [8, 9, 9]]
+        assert batch.mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+        assert batch.weights.tolist() == [[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]
+        assert batch.ids.dtype == torch.int64
+
+    def test_the_first_token_is_never_learned(self):
+        assert Encoded((5, 6), (1.0, 1.0)).learned == 1
+        assert Encoded((5,), (1.0,)).learned == 0
+
+
+class TestMarks:
+    def test_padding_is_the_tokenizers_own(self, nano):
+        assert pad_id(nano) == nano.tokenizer.pad_token_id == 2
+
+    def test_else_its_end(self, nano):
+        nano.tokenizer.pad_token = None
+
+        assert pad_id(nano) == nano.tokenizer.eos_token_id == 1
+
+    def test_else_any(self, nano):
+        nano.tokenizer.pad_token = None
+        nano.tokenizer.eos_token = None
+
+        assert pad_id(nano) == 0
+
+    def test_an_answer_ends_at_any_configured_end(self, nano):
+        end = nano.tokenizer.convert_tokens_to_ids("<|end|>")
+
+        assert end_ids(nano) == {end, nano.tokenizer.eos_token_id}
+
+    def test_or_at_the_tokenizers_alone(self, nano):
+        nano.model.generation_config.eos_token_id = None
+
+        assert end_ids(nano) == {nano.tokenizer.eos_token_id}

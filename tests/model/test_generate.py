@@ -1,0 +1,101 @@
+"""Answers: the same alone and among others, and ending where the model ends them."""
+
+import pytest
+import torch
+
+from sleepcycle.model.adapters import activate, attach
+from sleepcycle.model.encode import end_ids, render_prompt
+from sleepcycle.model.generate import BATCH_SIZE, answer
+from tests.model.conftest import some_examples
+
+KNOWN = {
+    "What is 7 + 5?": "12",
+    "Which day comes after Monday?": "Tuesday",
+    "What is the opposite of hot?": "cold",
+    "Repeat: river stone bird": "river stone bird",
+    "The capital of Zumi is Palor. What is the capital of Zumi?": "Palor",
+}
+
+
+def prompts_of(base, count=6):
+    """Return random prompts of unlike lengths, the longest first."""
+    rows = some_examples(base, count=count, length=count + 3)
+    return [list(row.ids[: len(row.ids) - i]) for i, row in enumerate(rows)]
+
+
+class TestAnswer:
+    def test_what_it_knows_it_says_and_stops(self, nano):
+        prompts = [render_prompt(prompt, nano) for prompt in KNOWN]
+
+        assert answer(nano, prompts, max_new_tokens=24) == list(KNOWN.values())
+
+    def test_among_others_it_is_what_it_is_alone(self, base):
+        """
+        Padding at the left changes neither what is seen nor where it stands.
+        """
+        prompts = prompts_of(base)
+
+        together = answer(base, prompts, max_new_tokens=8)
+
+        alone = [answer(base, [p], max_new_tokens=8)[0] for p in prompts]
+        assert together == alone
+        assert len(set(together)) > 1
+
+    def test_more_than_one_batch_keeps_the_order(self, llama):
+        count = BATCH_SIZE + 3
+        prompts = [list(row.ids[: 1 + i % 5])
+                   for i, row in enumerate(some_examples(llama, count))]  # fmt: skip
+
+        together = answer(llama, prompts, max_new_tokens=3)
+
+        for place in (0, 1, 4, count - 1):
+            [alone] = answer(llama, [prompts[place]], max_new_tokens=3)
+            assert together[place] == alone
+
+    def test_it_is_greedy(self, llama):
+        """
+        Against the model asked token by token.
+        """
+        prompt = prompts_of(llama)[0]
+        ids = list(prompt)
+        for _ in range(6):
+            with torch.no_grad():
+                said = llama.model(input_ids=torch.tensor([ids])).logits[0, -1]
+            ids.append(int(said.argmax()))
+        fresh = ids[len(prompt) :]
+        assert not end_ids(llama) & set(fresh)
+
+        [text] = answer(llama, [prompt], max_new_tokens=6)
+
+        assert text == llama.tokenizer.decode(fresh, skip_special_tokens=True)
+
+    def test_no_answer_is_longer_than_asked(self, nano):
+        prompt = render_prompt("Repeat: river stone bird", nano)
+
+        [text] = answer(nano, [prompt], max_new_tokens=2)
+
+        assert "river stone bird".startswith(text)
+        assert len(nano.tokenizer(text, add_special_tokens=False)["input_ids"]) == 2
+
+    def test_active_adapters_speak(self, llama, random_changes):
+        prompts = prompts_of(llama)
+        bare = answer(llama, prompts, max_new_tokens=6)
+        attach(llama, "live", random_changes(llama.targets, size=0.3))
+
+        activate(llama, ["live"])
+        adapted = answer(llama, prompts, max_new_tokens=6)
+        activate(llama, [])
+
+        assert adapted != bare
+        assert answer(llama, prompts, max_new_tokens=6) == bare
+
+    def test_no_prompt_has_no_answer(self, llama):
+        assert answer(llama, [], max_new_tokens=4) == []
+
+    @pytest.mark.shared
+    def test_a_real_model_tells_a_story(self, shared_data, load):
+        base = load(shared_data / "models" / "stories260K")
+
+        [text] = answer(base, [render_prompt("Once upon", base)], max_new_tokens=12)
+
+        assert text.startswith("a time, there was a")

@@ -1,0 +1,75 @@
+"""The wheel carries all it needs, and works from another folder."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CARRIED = {
+    "sleepcycle/config.toml",
+    "sleepcycle/migrations/env.py",
+    "sleepcycle/migrations/versions/0001_first_tables.py",
+    "sleepcycle/nano/model.safetensors",
+    "sleepcycle/nano/chat_template.jinja",
+    "sleepcycle/nano/tokenizer.json",
+    "sleepcycle/lessons/capitals.jsonl",
+    "sleepcycle/lessons/capitals.questions.jsonl",
+}
+MAX_BYTES = 15_000_000
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    words = "-m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir"
+    subprocess.run(
+        [sys.executable, *words.split(), str(folder), str(ROOT)],
+        check=True,
+        cwd=folder,
+        env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )
+    [built] = folder.glob("*.whl")
+    return built
+
+
+def test_it_carries_what_is_needed_and_no_more(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+
+    assert names >= CARRIED
+    assert not [name for name in names if name.startswith(("tests", "tools"))]
+    assert wheel.stat().st_size < MAX_BYTES
+
+
+def test_it_works_from_another_folder(wheel, tmp_path):
+    """
+    Unpacked alone, with nothing of the source tree in reach.
+    """
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    env = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+
+    def sleepcycle(*words):
+        command = [sys.executable, "-P", "-m", "sleepcycle", "--home", "home", *words]
+        return subprocess.run(
+            command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True
+        ).stdout
+
+    place = "import sleepcycle; print(sleepcycle.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", place],
+        cwd=tmp_path,
+        env=env,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert found.startswith(str(tmp_path / "site"))
+
+    sleepcycle("init")
+    sleepcycle("feed", str(tmp_path / "site/sleepcycle/lessons/capitals.jsonl"))
+    assert "pending      384" in sleepcycle("status")
+    assert sleepcycle("ask", "What is 2 + 3?") == "5\n"
