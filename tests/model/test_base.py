@@ -9,6 +9,7 @@ import socket
 import pytest
 import torch
 from huggingface_hub import constants
+from huggingface_hub.utils import build_hf_headers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -41,11 +42,10 @@ GPT2_LAYERS = {
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path):
+def asked(monkeypatch):
     """Machines that were asked for, while none can be reached.
 
-    huggingface_hub fetches a list of its own once a day, whatever is loaded; here it
-    has one that is fresh.
+    What huggingface_hub asks for once a process, whatever is loaded, is not counted.
     """
     hosts: list[object] = []
 
@@ -55,9 +55,8 @@ def asked(monkeypatch, tmp_path):
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", lambda self, to: refuse(to))
-    fresh = tmp_path / "harnesses.json"
-    fresh.write_text('{"standardEnvVars": [], "harnesses": {}}')
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(fresh))
+    build_hf_headers()
+    hosts.clear()
     return hosts
 
 

@@ -1,0 +1,107 @@
+"""One wake and one night as plain functions, on the embedded base."""
+
+import itertools
+
+import pytest
+import torch
+
+from sleepcycle import night, wake
+from sleepcycle.config import ModelSettings, Settings, WakeSettings
+from sleepcycle.content import Completion
+from sleepcycle.model import adapters
+from sleepcycle.model.base import load_base
+from sleepcycle.records import Example
+from tests.numerics.conftest import dense
+
+SHORT = WakeSettings(min_steps=12, max_steps=12, rank=4, lr=3e-3)
+WORDS = ("lamp", "stone", "river", "bread", "cloud", "horse", "glass", "wheel")
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The embedded base, bare."""
+    return load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+
+def lesson(question, *, count=24):
+    """Return examples that all have one answer, and some held out."""
+    made = [
+        Example(number, 1, Completion(f"{question} {a} {b}?", "Zorvane."))
+        for number, (a, b) in enumerate(itertools.permutations(WORDS, 2))
+    ][: count + 6]
+    return wake.Lesson(made[:count], replay=(), today=made[count:], known=())
+
+
+def quiet(progress):
+    """Take a heartbeat."""
+
+
+def learn(base, morning, taught, seed=1):
+    return wake.learn(base, morning, taught, SHORT, seed=seed, on_progress=quiet)
+
+
+def test_live_comes_first_and_is_exact(base):
+    live, _ = learn(base, wake.Morning({}, {}), lesson("Who has"))
+    whole, report = learn(base, wake.Morning(live, {}), lesson("Where is"))
+
+    assert (report.live_rank, report.day_rank) == (4, 4)
+    for name, change in live.items():
+        assert torch.equal(whole[name].up[:, :4], change.up)
+        assert torch.equal(whole[name].down[:4], change.down)
+
+
+def test_a_second_wake_goes_on_with_the_day(base, tmp_path):
+    """
+    The day adapter grows better, not wider.
+    """
+    first, report = learn(base, wake.Morning({}, {}), lesson("Who has"))
+    day = wake.split(first, report.live_rank, report.day_rank)
+    again = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+    second, report = learn(again, wake.Morning({}, day), lesson("Who has"), seed=2)
+
+    assert report.day_rank == 4
+    assert report.verdict.acquisition.candidate < report.verdict.acquisition.live
+    moved = [float((dense(second[n]) - dense(day[n])).norm()) for n in day]
+    whole = [float(dense(second[n]).norm()) for n in day]
+    assert 0 < sum(moved) < sum(whole)
+
+
+def test_the_same_seed_learns_the_same(base, tmp_path):
+    other = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+    first, _ = learn(base, wake.Morning({}, {}), lesson("Who has"))
+    second, _ = learn(other, wake.Morning({}, {}), lesson("Who has"))
+
+    for name, change in first.items():
+        assert torch.equal(change.up, second[name].up)
+        assert torch.equal(change.down, second[name].down)
+
+
+def test_the_best_rate_falls_with_the_width():
+    """
+    Halving the width raises the fitted rate by 2 ** 0.78, up to the cap.
+    """
+    auto = WakeSettings()
+
+    assert wake.learning_rate(auto, 2000) == pytest.approx(5e-4)
+    assert wake.learning_rate(auto, 1000) == pytest.approx(5e-4 * 2**0.78)
+    assert wake.learning_rate(auto, 64) == wake.MAX_LR
+    assert wake.learning_rate(WakeSettings(lr=1e-4), 64) == 1e-4
+
+
+def test_a_night_keeps_what_its_rank_can_hold(base):
+    taught = lesson("Who has")
+    live, _ = learn(base, wake.Morning({}, {}), taught)
+    adapters.remove(base, wake.DAY)
+
+    folded, report = night.sleep(
+        base,
+        night.Evening({}, whole=live, today=taught.today, known=()),
+        Settings(),
+        on_progress=quiet,
+    )
+
+    assert report.verdict.accepted
+    assert report.kept_energy == pytest.approx(1)
+    for name, change in live.items():
+        assert torch.allclose(dense(folded[name]), dense(change), atol=1e-5)
