@@ -69,7 +69,13 @@ def test_loss_is_what_the_card_states(model, tokenizer, metrics):
     """
     world = make_world(metrics["plan"]["seed"])
     texts = [as_text(SKILLS["opposite"](Random(seed), world)) for seed in range(32)]
-    batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="right")
+    batch = tokenizer(
+        texts,
+        return_tensors="pt",
+        padding=True,
+        padding_side="right",
+        add_special_tokens=False,  # they are in the texts
+    )
     labels = batch["input_ids"].where(batch["attention_mask"] == 1, -100)
 
     with torch.no_grad():
@@ -125,7 +131,7 @@ def test_chat_template_writes_what_was_trained(tokenizer):
 def test_text_survives_the_tokenizer(tokenizer):
     text = "Zürich 東京 \n\t 2031-04-09  end"
 
-    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.decode(tokenizer.encode(text)) == f"<|bos|>{text}"
 
 
 def test_a_document_depends_on_its_number_alone():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -22,6 +23,8 @@ from sleepcycle.records import BaseIdentity
 BUILTIN = "builtin:"
 ALL_LINEAR = ["all-linear"]
 CHUNK_BYTES = 1 << 20
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+"""Keeps loading on this machine, and foreign code out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +77,21 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         ModelError: It is not here, or not a causal language model in safetensors.
         ConfigError: A target module does not exist in it.
     """
-    source = locate(settings)
+    folder = locate(settings)
     disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, settings.dtype), **_options(settings)
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, settings.dtype),
+            use_safetensors=True,
+            output_loading_info=True,
+            **LOCAL,
         )
-        tokenizer = AutoTokenizer.from_pretrained(source, **_token_options(settings))
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _not_loaded(settings.base, error) from error
+        raise _not_loaded(settings.base, str(error)) from error
+    if missing := sorted(loading["missing_keys"]):
+        raise _not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
     model.requires_grad_(False)
     model.eval()
     return Base(
@@ -104,24 +113,32 @@ def skeleton(settings: ModelSettings) -> Targets:
         ModelError: The configuration is not here, or of no causal language model.
     """
     try:
-        config = AutoConfig.from_pretrained(
-            locate(settings), **_token_options(settings)
-        )
+        config = AutoConfig.from_pretrained(locate(settings), **LOCAL)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
     except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(settings.base, error) from error
+        raise _not_loaded(settings.base, str(error)) from error
     return find_targets(model, settings.target_modules)
 
 
-def locate(settings: ModelSettings) -> str:
-    """Return what transformers loads: a folder, or a hub id."""
-    if not settings.base.startswith(BUILTIN):
-        return str(Path(settings.base).expanduser())
-    folder = PACKAGE / settings.base.removeprefix(BUILTIN)
-    if not (folder / "config.json").exists():
-        raise ModelError(f"there is no {settings.base}; the one there is: builtin:nano")
-    return str(folder)
+def locate(settings: ModelSettings) -> Path:
+    """Return the folder of a model: our own, a path, or a hub id's in the cache.
+
+    Raises:
+        ModelError: There is none on this machine.
+    """
+    if settings.base.startswith(BUILTIN):
+        folder = PACKAGE / settings.base.removeprefix(BUILTIN)
+        if not folder.is_dir():
+            raise ModelError(
+                f"there is no {settings.base}; the one there is: builtin:nano"
+            )
+        return folder
+    folder = Path(settings.base).expanduser()
+    folder = folder if folder.is_dir() else _cached(settings)
+    if not (folder / "config.json").is_file():
+        raise _not_loaded(settings.base, f"no config.json in {folder}")
+    return folder
 
 
 def pick_device(name: str) -> str:
@@ -173,34 +190,41 @@ def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
     files = list(_files(settings))
     stamp = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
     memory = cache / "base.json"
-    known = json.loads(memory.read_text()) if memory.exists() else {}
-    if known.get("stamp") != stamp or known.get("folder") != str(files[0].parent):
+    folder = str(files[0].parent)
+    known = _recall(memory)
+    if known.get("stamp") != stamp or known.get("folder") != folder:
         digest = hashlib.sha256()
         for file in files:
             digest.update(_sha256(file))
-        known = {
-            "folder": str(files[0].parent),
-            "stamp": stamp,
-            "sha256": digest.hexdigest(),
-        }
+        known = {"folder": folder, "stamp": stamp, "sha256": digest.hexdigest()}
         cache.mkdir(parents=True, exist_ok=True)
         memory.write_text(json.dumps(known))
     return BaseIdentity(settings.base, settings.revision or None, known["sha256"])
 
 
+def _recall(memory: Path) -> dict[str, Any]:
+    """Read a remembered hash; one that is missing or half written is forgotten."""
+    try:
+        known: dict[str, Any] = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known
+
+
+def _cached(settings: ModelSettings) -> Path:
+    """Return where a hub id lies in the local cache; the hub itself is never asked."""
+    try:
+        found = snapshot_download(
+            settings.base, revision=settings.revision or None, local_files_only=True
+        )
+    except (OSError, ValueError) as error:
+        raise _not_loaded(settings.base, "neither folder nor cached hub id") from error
+    return Path(found)
+
+
 def _files(settings: ModelSettings) -> Iterator[Path]:
     """Yield the configuration, then every weight file by name."""
-    source = locate(settings)
-    folder = Path(source)
-    if not folder.is_dir():
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(
-            source, "config.json", revision=settings.revision or None
-        )
-        folder = Path(str(found)).parent
-    if not (folder / "config.json").is_file():
-        raise _not_loaded(settings.base, FileNotFoundError("no config.json"))
+    folder = locate(settings)
     yield folder / "config.json"
     yield from sorted(folder.glob("*.safetensors"))
 
@@ -228,28 +252,9 @@ def _longest(config: Any) -> int:  # noqa: ANN401 - any model's configuration
     return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**31
 
 
-def _token_options(settings: ModelSettings) -> dict[str, object]:
-    """Return what keeps loading on this machine, and foreign code out."""
-    return {
-        "revision": settings.revision or None,
-        "local_files_only": True,
-        "trust_remote_code": False,
-    }
-
-
-def _options(settings: ModelSettings) -> dict[str, object]:
-    """Return the same for weights, which must be safetensors, never pickle."""
-    # transformers looks for an adapter first, and asks the hub unless told here too
-    return {
-        **_token_options(settings),
-        "use_safetensors": True,
-        "adapter_kwargs": {"local_files_only": True},
-    }
-
-
-def _not_loaded(base: str, error: Exception) -> ModelError:
+def _not_loaded(base: str, why: str) -> ModelError:
     """Say that a model could not be loaded, and what to do."""
-    first = str(error).strip().split("\n")[0]
+    first = why.strip().split("\n")[0]
     return ModelError(
         f"expected {base} to be a causal language model with its tokenizer, in "
         f"safetensors, on this machine; got: {first}; name a folder that has one, or "

@@ -22,10 +22,9 @@ class BatchSource:
     batch_size: int
 
     @property
-    def room(self) -> float:
+    def room(self) -> Fraction:
         """How many new examples a batch holds on average."""
-        share = self.replay_share if self.replay else 0
-        return min(self.batch_size * (1 - share), len(self.new))
+        return min(self.batch_size * (1 - self._share), Fraction(len(self.new)))
 
     def draw(self, steps: int, seed: int) -> list[list[Encoded]]:
         """Draw the batches of a whole run.
@@ -36,22 +35,24 @@ class BatchSource:
         """
         rng = random.Random(seed)
         new, replay = _rounds(self.new, rng), _rounds(self.replay, rng)
-        room = Fraction(self.room)
-        replayed = Fraction(self._replayed)
-        return [
-            [
-                *(next(new) for _ in range(_whole(room, step))),
-                *(next(replay) for _ in range(_whole(replayed, step))),
-            ]
-            for step in range(steps)
-        ]
+        room = self.room
+        size = room / (1 - self._share)
+        batches = []
+        for step in range(steps):
+            fresh = _whole(room, step)
+            known = _whole(size, step) - fresh
+            batches.append(
+                [
+                    *(next(new) for _ in range(fresh)),
+                    *(next(replay) for _ in range(known)),
+                ]
+            )
+        return batches
 
     @property
-    def _replayed(self) -> float:
-        """How many replayed examples a batch holds on average."""
-        if not self.replay:
-            return 0
-        return self.room * self.replay_share / (1 - self.replay_share)
+    def _share(self) -> Fraction:
+        """Part of a batch that is replayed."""
+        return Fraction(self.replay_share) if self.replay else Fraction(0)
 
 
 def _whole(average: Fraction, step: int) -> int:

@@ -169,13 +169,14 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
 
     def saw(self, loss: float, tokens: int) -> None:
         """Take the loss of a step whose update is still to come."""
-        step = len(self._losses) + 1
         if not loss <= self._plan.max_loss:  # also where it is NaN
-            raise DivergedError(
-                f"training diverged at step {step} of {self._plan.steps}: the loss is "
-                f"{loss:.4g} nats per token, {self._plan.max_loss:g} is the most "
-                f"allowed; try a lower wake.lr than {self._plan.lr:.3g}"
+            raise self._diverged(
+                f"the loss is {loss:.4g} nats per token, {self._plan.max_loss:g} is "
+                "the most allowed"
             )
+        gradients = [p.grad for p in self._trained if p.grad is not None]
+        if not nn.utils.get_total_norm(gradients).isfinite():
+            raise self._diverged("the gradient is not finite")
         self._losses.append(loss)
         self._tokens.append(tokens)
 
@@ -211,6 +212,14 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
             best_step=best_step,
             stopped_early=steps < self._plan.steps,
             held_out=tuple(self._looks),
+        )
+
+    def _diverged(self, what: str) -> DivergedError:
+        """Say at which step it went wrong, and what to try."""
+        step = len(self._losses) + 1
+        return DivergedError(
+            f"training diverged at step {step} of {self._plan.steps}: {what}; try a "
+            f"lower wake.lr than {self._plan.lr:.3g}"
         )
 
     def _look(self, step: int) -> None:

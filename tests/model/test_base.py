@@ -235,6 +235,18 @@ class TestRefused:
         ):
             locate(ModelSettings(base="builtin:mega"))
 
+    def test_a_tensor_that_is_missing(self, copied, load):
+        """
+        Else it would be filled at random, and nobody told.
+        """
+        file = copied / "model.safetensors"
+        weights = load_file(file)
+        del weights["model.layers.0.mlp.up_proj.weight"]
+        save_file(weights, file, metadata={"format": "pt"})
+
+        with pytest.raises(ModelError, match=r"no weights for .*mlp\.up_proj\.weight"):
+            load(copied)
+
     def test_weights_as_pickle(self, copied, load):
         weights = load_file(copied / "model.safetensors")
         torch.save(weights, copied / "pytorch_model.bin")
@@ -285,7 +297,7 @@ class TestOffline:
         base = load("builtin:nano")
 
         assert asked == []
-        assert locate(ModelSettings()) == str(NANO)
+        assert locate(ModelSettings()) == NANO
         assert base.identity.id == "builtin:nano"
         assert len(base.targets.shapes) == 5 * 7
 

@@ -68,10 +68,6 @@ class TestShare:
         replayed = wanted * share / (1 - share)
         assert abs(len(replayed_ids(batches)) - replayed) <= 1
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="both parts are rounded down apart: of size 1, a first batch is empty",
-    )
     @given(new=COUNTS, share=st.floats(0, 0.95), size=SIZES, steps=COUNTS)
     @settings(deadline=None)
     def test_no_batch_is_empty_or_too_large(self, new, share, size, steps):

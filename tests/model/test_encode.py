@@ -122,7 +122,7 @@ class TestTemplate:
     def test_plain_text_is_not_a_turn(self, nano):
         encoded = encode(Text("A river."), nano, prompt_weight=0)
 
-        assert shown(encoded, nano) == "A river.<|eos|>"
+        assert shown(encoded, nano) == "<|bos|>A river.<|eos|>"
         assert learned(encoded, nano) == "A river.<|eos|>"
 
     def test_a_template_that_changes_earlier_turns_is_refused(self, nano):
@@ -156,21 +156,21 @@ class TestPlain:
     def test_prompt_and_completion_are_joined_as_they_are(self, plain_nano):
         encoded = encode(SPACED_OUT, plain_nano, prompt_weight=0)
 
-        assert shown(encoded, plain_nano) == "Once upon a time<|eos|>"
+        assert shown(encoded, plain_nano) == "<|bos|>Once upon a time<|eos|>"
         assert learned(encoded, plain_nano) == " upon a time<|eos|>"
 
     def test_prompt_tokens_count_by_their_weight(self, plain_nano):
         encoded = encode(SPACED_OUT, plain_nano, prompt_weight=0.5)
 
         prompt = len(plain_nano.tokenizer("Once", add_special_tokens=False).input_ids)
-        assert encoded.weights[:prompt] == (0.5,) * prompt
-        assert set(encoded.weights[prompt:]) == {1.0}
+        assert encoded.weights[: prompt + 1] == (0.0, *[0.5] * prompt)
+        assert set(encoded.weights[prompt + 1 :]) == {1.0}
 
     def test_each_turn_stands_with_its_role(self, plain_nano):
         encoded = encode(TALK, plain_nano, prompt_weight=0)
 
         assert shown(encoded, plain_nano) == (
-            "system: Be brief.\nuser: Say a.\nassistant: a<|eos|>"
+            "<|bos|>system: Be brief.\nuser: Say a.\nassistant: a<|eos|>"
             "user: Say b.\nassistant: b<|eos|>"
         )
         assert learned(encoded, plain_nano) == "a<|eos|>b<|eos|>"
@@ -178,7 +178,7 @@ class TestPlain:
     def test_turns_of_others_count_by_the_prompts_weight(self, plain_nano):
         encoded = encode(TALK, plain_nano, prompt_weight=0.5)
 
-        assert set(encoded.weights) == {0.5, 1.0}
+        assert set(encoded.weights[1:]) == {0.5, 1.0}
         assert learned(encoded, plain_nano) == "a<|eos|>b<|eos|>"
 
     @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ class TestRenderPrompt:
         assert nano.tokenizer.decode(render_prompt("Hi", nano)) == (
             "<|bos|><|user|>Hi<|end|><|assistant|>"
         )
-        assert nano.tokenizer.decode(render_prompt("Hi", plain_nano)) == "Hi"
+        assert nano.tokenizer.decode(render_prompt("Hi", plain_nano)) == "<|bos|>Hi"
 
 
 class TestLength:

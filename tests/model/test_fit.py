@@ -240,10 +240,6 @@ class TestDiverged:
         with pytest.raises(DivergedError, match=r"lower wake\.lr than 1e\+06"):
             train_facts(nano, lr=1e6, steps=9)
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="a finite loss may have gradients of NaN, and these are not watched",
-    )
     def test_it_is_stopped_before_weights_are_nan(self, nano):
         with pytest.raises(DivergedError, match=r"lower wake\.lr than 1e\+06"):
             train_facts(nano, lr=1e6, steps=9)
@@ -260,10 +256,6 @@ class TestDiverged:
 
         assert_same(read(day, "day"), before)
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="attention hides NaN in the loss, not in the gradients, unwatched",
-    )
     @pytest.mark.parametrize("leaf", ["q_proj", "k_proj"])
     def test_so_are_those_that_attention_hides(self, day, random_changes, leaf):
         poison(day, random_changes, leaf)
