@@ -20,7 +20,7 @@ demo: .venv/ready  ## Watch three days and nights, then a rollback (under 3 minu
 	$(BIN)/sleepcycle demo
 
 test: .venv/ready  ## Run all tests.
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
 
 lint: .venv/ready  ## Check style, types and import contracts.
 	$(BIN)/ruff check .
