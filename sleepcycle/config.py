@@ -160,13 +160,15 @@ class RankPolicy(StrEnum):
 
     FIXED = "fixed"
     ENERGY = "energy"
+    BUDGET = "budget"
 
 
 class SvdSettings(Section):
     """How deep sleep folds live and day into one adapter of bounded rank."""
 
     policy: RankPolicy = RankPolicy.FIXED
-    """`fixed` keeps `rank` directions a layer, `energy` as few as keep `energy`."""
+    """`fixed` keeps `rank` directions a layer, `energy` as few as keep `energy`,
+    `budget` the strongest of all layers within what `fixed` would cost."""
 
     rank: Rank = 16
     """Directions kept (`fixed`), and the most kept (`energy`), at most 256."""
@@ -176,6 +178,9 @@ class SvdSettings(Section):
 
     min_rank: Rank = 1
     """Fewest directions that `energy` leaves a layer that learned anything."""
+
+    max_rank: Rank = 32
+    """Most directions that `budget` gives one layer."""
 
 
 class SleepSettings(Section):

@@ -1,6 +1,5 @@
 """One wake: train the day adapter on new examples, over the frozen live adapter."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,21 +9,13 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource
 from sleepcycle.model.encode import Encoded, encode
-from sleepcycle.model.fit import FitPlan, FitResult, fit
+from sleepcycle.model.fit import FitPlan, FitResult, auto_lr, fit
 from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
 from sleepcycle.records import Example, Progress, Verdict, WakeReport
 
 LIVE = "live"
 DAY = "day"
-
-# The best LoRA rate falls with the width of the model, and not with the rank: the fit
-# for the Llama family in Tinker's documentation ("Hyperparameters", 2025), after
-# "LoRA Without Regret" (2025). The cap is ours: docs/experiments.md.
-LORA_LR = 5e-4
-REFERENCE_WIDTH = 2000
-WIDTH_POWER = 0.78
-MAX_LR = 3e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +89,7 @@ def learn(
 
 def learning_rate(settings: WakeSettings, width: int) -> float:
     """Return the peak learning rate for a base of hidden size `width`."""
-    if settings.lr != "auto":
-        return settings.lr
-    fitted = LORA_LR * math.pow(REFERENCE_WIDTH / width, WIDTH_POWER)
-    return min(MAX_LR, fitted)
+    return auto_lr(width) if settings.lr == "auto" else settings.lr
 
 
 def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:

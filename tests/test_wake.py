@@ -10,6 +10,7 @@ from sleepcycle.config import ModelSettings, Settings, WakeSettings
 from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
+from sleepcycle.model.fit import MAX_LR
 from sleepcycle.records import Example
 from tests.numerics.conftest import dense
 
@@ -85,7 +86,7 @@ def test_the_best_rate_falls_with_the_width():
 
     assert wake.learning_rate(auto, 2000) == pytest.approx(5e-4)
     assert wake.learning_rate(auto, 1000) == pytest.approx(5e-4 * 2**0.78)
-    assert wake.learning_rate(auto, 64) == wake.MAX_LR
+    assert wake.learning_rate(auto, 64) == MAX_LR
     assert wake.learning_rate(WakeSettings(lr=1e-4), 64) == 1e-4
 
 

@@ -25,7 +25,7 @@ def attach(base: Base, name: str, changes: LayerChanges) -> None:
     check_fits(changes, base.targets)
     rank = max(change.rank for change in changes.values())
     _inject(base, name, list(changes), LoraConfig(r=rank, lora_alpha=rank))
-    for path, layer in _layers(base, name):
+    for path, layer in layers(base, name):
         _fill(layer, name, pad(changes[path], rank), scale=1.0)
 
 
@@ -52,7 +52,7 @@ def new_day(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         _inject(base, name, list(base.targets.shapes), settings)
-    for path, layer in _layers(base, name):
+    for path, layer in layers(base, name):
         if start and path in start:
             _go_on(layer, name, pad(start[path], settings.r))
 
@@ -72,7 +72,7 @@ def parameters(base: Base, name: str) -> list[nn.Parameter]:
     """Return an adapter's parameters, and let gradients reach them."""
     found = [
         factor[name].weight
-        for _, layer in _layers(base, name)
+        for _, layer in layers(base, name)
         for factor in (layer.lora_A, layer.lora_B)
     ]
     for parameter in found:
@@ -87,14 +87,14 @@ def read(base: Base, name: str) -> dict[str, LowRank]:
             up=layer.lora_B[name].weight.detach().float().cpu() * layer.scaling[name],
             down=layer.lora_A[name].weight.detach().float().cpu().clone(),
         )
-        for path, layer in _layers(base, name)
+        for path, layer in layers(base, name)
     }
 
 
 def remove(base: Base, name: str) -> None:
     """Take an adapter off; none is active afterwards."""
     activate(base, [])
-    for _, layer in _layers(base, name):
+    for _, layer in layers(base, name):
         layer.delete_adapter(name)
 
 
@@ -120,19 +120,19 @@ def check_fits(changes: LayerChanges, targets: Targets) -> None:
         raise AdapterError("the adapter changes no layer at all")
 
 
-def _inject(base: Base, name: str, layers: list[str], config: LoraConfig) -> None:
+def _inject(base: Base, name: str, paths: list[str], config: LoraConfig) -> None:
     """Let PEFT add its layers, in float32 and frozen."""
-    config.target_modules = set(layers)
+    config.target_modules = set(paths)
     config.fan_in_fan_out = base.targets.transposed
     inject_adapter_in_model(config, base.model, name)
     del base.model.peft_config  # PEFT warns where it finds one of an earlier adapter
-    for _, layer in _layers(base, name):
+    for _, layer in layers(base, name):
         layer.lora_A[name].float()
         layer.lora_B[name].float()
     activate(base, [])
 
 
-def _layers(base: Base, name: str) -> Iterator[tuple[str, LoraLayer]]:
+def layers(base: Base, name: str) -> Iterator[tuple[str, LoraLayer]]:
     """Yield the layers that carry an adapter, by their path in the base."""
     for path, module in base.model.named_modules():
         if isinstance(module, LoraLayer) and name in module.lora_A:

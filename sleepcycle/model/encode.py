@@ -24,6 +24,8 @@ from sleepcycle.content import (
 from sleepcycle.errors import ModelError
 from sleepcycle.model.base import Base
 
+SPOKEN = "words that no template holds"
+
 Piece = tuple[list[int], float]
 """Token ids, and the weight that all of them have."""
 
@@ -72,6 +74,35 @@ def render_prompt(prompt: str, base: Base) -> list[int]:
     if base.chat:
         return _template(base, [Message(Role.USER, prompt)], answer_next=True)
     return _start(base) + _tokens(base, prompt)
+
+
+def dream_start(base: Base) -> list[int]:
+    """Return the ids after which a model dreams: where a user's turn, or a text begins.
+
+    Raises:
+        ModelError: The chat template does not render a user's turn as it was said, or
+            there is neither template nor a token that begins a text.
+    """
+    if not base.chat:
+        start = _start(base) or _end(base)
+        if not start:
+            raise ModelError(
+                f"{base.identity.id} has no token that begins or ends a text, so it "
+                'cannot dream; leave "archive" and "last" out of sleep.rem.memory'
+            )
+        return start
+    rendered: str = base.tokenizer.apply_chat_template(
+        [{"role": str(Role.USER), "content": SPOKEN}],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    before, spoken, _ = rendered.partition(SPOKEN)
+    if not spoken:
+        raise ModelError(
+            f"the chat template of {base.identity.id} changes what a user says, so no "
+            'turn can be dreamt; set model.chat = "never"'
+        )
+    return _tokens(base, before)
 
 
 def collate(examples: Sequence[Encoded], pad: int) -> Batch:

@@ -23,15 +23,26 @@ from transformers import (
 from sleepcycle.errors import DivergedError
 from sleepcycle.model.adapters import parameters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Batch, Encoded, collate, pad_id
+from sleepcycle.model.encode import Batch, collate, pad_id
 from sleepcycle.model.score import token_losses
 from sleepcycle.records import Progress
+
+# The best LoRA rate falls with the width of the model, and not with the rank: the fit
+# for the Llama family in Tinker's documentation ("Hyperparameters", 2025), after
+# "LoRA Without Regret" (2025). The cap is a guess.
+LORA_LR = 5e-4
+REFERENCE_WIDTH = 2000
+WIDTH_POWER = 0.78
+MAX_LR = 3e-3
 
 FINAL_SHARE = 0.1  # of the peak learning rate, at the last step
 SPEED_STEPS = 20  # over which tokens a second are measured
 
-Objective = Callable[[nn.Module, Batch], Tensor]
-"""Returns the loss of one batch as a scalar."""
+Objective = Callable[[nn.Module, Any], Tensor]
+"""Returns the loss of one batch, of the kind that `collate` makes, as a scalar."""
+
+Collate = Callable[[Sequence[Any], int], Any]
+"""Makes a dataclass of tensors, a `mask` among them, of examples and a padding id."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,14 @@ class FitPlan:
     check_every: int
     patience: int
     seed: int
+    stage: str = "wake"
+    """What to call it in heartbeats."""
+
+    setting: str = "wake.lr"
+    """Which setting its learning rate comes from, for the user to change."""
+
+    may_keep_start: bool = False
+    """Look before the first step too, and keep what was there if nothing is better."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,11 @@ class FitResult:
     """Step and held-out loss of each look."""
 
 
+def auto_lr(width: int) -> float:
+    """Return the peak learning rate of a LoRA on a base of hidden size `width`."""
+    return min(MAX_LR, LORA_LR * math.pow(REFERENCE_WIDTH / width, WIDTH_POWER))
+
+
 def weighted_nll(model: nn.Module, batch: Batch) -> Tensor:
     """Return the weighted mean loss of a batch's tokens, in nats per token."""
     weights = batch.weights[:, 1:]
@@ -77,14 +101,15 @@ def weighted_nll(model: nn.Module, batch: Batch) -> Tensor:
     return total / learned
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are options
     base: Base,
     plan: FitPlan,
-    batches: Sequence[Sequence[Encoded]],
+    batches: Sequence[Sequence[Any]],
     *,
     on_progress: Callable[[Progress], None],
     held_out_loss: Callable[[], float] | None = None,
     objective: Objective = weighted_nll,
+    collate: Collate = collate,
 ) -> FitResult:
     """Train the plan's adapter, one batch a step, over whatever else is active.
 
@@ -96,14 +121,15 @@ def fit(
             those of the step before.
     """
     trained = parameters(base, plan.adapter)
+    steps = _Steps(batches, pad_id(base), collate)
     watch = _Watch(plan, base.model, trained, held_out_loss, on_progress)
     with tempfile.TemporaryDirectory() as unused, torch.random.fork_rng():
         trainer = _Trainer(
-            objective,
+            lambda model, inputs: objective(model, steps.batch(inputs)),
             watch,
             model=base.model,
             args=_arguments(plan, base, unused),
-            train_dataset=_Steps(batches, pad_id(base)),
+            train_dataset=steps,
             data_collator=_only,
             optimizers=_optimizer(plan, trained),
             callbacks=[watch],
@@ -134,7 +160,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         **_: object,
     ) -> Tensor:
         """Return the loss of one batch."""
-        return self._objective(model, Batch(**inputs))
+        return self._objective(model, inputs)
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Tensor], *rest: object
@@ -180,6 +206,17 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         self._losses.append(loss)
         self._tokens.append(tokens)
 
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: object,
+    ) -> None:
+        """Look at the held-out loss of the start, if that may be kept."""
+        if self._plan.may_keep_start:
+            self._look(0)
+
     def on_step_end(
         self,
         args: TrainingArguments,
@@ -219,7 +256,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         step = len(self._losses) + 1
         return DivergedError(
             f"training diverged at step {step} of {self._plan.steps}: {what}; try a "
-            f"lower wake.lr than {self._plan.lr:.3g}"
+            f"lower {self._plan.setting} than {self._plan.lr:.3g}"
         )
 
     def _look(self, step: int) -> None:
@@ -246,7 +283,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         first = max(0, step - SPEED_STEPS)
         seconds = self._times[step] - self._times[first]
         return Progress(
-            stage="wake",
+            stage=self._plan.stage,
             step=step,
             steps=self._plan.steps,
             loss=self._losses[-1],
@@ -258,15 +295,23 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
 class _Steps(torch.utils.data.Dataset[dict[str, Tensor]]):
     """The batches of a run, in order, padded when they are needed."""
 
-    def __init__(self, batches: Sequence[Sequence[Encoded]], pad: int) -> None:
+    def __init__(
+        self, batches: Sequence[Sequence[Any]], pad: int, collate: Collate
+    ) -> None:
         self._batches = batches
         self._pad = pad
+        self._collate = collate
+        self._kind = type(collate(batches[0], pad))
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
-        return vars(collate(self._batches[step], self._pad))
+        return dict(vars(self._collate(self._batches[step], self._pad)))
+
+    def batch(self, inputs: dict[str, Tensor]) -> Any:  # noqa: ANN401
+        """Return a loaded step as the dataclass that it was."""
+        return self._kind(**inputs)
 
 
 def _only(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,18 +1,60 @@
-"""Answers: greedy, many at once, ending where the model ends them."""
+"""Answers and dreams: many at once, ending where the model ends them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import end_ids, pad_id
 
-BATCH_SIZE = 64  # prompts at once; changes speed and memory alone
+BATCH_SIZE = 64  # prompts at once; changes speed and memory, and what is sampled
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    temperature: float
+    """0 takes the likeliest."""
+
+    seed: int = 0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What transformers calls it; its own defaults, such as top-k, are off."""
+        if self.temperature == 0:
+            return {"do_sample": False}
+        return {
+            "do_sample": True,
+            "temperature": self.temperature,
+            "top_k": 0,
+            "top_p": 1.0,
+        }
+
+
+GREEDY = Sampling(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model said after a prompt."""
+
+    ids: tuple[int, ...]
+    """Up to the token that ended it, which is not among them."""
+
+    ended: bool
+    """Whether it came to an end, and was not cut off."""
 
 
 @torch.no_grad()
 def answer(
-    base: Base, prompts: Sequence[Sequence[int]], *, max_new_tokens: int
+    base: Base,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    sampling: Sampling = GREEDY,
 ) -> list[str]:
     """Answer prompts with whatever adapters are active.
 
@@ -20,38 +62,73 @@ def answer(
         base: The base.
         prompts: What `render_prompt` returned, one or many.
         max_new_tokens: Longest answer.
+        sampling: How tokens are chosen; the likeliest each time, if not said.
 
     Returns:
         One text a prompt, without special tokens.
     """
+    said = generate(base, prompts, max_new_tokens=max_new_tokens, sampling=sampling)
+    return [base.tokenizer.decode(one.ids, skip_special_tokens=True) for one in said]
+
+
+@torch.no_grad()
+def generate(
+    base: Base,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    sampling: Sampling,
+) -> list[Said]:
+    """Continue prompts with whatever adapters are active; prompts may not be empty.
+
+    The global generators are left as they were.
+
+    Returns:
+        One for each prompt.
+    """
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    answers = [""] * len(prompts)
-    for start in range(0, len(order), BATCH_SIZE):
-        chosen = order[start : start + BATCH_SIZE]
-        said = _answer_batch(base, [prompts[i] for i in chosen], max_new_tokens)
-        for i, text in zip(chosen, said, strict=True):
-            answers[i] = text
-    return answers
+    said: dict[int, Said] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(sampling.seed)
+        for start in range(0, len(order), BATCH_SIZE):
+            chosen = order[start : start + BATCH_SIZE]
+            batch = [prompts[i] for i in chosen]
+            said |= zip(
+                chosen,
+                _generate_batch(base, batch, max_new_tokens, sampling),
+                strict=True,
+            )
+    return [said[i] for i in range(len(prompts))]
 
 
-def _answer_batch(
-    base: Base, prompts: Sequence[Sequence[int]], max_new_tokens: int
-) -> list[str]:
-    """Answer one batch of prompts, padded at the left."""
+def _generate_batch(
+    base: Base,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    sampling: Sampling,
+) -> list[Said]:
+    """Continue one batch of prompts, padded at the left."""
     longest = max(len(prompt) for prompt in prompts)
     ids = torch.full((len(prompts), longest), pad_id(base))  # (batch, seq)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
         ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         mask[row, longest - len(prompt) :] = 1
+    ends = end_ids(base)
     output = base.model.generate(
         input_ids=ids.to(base.device),
         attention_mask=mask.to(base.device),
         max_new_tokens=max_new_tokens,
-        do_sample=False,
-        eos_token_id=sorted(end_ids(base)) or None,
+        eos_token_id=sorted(ends) or None,
         pad_token_id=pad_id(base),
+        **sampling.options,
     )
-    return list(
-        base.tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)
-    )
+    return [_until_end(row, ends) for row in output[:, longest:].tolist()]
+
+
+def _until_end(ids: list[int], ends: set[int]) -> Said:
+    """Cut what was said where it ended."""
+    for place, token in enumerate(ids):
+        if token in ends:
+            return Said(tuple(ids[:place]), ended=True)
+    return Said(tuple(ids), ended=False)

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Batch, Encoded, collate, pad_id
+from sleepcycle.numerics.distill import TopScores, top_scores
 
 
 def token_losses(model: torch.nn.Module, batch: Batch) -> Tensor:
@@ -40,3 +41,48 @@ def nll(base: Base, examples: Sequence[Encoded], batch_size: int) -> tuple[float
         nats += float((losses * learned).double().sum())
         tokens += int(learned.sum())
     return nats, tokens
+
+
+@torch.no_grad()
+def teach(
+    base: Base, examples: Sequence[Encoded], k: int, batch_size: int
+) -> list[TopScores]:
+    """Return what whatever adapters are active think of each learned token.
+
+    Args:
+        base: The base with the teacher active.
+        examples: What is taught.
+        k: How many of the likeliest tokens are kept.
+        batch_size: Examples at once; changes speed and memory alone.
+
+    Returns:
+        Scores of each example's learned tokens, in order, on the CPU.
+    """
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
+    scores: dict[int, TopScores] = {}
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
+        logits = base.model(input_ids=batch.ids, attention_mask=batch.mask).logits
+        learned = batch.weights[:, 1:] > 0
+        for row, i in enumerate(chosen):
+            found = top_scores(logits[row, :-1][learned[row]], k)
+            scores[i] = TopScores(found.ids.cpu(), found.logs.cpu(), found.tail.cpu())
+    return [scores[i] for i in range(len(examples))]
+
+
+@torch.no_grad()
+def surprise(base: Base, examples: Sequence[Encoded], batch_size: int) -> list[float]:
+    """Return each example's loss in nats per learned token; 0 where none is learned."""
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
+    losses = [0.0] * len(examples)
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
+        learned = batch.weights[:, 1:].gt(0)
+        sums = (token_losses(base.model, batch) * learned).sum(dim=1)
+        for i, total, tokens in zip(
+            chosen, sums.tolist(), learned.sum(dim=1).tolist(), strict=True
+        ):
+            losses[i] = total / max(1, tokens)
+    return losses

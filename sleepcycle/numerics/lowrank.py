@@ -56,21 +56,28 @@ class LowRank:
 LayerChanges = Mapping[str, LowRank]
 """Changes by the path of their layer, such as `model.layers.0.self_attn.q_proj`."""
 
+Moments = Mapping[str, Float[Tensor, "width width"]]
+"""By layer, the mean of (down x)(down x).T over what the layer reads."""
+
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    """The singular values of a change, and how its factors mix into its directions.
+    """The directions of a change, strongest first, and how its factors mix into them.
 
-    up @ mix_up has the left singular vectors as its columns, mix_down @ down the
-    right ones as its rows; directions of no strength are zero in both.
+    up @ mix_up has orthonormal columns, mix_down @ down rows of length 1; the change
+    is the sum of their products, each times its `length`. Directions of no strength
+    are zero in both.
     """
 
     change: LowRank
     mix_up: Float[Tensor, "width k"]
     sigma: Float[Tensor, " k"]
-    """Singular values in float64, strongest first."""
+    """Strength in float64: the singular values, or with moments the root mean square
+    of what each direction writes."""
 
     mix_down: Float[Tensor, "k width"]
+    length: Float[Tensor, " k"]
+    """Frobenius norm of each direction's part; without moments it is `sigma`."""
 
     @property
     def rank(self) -> int:
@@ -80,11 +87,12 @@ class Decomposition:
         return int((self.sigma > NOISE * self.sigma[0]).sum())
 
     def keep(self, rank: int) -> LowRank:
-        """Return the nearest change of that rank in Frobenius norm, in float32.
+        """Return the nearest change of that rank, in float32.
 
-        Eckart and Young (1936), doi:10.1007/BF02288367. The root of each singular
-        value goes into both factors, so that neither grows. Signs are fixed by the
-        sum of each left vector, so that equal changes give equal factors.
+        Nearest in Frobenius norm (Eckart and Young, 1936, doi:10.1007/BF02288367), or
+        with moments in the mean square of what is written. The root of each length
+        goes into both factors, so that neither grows. Signs are fixed by the sum of
+        each left vector, so that equal changes give equal factors.
 
         Args:
             rank: Directions to keep, from 0 to all.
@@ -94,7 +102,7 @@ class Decomposition:
         """
         if not 0 <= rank <= len(self.sigma):
             raise RankError(f"rank must be in 0..{len(self.sigma)}, got {rank}")
-        root = self.sigma[:rank].sqrt()
+        root = self.length[:rank].sqrt()
         up = self.change.up.float() @ (self.mix_up[:, :rank] * root).float()
         down = (root[:, None] * self.mix_down[:rank]).float() @ self.change.down.float()
         sign = torch.where(up.sum(dim=0) < 0, -1.0, 1.0)
@@ -154,40 +162,60 @@ def trim(changes: LayerChanges) -> dict[str, LowRank]:
     }
 
 
-def decompose(changes: LayerChanges) -> dict[str, Decomposition]:
-    """Find the singular values and directions of every layer's change.
+def decompose(
+    changes: LayerChanges, moments: Moments | None = None
+) -> dict[str, Decomposition]:
+    """Find the directions of every layer's change and their strength.
 
     With the Gram matrices of both factors, up.T @ up = V D V.T and likewise for
     down, the singular values of up @ down are those of the small matrix
     (D_up^½ V_up.T)(D_down^½ V_down.T).T. All small matrices of one width go through
     one batched call, in float64; the factors are only read.
 
+    With the second moment M = E[(down x)(down x).T] of what the layers read in place
+    of down @ down.T, the same steps give the directions that matter most for what
+    is written, E|up @ down x|², whatever the dense covariance of x.
+
+    Args:
+        changes: What to decompose.
+        moments: M of each layer, (width, width); None for plain singular values.
+
     Raises:
-        AdapterError: A factor holds NaN or infinity; the layer is named.
+        AdapterError: A factor or moment holds NaN or infinity; the layer is named.
     """
     by_width = defaultdict(list)
     for name, change in changes.items():
         by_width[change.rank].append(name)
     found: dict[str, Decomposition] = {}
     for names in by_width.values():
-        found |= _decompose_equal_widths({name: changes[name] for name in names})
+        found |= _decompose_equal_widths({n: changes[n] for n in names}, moments)
     return {name: found[name] for name in changes}
 
 
-def _decompose_equal_widths(changes: LayerChanges) -> dict[str, Decomposition]:
+def _decompose_equal_widths(
+    changes: LayerChanges, moments: Moments | None
+) -> dict[str, Decomposition]:
     """Decompose changes whose factors are all equally wide."""
     gram_up = torch.stack([_gram(c.up.T, n) for n, c in changes.items()])
     gram_down = torch.stack([_gram(c.down, n) for n, c in changes.items()])
+    seen = gram_down
+    if moments is not None:
+        seen = torch.stack([_finite(moments[n].double(), n) for n in changes])
     root_up, inverse_up = _root(gram_up)
-    root_down, inverse_down = _root(gram_down)
-    left, sigma, right = torch.linalg.svd(root_up @ root_down.mT)
-    mix_up, mix_down = inverse_up @ left, right @ inverse_down.mT
+    root_seen, _ = _root(seen)
+    left, sigma, _ = torch.linalg.svd(root_up @ root_seen.mT)
+    onto = left.mT @ root_up  # the left directions' coordinates of up
+    squares = (onto @ gram_down * onto).sum(dim=2)
+    length = squares.clamp_min(0).sqrt()
+    mix_up = inverse_up @ left
+    mix_down = onto * torch.where(length > 0, 1 / length, 0.0)[:, :, None]
     return {
         name: Decomposition(
             change,
             mix_up[i, :, : min(change.shape)],
             sigma[i, : min(change.shape)],
             mix_down[i, : min(change.shape)],
+            length[i, : min(change.shape)],
         )
         for i, (name, change) in enumerate(changes.items())
     }
@@ -198,13 +226,19 @@ def _gram(
 ) -> Float[Tensor, "width width"]:
     """Return rows @ rows.T in float64; a NaN anywhere shows in it."""
     wide = rows.double()
-    gram = wide @ wide.T
-    if not gram.isfinite().all():
+    return _finite(wide @ wide.T, layer)
+
+
+def _finite(
+    matrix: Float[Tensor, "width width"], layer: str
+) -> Float[Tensor, "width width"]:
+    """Return a matrix unless a value is NaN or infinite."""
+    if not matrix.isfinite().all():
         raise AdapterError(
             f"{layer}: expected finite weights, got NaN or infinity; roll back to a "
             "version that verifies"
         )
-    return gram
+    return matrix
 
 
 def _root(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sleepcycle.config import Compression, RankPolicy, SleepSettings, SvdSettings
 from sleepcycle.numerics.lowrank import Decomposition, LayerChanges, LowRank, decompose
 from sleepcycle.numerics.prune import prune
-from sleepcycle.numerics.rank import EnergyRank, FixedRank, Policy
+from sleepcycle.numerics.rank import BudgetRank, EnergyRank, FixedRank, Policy
 from sleepcycle.numerics.subspace import difference_norm, stable_rank
 from sleepcycle.records import LayerReport
 
@@ -49,6 +49,8 @@ def policy(settings: SvdSettings) -> Policy:
             return FixedRank(settings.rank)
         case RankPolicy.ENERGY:
             return EnergyRank(settings.energy, settings.min_rank, settings.rank)
+        case RankPolicy.BUDGET:
+            return BudgetRank(settings.rank, settings.max_rank)
 
 
 def _report(

@@ -240,3 +240,71 @@ class TestTrim:
     def test_of_nothing_nothing_is_left(self):
         assert trim({}) == {}
         assert trim({"a": LowRank.zero((3, 4))})["a"].rank == 0
+
+
+class TestMoments:
+    """Decomposition by what the layers read, against a dense covariance."""
+
+    @pytest.fixture
+    def covariance(self, rng):
+        """An uneven covariance of the inputs, (18, 18)."""
+        spread = torch.randn(18, 18, generator=rng, dtype=torch.float64)
+        return spread @ torch.diag(torch.logspace(1, -2, 18).double()) @ spread.T
+
+    @staticmethod
+    def written(matrix, covariance):
+        """Return the mean square of what a matrix writes, E|matrix x|²."""
+        return float(torch.trace(matrix @ covariance @ matrix.T))
+
+    def weighted(self, change, covariance):
+        moment = change.down.double() @ covariance @ change.down.double().T
+        return decompose({"layer": change}, {"layer": moment})["layer"]
+
+    def test_strength_is_that_of_the_dense_product(self, random_change, covariance):
+        change = random_change(width=6)
+        root = torch.linalg.cholesky(covariance)
+
+        found = self.weighted(change, covariance).sigma
+
+        expected = torch.linalg.svdvals(dense(change) @ root)[:6]
+        torch.testing.assert_close(found, expected)
+
+    @pytest.mark.parametrize("rank", [0, 1, 2, 4, 6])
+    def test_no_change_of_that_rank_writes_nearer(
+        self, random_change, covariance, rank
+    ):
+        """
+        The error is the tail of the weighted spectrum, as Eckart and Young have it.
+        """
+        change = random_change(width=6)
+        found = self.weighted(change, covariance)
+
+        error = dense(change) - dense(found.keep(rank))
+
+        tail = float(found.sigma[rank:].square().sum())
+        whole = float(found.sigma.square().sum())
+        assert self.written(error, covariance) == pytest.approx(tail, abs=1e-6 * whole)
+
+    def test_it_beats_the_plain_truncation(self, random_change, covariance):
+        change = random_change(width=6)
+
+        plain = dense(change) - dense(decomposed(change).keep(2))
+        aware = dense(change) - dense(self.weighted(change, covariance).keep(2))
+
+        assert self.written(aware, covariance) < self.written(plain, covariance)
+
+    def test_even_inputs_change_nothing(self, random_change):
+        change = random_change(width=6)
+
+        even = self.weighted(change, torch.eye(18, dtype=torch.float64))
+
+        torch.testing.assert_close(even.sigma, decomposed(change).sigma)
+        torch.testing.assert_close(
+            dense(even.keep(3)), dense(decomposed(change).keep(3)), rtol=0, atol=1e-4
+        )
+
+    def test_directions_have_their_length(self, random_change, covariance):
+        found = self.weighted(random_change(width=6), covariance)
+
+        rows = found.mix_down @ found.change.down.double()
+        torch.testing.assert_close(rows.norm(dim=1), torch.ones(6).double())

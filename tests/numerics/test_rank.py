@@ -2,8 +2,9 @@
 
 import pytest
 
+from sleepcycle.numerics.downscale import scaled
 from sleepcycle.numerics.lowrank import LowRank, decompose, pad
-from sleepcycle.numerics.rank import EnergyRank, FixedRank
+from sleepcycle.numerics.rank import BudgetRank, EnergyRank, FixedRank
 
 
 @pytest.fixture
@@ -42,3 +43,56 @@ class TestEnergy:
 
     def test_the_least_rank_is_not_more_than_there_is(self, layers):
         assert EnergyRank(0.9, at_least=4, at_most=8).choose(layers)["narrow"] == 2
+
+
+class TestBudget:
+    def test_it_spends_no_more_than_a_fixed_rank_would(self, layers):
+        for rank in (1, 2, 3, 5):
+            ranks = BudgetRank(rank, at_most=99).choose(layers)
+
+            cost = {name: sum(layer.change.shape) for name, layer in layers.items()}
+            spent = sum(ranks[name] * cost[name] for name in ranks)
+            assert spent <= rank * sum(cost.values())
+            assert ranks["zero"] == 0
+
+    def test_no_kept_direction_brings_less_than_one_left_out(self, random_change):
+        layers = decompose(
+            {
+                "small": random_change(out=6, width=5, size=8),
+                "large": random_change(out=40, width=5, size=30),
+                "strong": scaled(random_change(width=5), 9.0),
+            }
+        )
+        ranks = BudgetRank(2, at_most=99).choose(layers)
+
+        def worth(name, index):
+            layer = layers[name]
+            return float(layer.sigma[index]) ** 2 / sum(layer.change.shape)
+
+        kept = [worth(name, rank - 1) for name, rank in ranks.items() if rank]
+        left = [worth(n, rank) for n, rank in ranks.items() if rank < layers[n].rank]
+        assert min(kept) >= max(left)
+        assert ranks["strong"] > ranks["large"]
+
+    def test_it_keeps_more_than_the_same_rank_everywhere(self, random_change):
+        """
+        The reason to pool: layers of unlike strength.
+        """
+        layers = decompose(
+            {
+                "weak": random_change(width=8),
+                "strong": scaled(random_change(width=8), 9.0),
+            }
+        )
+
+        def kept(ranks):
+            return sum(
+                float(layers[name].sigma[:rank].square().sum())
+                for name, rank in ranks.items()
+            )
+
+        pooled = BudgetRank(4, at_most=8).choose(layers)
+        assert kept(pooled) > kept(FixedRank(4).choose(layers))
+
+    def test_a_layer_has_its_cap(self, layers):
+        assert max(BudgetRank(50, at_most=3).choose(layers).values()) == 3
