@@ -4,44 +4,54 @@ It knows nothing of training. Losses are held-out nats per learned token, so the
 compare across lessons of different length.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import Example, Loss, Verdict
+from sleepcycle.records import HEARTBEAT, Example, Loss, OnProgress, Verdict
 
 BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
 
 
-def compare(
-    base: Base,
-    live: Sequence[str],
-    candidate: Sequence[str],
-    examples: Sequence[Example],
-) -> Loss | None:
-    """Score two sets of attached adapters on the same examples.
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Two sets of adapters on one base, to be scored on the same examples."""
 
-    Args:
-        base: The base that both are attached to.
-        live: Names of the adapters that are the live one; none for the bare base.
-        candidate: Names of the adapters that are the candidate.
-        examples: Held-out examples.
+    base: Base
+    live: Sequence[str]
+    """Names of the attached adapters that are live; none for the bare base."""
 
-    Returns:
-        Both losses, or None where there is nothing to score.
-    """
-    encoded = [encode(example.content, base, prompt_weight=0) for example in examples]
-    losses = []
-    for names in (live, candidate):
-        activate(base, names)
-        nats, tokens = nll(base, encoded, BATCH_SIZE)
-        if tokens == 0:
-            return None
-        losses.append(nats / tokens)
-    return Loss(losses[0], losses[1], len(examples), tokens)
+    candidate: Sequence[str]
+    on_progress: OnProgress
+    """Gets a heartbeat for each batch scored."""
+
+    def compare(self, examples: Sequence[Example]) -> Loss | None:
+        """Score both sides on held-out examples.
+
+        Returns:
+            Both losses, or None where there is nothing to score.
+        """
+        encoded = [
+            encode(example.content, self.base, prompt_weight=0) for example in examples
+        ]
+        losses = []
+        for names in (self.live, self.candidate):
+            activate(self.base, names)
+            nats, tokens = nll(
+                self.base,
+                encoded,
+                BATCH_SIZE,
+                on_batch=lambda: self.on_progress(HEARTBEAT),
+            )
+            if tokens == 0:
+                return None
+            losses.append(nats / tokens)
+        return Loss(losses[0], losses[1], len(examples), tokens)
 
 
 def is_finite(changes: LayerChanges) -> bool:
@@ -104,6 +114,8 @@ def _known(loss: Loss | None) -> str:
 
 def _change(loss: Loss) -> str:
     """Say how a loss moved, in nats per token."""
+    if math.isnan(loss.rise):
+        return f"is not a number ({loss.live:.3f} to {loss.candidate:.3f})"
     verb = "rose" if loss.rise > 0 else "fell"
     size = f"{abs(loss.rise):.3f} nats per token"
     return f"{verb} {size} ({loss.live:.3f} to {loss.candidate:.3f})"

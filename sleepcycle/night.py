@@ -1,7 +1,7 @@
 """One night: fold live and day into one small adapter, then ask the gate."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleepcycle import gate
@@ -9,7 +9,7 @@ from sleepcycle.config import Settings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import Example, Progress, SleepReport
+from sleepcycle.records import Example, OnProgress, Progress, SleepReport
 from sleepcycle.sleep.consolidate import consolidate
 
 LIVE = "live"
@@ -38,7 +38,7 @@ def sleep(
     evening: Evening,
     settings: Settings,
     *,
-    on_progress: Callable[[Progress], None],
+    on_progress: OnProgress,
 ) -> tuple[LayerChanges, SleepReport]:
     """Consolidate one day and judge the result; what is live stays as it is.
 
@@ -53,9 +53,10 @@ def sleep(
     if live:
         adapters.attach(base, LIVE, evening.live)
     adapters.attach(base, CANDIDATE, folded.change)
+    sides = gate.Sides(base, live, [CANDIDATE], on_progress)
     verdict = gate.judge(
-        gate.compare(base, live, [CANDIDATE], evening.today),
-        gate.compare(base, live, [CANDIDATE], evening.known),
+        sides.compare(evening.today),
+        sides.compare(evening.known),
         finite=gate.is_finite(folded.change),
         max_rise=settings.gate.max_rise,
     )

@@ -1,6 +1,6 @@
 """The values that modules hand each other: what an example, a version, a run is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -90,8 +90,8 @@ class BaseIdentity:
 
     revision: str | None
     sha256: str
-    """Of the configuration and every weight file, in the order of their names; empty
-    for v0, which is written before any weight is read."""
+    """Of configuration, tokenizer and weights; empty for v0, which is written before
+    any of them is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +183,22 @@ class Progress:
     left_s: float | None = None
 
 
+HEARTBEAT = Progress("", 0, 0)
+"""Says that the worker is alive and busy, and nothing else."""
+
+OnProgress = Callable[[Progress], None]
+
+
 @dataclass(frozen=True, slots=True)
 class WakeReport:
     """What one wake learned."""
 
     examples: int
     """New examples trained on (replayed ones not counted)."""
+
+    cut: int
+    """New examples left out, since nothing that is learned is within the context."""
+
 
     replayed: int
     steps: int
@@ -206,6 +216,9 @@ class WakeReport:
 
     stopped_early: bool
     verdict: Verdict
+    held_out: tuple[tuple[int, float], ...]
+    """Step and held-out loss of each look while training."""
+
     live_rank: int
     """Columns of the sealed adapter that are the frozen live adapter's."""
 

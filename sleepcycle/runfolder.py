@@ -45,7 +45,7 @@ class Fault:
     """Why a worker gave up, as `error.json` holds it."""
 
     error: str
-    """Name of one of our exceptions, or of Python's own."""
+    """Name of one of our exceptions; empty for one that nobody foresaw."""
 
     message: str
 

@@ -39,7 +39,7 @@ def seal(stage: Path, parent: Path, prefix: str) -> Path:
     manifest.write_text(json.dumps({"files": entries}, indent=1, sort_keys=True))
     sync(manifest)
     sync(stage)
-    sealed = parent / f"{prefix}-{_sha256(manifest)[:12]}"
+    sealed = parent / f"{prefix}-{sha256(manifest)[:12]}"
     stage.rename(sealed)
     sync(parent)
     return sealed
@@ -64,7 +64,7 @@ def faults(folder: Path) -> Iterator[str]:
     if not manifest.is_file():
         yield f"expected a {MANIFEST}, found none"
         return
-    if not folder.name.endswith(_sha256(manifest)[:12]):
+    if not folder.name.endswith(sha256(manifest)[:12]):
         yield f"{MANIFEST} is not the one that named this folder"
         return
     expected = json.loads(manifest.read_text())["files"]
@@ -94,10 +94,10 @@ def _files(folder: Path) -> list[Path]:
 
 def _entry(path: Path) -> dict[str, object]:
     """Describe one file as the manifest does."""
-    return {"size_bytes": path.stat().st_size, "sha256": _sha256(path)}
+    return {"size_bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     """Hash a file without holding it in memory."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sleepcycle import gate
 from sleepcycle.config import WakeSettings
+from sleepcycle.errors import ModelError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource
@@ -12,7 +13,13 @@ from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.fit import FitPlan, FitResult, auto_lr, fit
 from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
-from sleepcycle.records import Example, Progress, Verdict, WakeReport
+from sleepcycle.records import (
+    HEARTBEAT,
+    Example,
+    OnProgress,
+    Verdict,
+    WakeReport,
+)
 
 LIVE = "live"
 DAY = "day"
@@ -51,7 +58,7 @@ def learn(
     settings: WakeSettings,
     *,
     seed: int,
-    on_progress: Callable[[Progress], None],
+    on_progress: OnProgress,
 ) -> tuple[LayerChanges, WakeReport]:
     """Learn one lesson.
 
@@ -60,12 +67,20 @@ def learn(
         report.
 
     Raises:
+        ModelError: No example has anything to learn.
         DivergedError: The loss exploded or is not a number.
     """
+    new = _encode(base, lesson.new, settings)
+    if not new:
+        raise ModelError(
+            f"none of {len(lesson.new)} examples has an answer within "
+            f"{base.max_length} tokens, so there is nothing to learn; raise "
+            "model.max_length, or exclude their batches"
+        )
     live = _attach(base, morning, settings, seed)
     adapters.activate(base, [*live, DAY])
     source = BatchSource(
-        new=_encode(base, lesson.new, settings),
+        new=new,
         replay=_encode(base, lesson.replay, settings),
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
@@ -76,13 +91,17 @@ def learn(
         plan,
         source.draw(plan.steps, seed),
         on_progress=on_progress,
-        held_out_loss=_held_out_loss(base, lesson.today),
+        held_out_loss=_held_out_loss(base, lesson.today, on_progress),
     )
     day = adapters.read(base, DAY)
-    acquisition = gate.compare(base, live, [*live, DAY], lesson.today)
-    retention = gate.compare(base, live, [*live, DAY], lesson.known)
-    verdict = gate.note(acquisition, retention, finite=gate.is_finite(day))
-    report = _report(result, lesson, morning, day, verdict)
+    sides = gate.Sides(base, live, [*live, DAY], on_progress)
+    verdict = gate.note(
+        sides.compare(lesson.today),
+        sides.compare(lesson.known),
+        finite=gate.is_finite(day),
+    )
+    cut = len(lesson.new) - len(new)
+    report = _report(result, source, cut, morning, day, verdict)
     whole = compose_layers(morning.live, day) if morning.live else day
     return whole, report
 
@@ -155,23 +174,27 @@ def _plan(
 def _encode(
     base: Base, examples: Sequence[Example], settings: WakeSettings
 ) -> list[Encoded]:
-    """Turn examples into token ids with the weight of each in the loss."""
-    return [
+    """Turn examples into token ids with weights; what has nothing to learn is out."""
+    encoded = [
         encode(example.content, base, prompt_weight=settings.prompt_weight)
         for example in examples
     ]
+    return [example for example in encoded if example.learned]
 
 
 def _held_out_loss(
-    base: Base, examples: Sequence[Example]
+    base: Base, examples: Sequence[Example], on_progress: OnProgress
 ) -> Callable[[], float] | None:
     """Return what measures today's held-out loss, or None where nothing is held out."""
-    if not examples:
-        return None
     encoded = [encode(example.content, base, prompt_weight=0) for example in examples]
+    if not any(example.learned for example in encoded):
+        return None
 
     def measure() -> float:
-        nats, tokens = nll(base, encoded, gate.BATCH_SIZE)
+        """Return nats per token."""
+        nats, tokens = nll(
+            base, encoded, gate.BATCH_SIZE, on_batch=lambda: on_progress(HEARTBEAT)
+        )
         return nats / tokens
 
     return measure
@@ -179,15 +202,17 @@ def _held_out_loss(
 
 def _report(
     result: FitResult,
-    lesson: Lesson,
+    source: BatchSource,
+    cut: int,
     morning: Morning,
     day: LayerChanges,
     verdict: Verdict,
 ) -> WakeReport:
     """Gather what the wake has to say."""
     return WakeReport(
-        examples=len(lesson.new),
-        replayed=len(lesson.replay),
+        examples=len(source.new),
+        cut=cut,
+        replayed=len(source.replay),
         steps=result.steps,
         tokens=result.tokens,
         seconds=result.seconds,
@@ -196,6 +221,7 @@ def _report(
         loss_last=result.loss_last,
         best_step=result.best_step,
         stopped_early=result.stopped_early,
+        held_out=result.held_out,
         verdict=verdict,
         live_rank=_rank(morning.live),
         day_rank=_rank(day),

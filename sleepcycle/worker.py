@@ -30,6 +30,9 @@ def main(folder: Path) -> int:
     except SleepcycleError as error:
         run.write_fault(Fault(type(error).__name__, str(error)))
         return 1
+    except Exception as error:
+        run.write_fault(Fault("", f"{type(error).__name__}: {error}"))
+        raise
     return 0
 
 
@@ -39,7 +42,7 @@ def compute(run: RunFolder) -> None:
     settings = settings_from(dict(order.settings))
     base = load_base(
         settings.model,
-        device=pick_device(settings.engine.device),
+        device=pick_device(settings.engine.device.partition(":")[0]),
         cache=run.path.parent.parent / "cache",
     )
     _expect(base.identity, order.base_sha256)

@@ -8,9 +8,11 @@ import torch
 from sleepcycle import night, wake
 from sleepcycle.config import ModelSettings, Settings, WakeSettings
 from sleepcycle.content import Completion
+from sleepcycle.errors import ModelError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR
+from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records import Example
 from tests.numerics.conftest import dense
 
@@ -106,3 +108,34 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
     assert report.kept_energy == pytest.approx(1)
     for name, change in live.items():
         assert torch.allclose(dense(folded[name]), dense(change), atol=1e-5)
+
+
+class TestNothingToLearn:
+    """Answers that lie beyond the context, which nobody may call learned."""
+
+    def test_a_wake_of_nothing_else_is_refused(self, base):
+        with pytest.raises(ModelError, match=r"none of 4 .* raise model\.max_length"):
+            learn(base, wake.Morning({}, {}), lesson("Who " * 600, count=4))
+
+    def test_the_others_are_learned_and_these_counted(self, base):
+        good, bad = lesson("Who has"), lesson("Who " * 600, count=4)
+        both = wake.Lesson([*good.new, *bad.new], (), today=bad.today, known=())
+
+        _, report = learn(base, wake.Morning({}, {}), both)
+
+        assert (report.examples, report.cut) == (24, 4)
+        assert report.verdict.acquisition is None
+
+
+def test_a_night_after_which_nothing_is_left(base):
+    """
+    A change of zero has no direction to keep, and is no reason to fail.
+    """
+    zero = {name: LowRank.zero(shape) for name, shape in base.targets.shapes.items()}
+
+    folded, report = night.sleep(
+        base, night.Evening({}, zero, today=(), known=()), Settings(), on_progress=quiet
+    )
+
+    assert report.rank == 0
+    assert all(change.rank == 0 for change in folded.values())

@@ -73,11 +73,15 @@ class LocalEngine:
                 time.sleep(POLL_S)
 
     def _environment(self) -> dict[str, str]:
-        """Return the worker's environment: no hub, and the threads that are set."""
+        """Return the worker's environment: no hub, the threads set, and one GPU."""
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
         if self.settings.threads:
             environment["OMP_NUM_THREADS"] = str(self.settings.threads)
-        return environment
+        _, _, number = self.settings.device.partition(":")
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        place = int(number or 0)
+        gpu = gpus[place] if place < len(gpus) and gpus[place] else str(place)
+        return environment | {"CUDA_VISIBLE_DEVICES": gpu}
 
 
 def _end(worker: "subprocess.Popen[bytes]") -> None:
@@ -98,8 +102,10 @@ def _fault(run: RunFolder, code: int) -> RunError:
     fault = run.read_fault()
     if fault is not None and fault.error == DivergedError.__name__:
         return DivergedError(fault.message)
-    if fault is not None:
+    if fault is not None and fault.error:
         return RunError(fault.message)
+    if fault is not None:
+        return RunError(f"the worker failed with {fault.message}; see {run.log}")
     if code < 0:
         name = signal.Signals(-code).name
         return RunError(

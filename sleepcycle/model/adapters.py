@@ -23,7 +23,7 @@ def attach(base: Base, name: str, changes: LayerChanges) -> None:
         AdapterError: It does not fit the base.
     """
     check_fits(changes, base.targets)
-    rank = max(change.rank for change in changes.values())
+    rank = max(1, *(change.rank for change in changes.values()))
     _inject(base, name, list(changes), LoraConfig(r=rank, lora_alpha=rank))
     for path, layer in layers(base, name):
         _fill(layer, name, pad(changes[path], rank), scale=1.0)

@@ -19,10 +19,18 @@ from sleepcycle.config import ModelSettings
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.paths import PACKAGE
 from sleepcycle.records import BaseIdentity
+from sleepcycle.sealed import sha256
 
 BUILTIN = "builtin:"
 ALL_LINEAR = ["all-linear"]
-CHUNK_BYTES = 1 << 20
+IDENTITY = (
+    "config.json",
+    "tokenizer*",
+    "chat_template*",
+    "vocab*",
+    "merges.txt",
+    "*.safetensors",
+)
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """Keeps loading on this machine, and foreign code out."""
 
@@ -142,7 +150,16 @@ def locate(settings: ModelSettings) -> Path:
 
 
 def pick_device(name: str) -> str:
-    """Return the device that a setting means; `auto` takes the best there is."""
+    """Return the device that a setting means; `auto` takes the best there is.
+
+    Raises:
+        ConfigError: It is not on this machine.
+    """
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            f"expected engine.device to be on this machine, got {name!r} and there is "
+            'no CUDA device; use "auto" or "cpu"'
+        )
     if name != "auto":
         return name
     if torch.cuda.is_available():
@@ -179,7 +196,7 @@ def find_targets(model: nn.Module, names: list[str]) -> Targets:
 
 
 def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
-    """Name a model by the bytes of its configuration and weights.
+    """Name a model by the bytes of its configuration, tokenizer and weights.
 
     Hashing gigabytes takes seconds, so the hash is remembered for as long as no
     file changes its size or its time.
@@ -195,7 +212,7 @@ def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
     if known.get("stamp") != stamp or known.get("folder") != folder:
         digest = hashlib.sha256()
         for file in files:
-            digest.update(_sha256(file))
+            digest.update(bytes.fromhex(sha256(file)))
         known = {"folder": folder, "stamp": stamp, "sha256": digest.hexdigest()}
         cache.mkdir(parents=True, exist_ok=True)
         memory.write_text(json.dumps(known))
@@ -223,19 +240,10 @@ def _cached(settings: ModelSettings) -> Path:
 
 
 def _files(settings: ModelSettings) -> Iterator[Path]:
-    """Yield the configuration, then every weight file by name."""
+    """Yield every file that decides what a text becomes, by name."""
     folder = locate(settings)
-    yield folder / "config.json"
-    yield from sorted(folder.glob("*.safetensors"))
-
-
-def _sha256(file: Path) -> bytes:
-    """Hash a file without holding it in memory."""
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while chunk := handle.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.digest()
+    for pattern in IDENTITY:
+        yield from sorted(folder.glob(pattern))
 
 
 def _linear_shape(module: nn.Module) -> tuple[int, int] | None:

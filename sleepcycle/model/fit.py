@@ -266,6 +266,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         self._model.eval()
         loss = self._held_out_loss()
         self._model.train()
+        if not math.isfinite(loss):
+            raise self._diverged(f"the held-out loss is {loss}")
         self._looks.append((step, loss))
         if self._best is None or loss < self._best[0]:
             weights = [parameter.detach().clone() for parameter in self._trained]

@@ -61,13 +61,16 @@ def write_portable(
         The uniform rank.
 
     Raises:
-        AdapterError: The changes do not fit the base, or need too high a rank.
+        AdapterError: The changes do not fit the base, need too high a rank, or hold NaN
+            or infinity.
     """
     check_fits(changes, targets)
     rank = portable_rank(max(change.rank for change in changes.values()))
     tensors = {}
     for path, shape in sorted(targets.shapes.items()):
         wide = pad(changes.get(path) or LowRank.zero(shape), rank)
+        if not (_finite(wide.up) and _finite(wide.down)):
+            raise AdapterError(f"{path}: expected finite weights, got NaN or infinity")
         tensors[f"{PREFIX}{path}{DOWN}"] = wide.down.float().contiguous()
         tensors[f"{PREFIX}{path}{UP}"] = wide.up.float().contiguous()
     config = PORTABLE | {

@@ -1,6 +1,6 @@
 """Scoring: the loss of whatever adapters are active, on examples never trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -9,6 +9,10 @@ from torch.nn import functional
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Batch, Encoded, collate, pad_id
 from sleepcycle.numerics.distill import TopScores, top_scores
+
+
+def quiet() -> None:
+    """Take the end of a batch, and say nothing."""
 
 
 def token_losses(model: torch.nn.Module, batch: Batch) -> Tensor:
@@ -24,10 +28,20 @@ def token_losses(model: torch.nn.Module, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def nll(base: Base, examples: Sequence[Encoded], batch_size: int) -> tuple[float, int]:
+def nll(
+    base: Base,
+    examples: Sequence[Encoded],
+    batch_size: int,
+    *,
+    on_batch: Callable[[], None] = quiet,
+) -> tuple[float, int]:
     """Sum up the loss of the learned tokens of some examples.
 
-    Examples of like length are scored together.
+    Args:
+        base: The base with what is scored active.
+        examples: Those of like length are scored together.
+        batch_size: Examples at once; changes speed and memory alone.
+        on_batch: Called after each batch, since many take long.
 
     Returns:
         Nats, and how many tokens they are of.
@@ -40,6 +54,7 @@ def nll(base: Base, examples: Sequence[Encoded], batch_size: int) -> tuple[float
         losses = token_losses(base.model, batch.to(base.device))
         nats += float((losses * learned).double().sum())
         tokens += int(learned.sum())
+        on_batch()
     return nats, tokens
 
 

@@ -103,10 +103,10 @@ class Decomposition:
         if not 0 <= rank <= len(self.sigma):
             raise RankError(f"rank must be in 0..{len(self.sigma)}, got {rank}")
         root = self.length[:rank].sqrt()
-        up = self.change.up.float() @ (self.mix_up[:, :rank] * root).float()
-        down = (root[:, None] * self.mix_down[:rank]).float() @ self.change.down.float()
+        up = self.change.up.double() @ (self.mix_up[:, :rank] * root)
+        down = (root[:, None] * self.mix_down[:rank]) @ self.change.down.double()
         sign = torch.where(up.sum(dim=0) < 0, -1.0, 1.0)
-        return LowRank(up * sign, sign[:, None] * down)
+        return LowRank((up * sign).float(), (sign[:, None] * down).float())
 
 
 def compose(changes: Sequence[LowRank]) -> LowRank:
@@ -201,14 +201,19 @@ def _decompose_equal_widths(
     seen = gram_down
     if moments is not None:
         seen = torch.stack([_finite(moments[n].double(), n) for n in changes])
+    scale, inverse_scale = _balance(gram_up, gram_down)
+    gram_up = scale[:, :, None] * gram_up * scale[:, None]
+    gram_down = inverse_scale[:, :, None] * gram_down * inverse_scale[:, None]
+    seen = inverse_scale[:, :, None] * seen * inverse_scale[:, None]
     root_up, inverse_up = _root(gram_up)
     root_seen, _ = _root(seen)
     left, sigma, _ = torch.linalg.svd(root_up @ root_seen.mT)
     onto = left.mT @ root_up  # the left directions' coordinates of up
     squares = (onto @ gram_down * onto).sum(dim=2)
     length = squares.clamp_min(0).sqrt()
-    mix_up = inverse_up @ left
+    mix_up = scale[:, :, None] * (inverse_up @ left)
     mix_down = onto * torch.where(length > 0, 1 / length, 0.0)[:, :, None]
+    mix_down = mix_down * inverse_scale[:, None]
     return {
         name: Decomposition(
             change,
@@ -239,6 +244,22 @@ def _finite(
             "version that verifies"
         )
     return matrix
+
+
+def _balance(
+    gram_up: Float[Tensor, "layers width width"],
+    gram_down: Float[Tensor, "layers width width"],
+) -> tuple[Float[Tensor, "layers width"], Float[Tensor, "layers width"]]:
+    """Return what makes each column of up as long as its row of down, and its inverse.
+
+    Their product stays the same. Without it a pair of a tiny column and a huge row
+    would count as rounding beside others; a pair with a zero in it gets zero.
+    """
+    up = gram_up.diagonal(dim1=1, dim2=2)
+    down = gram_down.diagonal(dim1=1, dim2=2)
+    used = (up > 0) & (down > 0)
+    scale = torch.where(used, (down / up).pow(0.25), 0.0)
+    return scale, torch.where(used, 1 / scale, 0.0)
 
 
 def _root(

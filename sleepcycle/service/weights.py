@@ -6,15 +6,16 @@ from pathlib import Path
 
 from sleepcycle import gate
 from sleepcycle.config import Settings
+from sleepcycle.model import adapters
 from sleepcycle.model.base import identify, skeleton
 from sleepcycle.model.foreign import merge_into, read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 from sleepcycle.numerics.subspace import Difference, compare
 from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity, Example, Loss
+from sleepcycle.records import BaseIdentity, Example, Loss, Progress
 from sleepcycle.sealed import verify
-from sleepcycle.service.answers import load, put_on
+from sleepcycle.service.answers import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,12 @@ def compare_versions(
     """
     first, second = (_changes(folder) for folder in folders)
     base = load(settings, paths)
-    names = [put_on(base, f"side{i}", folder) for i, folder in enumerate(folders)]
+    for name, changes in (("first", first), ("second", second)):
+        if changes:
+            adapters.attach(base, name, changes)
+    sides = gate.Sides(
+        base, ["first"] if first else [], ["second"] if second else [], quiet
+    )
     layers = {
         path: compare(
             first.get(path) or LowRank.zero(shape),
@@ -50,7 +56,11 @@ def compare_versions(
         )
         for path, shape in base.targets.shapes.items()
     }
-    return Comparison(layers, gate.compare(base, names[0], names[1], examples))
+    return Comparison(layers, sides.compare(examples))
+
+
+def quiet(progress: Progress) -> None:
+    """Take a heartbeat and say nothing."""
 
 
 def export_merged(

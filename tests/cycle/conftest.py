@@ -58,6 +58,7 @@ def verdict(accepted: bool) -> Verdict:
 
 WAKE_REPORT = WakeReport(
     examples=3,
+    cut=0,
     replayed=0,
     steps=2,
     tokens=60,
@@ -67,6 +68,7 @@ WAKE_REPORT = WakeReport(
     loss_last=1.0,
     best_step=2,
     stopped_early=False,
+    held_out=((2, 1.0),),
     verdict=verdict(True),
     live_rank=0,
     day_rank=16,

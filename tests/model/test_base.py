@@ -158,9 +158,18 @@ class TestSkeleton:
 
 
 class TestIdentify:
-    def test_it_is_the_hash_of_configuration_and_weights(self, copied, tmp_path):
+    def test_it_is_the_hash_of_all_that_decides(self, copied, tmp_path):
+        """
+        The chat template and the tokenizer decide what is learned as much as weights.
+        """
         expected = hashlib.sha256()
-        for name in ("config.json", "model.safetensors"):
+        for name in (
+            "config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "chat_template.jinja",
+            "model.safetensors",
+        ):
             expected.update(hashlib.sha256((copied / name).read_bytes()).digest())
 
         found = identify(settings_of(copied), tmp_path / "cache")

@@ -242,6 +242,34 @@ class TestTrim:
         assert trim({"a": LowRank.zero((3, 4))})["a"].rank == 0
 
 
+class TestUneven:
+    """Factors whose columns are of very unlike length, as training may leave them."""
+
+    def test_a_tiny_column_with_a_huge_row_counts(self, random_change):
+        a, b = random_change(), random_change()
+        uneven = LowRank(a.up * 1e-8, a.down * 1e8)
+
+        found = decomposed(compose([uneven, b]))
+
+        assert found.rank == 8
+        whole = dense(compose([a, b]))
+        error = (dense(found.keep(8)) - whole).norm() / whole.norm()
+        assert error < 1e-5
+
+    @pytest.mark.parametrize("least", [1e-2, 1e-3, 1e-4])
+    def test_factors_that_cancel_each_other_lose_little(self, rng, least):
+        scales = torch.logspace(0, float(torch.log10(torch.tensor(least))), 8)
+        left = torch.linalg.qr(torch.randn(24, 8, generator=rng)).Q
+        right = torch.linalg.qr(torch.randn(18, 8, generator=rng)).Q.T
+        turn = torch.linalg.qr(torch.randn(8, 8, generator=rng)).Q
+        change = LowRank(left * scales @ turn, turn.T / scales @ right)
+
+        found = decomposed(change).keep(8)
+
+        error = (dense(found) - dense(change)).norm() / dense(change).norm()
+        assert error < 1e-5
+
+
 class TestMoments:
     """Decomposition by what the layers read, against a dense covariance."""
 
