@@ -1,0 +1,60 @@
+"""Continual-learning metrics on matrices small enough to work out by hand."""
+
+import pytest
+
+from sleepcycle.numerics.metrics import intransigence, memory
+
+FORGETFUL = [
+    [0.9, 0.1, 0.2],
+    [0.6, 0.8, 0.3],
+    [0.3, 0.7, 0.9],
+]
+
+
+def test_by_hand():
+    found = memory(FORGETFUL, base=[0.0, 0.0, 0.1])
+
+    assert found.acc == pytest.approx((0.3 + 0.7 + 0.9) / 3)
+    assert found.bwt == pytest.approx(((0.3 - 0.9) + (0.7 - 0.8)) / 2)
+    assert found.fwt == pytest.approx(((0.1 - 0.0) + (0.3 - 0.1)) / 2)
+    assert found.forgetting == pytest.approx(((0.9 - 0.3) + (0.8 - 0.7)) / 2)
+    assert found.learned == pytest.approx((0.9 + 0.8 + 0.9) / 3)
+
+
+def test_forgetting_is_measured_from_the_best_and_transfer_from_the_first():
+    """
+    A lesson that got better before it was lost: the two differ by what it had gained.
+    """
+    matrix = [[0.5, 0.0, 0.0], [0.9, 0.5, 0.0], [0.4, 0.5, 0.5]]
+
+    found = memory(matrix, base=[0.0, 0.0, 0.0])
+
+    assert found.bwt == pytest.approx((0.4 - 0.5) / 2)
+    assert found.forgetting == pytest.approx((0.9 - 0.4) / 2)
+
+
+def test_a_lesson_that_helps_the_past_is_positive_transfer():
+    found = memory([[0.5, 0.0], [0.7, 0.6]], base=[0.0, 0.0])
+
+    assert found.bwt == pytest.approx(0.2)
+    assert found.forgetting == pytest.approx(-0.2)
+
+
+def test_one_lesson_has_no_transfer():
+    found = memory([[0.7]], base=[0.1])
+
+    assert (found.acc, found.bwt, found.fwt, found.forgetting) == (
+        0.7,
+        None,
+        None,
+        None,
+    )
+
+
+def test_intransigence_is_what_the_turns_cost():
+    assert intransigence(FORGETFUL, [0.9, 0.9, 1.0]) == pytest.approx(0.2 / 3)
+
+
+def test_a_matrix_must_be_square():
+    with pytest.raises(ValueError, match=r"expected 2 rows of 2 scores, got 1 rows"):
+        memory([[0.1, 0.2]], base=[0.0, 0.0])
