@@ -87,7 +87,7 @@ class Board:
     def __init__(self, home: Home, tasks: Sequence[Task], stories: Path) -> None:
         self.home = home
         self.tasks = tasks
-        self.base = answers.load(home.settings, home.paths)
+        self.base = answers.load(home.settings, home.paths, home.versions.base)
         rows = [json.loads(line) for line in stories.read_text().splitlines()[:100]]
         texts = [row if isinstance(row, str) else row["text"] for row in rows]
         self.stories = [

@@ -5,10 +5,12 @@ models by a test. The environment (`SLEEPCYCLE__WAKE__RANK=8`) is read here alon
 """
 
 import difflib
+import json
+import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import (
     BaseModel,
@@ -19,6 +21,8 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -28,16 +32,21 @@ from pydantic_settings import (
 
 from sleepcycle.errors import ConfigError
 
+PREFIX = "SLEEPCYCLE__"
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(ge=0, lt=1)]
 Rank = Annotated[int, Field(ge=1, le=256)]  # two of them fit the portable form's 512
+Depth = Annotated[int, Field(ge=1, le=500)]  # Python's parser recurses: 1000 is its end
 
 
 class Section(BaseModel):
     """One table of `config.toml`: frozen, and refusing what it does not know."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,  # run folders keep settings as JSON, which has neither
     )
 
 
@@ -79,8 +88,9 @@ class FeedSettings(Section):
     max_row_bytes: PositiveInt = 1_000_000
     """Longest row; a longer one is quarantined as `E_TOO_BIG` without being read."""
 
-    max_depth: PositiveInt = 64
-    """Deepest nesting of a row's JSON; a deeper one is quarantined as `E_DEPTH`."""
+    max_depth: Depth = 64
+    """Deepest nesting of a row's JSON, at most 500; a deeper one is quarantined as
+    `E_DEPTH`."""
 
     max_bad_ratio: Share = 0.2
     """Part of the rows that may be bad before the whole batch is refused, in [0, 1]."""
@@ -177,10 +187,20 @@ class SvdSettings(Section):
     """Share of a layer's squared norm that `energy` keeps, in [0, 1]."""
 
     min_rank: Rank = 1
-    """Fewest directions that `energy` leaves a layer that learned anything."""
+    """Fewest directions that `energy` leaves a layer that learned anything, at most
+    `rank`."""
 
     max_rank: Rank = 32
     """Most directions that `budget` gives one layer."""
+
+    @field_validator("min_rank")
+    @classmethod
+    def _at_most_rank(cls, value: int, info: ValidationInfo) -> int:
+        """Refuse a fewest that is more than the most."""
+        most = info.data.get("rank", value)
+        if value > most:
+            raise ValueError(f"input should be at most rank, which is {most}")
+        return value
 
 
 class SleepSettings(Section):
@@ -234,7 +254,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        env_prefix="SLEEPCYCLE__",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
     )
 
@@ -281,12 +301,43 @@ def settings_from(fields: dict[str, Any]) -> Settings:
     """Build settings from plain data, under the environment.
 
     Raises:
-        ConfigError: As for `load_settings`.
+        ConfigError: As for `load_settings`, or a variable of the environment has an
+            unknown name (the nearest known one is named) or is not the JSON it must be.
     """
+    for variable, value in os.environ.items():
+        if variable.upper().startswith(PREFIX):
+            _check(variable, value)
     try:
         return Settings(**fields)
     except ValidationError as error:
         raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
+
+
+def _check(variable: str, value: str) -> None:
+    """Refuse a variable that names no setting, or cannot be what it names."""
+    path = variable[len(PREFIX) :].lower().split("__")
+    setting: Any = Settings
+    for depth, key in enumerate(path):
+        known = _known(path[:depth])
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            right = "__".join([*path[:depth], *near, *path[depth + 1 :]]).upper()
+            hint = f"; did you mean {PREFIX}{right}?" if near else ""
+            raise ConfigError(f"unknown variable {variable}{hint}")
+        setting = setting.model_fields[key].annotation
+    if _is_section(setting):
+        first = next(iter(setting.model_fields)).upper()
+        hint = f"to set one value, name it: {variable}__{first}"
+    elif get_origin(setting) is list:
+        hint = 'a list is written ["a", "b"]'
+    else:
+        return
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"expected JSON in {variable}, got {value!r:.80}; {hint}"
+        ) from error
 
 
 def _sentence(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
@@ -294,7 +345,10 @@ def _sentence(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
     keys = [str(key) for key in fault["loc"] if not str(key).startswith("constrained")]
     name = ".".join(keys)
     if fault["type"] != "extra_forbidden":
-        return f"setting {name}: {fault['msg'].lower()}, got {fault['input']!r}"
+        message = fault["msg"].lower().removeprefix("value error, ")
+        if fault["type"] == "model_type":
+            message = "input should be a table of settings"
+        return f"setting {name}: {message}, got {fault['input']!r}"
     near = difflib.get_close_matches(keys[-1], _known(keys[:-1]), n=1)
     parent = "".join(f"{key}." for key in keys[:-1])
     hint = f"; did you mean {parent}{near[0]}?" if near else ""
@@ -302,11 +356,15 @@ def _sentence(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
 
 
 def _known(path: list[str]) -> list[str]:
-    """Return the names of the settings in one section."""
-    section: type[BaseModel] = Settings
+    """Return the names of the settings in one section; none in what is no section."""
+    section: Any = Settings
     for key in path:
-        inner = section.model_fields[key].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        section = section.model_fields[key].annotation
+        if not _is_section(section):
             return []
-        section = inner
     return list(section.model_fields)
+
+
+def _is_section(annotation: Any) -> bool:  # noqa: ANN401 - of a field
+    """Say whether a setting is a table of settings."""
+    return isinstance(annotation, type) and issubclass(annotation, Section)

@@ -14,7 +14,7 @@ SleepcycleError
 ├── VersionError     no such version or alias, or it may not be used so
 ├── RunError         a wake or a night could not start or finish
 │   └── DivergedError  the loss is not a number, or exploded
-└── Interrupted      the user stopped a run; everything is as it was before
+└── Interrupted      the user stopped a run; the message says what stands
 """
 
 
@@ -84,4 +84,4 @@ class DivergedError(RunError):
 
 
 class Interrupted(SleepcycleError):  # noqa: N818 - an event, not a fault
-    """The user stopped a run; everything is as it was before."""
+    """The user stopped a run; the message says what stands."""

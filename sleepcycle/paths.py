@@ -33,6 +33,11 @@ class HomePaths:
         return self.root / "staging"
 
     @property
+    def unclaimed(self) -> Path:
+        """What recovery found and no run claims, moved out of the way."""
+        return self.root / "unclaimed"
+
+    @property
     def runs(self) -> Path:
         """Run folders, the contract between keeper and worker."""
         return self.root / "runs"

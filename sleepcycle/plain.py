@@ -2,18 +2,55 @@
 
 import dataclasses
 import json
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter
+import math
+from typing import Any, TypeVar, get_args, get_type_hints
 
 R = TypeVar("R")
 
 
 def to_json(record: Any) -> str:  # noqa: ANN401 - any of our dataclasses
-    """Write a record as JSON; paths and times become text, NaN stays NaN."""
-    return json.dumps(dataclasses.asdict(record), default=str, indent=1)
+    """Write a record as JSON; paths and times become text, NaN and infinity null."""
+    plain = finite(dataclasses.asdict(record))
+    return json.dumps(plain, default=str, indent=1, allow_nan=False)
 
 
 def from_json(text: str, kind: type[R]) -> R:
-    """Read a record that `to_json` wrote."""
-    return TypeAdapter(kind).validate_python(json.loads(text))
+    """Read a record that `to_json` wrote.
+
+    A null is None where the record allows it; in any other float it is NaN.
+    """
+    from pydantic import TypeAdapter  # a tenth of a second that `status` does not need
+
+    return TypeAdapter(kind).validate_python(_restored(json.loads(text), kind))
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - plain data has any shape
+    """Return plain data with None for every float that JSON has no word for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return value
+
+
+def _restored(value: Any, kind: Any) -> Any:  # noqa: ANN401
+    """Return parsed JSON with NaN for every null that must be a float."""
+    if value is None:
+        return math.nan if kind is float else None
+    inner = get_args(kind)
+    if isinstance(value, list) and inner:
+        return [_restored(item, inner[0]) for item in value]
+    if isinstance(value, dict):
+        record = next((k for k in (kind, *inner) if _has(k, value)), None)
+        hints = get_type_hints(record) if record else {}
+        return {key: _restored(item, hints.get(key)) for key, item in value.items()}
+    return value
+
+
+def _has(kind: Any, keys: dict[str, Any]) -> bool:  # noqa: ANN401
+    """Say whether a type is a record with all these fields."""
+    if not dataclasses.is_dataclass(kind):
+        return False
+    return keys.keys() <= {field.name for field in dataclasses.fields(kind)}

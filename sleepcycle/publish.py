@@ -1,22 +1,40 @@
 """Publishing: seal what a run made, then enter it in the books in one transaction.
 
 The transaction is the only commit point. A crash before it leaves a sealed folder
-without a row, which recovery enters later or deletes; after it nothing is left to do.
+without a row, which recovery enters later; after it nothing is left to do.
 """
 
 import os
 import shutil
+from importlib.metadata import version as package_version
 from pathlib import Path
 
+from sleepcycle.errors import ManifestError
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import from_json, to_json
-from sleepcycle.records import Card, RunState, Version, VersionKind
+from sleepcycle.records import BaseIdentity, Card, RunState, Version, VersionKind
 from sleepcycle.sealed import seal
 from sleepcycle.store import examples, journal, runs, versions
 from sleepcycle.store.engine import Session
 from sleepcycle.store.records import Alias
 
 CARD = "card.json"
+
+
+def card_of(version: Version, base: BaseIdentity) -> Card:
+    """Return a version's card, without what only a run or an import can add."""
+    return Card(
+        number=version.number,
+        kind=version.kind,
+        parents=version.parents,
+        accepted=version.accepted,
+        rank=version.rank,
+        created_at=version.created_at,
+        base=base,
+        batches={},
+        sleepcycle=package_version("sleepcycle"),
+        run=version.run,
+    )
 
 
 def seal_version(paths: HomePaths, adapter: Path, card: Card) -> Path:
@@ -41,8 +59,41 @@ def seal_version(paths: HomePaths, adapter: Path, card: Card) -> Path:
 
 
 def read_card(folder: Path) -> Card:
-    """Read a sealed version's card."""
-    return from_json((folder / CARD).read_text(encoding="utf-8"), Card)
+    """Read a sealed version's card.
+
+    Raises:
+        ManifestError: It is missing, or not a card.
+    """
+    try:
+        return from_json((folder / CARD).read_text(encoding="utf-8"), Card)
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise ManifestError(
+            f"{folder.name}: expected a card in {CARD}, got: {first}; roll back to a "
+            "version that holds"
+        ) from error
+
+
+def sealed_by(paths: HomePaths, run: int) -> Path | None:
+    """Return the folder that a run has sealed, in the books or not, if there is one."""
+    for folder in sorted(paths.versions.iterdir(), reverse=True):
+        try:
+            if read_card(folder).run == run:
+                return folder
+        except ManifestError:
+            continue
+    return None
+
+
+def set_aside(paths: HomePaths, folder: Path) -> Path:
+    """Move a folder that the books do not know to `unclaimed`, under a free name."""
+    paths.unclaimed.mkdir(mode=0o700, exist_ok=True)
+    aside = paths.unclaimed / folder.name
+    copies = 1
+    while aside.exists():
+        copies += 1
+        aside = paths.unclaimed / f"{folder.name}.{copies}"
+    return folder.rename(aside)
 
 
 def record(session: Session, folder: Path, *, actor: str) -> Version:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from sleepcycle.content import Content
+from sleepcycle.errors import ModelError
 
 
 class RunKind(StrEnum):
@@ -92,6 +93,26 @@ class BaseIdentity:
     sha256: str
     """Of configuration, tokenizer and weights; empty for v0, which is written before
     any of them is read."""
+
+    def expect(self, expected: "BaseIdentity") -> None:
+        """Refuse to be another model than the one that versions belong to.
+
+        Raises:
+            ModelError: The name differs, or the bytes do.
+        """
+        if self.id != expected.id:
+            raise ModelError(
+                f"expected the base {expected.id}, which this home's versions belong "
+                f"to, got {self.id}; set model.base back, or make a new home for the "
+                "new base"
+            )
+        if expected.sha256 and self.sha256 != expected.sha256:
+            raise ModelError(
+                f"expected the base that this home's versions were trained on (sha256 "
+                f"{expected.sha256[:12]}), got {self.id} with sha256 "
+                f"{self.sha256[:12]}; restore the old files, or make a new home for "
+                "the new ones"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +220,6 @@ class WakeReport:
     cut: int
     """New examples left out, since nothing that is learned is within the context."""
 
-
     replayed: int
     steps: int
     tokens: int
@@ -247,8 +267,9 @@ class RunOrder:
 
     run: int
     kind: RunKind
-    base_sha256: str | None
-    """What the home's versions were trained on; None before the first run."""
+    base: BaseIdentity
+    """What the home's versions were trained on; its hash is empty before the first
+    run."""
 
     live: Path | None
     """Folder of the live version; None where the bare base is live."""

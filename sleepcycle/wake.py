@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sleepcycle import gate
+from sleepcycle import gate, plan
 from sleepcycle.config import WakeSettings
 from sleepcycle.errors import ModelError
 from sleepcycle.model import adapters
@@ -85,11 +85,11 @@ def learn(
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
     )
-    plan = _plan(base, settings, source, seed)
+    fit_plan = _plan(base, settings, source, seed)
     result = fit(
         base,
-        plan,
-        source.draw(plan.steps, seed),
+        fit_plan,
+        source.draw(fit_plan.steps, seed),
         on_progress=on_progress,
         held_out_loss=_held_out_loss(base, lesson.today, on_progress),
     )
@@ -155,12 +155,10 @@ def _plan(
     base: Base, settings: WakeSettings, source: BatchSource, seed: int
 ) -> FitPlan:
     """Turn epochs into steps: each batch has room for its share of new examples."""
-    epochs = round(settings.epochs * len(source.new) / source.room)
-    steps = max(settings.min_steps, epochs)
     return FitPlan(
         adapter=DAY,
         lr=learning_rate(settings, base.width),
-        steps=min(steps, settings.max_steps or steps),
+        steps=plan.step_count(settings, len(source.new), source.room),
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sleepcycle import night, wake
 from sleepcycle.config import Settings, settings_from
-from sleepcycle.errors import ModelError, SleepcycleError
+from sleepcycle.errors import SleepcycleError
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, trim
-from sleepcycle.records import BaseIdentity, RunKind, RunOrder
+from sleepcycle.records import RunKind, RunOrder
 from sleepcycle.runfolder import Fault, Material, Report, RunFolder
 from sleepcycle.sealed import verify
 
@@ -45,22 +45,12 @@ def compute(run: RunFolder) -> None:
         device=pick_device(settings.engine.device.partition(":")[0]),
         cache=run.path.parent.parent / "cache",
     )
-    _expect(base.identity, order.base_sha256)
+    base.identity.expect(order.base)
     run.write_base(base.identity)
     work = {RunKind.WAKE: _wake, RunKind.SLEEP: _sleep}[order.kind]
     change, report = work(run, order, settings, base)
     write_portable(run.result, change, base.identity, base.targets)
     run.write_report(report)
-
-
-def _expect(base: BaseIdentity, sha256: str | None) -> None:
-    """Refuse a base whose bytes are not those that the versions were trained on."""
-    if sha256 is not None and sha256 != base.sha256:
-        raise ModelError(
-            f"expected the base that this home's versions were trained on "
-            f"(sha256 {sha256[:12]}), got {base.id} with sha256 {base.sha256[:12]}; "
-            "restore the old files, or make a new home for the new base"
-        )
 
 
 def _wake(

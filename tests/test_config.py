@@ -1,5 +1,6 @@
 """Settings: the file, the environment, and what they refuse."""
 
+import math
 import tomllib
 from pathlib import Path
 
@@ -43,6 +44,15 @@ class TestPrecedence:
 
         assert settings_from({}).sleep.svd.rank == 8
 
+    def test_a_list_and_a_table_are_json_in_the_environment(self, monkeypatch):
+        monkeypatch.setenv("SLEEPCYCLE__MODEL__TARGET_MODULES", '["q_proj"]')
+        monkeypatch.setenv("SLEEPCYCLE__WAKE", '{"rank": 8}')
+
+        settings = settings_from({"wake": {"alpha": 8.0}})
+
+        assert settings.model.target_modules == ["q_proj"]
+        assert (settings.wake.rank, settings.wake.alpha) == (8, 8.0)
+
 
 class TestRefusal:
     @pytest.mark.parametrize(
@@ -53,7 +63,17 @@ class TestRefusal:
             ({"sleep": {"svd": {"rnak": 1}}}, r"did you mean sleep\.svd\.rank\?"),
             ({"wake": {"rank": 0}}, r"wake\.rank: .*greater than or equal to 1, got 0"),
             ({"feed": {"held_out_share": 1.0}}, r"held_out_share: .*less than 1"),
-            ({"sleep": {"svd": {"policy": "all"}}}, r"policy: .*'fixed' or 'energy'"),
+            (
+                {"sleep": {"svd": {"policy": "all"}}},
+                r"policy: .*'fixed', 'energy' or 'budget'",
+            ),
+            ({"wake": 3}, r"wake: input should be a table of settings, got 3"),
+            (
+                {"sleep": {"svd": {"rank": 4, "min_rank": 5}}},
+                r"svd\.min_rank: input should be at most rank, which is 4, got 5",
+            ),
+            ({"feed": {"max_depth": 501}}, r"max_depth: .*less than or equal to 500"),
+            ({"wake": {"max_loss": math.inf}}, r"max_loss: .*a finite number, got inf"),
         ],
     )
     def test_it_names_the_setting_and_what_was_expected(self, fields, message):
@@ -69,8 +89,38 @@ class TestRefusal:
         ):
             load_settings(file)
 
-    def test_an_unknown_variable_of_ours_is_refused(self, monkeypatch):
-        monkeypatch.setenv("SLEEPCYCLE__WAKE__RNK", "8")
+    @pytest.mark.parametrize(
+        ("variable", "hint"),
+        [
+            ("SLEEPCYCLE__WAKE__RNK", r"; did you mean SLEEPCYCLE__WAKE__RANK\?"),
+            ("SLEEPCYCLE__WAEK__RANK", r"; did you mean SLEEPCYCLE__WAKE__RANK\?"),
+            (
+                "SLEEPCYCLE__SLEEP__SDV__RANK",
+                r"; did you mean SLEEPCYCLE__SLEEP__SVD__RANK\?",
+            ),
+            ("SLEEPCYCLE__WAKE__RANK__MOST", "$"),
+            ("SLEEPCYCLE__", "$"),
+        ],
+    )
+    def test_an_unknown_variable_of_ours_is_refused(self, monkeypatch, variable, hint):
+        monkeypatch.setenv(variable, "8")
 
-        with pytest.raises(ConfigError, match=r"did you mean wake\.rank\?"):
+        with pytest.raises(ConfigError, match=f"unknown variable {variable}{hint}"):
+            settings_from({})
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("SLEEPCYCLE__WAKE", "abc"),
+            ("SLEEPCYCLE__WAKE", ""),
+            ("SLEEPCYCLE__SLEEP__SVD", "rank"),
+            ("SLEEPCYCLE__MODEL__TARGET_MODULES", "q_proj"),
+            ("SLEEPCYCLE__MODEL__TARGET_MODULES", "[" * 100_000),
+        ],
+        ids=lambda text: text[:40],
+    )
+    def test_a_variable_that_must_be_json_is_named(self, monkeypatch, variable, value):
+        monkeypatch.setenv(variable, value)
+
+        with pytest.raises(ConfigError, match=f"expected JSON in {variable}, got '"):
             settings_from({})

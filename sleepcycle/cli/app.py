@@ -31,7 +31,7 @@ def root(
         Path | None,
         typer.Option(
             envvar="SLEEPCYCLE_HOME",
-            help="The state directory [default: ~/.local/share/sleepcycle].",
+            help="The state directory (default: ~/.local/share/sleepcycle).",
             show_default=False,
         ),
     ] = None,
@@ -48,6 +48,18 @@ def default_home() -> Path:
 
 def home_of(ctx: typer.Context) -> "Home":
     """Open the home that the command line names."""
+    return open_logged(ctx.obj)
+
+
+def open_logged(root: Path) -> "Home":
+    """Open a home, and let records go where its settings say."""
+    from sleepcycle import log
     from sleepcycle.service.opening import open_home
 
-    return open_home(ctx.obj)
+    home = open_home(root)
+    log.set_up(
+        home.settings.log.level,
+        json_lines=home.settings.log.json_lines,
+        file=home.paths.logs / "sleepcycle.log",
+    )
+    return home

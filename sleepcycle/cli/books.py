@@ -17,6 +17,8 @@ app.add_typer(db, name="db")
 Batch = Annotated[int, typer.Argument(help="The batch's number.")]
 Run = Annotated[int, typer.Argument(help="The run's number.")]
 
+REQUEUED = ("pending", "trained", "held_out")
+
 
 @batches.command("list")
 def list_batches(ctx: typer.Context, as_json: Json = False) -> None:
@@ -45,11 +47,12 @@ def quarantine(
 ) -> None:
     """Show the rows that could not become examples, and why."""
     from sleepcycle.cli.ledger import show_bad_rows
+    from sleepcycle.cli.render import counted
 
     books = home_of(ctx).books
     if export is not None:
         written = books.export_bad(batch, export)
-        print(f"wrote {written} rows to {export}; mend them and feed the file")
+        print(f"wrote {counted(written, 'row')} to {export}; mend and feed that file")
         return
     show_bad_rows(books.bad_rows(batch), as_json=as_json)
 
@@ -60,7 +63,7 @@ def exclude(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     from sleepcycle.cli.ledger import show_moved
 
     moved = home_of(ctx).books.exclude(batch)
-    show_moved(batch, "excluded", moved, as_json=as_json)
+    show_moved(batch, {"excluded": moved}, as_json=as_json)
 
 
 @batches.command()
@@ -68,13 +71,14 @@ def requeue(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     """Let a batch be learned again."""
     from sleepcycle.cli.ledger import show_moved
 
-    moved = home_of(ctx).books.requeue(batch)
-    show_moved(batch, "pending", moved, as_json=as_json)
+    states = home_of(ctx).books.requeue(batch)
+    now = {str(state): count for state, count in states.items()}
+    show_moved(batch, {state: now[state] for state in REQUEUED}, as_json=as_json)
 
 
 @runs.command("list")
 def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
-    """List all wakes and nights, oldest first."""
+    """List the last 100 wakes and nights, newest first."""
     from sleepcycle.cli.ledger import show_runs
 
     show_runs(home_of(ctx).books.runs(), as_json=as_json)

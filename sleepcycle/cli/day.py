@@ -44,7 +44,7 @@ def feed(
     files: Annotated[list[str], typer.Argument(help="Files, or - for standard input.")],
     source: Annotated[
         str | None,
-        typer.Option(help="Name of where it comes from [default: the file]."),
+        typer.Option(help="Name of where it comes from (default: the file)."),
     ] = None,
     shape: Annotated[
         str | None,
@@ -53,16 +53,21 @@ def feed(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="Report what would happen, and store nothing.")
+        bool,
+        typer.Option("--dry-run", help="Report what would happen, and store nothing."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take in examples from JSONL, JSON, CSV or Parquet, also .gz and .zst."""
+    """Take in examples from JSONL, JSON, CSV or TSV (also .gz, .zst), or Parquet."""
+    from sleepcycle.cli.progress import row_counter
     from sleepcycle.cli.render import show_json, show_table
     from sleepcycle.feed.ingest import FeedOptions
 
-    options = FeedOptions.of(source=source, shape=shape, dry_run=dry_run)
-    report = home_of(ctx).feed(*files, options=options)
+    with row_counter(visible=not as_json) as on_rows:
+        options = FeedOptions.of(
+            source=source, shape=shape, dry_run=dry_run, on_rows=on_rows
+        )
+        report = home_of(ctx).feed(*files, options=options)
     if as_json:
         return show_json(report)
     show_table(
@@ -86,22 +91,24 @@ def feed(
 @app.command()
 def wake(ctx: typer.Context, as_json: Json = False) -> None:
     """Learn what is pending now."""
-    from sleepcycle.cli.outcome import show_wake
+    from sleepcycle.cli.outcome import log_run, show_wake
     from sleepcycle.cli.progress import progress_bar
 
     with progress_bar(visible=not as_json) as on_progress:
         outcome = home_of(ctx).wake(on_progress)
+    log_run(outcome)
     show_wake(outcome, as_json=as_json)
 
 
 @app.command()
 def sleep(ctx: typer.Context, as_json: Json = False) -> None:
     """Run one night now: consolidate, ask the gate, publish."""
-    from sleepcycle.cli.outcome import show_sleep
+    from sleepcycle.cli.outcome import log_run, show_sleep
     from sleepcycle.cli.progress import progress_bar
 
     with progress_bar(visible=not as_json) as on_progress:
         outcome = home_of(ctx).sleep(on_progress)
+    log_run(outcome)
     show_sleep(outcome, as_json=as_json)
 
 
@@ -139,12 +146,16 @@ def rollback(
         str, typer.Argument(help="Version or alias to go back to.")
     ] = "previous",
     requeue: Annotated[
-        bool, typer.Option(help="Let what that version never learned be learned again.")
+        bool,
+        typer.Option(
+            "--requeue", help="Let what that version never learned be learned again."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Make an older version live again; nothing is deleted."""
-    from sleepcycle.cli.outcome import show_switch
+    from sleepcycle.cli.outcome import log_switch, show_switch
 
     switch = home_of(ctx).rollback(version, requeue=requeue)
+    log_switch(switch, "rolled back")
     show_switch(switch, as_json=as_json)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from rich.table import Table
 
+from sleepcycle.cli.app import open_logged
 from sleepcycle.cli.progress import progress_bar
 from sleepcycle.cli.render import console
+from sleepcycle.errors import HomeError
 from sleepcycle.paths import carried
 from sleepcycle.service import answers
 from sleepcycle.service.home import Home
-from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.service.opening import create_home
 
 DAYS = ("capitals", "dates", "plurals")
 ANSWER_TOKENS = 24
@@ -38,7 +40,9 @@ class Board:
     rows: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.base = answers.load(self.home.settings, self.home.paths)
+        self.base = answers.load(
+            self.home.settings, self.home.paths, self.home.versions.base
+        )
 
     def take(self, step: str, name: str) -> None:
         """Ask one version everything, add its row, and show the table."""
@@ -68,10 +72,18 @@ class Board:
 
 
 def run(keep: Path | None) -> None:
-    """Live three days, then go back two nights."""
+    """Live three days, then go back two nights.
+
+    Raises:
+        HomeError: There is a home at the place to keep it already.
+    """
     with _place(keep) as root:
-        create_home(root)
-        home = open_home(root)
+        if not create_home(root):
+            raise HomeError(
+                f"expected a new directory for the demo, but {root} is a home already; "
+                "name another one with --keep"
+            )
+        home = open_logged(root)
         console.print(f"a home for {home.settings.model.base} at {root}")
         board = Board(home, [_quiz(lesson) for lesson in DAYS])
         board.take("before", "live")

@@ -60,11 +60,13 @@ def show_bad_rows(rows: "Iterable[BadRow]", *, as_json: bool) -> None:
     )
 
 
-def show_moved(batch: int, state: str, moved: int, *, as_json: bool) -> None:
-    """Say how many examples of a batch changed their state."""
+def show_moved(batch: int, now: "Mapping[str, int]", *, as_json: bool) -> None:
+    """Say where the examples of a batch are now, by state."""
     if as_json:
-        return show_json({"batch": batch, state: moved})
-    print(f"{moved} examples of batch {batch} are now {state}")
+        return show_json({"batch": batch, **now})
+    (state, count), *others = now.items()
+    more = "".join(f", {count} {state}" for state, count in others)
+    print(f"{count} examples of batch {batch} are now {state}{more}")
 
 
 def show_runs(runs: "Sequence[Run]", *, as_json: bool) -> None:

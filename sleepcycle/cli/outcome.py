@@ -3,8 +3,11 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from loguru import logger
+
 from sleepcycle.cli.render import (
     console,
+    counted,
     printable,
     show_facts,
     show_json,
@@ -32,11 +35,38 @@ def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:
     _show(outcome, SLEEP_FIELDS, as_json=as_json)
 
 
+def log_run(outcome: "Outcome") -> None:
+    """Write down what a wake or a night made."""
+    logger.bind(run=outcome.run).info(
+        "{kind} made {version} of {examples} examples in {seconds:.1f} s, {word}",
+        kind=outcome.version.kind,
+        version=outcome.version.name,
+        examples=outcome.examples,
+        seconds=outcome.seconds,
+        word="accepted" if outcome.report.verdict.accepted else "rejected",
+    )
+
+
+def log_switch(switch: "Switch", action: str) -> None:
+    """Write down that another version is live, and by which action."""
+    logger.info(
+        "{action}: live is {live}, before it was {previous}",
+        action=action,
+        live=switch.live,
+        previous=switch.previous,
+    )
+
+
 def show_switch(switch: "Switch", *, as_json: bool) -> None:
     """Say what is live now, and what that cost."""
     if as_json:
         return show_json(switch)
-    print(f"live is {switch.live}, before it was {switch.previous}")
+    if switch.live == switch.previous:
+        print(f"live is {switch.live}, as before; the open day, if any, is over")
+    else:
+        print(f"live is {switch.live}, before it was {switch.previous}")
+    if switch.regained:
+        print(f"{switch.regained} examples that it learned itself are known again")
     if switch.requeued:
         print(f"{switch.requeued} examples that it never learned are pending again")
     elif switch.orphaned:
@@ -107,7 +137,7 @@ def _show(outcome: "Outcome", names: tuple[str, ...], *, as_json: bool) -> None:
     word = "accepted" if verdict.accepted else "rejected"
     console.print(
         f"[bold]{outcome.version.name}[/bold] ({outcome.version.kind}, {word}): "
-        f"{outcome.examples} examples in {outcome.seconds:.1f} s"
+        f"{counted(outcome.examples, 'example')} in {outcome.seconds:.1f} s"
     )
     console.print(verdict.reason)
     show_table([name.replace("_", " ") for name in names], [list(report.values())])

@@ -1,10 +1,11 @@
-"""The progress bar of a run: loss, tokens a second, time left."""
+"""How far a run or a feed is: loss, tokens a second, time left, rows read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from sleepcycle.cycle.keeper import OnProgress
 from sleepcycle.records import Progress as Heartbeat
@@ -18,7 +19,6 @@ def progress_bar(*, visible: bool) -> Iterator[OnProgress]:
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[facts]}"),
-        TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=not visible,
         transient=True,
@@ -31,17 +31,38 @@ def progress_bar(*, visible: bool) -> Iterator[OnProgress]:
                 description=heartbeat.stage,
                 completed=heartbeat.step,
                 total=heartbeat.steps,
-                facts=_facts(heartbeat),
+                facts=facts(heartbeat),
             )
 
         yield take
 
 
-def _facts(heartbeat: Heartbeat) -> str:
-    """Say what a heartbeat measured."""
+@contextmanager
+def row_counter(*, visible: bool) -> Iterator[Callable[[int], None]]:
+    """Yield what takes the rows read so far; on a terminal they are shown there."""
+    console = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} rows read"),
+        console=console,
+        disable=not (visible and console.is_terminal),
+        transient=True,
+    ) as line:
+        task = line.add_task("reading", total=None)
+
+        def take(rows: int) -> None:
+            line.update(task, completed=rows)
+
+        yield take
+
+
+def facts(heartbeat: Heartbeat) -> str:
+    """Say what a heartbeat measured, and how long the run itself expects to go on."""
     parts = []
     if heartbeat.loss is not None:
         parts.append(f"loss {heartbeat.loss:.3f}")
     if heartbeat.tokens_per_second is not None:
         parts.append(f"{heartbeat.tokens_per_second:,.0f} tokens/s")
+    if heartbeat.left_s is not None:
+        parts.append(f"{timedelta(seconds=round(heartbeat.left_s))} left")
     return "  ".join(parts)

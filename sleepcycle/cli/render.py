@@ -10,12 +10,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sleepcycle.plain import finite
+
 console = Console(highlight=False)
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - whatever the command returns
-    """Print a value as JSON: records by their fields, times as ISO 8601."""
-    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=1))
+    """Print a value as JSON: records by their fields, times as ISO 8601.
+
+    NaN and infinity are null, since JSON has no word for them.
+    """
+    text = json.dumps(
+        finite(value), default=_plain, ensure_ascii=False, indent=1, allow_nan=False
+    )
+    print(text)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -36,6 +44,11 @@ def show_facts(facts: Mapping[str, object]) -> None:
     for name, value in facts.items():
         table.add_row(clean(name.replace("_", " ")), clean(value))
     console.print(table)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as `1 row` and `2 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def clean(value: object) -> str:
@@ -60,7 +73,7 @@ def printable(text: str) -> str:
 def _plain(value: Any) -> Any:  # noqa: ANN401
     """Turn a record into what `json` knows."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return finite(dataclasses.asdict(value))
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)

@@ -75,7 +75,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check every byte of versions against their manifests; exit 1 if one fails."""
-    from sleepcycle.cli.render import printable, show_json
+    from sleepcycle.cli.render import counted, printable, show_json
 
     found = home_of(ctx).versions.verify(names or [])
     failed = [
@@ -88,7 +88,7 @@ def verify(
     else:
         for fault in failed:
             print(printable(f"{fault['version']}: {fault['fault']}"))
-        print(f"{len(found)} versions checked, {len(failed)} failed")
+        print(f"{counted(len(found), 'version')} checked, {len(failed)} failed")
     if failed:
         raise typer.Exit(1)
 
@@ -96,22 +96,35 @@ def verify(
 @versions.command()
 def promote(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
     """Make a version live."""
-    from sleepcycle.cli.outcome import show_switch
+    from sleepcycle.cli.outcome import log_switch, show_switch
 
-    show_switch(home_of(ctx).promote(version), as_json=as_json)
+    switch = home_of(ctx).promote(version)
+    log_switch(switch, "promoted")
+    show_switch(switch, as_json=as_json)
 
 
 @versions.command()
 def alias(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A name of your own.")],
-    version: Name,
+    version: Annotated[
+        str | None, typer.Argument(help="Version or alias, such as v3 or live.")
+    ] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Forget the name.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let a name of your own point at a version."""
+    """Let a name of your own point at a version, or forget it."""
     from sleepcycle.cli.render import show_json
 
-    found = home_of(ctx).versions.alias(name, version)
+    if drop == (version is not None):
+        raise typer.BadParameter("expected a version, or --drop and none")
+    shelf = home_of(ctx).versions
+    if version is None:
+        shelf.drop_alias(name)
+        if as_json:
+            return show_json({"alias": name, "version": None})
+        return print(f"{name} is forgotten")
+    found = shelf.alias(name, version)
     if as_json:
         return show_json({"alias": name, "version": found.name})
     print(f"{name} is {found.name}")
@@ -138,9 +151,14 @@ def import_version(
     as_json: Json = False,
 ) -> None:
     """Take in a LoRA adapter made elsewhere; promote it to make it live."""
+    from loguru import logger
+
     from sleepcycle.cli.render import show_json
 
     version = home_of(ctx).import_adapter(folder)
+    logger.info(
+        "imported {folder} as {version}", folder=str(folder), version=version.name
+    )
     if as_json:
         return show_json({"version": version.name, "rank": version.rank})
     print(

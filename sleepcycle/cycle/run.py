@@ -1,26 +1,35 @@
 """One wake or one night, from claimed examples to a recorded version.
 
 Each begins by writing down what it will do, hands the run folder to the engine, and
-publishes what comes back. Whatever stops it in between, `live` stays what it was and
-claimed examples are given back.
+publishes what comes back. Whatever stops it before the seal, `live` stays what it was
+and claimed examples are given back; after the seal the work is kept, and recovery
+records it if this process could not.
 """
 
-import math
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version as package_version
+from pathlib import Path
 
-import psutil
+from loguru import logger
 
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
 from sleepcycle.errors import ConfigError, Interrupted, RunError
-from sleepcycle.publish import read_card, record, seal_version
+from sleepcycle.plan import replay_limit
+from sleepcycle.publish import (
+    card_of,
+    read_card,
+    record,
+    seal_version,
+    sealed_by,
+    set_aside,
+)
 from sleepcycle.records import (
-    Card,
     Example,
     RunKind,
     RunOrder,
@@ -31,7 +40,7 @@ from sleepcycle.records import (
     WakeReport,
 )
 from sleepcycle.runfolder import Material, Report, RunFolder
-from sleepcycle.store import examples, journal, runs, versions
+from sleepcycle.store import examples, journal, owner, runs, versions
 from sleepcycle.store.engine import Session
 
 
@@ -116,8 +125,8 @@ def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
 def _start(session: Session, keeper: Keeper, kind: RunKind) -> int:
     """Write down that a run begins."""
     _expect_base(session, keeper)
-    process = psutil.Process()
-    run = runs.start(session, kind, process.pid, str(process.create_time()))
+    pid = os.getpid()
+    run = runs.start(session, kind, pid, owner.started(pid) or "")
     journal.append(session, keeper.actor, f"start {kind}", run=run)
     return run
 
@@ -134,28 +143,59 @@ def _expect_base(session: Session, keeper: Keeper) -> None:
 
 @contextmanager
 def _undone_on_failure(keeper: Keeper, run: int) -> Iterator[None]:
-    """Undo the run if the block raises, and say in an interruption what that means."""
+    """Undo the run if the block raises before the seal, and say what stands.
+
+    A sealed version is hours of work, so it is never undone: if it is not in the books
+    yet, its run stays open and recovery records it.
+    """
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as stop:
-        released = undo(keeper, run, RunState.CANCELLED, "stopped by the user")
-        again = f", and {released} examples are pending again" if released else ""
-        with keeper.store.read() as session:
-            live = stand(session).live.name
-        raise Interrupted(
-            f"run {run} was stopped: {live} is still live{again}"
-        ) from stop
+        raise Interrupted(_stop(keeper, run)) from stop
     except Exception as error:
+        sealed = sealed_by(keeper.paths, run)
+        if sealed is not None:
+            raise RunError(f"{error}; {_kept(run, sealed)}") from error
         undo(keeper, run, RunState.FAILED, str(error))
         raise
 
 
-def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder:
-    """Create the run folder with its order."""
-    folder = RunFolder(keeper.paths.run(run))
+def _stop(keeper: Keeper, run: int) -> str:
+    """Undo a stopped run unless it is sealed, and say what stands."""
+    sealed = sealed_by(keeper.paths, run)
+    released = 0
+    if sealed is None:
+        released = undo(keeper, run, RunState.CANCELLED, "stopped by the user")
     with keeper.store.read() as session:
-        newest = versions.next_number(session) - 1
-        base = versions.base(session, newest)
+        live = stand(session).live.name
+        state = runs.get(session, run).state
+    if sealed is None:
+        again = f", and {released} examples are pending again" if released else ""
+        return f"run {run} was stopped: {live} is still live{again}"
+    if state is RunState.DONE:
+        return f"run {run} was done before it could be stopped: {live} is live"
+    return f"run {run} was stopped: {live} is still live; {_kept(run, sealed)}"
+
+
+def _kept(run: int, sealed: Path) -> str:
+    """Say what becomes of a version that is sealed, but not in the books."""
+    return (
+        f"run {run} has sealed {sealed.name}, which the next wake, sleep or rollback "
+        "enters in the books"
+    )
+
+
+def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder:
+    """Create the run folder with its order.
+
+    A folder of that number is left from before an older database was put back.
+    """
+    folder = RunFolder(keeper.paths.run(run))
+    if folder.path.exists():
+        aside = set_aside(keeper.paths, folder.path)
+        logger.warning("moved an older run's folder to {aside}", aside=str(aside))
+    with keeper.store.read() as session:
+        base = versions.newest_base(session)
     place = keeper.paths.versions
     live, day = (
         place / version.folder if version and version.folder else None
@@ -166,7 +206,7 @@ def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder
         RunOrder(
             run=run,
             kind=kind,
-            base_sha256=base.sha256 or None,
+            base=base,
             live=live,
             live_rank=card.live_rank if card else 0,
             day=day,
@@ -183,13 +223,11 @@ def _replay(
 ) -> list[Example]:
     """Draw the known examples that this wake will show again, each at most once."""
     settings = keeper.settings.wake
-    odds = settings.replay_share / (1 - settings.replay_share)
-    limit = math.ceil(len(claimed) * settings.epochs * odds)
     with keeper.store.read() as session:
         return examples.replay_sample(
             session,
             ground.live_versions | ground.day_versions,
-            limit,
+            replay_limit(settings, len(claimed)),
             settings.seed + run,
         )
 
@@ -220,17 +258,19 @@ def _publish(
     order = folder.read_order()
     with keeper.store.read() as session:
         number = versions.next_number(session)
-    card = Card(
+    version = Version(
         number=number,
         kind=VersionKind(order.kind),
+        folder=None,
         parents=tuple(parents),
-        accepted=report.verdict.accepted,
         rank=folder.portable_rank(),
+        accepted=report.verdict.accepted,
         created_at=datetime.now(UTC),
-        base=folder.read_base(),
-        batches=dict(batches),
-        sleepcycle=package_version("sleepcycle"),
         run=order.run,
+    )
+    card = replace(
+        card_of(version, folder.read_base()),
+        batches=dict(batches),
         seed=order.seed,
         settings=order.settings,
         report=report,

@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
 
+from loguru import logger
+
 from sleepcycle.config import FeedSettings
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.intake import Intake
@@ -38,7 +40,14 @@ class FeedOptions:
     """Called now and then with the number of rows read."""
 
     @classmethod
-    def of(cls, *, source: str | None, shape: str | None, dry_run: bool) -> Self:
+    def of(
+        cls,
+        *,
+        source: str | None,
+        shape: str | None,
+        dry_run: bool,
+        on_rows: Callable[[int], None] = quiet,
+    ) -> Self:
         """Build options from what a person typed.
 
         Raises:
@@ -47,7 +56,8 @@ class FeedOptions:
         if shape is not None and shape not in list(Format):
             known = ", ".join(Format)
             raise FeedError(f"expected a format of {known}, got {shape}")
-        return cls(source, None if shape is None else Format(shape), dry_run)
+        form = None if shape is None else Format(shape)
+        return cls(source, form, dry_run, on_rows)
 
 
 def feed_files(
@@ -81,6 +91,14 @@ def feed_files(
                 session.rollback()
                 return dataclasses.replace(report, batch=None)
             journal.append(session, actor, "feed", source=name, batch=report.batch)
+    logger.info(
+        "fed batch {batch}: {accepted} of {lines} rows accepted, {quarantined} "
+        "quarantined",
+        batch=report.batch,
+        accepted=report.accepted,
+        lines=report.lines,
+        quarantined=report.quarantined,
+    )
     return report
 
 

@@ -98,6 +98,11 @@ def _rows(
     stream = _decompressed(file)
     head = stream.peek(BUFFER_BYTES)
     if head.startswith(PARQUET) or suffix == ".parquet":
+        if stream is not file:
+            raise FeedError(
+                "expected Parquet as it is, got it inside gzip or zstd; decompress it "
+                "first (Parquet compresses its columns itself)"
+            )
         return read_parquet(file, settings)
     if head.startswith(UTF16) or b"\0" in head[:4]:
         raise FeedError("expected UTF-8, got UTF-16 or no text; convert it with iconv")

@@ -10,15 +10,27 @@ from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.model.portable import load_portable
 from sleepcycle.paths import HomePaths
+from sleepcycle.records import BaseIdentity
 from sleepcycle.sealed import verify
 
 ADAPTER = "asked"
 
 
-def load(settings: Settings, paths: HomePaths) -> Base:
-    """Load the base of a home."""
+def load(settings: Settings, paths: HomePaths, expected: BaseIdentity) -> Base:
+    """Load the base of a home.
+
+    Args:
+        settings: The home's settings.
+        paths: The home.
+        expected: The base that its versions belong to.
+
+    Raises:
+        ModelError: It cannot be loaded, or is not the expected one.
+    """
     device = pick_device(settings.engine.device)
-    return load_base(settings.model, device=device, cache=paths.cache)
+    base = load_base(settings.model, device=device, cache=paths.cache)
+    base.identity.expect(expected)
+    return base
 
 
 def put_on(base: Base, name: str, folder: Path | None) -> list[str]:

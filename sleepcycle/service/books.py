@@ -1,8 +1,10 @@
 """The books: batches and runs, to look at and to put right."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
@@ -52,15 +54,14 @@ class Books:
             How many were written.
 
         Raises:
-            FeedError: The file exists, or cannot be written.
+            NotFoundError: There is no such batch.
+            FeedError: The file exists, or cannot be written; a part is not left.
         """
-        try:
-            with file.open("xb") as out, self.store.read() as session:
-                if batch is not None:
-                    batches.get(session, batch)
+        with self.store.read() as session:
+            if batch is not None:
+                batches.get(session, batch)
+            with _new_file(file) as out:
                 return export_bad(session, batch, out)
-        except OSError as error:
-            raise FeedError(f"expected to write {file}, got: {error}") from error
 
     def exclude(self, batch: int) -> int:
         """Take a batch out of all to come; return how many examples it had."""
@@ -69,12 +70,15 @@ class Books:
             journal.append(session, self.actor, "exclude", batch=batch, examples=moved)
         return moved
 
-    def requeue(self, batch: int) -> int:
-        """Let a batch be learned again; return how many examples changed."""
+    def requeue(self, batch: int) -> dict[ExampleState, int]:
+        """Let a batch be learned again; return where its examples are now.
+
+        What the line of `live` has learned is trained, and not pending.
+        """
         with self.store.write() as session:
             moved = examples.requeue_batch(session, batch)
             journal.append(session, self.actor, "requeue", batch=batch, examples=moved)
-        return moved
+            return batches.states(session, batch)
 
     def runs(self) -> list[Run]:
         """Return the last runs, newest first."""
@@ -95,3 +99,18 @@ class Books:
         self.run(number)
         log = RunFolder(self.paths.run(number)).log
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file to write; it is gone again if the block or the disk fails."""
+    try:
+        out = path.open("xb")
+        try:
+            with out:
+                yield out
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FeedError(f"expected to write {path}, got: {error}") from error

@@ -1,5 +1,7 @@
 """A home, and what can be done with it: feed, wake, sleep, go back, ask."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +50,7 @@ class Home:
     @cached_property
     def versions(self) -> Shelf:
         """The versions, and what can be done with them."""
-        return Shelf(self.paths, self.settings, self.store, self.actor)
+        return Shelf(self.paths, self.settings, self.store, self.actor, self._alone)
 
     @cached_property
     def books(self) -> Books:
@@ -82,8 +84,7 @@ class Home:
             RunError: Nothing is pending, or training failed.
             HomeError: Another run holds the home.
         """
-        with locked(self.paths):
-            recovery.recover(self._keeper)
+        with self._alone():
             return run.wake(self._keeper, on_progress)
 
     def sleep(self, on_progress: OnProgress = quiet) -> Outcome:
@@ -93,8 +94,7 @@ class Home:
             RunError: Nothing was learned since the last night, or folding failed.
             HomeError: Another run holds the home.
         """
-        with locked(self.paths):
-            recovery.recover(self._keeper)
+        with self._alone():
             return run.sleep(self._keeper, on_progress)
 
     def promote(self, name: str) -> Switch:
@@ -104,9 +104,7 @@ class Home:
             VersionError: There is no such version.
             ManifestError: Its files are not what was sealed.
         """
-        with locked(self.paths):
-            recovery.recover(self._keeper)
-            return self.versions.switch(name, action="promote")
+        return self.versions.switch(name, action="promote")
 
     def import_adapter(self, source: Path) -> Version:
         """Take in a LoRA adapter made elsewhere as a version; it is not live.
@@ -115,9 +113,7 @@ class Home:
             AdapterError: It is not a plain LoRA in safetensors, its values are not
                 finite, or it does not fit the base.
         """
-        with locked(self.paths):
-            recovery.recover(self._keeper)
-            return self.versions.import_adapter(source)
+        return self.versions.import_adapter(source)
 
     def status(self) -> Snapshot:
         """Return where the home stands."""
@@ -135,9 +131,7 @@ class Home:
             VersionError: There is no such version.
             ManifestError: Its files are not what was sealed.
         """
-        with locked(self.paths):
-            recovery.recover(self._keeper)
-            return self.versions.switch(name, action="rollback", requeue=requeue)
+        return self.versions.switch(name, action="rollback", requeue=requeue)
 
     def ask(
         self, prompt: str, *, version: str = "live", max_new_tokens: int = 64
@@ -152,10 +146,17 @@ class Home:
         from sleepcycle.service import answers  # loads torch
 
         found = self.versions.get(version)
-        base = answers.load(self.settings, self.paths)
+        base = answers.load(self.settings, self.paths, self.versions.base)
         folder = self.versions.folder(found)
         [text] = answers.ask(base, folder, [prompt], max_new_tokens)
         return Answer(found.name, text)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the home for a block, with books and folders in one state."""
+        with locked(self.paths):
+            recovery.recover(self._keeper)
+            yield
 
     @cached_property
     def _keeper(self) -> Keeper:

@@ -3,16 +3,24 @@
 import getpass
 import json
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-from sleepcycle import log
-from sleepcycle.config import ModelSettings, Settings, load_settings
+from sleepcycle.config import (
+    ModelSettings,
+    Settings,
+    StoreSettings,
+    load_settings,
+    settings_from,
+)
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import HomePaths, carried
 from sleepcycle.records import BaseIdentity
 from sleepcycle.service.home import Home
 from sleepcycle.service.lock import locked
-from sleepcycle.store.connection import no_home
+from sleepcycle.store.connection import connect, explain, no_home, revision_of
 from sleepcycle.store.engine import create_store
 from sleepcycle.store.migrate import upgrade
 from sleepcycle.store.records import Upgrade
@@ -21,20 +29,26 @@ from sleepcycle.store.records import Upgrade
 def create_home(root: Path, *, base: str | None = None) -> bool:
     """Make a home with its settings and its books; leave an existing one alone.
 
+    One whose making was cut short is finished.
+
     Args:
         root: The state directory.
         base: The base model to write into its `config.toml`; None for the default.
+            An existing directory is written with its whole path.
 
     Returns:
         Whether it was made: False where a home was there already.
 
     Raises:
-        HomeError: There are other things at that place.
+        HomeError: There are other things at that place, or it has another base.
+        ConfigError: A setting is wrong; nothing is made then.
     """
     paths = HomePaths(root)
-    if paths.database.exists():
+    base = str(Path(base).resolve()) if base and Path(base).is_dir() else base
+    settings = _settings(paths, base)
+    if is_made(paths, settings.store):
         return False
-    if root.exists() and (not root.is_dir() or set(root.iterdir()) - {paths.config}):
+    if root.exists() and not (root.is_dir() and all(_is_ours(paths))):
         raise HomeError(
             f"expected {root} to be new or empty, but there are other things in it; "
             "name another directory with --home"
@@ -43,20 +57,71 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
         _lay_out(paths, base)
     except OSError as error:
         raise HomeError(f"expected to make a home at {root}, got: {error}") from error
-    settings = load_settings(paths.config)
     model = settings.model
     identity = BaseIdentity(model.base, model.revision or None, sha256="")
     create_store(paths, settings.store, identity)
     return True
 
 
+def is_made(paths: HomePaths, settings: StoreSettings) -> bool:
+    """Say whether a home's making came to its end: its books have a schema.
+
+    Raises:
+        StoreError: The database is damaged, or not ours.
+    """
+    if not paths.database.exists():
+        return False
+    try:
+        with closing(connect(paths, settings.busy_timeout_s)) as connection:
+            return revision_of(connection) is not None
+    except sqlite3.Error as error:
+        raise explain(error, paths) from error
+
+
+def _settings(paths: HomePaths, base: str | None) -> Settings:
+    """Return the settings of a home that may yet have to be made."""
+    if paths.config.exists() or base is None:
+        settings = load_settings(paths.config)
+    else:
+        settings = settings_from({"model": {"base": base}})
+    if base not in {None, settings.model.base}:
+        raise HomeError(
+            f"expected the base {base}, but {paths.config} or the environment says "
+            f"{settings.model.base}; change it there, or leave out --base"
+        )
+    return settings
+
+
+def _is_ours(paths: HomePaths) -> Iterator[bool]:
+    """Say of each thing at a place whether it is left of a home's making."""
+    files = {paths.config, _unfinished(paths), paths.lock}
+    for path in paths.root.iterdir():
+        yield (
+            path in files
+            or path.name.startswith(paths.database.name)  # SQLite has files beside it
+            or path == paths.logs
+            or (path in _folders(paths) and not any(path.iterdir()))
+        )
+
+
 def _lay_out(paths: HomePaths, base: str | None) -> None:
     """Make the folders of a home, and its settings unless they are there."""
     paths.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not paths.config.exists():
-        paths.config.write_text(_config_text(base), encoding="utf-8")
-    for folder in (paths.versions, paths.staging, paths.runs, paths.cache, paths.logs):
+        _unfinished(paths).write_text(_config_text(base), encoding="utf-8")
+        _unfinished(paths).rename(paths.config)
+    for folder in _folders(paths):
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _folders(paths: HomePaths) -> tuple[Path, ...]:
+    """Return the folders that every home has."""
+    return paths.versions, paths.staging, paths.runs, paths.cache, paths.logs
+
+
+def _unfinished(paths: HomePaths) -> Path:
+    """Return where the settings are written before they are whole."""
+    return paths.config.with_suffix(".partial")
 
 
 def open_home(root: Path, *, settings: Settings | None = None) -> Home:
@@ -68,17 +133,15 @@ def open_home(root: Path, *, settings: Settings | None = None) -> Home:
 
     Raises:
         HomeError: There is no home.
+        StoreError: Its database is damaged, or not ours.
         ConfigError: A setting is wrong.
     """
     paths = HomePaths(root)
     if not paths.database.exists():
         raise no_home(paths)
     settings = settings or load_settings(paths.config)
-    log.set_up(
-        settings.log.level,
-        json_lines=settings.log.json_lines,
-        file=paths.logs / "sleepcycle.log",
-    )
+    if not is_made(paths, settings.store):
+        raise no_home(paths)
     return Home(paths, settings, actor=f"user:{_user()}")
 
 

@@ -1,10 +1,10 @@
 """The shelf of versions: look, compare, verify, make live, export, import."""
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,11 @@ from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.errors import VersionError
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import to_json
-from sleepcycle.records import Card, Version, VersionKind
+from sleepcycle.records import BaseIdentity, Version, VersionKind
 from sleepcycle.sealed import faults, verify
 from sleepcycle.store import examples, journal, versions
 from sleepcycle.store.engine import Session, Store
+from sleepcycle.store.records import Alias
 
 if TYPE_CHECKING:
     from sleepcycle.service.weights import Comparison
@@ -34,6 +35,9 @@ class Switch:
 
     requeued: int
     """How many of those are pending again."""
+
+    regained: int
+    """Examples that were pending or another version's, and are the live one's again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Shelf:
     settings: Settings
     store: Store
     actor: str
+    alone: Callable[[], AbstractContextManager[None]]
+    """Holds the home for a block, after recovery; a `HomeError` where a run does."""
 
     def listing(self) -> list[Listed]:
         """Return all versions, oldest first."""
@@ -64,6 +70,12 @@ class Shelf:
                 )
                 for version in versions.list_versions(session)
             ]
+
+    @property
+    def base(self) -> BaseIdentity:
+        """The model that the versions belong to."""
+        with self.store.read() as session:
+            return versions.newest_base(session)
 
     def get(self, name: str) -> Version:
         """Find a version by its name or an alias.
@@ -84,19 +96,7 @@ class Shelf:
             version = versions.resolve(session, name)
             if version.kind is not VersionKind.BASE:
                 return versions.card(session, version.number)
-            return to_json(
-                Card(
-                    number=version.number,
-                    kind=version.kind,
-                    parents=(),
-                    accepted=version.accepted,
-                    rank=version.rank,
-                    created_at=version.created_at,
-                    base=versions.base(session),
-                    batches={},
-                    sleepcycle=package_version("sleepcycle"),
-                )
-            )
+            return to_json(publish.card_of(version, versions.base(session)))
 
     def verify(self, names: Sequence[str] = ()) -> dict[str, list[str]]:
         """Check versions against their manifests.
@@ -123,7 +123,7 @@ class Shelf:
 
         The examples are held out of the batches that either of them learned.
         """
-        from sleepcycle.service.weights import compare_versions  # loads torch
+        from sleepcycle.service import answers, weights  # they load torch
 
         pair = self.get(first), self.get(second)
         with self.store.read() as session:
@@ -136,7 +136,8 @@ class Shelf:
                 self.settings.wake.seed,
             )
         folders = self.folder(pair[0]), self.folder(pair[1])
-        return compare_versions(self.settings, self.paths, folders, held_out)
+        base = answers.load(self.settings, self.paths, self.base)
+        return weights.compare_versions(base, folders, held_out)
 
     def switch(self, name: str, *, action: str, requeue: bool = False) -> Switch:
         """Make a version live; the open day ends, and nothing is deleted.
@@ -145,15 +146,37 @@ class Shelf:
             name: Version or alias.
             action: The journal's word for it.
             requeue: Let what the version never learned be learned again.
+
+        Raises:
+            VersionError: There is no such version.
+            ManifestError: Its files are not what was sealed.
+            HomeError: A run holds the home.
         """
-        target = self._verified(name)
+        with self.alone():
+            if name == Alias.PREVIOUS:
+                self._expect_previous()
+            return self._switch(self._verified(name), action, requeue)
+
+    def _expect_previous(self) -> None:
+        """Say what can be done where nothing was live before."""
+        with self.store.read() as session:
+            names = versions.aliases(session)
+        if Alias.PREVIOUS not in names:
+            raise VersionError(
+                f"nothing was live before v{names[Alias.LIVE]}, so there is nothing to "
+                "go back to; to drop the open day: sleepcycle rollback live"
+            )
+
+    def _switch(self, target: Version, action: str, requeue: bool) -> Switch:
+        """Make a checked version live, in a home that is held."""
         with self.store.write() as session:
             ground = stand(session)
             lost = _lost(session, ground, target.number)
             orphaned = examples.count_trained(session, lost)
             requeued = examples.requeue(session, lost) if requeue else 0
             publish.make_live(session, target.number)
-            examples.own_again(session, versions.ancestors(session, target.number))
+            line = versions.ancestors(session, target.number)
+            regained = examples.own_again(session, line)
             journal.append(
                 session,
                 self.actor,
@@ -162,8 +185,9 @@ class Shelf:
                 previous=ground.live.name,
                 orphaned=orphaned,
                 requeued=requeued,
+                regained=regained,
             )
-        return Switch(target.name, ground.live.name, orphaned, requeued)
+        return Switch(target.name, ground.live.name, orphaned, requeued, regained)
 
     def alias(self, alias: str, name: str) -> Version:
         """Let an alias of the user's own point at a version.
@@ -179,6 +203,16 @@ class Shelf:
             )
         return target
 
+    def drop_alias(self, alias: str) -> None:
+        """Forget an alias of the user's own.
+
+        Raises:
+            VersionError: There is no such alias, or it is reserved.
+        """
+        with self.store.write() as session:
+            versions.drop_alias(session, alias)
+            journal.append(session, self.actor, "drop alias", alias=alias)
+
     def export(self, name: str, folder: Path, *, merged: bool) -> None:
         """Write a version for use elsewhere.
 
@@ -193,9 +227,10 @@ class Shelf:
         if folder.exists():
             raise VersionError(f"expected a new folder, but {folder} exists already")
         if merged:
-            from sleepcycle.service.weights import export_merged  # loads torch
+            from sleepcycle.service import answers, weights  # they load torch
 
-            export_merged(self.settings, self.paths, source, folder)
+            base = answers.load(self.settings, self.paths, self.base)
+            weights.export_merged(base, source, folder)
         elif source is None:
             raise VersionError("v0 is the bare base, which has no adapter to export")
         else:
@@ -209,27 +244,33 @@ class Shelf:
         Raises:
             AdapterError: It is not a plain LoRA in safetensors, its values are not
                 finite, or it does not fit the base.
+            HomeError: A run holds the home.
         """
+        with self.alone():
+            return self._take_in(source)
+
+    def _take_in(self, source: Path) -> Version:
+        """Seal and record an adapter, in a home that is held."""
         from sleepcycle.service.weights import take_in  # loads torch
 
         self.paths.staging.mkdir(exist_ok=True)
         stage = self.paths.staging / "import"
         shutil.rmtree(stage, ignore_errors=True)
-        base, rank = take_in(self.settings, self.paths, source, stage)
+        base, rank = take_in(
+            self.settings.model, self.paths.cache, self.base, source, stage
+        )
         with self.store.read() as session:
             number = versions.next_number(session)
-        card = Card(
+        version = Version(
             number=number,
             kind=VersionKind.IMPORT,
+            folder=None,
             parents=(0,),
-            accepted=True,
             rank=rank,
+            accepted=True,
             created_at=datetime.now(UTC),
-            base=base,
-            batches={},
-            sleepcycle=package_version("sleepcycle"),
-            origin=str(source),
         )
+        card = replace(publish.card_of(version, base), origin=str(source))
         sealed = publish.seal_version(self.paths, stage, card)
         with self.store.write() as session:
             return publish.record(session, sealed, actor=self.actor)

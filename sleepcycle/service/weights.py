@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sleepcycle import gate
-from sleepcycle.config import Settings
+from sleepcycle.config import ModelSettings
 from sleepcycle.model import adapters
-from sleepcycle.model.base import identify, skeleton
+from sleepcycle.model.base import Base, identify, skeleton
 from sleepcycle.model.foreign import merge_into, read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 from sleepcycle.numerics.subspace import Difference, compare
-from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, Example, Loss, Progress
 from sleepcycle.sealed import verify
-from sleepcycle.service.answers import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +26,16 @@ class Comparison:
 
 
 def compare_versions(
-    settings: Settings,
-    paths: HomePaths,
-    folders: tuple[Path | None, Path | None],
-    examples: Sequence[Example],
+    base: Base, folders: tuple[Path | None, Path | None], examples: Sequence[Example]
 ) -> Comparison:
     """Compare the changes of two versions, never their A and B.
 
     Args:
-        settings: The home's settings.
-        paths: The home.
+        base: The bare base.
         folders: The two sealed folders; None for the bare base.
         examples: Held-out examples to score both on.
     """
     first, second = (_changes(folder) for folder in folders)
-    base = load(settings, paths)
     for name, changes in (("first", first), ("second", second)):
         if changes:
             adapters.attach(base, name, changes)
@@ -63,19 +56,28 @@ def quiet(progress: Progress) -> None:
     """Take a heartbeat and say nothing."""
 
 
-def export_merged(
-    settings: Settings, paths: HomePaths, folder: Path | None, target: Path
-) -> None:
+def export_merged(base: Base, folder: Path | None, target: Path) -> None:
     """Write the whole model with a version's change added to the base's weights."""
-    merge_into(load(settings, paths), _changes(folder), target)
+    merge_into(base, _changes(folder), target)
 
 
 def take_in(
-    settings: Settings, paths: HomePaths, source: Path, stage: Path
+    settings: ModelSettings,
+    cache: Path,
+    expected: BaseIdentity,
+    source: Path,
+    stage: Path,
 ) -> tuple[BaseIdentity, int]:
     """Read a PEFT LoRA made elsewhere, and write it in our portable form.
 
     The base's weights are not loaded: its configuration says what must fit.
+
+    Args:
+        settings: Which model the adapter is for.
+        cache: Where the hash of its files is remembered.
+        expected: The model that the home's versions belong to.
+        source: The adapter.
+        stage: Where the portable form goes.
 
     Returns:
         The base that the adapter was checked against, and the portable rank.
@@ -83,10 +85,12 @@ def take_in(
     Raises:
         AdapterError: It is not a plain LoRA in safetensors, its values are not
             finite, or it does not fit the base.
+        ModelError: The base is not the expected one.
     """
     changes = read_foreign(source)
-    base = identify(settings.model, paths.cache)
-    return base, write_portable(stage, changes, base, skeleton(settings.model))
+    base = identify(settings, cache)
+    base.expect(expected)
+    return base, write_portable(stage, changes, base, skeleton(settings))
 
 
 def _changes(folder: Path | None) -> LayerChanges:

@@ -101,17 +101,6 @@ def bad_rows(session: Session, batch: int | None) -> Iterator[BadRow]:
         )
 
 
-def reasons(session: Session, batch: int) -> dict[str, int]:
-    """Return how many rows of a batch each code quarantined."""
-    rows = session.execute(
-        select(BadRowRow.code, func.count())
-        .where(BadRowRow.batch == batch)
-        .group_by(BadRowRow.code)
-        .order_by(BadRowRow.code)
-    )
-    return dict(rows.all())
-
-
 def states(session: Session, batch: int) -> dict[ExampleState, int]:
     """Return how many examples of a batch are in each state now."""
     rows = session.execute(

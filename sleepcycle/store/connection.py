@@ -5,9 +5,10 @@ Only the standard library is used here, so `snapshot` can share it.
 
 import os
 import sqlite3
+from pathlib import Path
 
 from sleepcycle.errors import HomeError, SleepcycleError, StoreError
-from sleepcycle.paths import HomePaths
+from sleepcycle.paths import HomePaths, carried
 
 OLDEST = (3, 38, 0)  # the first with json_each always built in
 SAFE_WAL = (3, 51, 3)  # earlier ones can damage the file when the log is reset
@@ -81,6 +82,47 @@ def make_file(paths: HomePaths) -> None:
         os.close(os.open(paths.database, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise HomeError(f"cannot make a home at {paths.root}: {error}") from error
+
+
+def migrations() -> Path:
+    """Return where the migrations are: in the installed package, or beside it."""
+    return carried("migrations", "migrations")
+
+
+def head() -> str:
+    """Return the newest revision; a migration's file name begins with its own."""
+    return max(file.name[:4] for file in (migrations() / "versions").glob("[0-9]*.py"))
+
+
+def known_revision(connection: sqlite3.Connection, paths: HomePaths) -> str:
+    """Return the schema's revision, which this package must know.
+
+    Raises:
+        HomeError: The database is empty.
+        StoreError: The schema is newer than this package's.
+    """
+    found = revision_of(connection)
+    if found is None:
+        raise no_home(paths)
+    if found > head():
+        raise StoreError(
+            f"database {paths.database} has schema {found}, this package knows up "
+            f"to {head()}; install the newer sleepcycle that wrote it"
+        )
+    return found
+
+
+def refuse_older(found: str, paths: HomePaths) -> None:
+    """Refuse a revision that must be upgraded first.
+
+    Raises:
+        StoreError: The schema is older than this package's.
+    """
+    if found < head():
+        raise StoreError(
+            f"database {paths.database} has schema {found}, this package needs "
+            f"{head()}; run: sleepcycle db upgrade"
+        )
 
 
 def revision_of(connection: sqlite3.Connection) -> str | None:

@@ -22,8 +22,8 @@ from sleepcycle.errors import RunError
 from sleepcycle.records import Example
 from sleepcycle.store import batches as batch_table
 from sleepcycle.store import versions as version_table
-from sleepcycle.store.records import Alias, Counts, ExampleState
-from sleepcycle.store.tables import BatchRow, ExampleRow, VersionExampleRow
+from sleepcycle.store.records import Alias, ExampleState
+from sleepcycle.store.tables import ExampleRow, VersionExampleRow
 
 
 def add(
@@ -191,7 +191,7 @@ def exclude_batch(session: Session, batch: int) -> int:
 
 
 def requeue_batch(session: Session, batch: int) -> int:
-    """Let a batch be learned (again), and return how many examples changed.
+    """Let a batch be learned (again), and return how many examples became pending.
 
     What the live version, the open day or an ancestor of theirs learned counts as
     trained, so along that line an example is never trained twice. All else that was
@@ -203,8 +203,9 @@ def requeue_batch(session: Session, batch: int) -> int:
     came = batch_table.get(session, batch)
     names = version_table.aliases(session)
     line = version_table.ancestors(session, names.get(Alias.DAY, names[Alias.LIVE]))
+    before = batch_table.states(session, batch)[ExampleState.PENDING]
     was_held_out = ExampleRow.hash < _bound(came.held_out_share)
-    changed = _change(
+    _change(
         session,
         update(ExampleRow)
         .where(
@@ -219,27 +220,7 @@ def requeue_batch(session: Session, batch: int) -> int:
         ),
     )
     own_again(session, line)
-    return changed
-
-
-def counts(session: Session) -> Counts:
-    """Return how many examples are where."""
-    rows = session.execute(
-        select(ExampleRow.state, func.count()).group_by(ExampleRow.state)
-    )
-    found = dict(rows.all())
-    quarantined = session.scalar(
-        select(func.coalesce(func.sum(BatchRow.quarantined), 0))
-    )
-    return Counts(
-        accepted=sum(found.values()),
-        held_out=found.get(ExampleState.HELD_OUT, 0),
-        pending=found.get(ExampleState.PENDING, 0),
-        claimed=found.get(ExampleState.CLAIMED, 0),
-        known=found.get(ExampleState.TRAINED, 0),
-        excluded=found.get(ExampleState.EXCLUDED, 0),
-        quarantined=int(quarantined or 0),
-    )
+    return batch_table.states(session, batch)[ExampleState.PENDING] - before
 
 
 def _bound(share: float) -> bytes:

@@ -13,19 +13,16 @@ from sqlalchemy.pool import NullPool
 
 from sleepcycle.config import StoreSettings
 from sleepcycle.errors import StoreError
-from sleepcycle.paths import HomePaths, carried
-from sleepcycle.store.connection import connect, explain, no_home, revision_of
+from sleepcycle.paths import HomePaths
+from sleepcycle.store.connection import (
+    connect,
+    explain,
+    head,
+    known_revision,
+    migrations,
+    refuse_older,
+)
 from sleepcycle.store.records import Upgrade
-
-
-def folder() -> Path:
-    """Return where the migrations are: in the installed package, or beside it."""
-    return carried("migrations", "migrations")
-
-
-def head() -> str:
-    """Return the newest revision; a migration's file name begins with its own."""
-    return max(file.name[:4] for file in (folder() / "versions").glob("[0-9]*.py"))
 
 
 def check(paths: HomePaths, settings: StoreSettings) -> None:
@@ -35,12 +32,7 @@ def check(paths: HomePaths, settings: StoreSettings) -> None:
         HomeError: There is no home.
         StoreError: The schema is older or newer, or the file is damaged.
     """
-    found = _current(paths, settings)
-    if found < head():
-        raise StoreError(
-            f"database {paths.database} has schema {found}, this package needs "
-            f"{head()}; run: sleepcycle db upgrade"
-        )
+    refuse_older(_current(paths, settings), paths)
 
 
 def upgrade(paths: HomePaths, settings: StoreSettings) -> Upgrade:
@@ -70,7 +62,7 @@ def run(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(folder()).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -79,17 +71,9 @@ def _current(paths: HomePaths, settings: StoreSettings) -> str:
     """Return the revision of a home, which this package must know."""
     try:
         with closing(connect(paths, settings.busy_timeout_s)) as connection:
-            found = revision_of(connection)
+            return known_revision(connection, paths)
     except sqlite3.Error as error:
         raise explain(error, paths) from error
-    if found is None:
-        raise no_home(paths)
-    if found > head():
-        raise StoreError(
-            f"database {paths.database} has schema {found}, this package knows up "
-            f"to {head()}; install the newer sleepcycle that wrote it"
-        )
-    return found
 
 
 def _back_up(paths: HomePaths, settings: StoreSettings, before: str) -> Path:

@@ -111,9 +111,14 @@ class Snapshot:
     runs: tuple[Run, ...]
     """The last ones, newest first."""
 
+    interrupted: bool
+    """Whether a run is open whose process is gone; whatever runs next settles it."""
+
     @property
     def state(self) -> str:
-        """`ready`, or the kind of the run that is on."""
+        """`ready`, the kind of the run that is on, or `interrupted`."""
+        if self.interrupted:
+            return "interrupted"
         kinds = [run.kind for run in self.runs if run.state is RunState.RUNNING]
         return str(kinds[0]) if kinds else "ready"
 

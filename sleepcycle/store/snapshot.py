@@ -9,12 +9,13 @@ from datetime import datetime
 
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, RunKind, RunState, Version, VersionKind
-from sleepcycle.store.connection import connect, explain, no_home, revision_of
+from sleepcycle.store import owner
+from sleepcycle.store.connection import connect, explain, known_revision, refuse_older
 from sleepcycle.store.records import Counts, ExampleState, Run, Snapshot
 
 __all__ = ["Snapshot", "read_snapshot"]
 
-WAIT_S = 10.0  # for a writer that is just committing
+WAIT_S = 60.0  # for a writer that is just committing, as `store.busy_timeout_s`
 LAST_RUNS = 10
 
 
@@ -23,14 +24,14 @@ def read_snapshot(paths: HomePaths) -> Snapshot:
 
     Raises:
         HomeError: There is no home.
-        StoreError: The database is damaged, busy or has another schema.
+        StoreError: The database is damaged, busy for a minute, or has a schema that
+            is not this package's.
     """
     try:
         with closing(connect(paths, WAIT_S)) as connection:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("BEGIN")
-            if revision_of(connection) is None:
-                raise no_home(paths)
+            refuse_older(known_revision(connection, paths), paths)
             return _read(connection)
     except sqlite3.Error as error:
         raise explain(error, paths) from error
@@ -41,6 +42,7 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
     identity = connection.execute(
         "SELECT base_id, base_revision, base_sha256 FROM version WHERE number = 0"
     ).fetchone()
+    runs = _runs(connection)
     return Snapshot(
         base=BaseIdentity(*identity),
         aliases=dict(
@@ -48,8 +50,14 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
         ),
         counts=_counts(connection),
         versions=_versions(connection),
-        runs=_runs(connection),
+        runs=runs,
+        interrupted=any(_is_orphan(run) for run in runs),
     )
+
+
+def _is_orphan(run: Run) -> bool:
+    """Tell whether a run is open, but the process that owns it is gone."""
+    return run.state is RunState.RUNNING and owner.started(run.pid) != run.pid_started
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:

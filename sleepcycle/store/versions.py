@@ -137,6 +137,11 @@ def base(session: Session, number: int = 0) -> BaseIdentity:
     return BaseIdentity(row.base_id, row.base_revision, row.base_sha256)
 
 
+def newest_base(session: Session) -> BaseIdentity:
+    """Return the model that this home's versions belong to, with its hash if known."""
+    return base(session, next_number(session) - 1)
+
+
 def ancestors(session: Session, number: int) -> set[int]:
     """Return a version and all it was made from, however far back."""
     line = select(VersionRow.number).where(VersionRow.number == number).cte("line")

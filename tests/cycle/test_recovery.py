@@ -1,15 +1,23 @@
 """Recovery: whatever a kill left half done is finished or undone, once."""
 
+import io
+import shutil
 from datetime import UTC, datetime
 
 import pytest
+from loguru import logger
 
 from sleepcycle.cycle.recovery import recover
 from sleepcycle.cycle.run import wake
-from sleepcycle.publish import seal_version
-from sleepcycle.records import Card, RunState, VersionKind
-from sleepcycle.store import examples, runs, versions
+from sleepcycle.errors import ManifestError
+from sleepcycle.publish import card_of, read_card, seal_version
+from sleepcycle.records import Card, RunState, Version, VersionKind
+from sleepcycle.sealed import seal, verify
+from sleepcycle.store import journal, runs, versions
+from tests.counting import count_examples
 from tests.cycle.conftest import BASE, WAKE_REPORT
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Killed(BaseException):
@@ -22,6 +30,15 @@ def no_progress(progress):
 
 def kill(run):
     raise Killed("before the end")
+
+
+@pytest.fixture
+def logged():
+    """What is logged while a test runs."""
+    out = io.StringIO()
+    number = logger.add(out, format="{message}")
+    yield out
+    logger.remove(number)
 
 
 @pytest.fixture
@@ -60,7 +77,7 @@ def state(keeper):
     """Return all that recovery may change."""
     with keeper.store.read() as session:
         return (
-            examples.counts(session),
+            count_examples(session),
             versions.aliases(session),
             [run.state for run in runs.list_runs(session, 10)],
             sorted(path.name for path in keeper.paths.versions.iterdir()),
@@ -106,6 +123,91 @@ def test_recovering_twice_changes_nothing_more(keeper):
     recover(keeper)
 
     assert state(keeper) == once
+
+
+def seal_another(keeper, tmp_path, number, run=None):
+    """Seal a version that no row of the books is about."""
+    adapter = tmp_path / f"adapter-{number}"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"weights")
+    card = card_of(
+        Version(number, VersionKind.WAKE, None, (0,), 16, True, NOON, run), BASE
+    )
+    return seal_version(keeper.paths, adapter, card)
+
+
+def test_a_whole_version_that_no_run_claims_is_moved_aside(keeper, tmp_path, logged):
+    """
+    Putting an older database back must not destroy what was made since.
+    """
+    sealed = seal_another(keeper, tmp_path, number=7, run=9)
+
+    recover(keeper)
+
+    aside = keeper.paths.unclaimed / sealed.name
+    verify(aside)
+    assert not sealed.exists()
+    assert f"to have it back: sleepcycle versions import {aside}" in logged.getvalue()
+
+
+def test_the_next_of_the_same_name_takes_a_free_one(keeper, tmp_path):
+    sealed = seal_another(keeper, tmp_path, number=7)
+    recover(keeper)
+    shutil.copytree(keeper.paths.unclaimed / sealed.name, sealed)
+
+    recover(keeper)
+
+    names = sorted(path.name for path in keeper.paths.unclaimed.iterdir())
+    assert names == [sealed.name, f"{sealed.name}.2"]
+
+
+@pytest.mark.usefixtures("killed_while_computing")
+def test_a_version_of_another_number_is_not_taken_for_the_open_runs(keeper, tmp_path):
+    sealed = seal_another(keeper, tmp_path, number=7, run=1)
+
+    recover(keeper)
+
+    _, names, ended, _ = state(keeper)
+    assert (names, ended) == ({"live": 0}, [RunState.FAILED])
+    assert (keeper.paths.unclaimed / sealed.name).is_dir()
+
+
+def test_a_file_among_the_versions_is_left_alone(keeper):
+    stray = keeper.paths.versions / ".DS_Store"
+    stray.write_bytes(b"\0")
+
+    recover(keeper)
+
+    assert stray.exists()
+
+
+def test_a_whole_folder_without_a_readable_card_is_moved_aside(keeper, tmp_path):
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    (stage / "card.json").write_text('{"number": ')
+    sealed = seal(stage, keeper.paths.versions, "v0007")
+
+    recover(keeper)
+
+    assert (keeper.paths.unclaimed / sealed.name).is_dir()
+
+
+@pytest.mark.parametrize("damage", ['{"number": ', '{"number": "x"}', "[]", "\udcff"])
+def test_a_damaged_card_is_named(tmp_path, damage):
+    (tmp_path / "card.json").write_text(damage, errors="surrogateescape")
+
+    with pytest.raises(ManifestError, match=r"expected a card in card\.json, got: "):
+        read_card(tmp_path)
+
+
+@pytest.mark.parametrize("begun", ["killed_while_computing", "killed_after_sealing"])
+def test_the_journal_says_who_settled_it(keeper, request, begun):
+    request.getfixturevalue(begun)
+
+    recover(keeper)
+
+    with keeper.store.read() as session:
+        assert journal.entries(session, 1)[0].actor == "recovery"
 
 
 def test_staged_folders_are_deleted(keeper):

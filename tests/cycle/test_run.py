@@ -1,15 +1,23 @@
 """Wakes and nights on an engine that computes nothing: who learned what, and what
 is live."""
 
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
 import pytest
 
+from sleepcycle.config import StoreSettings
 from sleepcycle.cycle.ground import stand
+from sleepcycle.cycle.recovery import recover
 from sleepcycle.cycle.run import sleep, wake
 from sleepcycle.errors import ConfigError, Interrupted, RunError
 from sleepcycle.records import RunState, VersionKind
 from sleepcycle.runfolder import Material
 from sleepcycle.sealed import verify
-from sleepcycle.store import examples, journal, runs, versions
+from sleepcycle.store import journal, runs, versions
+from sleepcycle.store.connection import connect
+from sleepcycle.store.engine import Store
+from tests.counting import count_examples
 
 
 def aliases(keeper):
@@ -19,7 +27,7 @@ def aliases(keeper):
 
 def counts(keeper):
     with keeper.store.read() as session:
-        return examples.counts(session)
+        return count_examples(session)
 
 
 def no_progress(progress):
@@ -70,6 +78,7 @@ class TestWake:
         assert second.version.parents == (1,)
 
     def test_it_replays_what_the_line_of_live_has_learned(self, keeper, feed, engine):
+        keeper = with_wake(keeper, min_steps=1)
         feed(*"abcdefghij")
         wake(keeper, no_progress)
         sleep(keeper, no_progress)
@@ -80,6 +89,36 @@ class TestWake:
         replayed = engine.orders[2].read_examples(Material.REPLAY)
         assert {example.content.text for example in replayed} <= set("abcdefghij")
         assert len(replayed) == 4  # 10 new ones, 3 epochs, 1 in 10: 3.3, rounded up
+
+    def test_it_replays_as_much_as_its_steps_have_places_for(
+        self, keeper, feed, engine
+    ):
+        """
+        A short lesson takes the least number of steps, and each has its share.
+        """
+        keeper = with_wake(keeper, min_steps=7)
+        feed(*map(str, range(50)))
+        wake(keeper, no_progress)
+        feed("a", "b")
+
+        wake(keeper, no_progress)
+
+        replayed = engine.orders[1].read_examples(Material.REPLAY)
+        assert len(replayed) == 2  # 7 steps of 2 new ones, 1 in 10: 1.6, rounded up
+
+    def test_an_older_folder_of_its_number_is_moved_aside(self, keeper, feed, engine):
+        """
+        An older database that was put back counts runs anew.
+        """
+        left = keeper.paths.run(1)
+        left.mkdir()
+        (left / "worker.log").write_text("what it printed")
+        feed("a")
+
+        assert wake(keeper, no_progress).run == 1
+
+        aside = keeper.paths.unclaimed / "000001" / "worker.log"
+        assert aside.read_text() == "what it printed"
 
     def test_with_nothing_pending_it_says_so_and_leaves_no_run(self, keeper):
         with pytest.raises(RunError, match="nothing to learn: no example is pending"):
@@ -198,6 +237,83 @@ class TestFailure:
 
         assert undo(keeper, 1, RunState.CANCELLED, "late") == 0
         assert counts(keeper).known == 1
+
+
+class TestAfterTheSeal:
+    def test_a_busy_database_costs_no_work(self, keeper, feed, engine):
+        """
+        The run stays open with its sealed version, and recovery records it.
+        """
+        keeper = replace(
+            keeper, store=Store(keeper.paths, StoreSettings(busy_timeout_s=0.05))
+        )
+        feed("a", "b")
+        with closing(connect(keeper.paths, timeout_s=1)) as other:
+            compute = engine.execute
+            engine.instead = lambda run: (
+                other.execute("BEGIN IMMEDIATE"),
+                setattr(engine, "instead", None),
+                compute(run, no_progress),
+            )
+
+            with pytest.raises(
+                RunError, match=r"is locked; .* run 1 has sealed v0001-.* next wake"
+            ):
+                wake(keeper, no_progress)
+
+        recover(keeper)
+        assert aliases(keeper) == {"day": 1, "live": 0}
+        assert (counts(keeper).pending, counts(keeper).known) == (0, 2)
+
+    def test_a_stop_before_the_commit_keeps_the_work(self, keeper, feed):
+        stopped = replace(keeper, store=StoppedStore(keeper.paths, after_commit=False))
+        feed("a")
+
+        with pytest.raises(
+            Interrupted, match=r"stopped: v0 is still live; run 1 has sealed v0001-"
+        ):
+            wake(stopped, no_progress)
+
+        recover(keeper)
+        assert aliases(keeper) == {"day": 1, "live": 0}
+
+    def test_a_stop_just_after_the_commit_says_what_is_live(self, keeper, feed):
+        feed("a")
+        wake(keeper, no_progress)
+        stopped = replace(keeper, store=StoppedStore(keeper.paths, after_commit=True))
+
+        with pytest.raises(
+            Interrupted, match="run 2 was done before it could be stopped: v2 is live"
+        ):
+            sleep(stopped, no_progress)
+
+        assert aliases(keeper) == {"live": 2, "previous": 0}
+
+
+class StoppedStore(Store):
+    """A store whose user presses Ctrl-C at its second transaction that writes."""
+
+    def __init__(self, paths, *, after_commit):
+        super().__init__(paths, StoreSettings())
+        self.after_commit = after_commit
+        self.written = 0
+
+    @contextmanager
+    def write(self):
+        self.written += 1
+        with super().write() as session:
+            yield session
+            if self.written == 2 and not self.after_commit:
+                raise KeyboardInterrupt
+        if self.written == 2:
+            raise KeyboardInterrupt
+
+
+def with_wake(keeper, **changes):
+    """Return a keeper with other settings of its wakes."""
+    wakes = keeper.settings.wake.model_copy(update=changes)
+    settings = keeper.settings.model_copy(update={"wake": wakes})
+    return replace(keeper, settings=settings)
 
 
 def interrupt(run):

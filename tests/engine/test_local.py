@@ -9,7 +9,7 @@ import pytest
 from sleepcycle.config import EngineSettings, Settings
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.errors import RunError
-from sleepcycle.records import HEARTBEAT, RunKind, RunOrder
+from sleepcycle.records import HEARTBEAT, BaseIdentity, RunKind, RunOrder
 from sleepcycle.runfolder import Material, RunFolder
 
 
@@ -21,7 +21,7 @@ def run(tmp_path):
         RunOrder(
             run=1,
             kind=RunKind.SLEEP,
-            base_sha256=None,
+            base=BaseIdentity("builtin:nano", None, ""),
             live=None,
             live_rank=0,
             day=None,

@@ -23,6 +23,7 @@ from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.feed.intake import CHUNK_ROWS
 from sleepcycle.feed.shapes import Format
 from sleepcycle.store import batches, examples, journal
+from tests.counting import count_examples
 from tests.feed.conftest import LENIENT, figures, jsonl
 
 TEXTS = [f"text {number}" for number in range(100)]
@@ -247,7 +248,7 @@ class TestAllOrNothing:
             )
 
         with store.read() as session:
-            assert examples.counts(session).accepted == 0
+            assert count_examples(session).accepted == 0
 
     def test_a_kill_leaves_neither_rows_nor_files(self, store):
         script = f"""
@@ -270,14 +271,14 @@ class TestAllOrNothing:
             process.stdin.write(jsonl({"text": f"{number} {wide}"}))
 
         with store.write() as session:  # nothing is locked while rows come in
-            assert examples.counts(session).accepted == 0
+            assert count_examples(session).accepted == 0
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdin.close()
 
         assert sorted(store.paths.root.rglob("*")) == before
         with store.read() as session:
-            assert examples.counts(session).accepted == 0
+            assert count_examples(session).accepted == 0
 
 
 SEEDS = [
@@ -331,5 +332,5 @@ def test_whatever_comes_in_is_counted_and_nothing_breaks(store, name, data):
     assert accepted + duplicate > 100
     assert quarantined > 20
     with store.read() as session:
-        counts = examples.counts(session)
+        counts = count_examples(session)
     assert (counts.accepted, counts.quarantined) == (accepted, quarantined)

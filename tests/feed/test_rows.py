@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sleepcycle.config import FeedSettings
 from sleepcycle.errors import RowError
 from sleepcycle.feed.rows import parse_json
 
@@ -77,6 +78,24 @@ def test_depth_is_counted_right_with_brackets_in_texts_too(value, limit):
 )
 def test_each_fault_has_its_code(raw, code):
     assert code_of(raw) == code
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_the_deepest_bound_that_can_be_set_is_within_the_parser_s(opening, closing):
+    """
+    Python's own parser gives up at the interpreter's recursion limit.
+    """
+    bound = FeedSettings(max_depth=500).max_depth
+    raw = f"{opening * bound}1{closing * bound}".encode()
+
+    value = parse_json(raw, bound)
+
+    levels = 0
+    while value != 1.0:
+        [value] = value.values() if isinstance(value, dict) else value
+        levels += 1
+    assert levels == bound
+    assert code_of(b"[" + raw + b"]", bound) == "E_DEPTH"
 
 
 def test_a_number_of_any_length_is_a_number():

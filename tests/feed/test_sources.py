@@ -258,6 +258,25 @@ class TestParquet:
             {"text": None},
         ]
 
+    def test_text_in_no_utf_8_costs_one_row(self, tmp_path):
+        texts = pyarrow.array([b"a", b"caf\xe9", b"b"]).view(pyarrow.utf8())
+        parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "a.parquet")
+
+        rows = list(read_source(tmp_path / "a.parquet", SETTINGS, None))
+
+        assert values(rows) == [{"text": "a"}, "E_UTF8", {"text": "b"}]
+        assert [row.line for row in rows] == [1, 2, 3]
+        assert (rows[1].raw, rows[1].size) == (b"caf\xe9", 4)
+        assert str(rows[1].fault) == "expected UTF-8, got byte 0xe9"
+
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+    @pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz", "a"])
+    def test_a_compressed_one_is_refused(self, path, compress, name):
+        data = compress(path(ROWS).read_bytes())
+
+        with pytest.raises(FeedError, match="got it inside gzip or zstd; decompress"):
+            read(data, name)
+
     def test_what_is_no_parquet_is_refused(self):
         with pytest.raises(FeedError, match=r"a\.parquet: expected Parquet, got"):
             read(b"PAR1 but not really", "a.parquet")

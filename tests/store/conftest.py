@@ -10,7 +10,7 @@ from sleepcycle.config import StoreSettings
 from sleepcycle.content import Text, canonical_json, content_hash, is_held_out
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, FeedReport, RunKind, Version, VersionKind
-from sleepcycle.store import batches, examples, runs, versions
+from sleepcycle.store import batches, examples, owner, runs, versions
 from sleepcycle.store.engine import create_store, open_store
 from sleepcycle.store.records import ExampleState
 
@@ -79,7 +79,7 @@ def add_version(session, parents=(0,), batches=None, run=None, accepted=True):
 
 def start_run(session):
     """Start a wake of this process and return its number."""
-    return runs.start(session, RunKind.WAKE, os.getpid(), "boot-1")
+    return runs.start(session, RunKind.WAKE, os.getpid(), owner.started(os.getpid()))
 
 
 def train(session, limit=1_000, parents=(0,)):

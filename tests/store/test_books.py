@@ -43,7 +43,6 @@ class TestBatches:
 
         assert list(batches.bad_rows(session, first)) == rows[:3]
         assert list(batches.bad_rows(session, None)) == rows
-        assert batches.reasons(session, first) == {"E_0": 2, "E_1": 1}
 
     def test_the_database_itself_counts(self, store):
         """

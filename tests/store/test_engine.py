@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from sleepcycle.errors import HomeError, StoreError
-from sleepcycle.store import journal, migrate, versions
-from sleepcycle.store.connection import connect, journal_mode
+from sleepcycle.store import journal, versions
+from sleepcycle.store.connection import connect, head, journal_mode
 from sleepcycle.store.engine import create_store, open_store
 from sleepcycle.store.snapshot import read_snapshot
 from tests.store.conftest import BASE, SETTINGS, add_batch
@@ -226,4 +226,4 @@ def test_opening_needs_no_alembic(paths, store):
     done = subprocess.run([sys.executable, "-c", script], check=False)
 
     assert done.returncode == 0
-    assert migrate.head() == "0001"
+    assert head() == "0001"

@@ -10,8 +10,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
+import sleepcycle.store.connection as connection
 import sleepcycle.store.migrate as migrate
 from sleepcycle.errors import HomeError, StoreError
+from sleepcycle.store.connection import head, migrations
 from sleepcycle.store.engine import open_store
 from sleepcycle.store.records import Upgrade
 from sleepcycle.store.tables import Base
@@ -40,9 +42,10 @@ def next_schema(tmp_path, monkeypatch):
 
     def install(more="pass"):
         folder = tmp_path / "migrations"
-        shutil.copytree(migrate.folder(), folder)
+        shutil.copytree(migrations(), folder)
         (folder / "versions" / "0002_note.py").write_text(SECOND.format(more=more))
-        monkeypatch.setattr(migrate, "folder", lambda: folder)
+        for module in (connection, migrate):
+            monkeypatch.setattr(module, "migrations", lambda: folder)
 
     return install
 
@@ -106,10 +109,10 @@ def test_the_head_is_the_last_of_one_line():
     File names begin with their revision, so the head is known without Alembic.
     """
     config = Config()
-    config.set_main_option("script_location", str(migrate.folder()))
+    config.set_main_option("script_location", str(migrations()))
     scripts = ScriptDirectory.from_config(config)
 
-    assert scripts.get_heads() == [migrate.head()]
+    assert scripts.get_heads() == [head()]
     for script in scripts.walk_revisions():
         assert Path(script.path).name.startswith(f"{script.revision}_")
 

@@ -1,14 +1,19 @@
+import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
+from sqlalchemy import text
 
+from sleepcycle.config import StoreSettings
 from sleepcycle.errors import HomeError, StoreError
-from sleepcycle.records import FeedReport, RunState
-from sleepcycle.store import batches, examples, runs, versions
+from sleepcycle.records import FeedReport, RunKind, RunState
+from sleepcycle.store import batches, examples, owner, runs, versions
 from sleepcycle.store.records import Alias
-from sleepcycle.store.snapshot import read_snapshot
+from sleepcycle.store.snapshot import WAIT_S, read_snapshot
+from tests.counting import count_examples
 from tests.store.conftest import add_batch, start_run, train
 
 
@@ -36,7 +41,7 @@ def test_it_says_what_the_store_says(paths, store):
     snapshot = read_snapshot(paths)
 
     with store.read() as session:
-        assert snapshot.counts == examples.counts(session)
+        assert snapshot.counts == count_examples(session)
         assert snapshot.aliases == versions.aliases(session)
         assert list(snapshot.versions) == versions.list_versions(session)
         assert list(snapshot.runs) == runs.list_runs(session, 10)
@@ -86,3 +91,60 @@ def test_a_damaged_home_is_named(paths):
 
     with pytest.raises(StoreError, match="damaged; put back"):
         read_snapshot(paths)
+
+
+class TestOwner:
+    def test_a_run_whose_process_is_gone_is_interrupted(self, paths, store):
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
+            begun = owner.started(process.pid)
+            with store.write() as session:
+                runs.start(session, RunKind.SLEEP, process.pid, begun)
+            assert read_snapshot(paths).state == "sleep"
+
+            process.kill()
+            while owner.started(process.pid) is not None:  # dead, and not waited for
+                time.sleep(0.01)
+
+            assert read_snapshot(paths).state == "interrupted"
+        assert read_snapshot(paths).state == "interrupted"
+
+    def test_a_later_process_with_its_number_is_not_the_owner(self, paths, store):
+        with store.write() as session:
+            runs.start(session, RunKind.WAKE, os.getpid(), "another-boot 17")
+
+        assert read_snapshot(paths).state == "interrupted"
+
+    def test_a_run_that_ended_has_no_owner(self, paths, store):
+        with store.write() as session:
+            run = runs.start(session, RunKind.WAKE, 1 << 30, "another-boot 17")
+            runs.finish(session, run, RunState.FAILED, report=None, error="no disk")
+
+        assert read_snapshot(paths).state == "ready"
+
+    def test_without_proc_psutil_tells_the_same(self):
+        """
+        The time of this process's start is known, and no such process has none.
+        """
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
+            begun = owner._create_time(process.pid)
+            assert begun == owner._create_time(process.pid)
+            assert float(begun) == pytest.approx(time.time(), abs=60)
+
+            process.kill()
+        assert owner._create_time(process.pid) is None
+
+
+@pytest.mark.parametrize(
+    ("revision", "advice"),
+    [("0000", "run: sleepcycle db upgrade"), ("9999", "install the newer sleepcycle")],
+)
+def test_another_schema_is_refused(paths, store, revision, advice):
+    with store.write() as session:
+        session.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+
+    with pytest.raises(StoreError, match=f"has schema {revision}, .*{advice}"):
+        read_snapshot(paths)
+
+
+def test_it_waits_as_long_as_every_other_command():
+    assert StoreSettings().busy_timeout_s == WAIT_S

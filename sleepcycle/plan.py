@@ -1,0 +1,36 @@
+"""How long a wake is: room in a batch, steps, and known examples shown again."""
+
+import math
+from fractions import Fraction
+
+from sleepcycle.config import WakeSettings
+
+
+def room(batch_size: int, share: Fraction, new: int) -> Fraction:
+    """Return how many new examples a batch holds on average.
+
+    Args:
+        batch_size: Examples a batch, replayed ones included.
+        share: Part of a batch that is replayed, in [0, 1); 0 where nothing is.
+        new: How many new examples there are.
+    """
+    return min(batch_size * (1 - share), Fraction(new))
+
+
+def step_count(settings: WakeSettings, new: int, room: Fraction) -> int:
+    """Return how many steps show `new` examples `settings.epochs` times.
+
+    Args:
+        settings: Its `min_steps` and `max_steps` bound the result.
+        new: How many new examples there are, at least one.
+        room: How many of them a batch holds on average.
+    """
+    steps = max(settings.min_steps, round(settings.epochs * new / room))
+    return min(steps, settings.max_steps or steps)
+
+
+def replay_limit(settings: WakeSettings, new: int) -> int:
+    """Return how many known examples the batches of a whole wake have places for."""
+    share = Fraction(settings.replay_share)
+    place = room(settings.batch_size, share, new)
+    return math.ceil(step_count(settings, new, place) * place * share / (1 - share))

@@ -1,0 +1,26 @@
+"""Where all examples are, by the ORM: what a snapshot is held equal to."""
+
+from sqlalchemy import func, select
+
+from sleepcycle.store.records import Counts, ExampleState
+from sleepcycle.store.tables import BatchRow, ExampleRow
+
+
+def count_examples(session):
+    """Return how many examples are where."""
+    rows = session.execute(
+        select(ExampleRow.state, func.count()).group_by(ExampleRow.state)
+    )
+    found = dict(rows.all())
+    quarantined = session.scalar(
+        select(func.coalesce(func.sum(BatchRow.quarantined), 0))
+    )
+    return Counts(
+        accepted=sum(found.values()),
+        held_out=found.get(ExampleState.HELD_OUT, 0),
+        pending=found.get(ExampleState.PENDING, 0),
+        claimed=found.get(ExampleState.CLAIMED, 0),
+        known=found.get(ExampleState.TRAINED, 0),
+        excluded=found.get(ExampleState.EXCLUDED, 0),
+        quarantined=int(quarantined or 0),
+    )

@@ -1,0 +1,29 @@
+"""A home as commands open it, with something in its books."""
+
+import pytest
+
+from sleepcycle.content import Text, canonical_json, content_hash
+from sleepcycle.records import FeedReport
+from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.store import batches, examples
+from sleepcycle.store.records import ExampleState
+
+
+@pytest.fixture
+def home(tmp_path):
+    create_home(tmp_path / "home")
+    return open_home(tmp_path / "home")
+
+
+@pytest.fixture
+def fed(home):
+    """The home, with a batch of four examples pending and one held out."""
+    texts = [canonical_json(Text(word)) for word in "abcde"]
+    rows = sorted((content_hash(text), text) for text in texts)
+    share = (int.from_bytes(rows[0][0][:8]) + 1) / 2**64  # the least hash alone
+    with home.store.write() as session:
+        batch = batches.add(session, "test", "text", share)
+        examples.add(session, batch, ExampleState.HELD_OUT, rows[:1])
+        examples.add(session, batch, ExampleState.PENDING, rows[1:])
+        batches.close(session, batch, FeedReport(batch, 5, 5, 0, 0, 1, {}))
+    return home

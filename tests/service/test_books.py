@@ -1,0 +1,69 @@
+"""The books: exports that leave no part, and batches that come back."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from sleepcycle.errors import FeedError, NotFoundError, StoreError
+from sleepcycle.records import BadRow, BaseIdentity, RunKind, Version, VersionKind
+from sleepcycle.store import batches, examples, journal, runs, versions
+from sleepcycle.store.records import Alias
+
+
+class TestExportBad:
+    def test_rows_are_written_and_counted(self, fed, tmp_path):
+        with fed.store.write() as session:
+            row = BadRow("a.jsonl", 1, 0, "E_JSON", "why", b"{", 1)
+            batches.add_bad_rows(session, 1, [row])
+
+        assert fed.books.export_bad(1, tmp_path / "bad.jsonl") == 1
+        assert (tmp_path / "bad.jsonl").read_bytes() == b"{\n"
+
+    def test_an_unknown_batch_makes_no_file(self, home, tmp_path):
+        with pytest.raises(NotFoundError, match="no batch 9"):
+            home.books.export_bad(9, tmp_path / "bad.jsonl")
+
+        assert not (tmp_path / "bad.jsonl").exists()
+
+    def test_a_failure_leaves_no_part(self, home, tmp_path):
+        with home.store.write() as session:
+            session.execute(text("DROP TABLE bad_row"))
+
+        with pytest.raises(StoreError, match="no such table"):
+            home.books.export_bad(None, tmp_path / "bad.jsonl")
+
+        assert not (tmp_path / "bad.jsonl").exists()
+
+    def test_a_file_that_was_there_stays(self, home, tmp_path):
+        (tmp_path / "bad.jsonl").write_text("mine")
+
+        with pytest.raises(FeedError, match=r"expected to write .*File exists"):
+            home.books.export_bad(None, tmp_path / "bad.jsonl")
+
+        assert (tmp_path / "bad.jsonl").read_text() == "mine"
+
+
+class TestRequeue:
+    def test_it_says_where_the_examples_are_now(self, fed):
+        """
+        Three were learned by what is live: those are trained again, and one waits.
+        """
+        with fed.store.write() as session:
+            run = runs.start(session, RunKind.WAKE, 1, "boot 1")
+            examples.claim(session, run, 3)
+            made = Version(
+                1, VersionKind.WAKE, "v0001-x", (0,), 8, True, datetime.now(UTC), run
+            )
+            base = BaseIdentity("builtin:nano", None, "")
+            versions.add(session, made, base, "{}", {1: 3})
+            examples.mark_trained(session, run, 1)
+            versions.point(session, Alias.LIVE, 1)
+        fed.books.exclude(1)
+
+        states = fed.books.requeue(1)
+
+        assert states == fed.books.batch(1)[1]
+        assert (states["pending"], states["trained"], states["held_out"]) == (1, 3, 1)
+        with fed.store.read() as session:
+            assert journal.entries(session, 1)[0].details["examples"] == 1

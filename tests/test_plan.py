@@ -1,0 +1,45 @@
+"""How long a wake is, and that its replay fills its batches' places exactly."""
+
+from fractions import Fraction
+
+import pytest
+
+from sleepcycle import plan
+from sleepcycle.config import WakeSettings
+from sleepcycle.model.batches import BatchSource
+
+
+@pytest.mark.parametrize(
+    ("new", "changes", "steps"),
+    [
+        (1_000, {}, 208),  # 3 rounds of 1,000, 14.4 a batch
+        (10, {}, 40),  # min_steps
+        (10, {"min_steps": 1}, 3),  # a batch holds each new one once
+        (1_000, {"max_steps": 5}, 5),
+        (10, {"max_steps": 5}, 5),  # max_steps wins
+    ],
+)
+def test_steps_lie_in_their_bounds(new, changes, steps):
+    settings = WakeSettings(**changes)
+    room = plan.room(settings.batch_size, Fraction(settings.replay_share), new)
+
+    assert plan.step_count(settings, new, room) == steps
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("new", [1, 10, 500])
+@pytest.mark.parametrize("max_steps", [0, 3])
+def test_replay_is_what_the_batches_draw(share, new, max_steps):
+    """
+    Of enough known examples, the whole run shows the limit, but for the last's part.
+    """
+    settings = WakeSettings(replay_share=share, max_steps=max_steps)
+    limit = plan.replay_limit(settings, new)
+    known = range(-50_000, 0)
+    source = BatchSource(range(new), known, share, settings.batch_size)
+
+    steps = plan.step_count(settings, new, plan.room(16, Fraction(share), new))
+    batches = source.draw(steps, seed=0)
+
+    shown = sum(example < 0 for batch in batches for example in batch)
+    assert limit - 1 <= shown <= limit
