@@ -313,6 +313,33 @@ def settings_from(fields: dict[str, Any]) -> Settings:
         raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
 
 
+def recorded_settings(fields: dict[str, Any]) -> Settings:
+    """Build the settings that a run was ordered with, whatever the environment says.
+
+    Raises:
+        ConfigError: As for `load_settings`.
+    """
+    try:
+        return _Recorded(**fields)
+    except ValidationError as error:
+        raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
+
+
+class _Recorded(Settings):
+    """Settings that come from plain data alone."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the environment out."""
+        return (init_settings,)
+
+
 def _check(variable: str, value: str) -> None:
     """Refuse a variable that names no setting, or cannot be what it names."""
     path = variable[len(PREFIX) :].lower().split("__")

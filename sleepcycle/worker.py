@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from sleepcycle import night, wake
-from sleepcycle.config import Settings, settings_from
+from sleepcycle.config import Settings, recorded_settings
 from sleepcycle.errors import SleepcycleError
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable, write_portable
@@ -39,7 +39,7 @@ def main(folder: Path) -> int:
 def compute(run: RunFolder) -> None:
     """Do what the order says, and leave adapter and report in the folder."""
     order = run.read_order()
-    settings = settings_from(dict(order.settings))
+    settings = recorded_settings(dict(order.settings))
     base = load_base(
         settings.model,
         device=pick_device(settings.engine.device.partition(":")[0]),

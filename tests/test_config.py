@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.config import Settings, load_settings, settings_from
+from sleepcycle.config import Settings, load_settings, recorded_settings, settings_from
 from sleepcycle.errors import ConfigError
 from tools.render_config import render
 
@@ -124,3 +124,14 @@ class TestRefusal:
 
         with pytest.raises(ConfigError, match=f"expected JSON in {variable}, got '"):
             settings_from({})
+
+
+def test_a_run_keeps_its_order_whatever_the_environment_says(monkeypatch):
+    """
+    Else a version would be trained with other settings than its card says.
+    """
+    ordered = Settings(wake={"rank": 8}).model_dump(mode="json")
+    monkeypatch.setenv("SLEEPCYCLE__WAKE__RANK", "4")
+
+    assert recorded_settings(ordered).wake.rank == 8
+    assert settings_from(ordered).wake.rank == 4

@@ -88,6 +88,7 @@ def show_status(snapshot: "Snapshot", *, as_json: bool) -> None:
         "pending": snapshot.counts.pending,
         "claimed": snapshot.counts.claimed,
         "known": snapshot.counts.known,
+        "orphaned": snapshot.orphaned,
         "held_out": snapshot.counts.held_out,
         "excluded": snapshot.counts.excluded,
         "quarantined": snapshot.counts.quarantined,

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from sleepcycle.cycle.keeper import OnProgress
+from sleepcycle.records import HEARTBEAT
 from sleepcycle.records import Progress as Heartbeat
 
 
@@ -26,6 +27,8 @@ def progress_bar(*, visible: bool) -> Iterator[OnProgress]:
         task = bar.add_task("starting", total=1, facts="")
 
         def take(heartbeat: Heartbeat) -> None:
+            if heartbeat == HEARTBEAT:
+                return
             bar.update(
                 task,
                 description=heartbeat.stage,

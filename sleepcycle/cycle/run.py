@@ -56,7 +56,10 @@ def wake(keeper: Keeper, on_progress: OnProgress) -> Outcome:
         run = _start(session, keeper, RunKind.WAKE)
         claimed = examples.claim(session, run, keeper.settings.wake.max_examples)
         if not claimed:
-            raise RunError("nothing to learn: no example is pending; feed some first")
+            raise RunError(
+                "nothing to learn: no example is pending; feed some, or queue what a "
+                "rollback left behind again: sleepcycle rollback live --requeue"
+            )
         ground = stand(session)
     with _undone_on_failure(keeper, run):
         batches = Counter(example.batch for example in claimed)

@@ -33,13 +33,27 @@ def consolidate(change: LayerChanges, settings: SleepSettings) -> Consolidation:
     before = decompose(change)
     match settings.compression:
         case Compression.SVD:
-            ranks = policy(settings.svd).choose(before)
-            folded = {name: before[name].keep(rank) for name, rank in ranks.items()}
+            return _fold(before, policy(settings.svd).choose(before))
         case Compression.MAGNITUDE:
-            folded = {n: prune(c, settings.prune_share) for n, c in change.items()}
+            kept = {n: prune(c, settings.prune_share) for n, c in change.items()}
         case Compression.NONE:
-            folded = dict(change)
-    return _report(before, folded)
+            kept = dict(change)
+    after = decompose(kept)
+    ranks = {name: layer.rank for name, layer in after.items()}
+    lost = {n: difference_norm(before[n].change, kept[n]) ** 2 for n in before}
+    return _report(before, kept, ranks, lost)
+
+
+def _fold(
+    before: Mapping[str, Decomposition], ranks: Mapping[str, int]
+) -> Consolidation:
+    """Keep each layer's strongest directions; the others are orthogonal to them."""
+    kept = {name: before[name].keep(rank) for name, rank in ranks.items()}
+    lost = {
+        name: float(before[name].length[rank:].square().sum())
+        for name, rank in ranks.items()
+    }
+    return _report(before, kept, ranks, lost)
 
 
 def policy(settings: SvdSettings) -> Policy:
@@ -54,18 +68,26 @@ def policy(settings: SvdSettings) -> Policy:
 
 
 def _report(
-    before: Mapping[str, Decomposition], folded: dict[str, LowRank]
+    before: Mapping[str, Decomposition],
+    kept: dict[str, LowRank],
+    ranks: Mapping[str, int],
+    lost: Mapping[str, float],
 ) -> Consolidation:
-    """Say what a fold did to each layer, and to all of them."""
-    after = decompose(folded)
-    lost = {name: _lost(before[name], folded[name]) for name in before}
+    """Say what a fold did to each layer, and to all of them.
+
+    Args:
+        before: What was folded.
+        kept: What is left.
+        ranks: How many directions each layer has left.
+        lost: Squared Frobenius norm of what each layer lost.
+    """
     norms = {name: float(layer.sigma.square().sum()) for name, layer in before.items()}
     layers = tuple(
         LayerReport(
             name=name,
             shape=layer.change.shape,
             rank_before=layer.rank,
-            rank=after[name].rank,
+            rank=ranks[name],
             kept_energy=_share(lost[name], norms[name]),
             stable_rank=stable_rank(layer.sigma),
             spectrum=tuple(layer.sigma.tolist()),
@@ -73,16 +95,11 @@ def _report(
         for name, layer in before.items()
     )
     return Consolidation(
-        change=folded,
+        change=kept,
         layers=layers,
         kept_energy=_share(sum(lost.values()), sum(norms.values())),
         rank=max((layer.rank for layer in layers), default=0),
     )
-
-
-def _lost(before: Decomposition, after: LowRank) -> float:
-    """Return the squared norm of what a fold took from one layer."""
-    return difference_norm(before.change, after) ** 2
 
 
 def _share(lost: float, whole: float) -> float:

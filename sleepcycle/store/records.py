@@ -111,6 +111,9 @@ class Snapshot:
     runs: tuple[Run, ...]
     """The last ones, newest first."""
 
+    orphaned: int
+    """Known examples that neither live nor the open day learned."""
+
     interrupted: bool
     """Whether a run is open whose process is gone; whatever runs next settles it."""
 

@@ -4,6 +4,7 @@ Loading SQLAlchemy takes longer than the whole command may.
 """
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, RunKind, RunState, Version, VersionKind
 from sleepcycle.store import owner
 from sleepcycle.store.connection import connect, explain, known_revision, refuse_older
-from sleepcycle.store.records import Counts, ExampleState, Run, Snapshot
+from sleepcycle.store.records import Alias, Counts, ExampleState, Run, Snapshot
 
 __all__ = ["Snapshot", "read_snapshot"]
 
@@ -42,15 +43,16 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
     identity = connection.execute(
         "SELECT base_id, base_revision, base_sha256 FROM version WHERE number = 0"
     ).fetchone()
-    runs = _runs(connection)
+    names = connection.execute("SELECT name, version FROM alias ORDER BY name")
+    aliases = dict(names.fetchall())
+    versions, runs = _versions(connection), _runs(connection)
     return Snapshot(
         base=BaseIdentity(*identity),
-        aliases=dict(
-            connection.execute("SELECT name, version FROM alias ORDER BY name")
-        ),
+        aliases=aliases,
         counts=_counts(connection),
-        versions=_versions(connection),
+        versions=versions,
         runs=runs,
+        orphaned=_orphaned(connection, aliases, versions),
         interrupted=any(_is_orphan(run) for run in runs),
     )
 
@@ -58,6 +60,26 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
 def _is_orphan(run: Run) -> bool:
     """Tell whether a run is open, but the process that owns it is gone."""
     return run.state is RunState.RUNNING and owner.started(run.pid) != run.pid_started
+
+
+def _orphaned(
+    connection: sqlite3.Connection,
+    aliases: Mapping[str, int],
+    versions: Sequence[Version],
+) -> int:
+    """Count what only versions know that live and the open day do not come from."""
+    parents = {version.number: version.parents for version in versions}
+    line: set[int] = set()
+    open_ends = [aliases[name] for name in (Alias.LIVE, Alias.DAY) if name in aliases]
+    while open_ends:
+        number = open_ends.pop()
+        if number not in line:
+            line.add(number)
+            open_ends += parents[number]
+    learned = connection.execute(
+        "SELECT version, count(*) FROM example WHERE state = 'trained' GROUP BY version"
+    )
+    return sum(count for version, count in learned if version not in line)
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:

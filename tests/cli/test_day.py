@@ -107,7 +107,7 @@ def test_a_wrong_setting_is_named(cli):
 
 
 def test_there_is_nothing_to_do_without_examples(cli):
-    assert "feed some first" in cli.error("wake")
+    assert "no example is pending" in cli.error("wake")
     assert "nothing was learned" in cli.error("sleep")
 
 

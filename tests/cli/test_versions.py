@@ -38,12 +38,16 @@ class TestRollback:
         prompt, answer = quiz
         back = lived.json("rollback", "v0")
         assert (back["live"], back["previous"], back["requeued"]) == ("v0", "v2", 0)
-        assert back["orphaned"] == 384
+        assert back["orphaned"] == lived.json("status")["orphaned"] == 384
         assert lived.json("ask", prompt)["text"] != answer
 
         forth = lived.json("rollback")
         assert (forth["live"], forth["orphaned"]) == ("v2", 0)
+        assert lived.json("status")["orphaned"] == 0
         assert lived.json("ask", prompt)["text"] == answer
+
+    def test_there_is_nothing_before_the_first(self, cli):
+        assert "nothing was live before v0" in cli.error("rollback")
 
     def test_requeued_examples_are_pending(self, lived):
         assert lived.json("rollback", "v0", "--requeue")["requeued"] == 384

@@ -346,11 +346,12 @@ class TestHeldOut:
 
         assert [step for step, _ in result.held_out] == [3, 6, 8]
 
-    def test_a_look_that_is_no_number_is_never_the_best(self, watched, day):
-        result, looks = watched([2.0, math.nan, 1.0], steps=3)
-
-        assert result.best_step == 3
-        assert_same(read(day, "day"), looks[2])
+    def test_a_look_that_is_no_number_ends_the_run(self, watched):
+        """
+        Whatever the training loss says: what is kept would be what came before.
+        """
+        with pytest.raises(DivergedError, match="3 of 3: the held-out loss is nan"):
+            watched([2.0, math.nan, 1.0], steps=3)
 
 
 class TestLoss:
