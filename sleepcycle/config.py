@@ -173,6 +173,28 @@ class RankPolicy(StrEnum):
     BUDGET = "budget"
 
 
+class Stage(StrEnum):
+    """What a night does."""
+
+    SVD = "svd"
+    REM = "rem"
+
+
+class Memory(StrEnum):
+    """Where a night finds what was learned before."""
+
+    STORE = "store"
+    ARCHIVE = "archive"
+    LAST = "last"
+
+
+class Weighting(StrEnum):
+    """What makes a direction strong."""
+
+    PLAIN = "plain"
+    ACTIVATIONS = "activations"
+
+
 class SvdSettings(Section):
     """How deep sleep folds live and day into one adapter of bounded rank."""
 
@@ -193,6 +215,9 @@ class SvdSettings(Section):
     max_rank: Rank = 32
     """Most directions that `budget` gives one layer."""
 
+    weighting: Weighting = Weighting.PLAIN
+    """`plain` keeps the strongest directions, `activations` those that write most."""
+
     @field_validator("min_rank")
     @classmethod
     def _at_most_rank(cls, value: int, info: ValidationInfo) -> int:
@@ -203,8 +228,74 @@ class SvdSettings(Section):
         return value
 
 
+class RemSettings(Section):
+    """How a night relearns what the day or the fold has blurred."""
+
+    memory: list[Memory] = [Memory.STORE]
+    """Where the past comes from: `store` is old examples, `archive` dreams of the
+    versions that learned them, `last` dreams of the last good version."""
+
+    today_share: Share = 1 / 3
+    """Part of the night for today; the rest is the past's, in [0, 1]."""
+
+    general_share: OpenShare = 0.1
+    """Part of the night for dreams of the bare base, so that it is not lost."""
+
+    max_share_of_wake: NonNegativeFloat = 0.5
+    """Most compute of a night, dreams and teachers included, over that of the day."""
+
+    max_steps: PositiveInt = 2000
+    """Most steps of one night."""
+
+    batch_size: PositiveInt = 16
+    """Examples a step."""
+
+    lr: PositiveFloat | Literal["auto"] = "auto"
+    """Peak learning rate; `auto` is half of the wake's."""
+
+    warmup_steps: NonNegativeInt = 5
+    """Steps until the learning rate reaches its peak."""
+
+    top_k: PositiveInt = 64
+    """Likeliest tokens of a teacher that are kept; the rest is kept as one."""
+
+    gold_weight: NonNegativeFloat = 0.3
+    """Weight of stored answers beside the teacher's opinion of them."""
+
+    surprise_share: Share = 0.5
+    """Part of stored examples drawn by how badly they are known, in [0, 1]."""
+
+    on_policy: bool = False
+    """Let the last good version answer stored prompts anew; the stored answer stays
+    where its own is not close to it."""
+
+    dreams: PositiveInt = 192
+    """Most dreams begun by one version; what is filtered out is not replaced."""
+
+    temperature: PositiveFloat = 0.7
+    """Of dreamt prompts and texts; answers are the likeliest."""
+
+    dream_tokens: PositiveInt = 64
+    """Longest dreamt prompt, and longest dreamt answer or text."""
+
+    archive_versions: PositiveInt = 8
+    """Most past versions that dream in one night."""
+
+    max_examples: PositiveInt = 2_000
+    """Most stored examples of today, and of the past, that a night looks at."""
+
+    check_every: PositiveInt = 20
+    """Steps between two looks at the held-out loss."""
+
+    patience: NonNegativeInt = 4
+    """Looks without a better held-out loss before REM stops; 0 never stops."""
+
+
 class SleepSettings(Section):
     """What happens in a night."""
+
+    stages: list[Stage] = [Stage.SVD, Stage.REM]
+    """Stages of a night, in their order; either may be left out."""
 
     compression: Compression = Compression.SVD
     """`svd`; `magnitude` (the baseline that zeroes small weights); `none`."""
@@ -213,6 +304,7 @@ class SleepSettings(Section):
     """Part of the weights that `magnitude` sets to zero, in [0, 1)."""
 
     svd: SvdSettings = SvdSettings()
+    rem: RemSettings = RemSettings()
 
 
 class GateSettings(Section):
@@ -220,6 +312,12 @@ class GateSettings(Section):
 
     max_rise: NonNegativeFloat = 0.5  # nats per token
     """Most that the held-out loss of known batches may rise."""
+
+    max_general_rise: NonNegativeFloat = 1.0  # nats per token
+    """Most that the loss on the bare base's own dreams may rise above live's."""
+
+    probe_dreams: NonNegativeInt = 64
+    """Dreams of the bare base that general ability is measured on; 0 for none."""
 
     max_held_out: PositiveInt = 256
     """Most held-out examples that each side of the gate is measured on."""

@@ -8,9 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sleepcycle.config import GateSettings
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import encode
+from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import HEARTBEAT, Example, Loss, OnProgress, Verdict
@@ -36,9 +37,15 @@ class Sides:
         Returns:
             Both losses, or None where there is nothing to score.
         """
-        encoded = [
-            encode(example.content, self.base, prompt_weight=0) for example in examples
-        ]
+        return self.compare_encoded(
+            [
+                encode(example.content, self.base, prompt_weight=0)
+                for example in examples
+            ]
+        )
+
+    def compare_encoded(self, encoded: Sequence[Encoded]) -> Loss | None:
+        """Score both sides on what is encoded already."""
         losses = []
         for names in (self.live, self.candidate):
             activate(self.base, names)
@@ -51,7 +58,7 @@ class Sides:
             if tokens == 0:
                 return None
             losses.append(nats / tokens)
-        return Loss(losses[0], losses[1], len(examples), tokens)
+        return Loss(losses[0], losses[1], len(encoded), tokens)
 
 
 def is_finite(changes: LayerChanges) -> bool:
@@ -63,7 +70,12 @@ def is_finite(changes: LayerChanges) -> bool:
 
 
 def judge(
-    acquisition: Loss | None, retention: Loss | None, *, finite: bool, max_rise: float
+    acquisition: Loss | None,
+    retention: Loss | None,
+    general: Loss | None,
+    *,
+    finite: bool,
+    limits: GateSettings,
 ) -> Verdict:
     """Accept a candidate that keeps what is known and gains what is new.
 
@@ -71,23 +83,26 @@ def judge(
 
     Args:
         acquisition: On batches learned since the last night; it must fall.
-        retention: On batches known before; it may rise by `max_rise`.
+        retention: On batches known before; it may rise by `limits.max_rise`.
+        general: On the base's own dreams; it may rise by `limits.max_general_rise`.
         finite: Whether all the candidate's weights are finite.
-        max_rise: In nats per token.
+        limits: Both in nats per token.
     """
-    if not finite:
-        return Verdict(
-            False, "weights are not finite", retention, acquisition, finite=False
-        )
-    kept = retention is None or retention.rise <= max_rise
     gained = acquisition is None or acquisition.rise < 0
-    if not kept:
-        reason = f"{_known(retention)}, more than {max_rise:g}"
+    kept = retention is None or retention.rise <= limits.max_rise
+    able = general is None or general.rise <= limits.max_general_rise
+    if not finite:
+        reason = "weights are not finite"
+    elif not kept:
+        reason = f"{_known(retention)}, more than {limits.max_rise:g}"
     elif not gained:
         reason = f"{_today(acquisition)}, and it must fall"
+    elif not able:
+        reason = f"{_general(general)}, more than {limits.max_general_rise:g}"
     else:
         reason = f"{_today(acquisition)}; {_known(retention)}"
-    return Verdict(kept and gained, reason, retention, acquisition, finite=True)
+    accepted = finite and kept and gained and able
+    return Verdict(accepted, reason, retention, acquisition, finite, general)
 
 
 def note(acquisition: Loss | None, retention: Loss | None, *, finite: bool) -> Verdict:
@@ -110,6 +125,11 @@ def _known(loss: Loss | None) -> str:
     if loss is None:
         return "nothing known is held out, so retention is not measured"
     return f"held-out loss of known batches {_change(loss)}"
+
+
+def _general(loss: Loss | None) -> str:
+    """Say what happened to the base's own dreams."""
+    return f"loss on dreams of the base {_change(loss)}" if loss else ""
 
 
 def _change(loss: Loss) -> str:

@@ -1,19 +1,40 @@
-"""One night: fold live and day into one small adapter, then ask the gate."""
+"""One night: fold live and day into one small adapter, relearn, then ask the gate."""
 
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sleepcycle import gate
-from sleepcycle.config import Settings
+from sleepcycle.config import Compression, Settings, SleepSettings, Stage, Weighting
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import Example, OnProgress, Progress, SleepReport
-from sleepcycle.sleep.consolidate import consolidate
+from sleepcycle.model.encode import encode
+from sleepcycle.model.fit import auto_lr
+from sleepcycle.model.moments import moments
+from sleepcycle.model.score import nll
+from sleepcycle.numerics.lowrank import LayerChanges, Moments
+from sleepcycle.records import (
+    HEARTBEAT,
+    Dream,
+    Example,
+    OnProgress,
+    Progress,
+    RemReport,
+    SleepReport,
+    Verdict,
+)
+from sleepcycle.sleep.consolidate import Consolidation, consolidate
+from sleepcycle.sleep.material import Archived, Gatherer, Past
+from sleepcycle.sleep.rem import LEARNED, Budget, Terms, relearn, steps_within
 
 LIVE = "live"
 CANDIDATE = "candidate"
+KEEP_ALL = SleepSettings(compression=Compression.NONE)
+TRAINING_SHARE = 0.7  # of the budget; the rest is for teachers and dreams
+SEEN = 2  # times that each example of a night is learned
+LOOKED_AT = 200  # examples whose mean length stands for all
+MOMENT_EXAMPLES = 256  # enough for a matrix of the adapter's width
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,39 +53,197 @@ class Evening:
     known: Sequence[Example]
     """Held-out examples of known batches."""
 
+    new: Sequence[Example] = ()
+    """Examples that the day learned, or some of them."""
+
+    replay: Sequence[Example] = ()
+    """Examples that live knows, or some of them."""
+
+    archive: Sequence[Archived] = ()
+    """Past wake versions that may dream of their lessons."""
+
+    wake_tokens: int = 0
+    """Tokens that the day trained on."""
+
+    seed: int = 0
+
 
 def sleep(
-    base: Base,
-    evening: Evening,
-    settings: Settings,
-    *,
-    on_progress: OnProgress,
-) -> tuple[LayerChanges, SleepReport]:
-    """Consolidate one day and judge the result; what is live stays as it is.
+    base: Base, evening: Evening, settings: Settings, *, on_progress: OnProgress
+) -> tuple[LayerChanges, SleepReport, list[Dream]]:
+    """Consolidate one day, relearn and judge; what is live stays as it is.
 
     Returns:
-        The candidate's change per layer, and the report with the gate's verdict.
+        The candidate's change per layer, the report with the gate's verdict, and
+        what was dreamt.
+
+    Raises:
+        DivergedError: REM's loss exploded or is not a number.
     """
     started = time.perf_counter()
-    on_progress(Progress("consolidate", 0, 2))
-    folded = consolidate(evening.whole, settings.sleep)
-    on_progress(Progress("gate", 1, 2))
-    live = [LIVE] if evening.live else []
-    if live:
-        adapters.attach(base, LIVE, evening.live)
-    adapters.attach(base, CANDIDATE, folded.change)
-    sides = gate.Sides(base, live, [CANDIDATE], on_progress)
-    verdict = gate.judge(
-        sides.compare(evening.today),
-        sides.compare(evening.known),
-        finite=gate.is_finite(folded.change),
-        max_rise=settings.gate.max_rise,
-    )
-    on_progress(Progress("gate", 2, 2))
-    return folded.change, SleepReport(
+    night = _Night(base, evening, settings, on_progress)
+    candidate: LayerChanges = evening.whole
+    for number, stage in enumerate(settings.sleep.stages):
+        on_progress(Progress(str(stage), number, len(settings.sleep.stages)))
+        candidate = {Stage.SVD: night.fold, Stage.REM: night.relearn}[stage](candidate)
+    on_progress(Progress("gate", 0, 1))
+    verdict = night.judge(candidate)
+    on_progress(Progress("gate", 1, 1))
+    kept = consolidate(candidate, KEEP_ALL)
+    folded = night.folded or kept
+    report = SleepReport(
         seconds=time.perf_counter() - started,
-        rank=folded.rank,
+        rank=kept.rank,
         kept_energy=folded.kept_energy,
         verdict=verdict,
         layers=folded.layers,
+        rem=night.rem,
     )
+    return candidate, report, night.gatherer.dreams
+
+
+class _Night:
+    """The stages of one night, and what they found."""
+
+    def __init__(
+        self, base: Base, evening: Evening, settings: Settings, on_progress: OnProgress
+    ) -> None:
+        self._base = base
+        self._evening = evening
+        self._settings = settings
+        self._on_progress = on_progress
+        self.folded: Consolidation | None = None
+        self.rem: RemReport | None = None
+        past = Past(
+            evening.whole,
+            evening.live,
+            evening.new,
+            evening.replay,
+            evening.archive,
+        )
+        self.gatherer = Gatherer(
+            base,
+            past,
+            settings.sleep.rem,
+            prompt_weight=settings.wake.prompt_weight,
+            seed=evening.seed,
+            on_batch=self._beat,
+        )
+
+    def fold(self, change: LayerChanges) -> LayerChanges:
+        """Deep sleep: make the adapter small."""
+        self.folded = consolidate(change, self._settings.sleep, self._moments(change))
+        return self.folded.change
+
+    def relearn(self, change: LayerChanges) -> LayerChanges:
+        """REM: relearn what was blurred, within the night's budget."""
+        started = time.perf_counter()
+        settings = self._settings.sleep.rem
+        whole = settings.max_share_of_wake * LEARNED * self._evening.wake_tokens
+        sources = self.gatherer.gather(self._count(whole))
+        budget = Budget(whole, self.gatherer.tokens)
+        steps = steps_within(sources, settings.batch_size, budget, settings.max_steps)
+        counts = {source.name: len(source.taught) for source in sources}
+        if steps == 0 or all(layer.rank == 0 for layer in change.values()):
+            return change
+        terms = Terms(
+            steps,
+            self._lr(),
+            self._evening.seed,
+            self._on_progress,
+            self._held_out_loss(),
+        )
+        learned, result = relearn(self._base, change, sources, settings, terms)
+        self.rem = RemReport(
+            steps=result.steps,
+            tokens=result.tokens,
+            seconds=time.perf_counter() - started,
+            loss_first=result.loss_first,
+            loss_last=result.loss_last,
+            best_step=result.best_step,
+            stopped_early=result.stopped_early,
+            sources=counts,
+            cost=(budget.spent + LEARNED * result.tokens)
+            / max(1, LEARNED * self._evening.wake_tokens),
+            held_out=result.held_out,
+        )
+        return learned
+
+    def judge(self, candidate: LayerChanges) -> Verdict:
+        """Ask the gate."""
+        evening, limits = self._evening, self._settings.gate
+        probe = self.gatherer.probe(limits.probe_dreams)
+        live = [LIVE] if evening.live else []
+        if live:
+            adapters.attach(self._base, LIVE, evening.live)
+        adapters.attach(self._base, CANDIDATE, candidate)
+        sides = gate.Sides(self._base, live, [CANDIDATE], self._on_progress)
+        return gate.judge(
+            sides.compare(evening.today),
+            sides.compare(evening.known),
+            sides.compare_encoded(probe),
+            finite=gate.is_finite(candidate),
+            limits=limits,
+        )
+
+    def _count(self, whole: float) -> int:
+        """Return how many examples to gather, so that each is seen about twice."""
+        tokens = [
+            len(encode(example.content, self._base, prompt_weight=0).ids)
+            for example in self._evening.new[:LOOKED_AT]
+        ]
+        length = sum(tokens) / max(1, len(tokens)) or 1
+        return int(whole * TRAINING_SHARE / (LEARNED * SEEN * length))
+
+    def _lr(self) -> float:
+        """Return the student's peak learning rate."""
+        lr = self._settings.sleep.rem.lr
+        return auto_lr(self._base.width) / 2 if lr == "auto" else lr
+
+    def _moments(self, change: LayerChanges) -> Moments | None:
+        """Measure what the layers read, if directions are weighed by it."""
+        if self._settings.sleep.svd.weighting is Weighting.PLAIN:
+            return None
+        examples = [*self._evening.new, *self._evening.replay]
+        random.Random(self._evening.seed).shuffle(examples)
+        encoded = [
+            encode(example.content, self._base, prompt_weight=0)
+            for example in examples[:MOMENT_EXAMPLES]
+        ]
+        adapters.attach(self._base, CANDIDATE, change)
+        found = moments(self._base, CANDIDATE, encoded, gate.BATCH_SIZE)
+        adapters.remove(self._base, CANDIDATE)
+        return {
+            name: found[name][: layer.rank, : layer.rank]
+            for name, layer in change.items()
+        }
+
+    def _held_out_loss(self) -> Callable[[], float] | None:
+        """Return what measures the mean loss on today, the past, and the base's dreams.
+
+        Of each what is held out; a night that brings no part of them is not kept.
+        """
+        parts = [
+            [encode(example.content, self._base, prompt_weight=0) for example in part]
+            for part in (self._evening.today, self._evening.known)
+        ]
+        parts.append(self.gatherer.probe(self._settings.gate.probe_dreams))
+        parts = [part for part in parts if any(example.learned for example in part)]
+        if not parts:
+            return None
+
+        def measure() -> float:
+            """Return nats per token."""
+            losses = []
+            for part in parts:
+                nats, tokens = nll(
+                    self._base, part, gate.BATCH_SIZE, on_batch=self._beat
+                )
+                losses.append(nats / tokens)
+            return sum(losses) / len(losses)
+
+        return measure
+
+    def _beat(self) -> None:
+        """Say that we are alive."""
+        self._on_progress(HEARTBEAT)

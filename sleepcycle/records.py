@@ -168,6 +168,8 @@ class Verdict:
     """On today's batches; None where nothing of today is held out."""
 
     finite: bool
+    general: Loss | None = None
+    """On the bare base's own dreams; None where it does not dream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,39 @@ class WakeReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Dream:
+    """What a version wrote from what it knows."""
+
+    version: int
+    """Who dreamt: a wake version, 0 for the bare base, -1 for the last good one."""
+
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class RemReport:
+    """What one night relearned."""
+
+    steps: int
+    tokens: int
+    seconds: float
+    loss_first: float
+    loss_last: float
+    best_step: int
+    """The step whose weights were kept; 0 where nothing was better than the start."""
+
+    stopped_early: bool
+    sources: Mapping[str, int]
+    """Examples of each kind."""
+
+    cost: float
+    """Compute of REM, teachers and dreams included, over that of the day."""
+
+    held_out: tuple[tuple[int, float], ...]
+    """Step and held-out loss of each look, the mean of today's and the past's."""
+
+
+@dataclass(frozen=True, slots=True)
 class SleepReport:
     """What one night folded."""
 
@@ -259,6 +294,8 @@ class SleepReport:
 
     verdict: Verdict
     layers: tuple[LayerReport, ...] = field(default_factory=tuple)
+    rem: RemReport | None = None
+    """None where the night had no REM, or nothing to relearn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +319,12 @@ class RunOrder:
     seed: int
     settings: Mapping[str, object]
     """The whole configuration as plain data, so the run can be done again."""
+
+    archive: Mapping[int, Path] = field(default_factory=dict)
+    """Past wake versions that may dream in this night, and their folders."""
+
+    wake_tokens: int = 0
+    """Tokens that the open day trained on: the measure of what a night may cost."""
 
 
 @dataclass(frozen=True, slots=True)

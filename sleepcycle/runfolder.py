@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from sleepcycle.content import canonical_json, from_fields
 from sleepcycle.plain import from_json, to_json
 from sleepcycle.records import (
     BaseIdentity,
+    Dream,
     Example,
     Progress,
     RunOrder,
@@ -26,6 +28,8 @@ from sleepcycle.sealed import sync
 
 Report = WakeReport | SleepReport
 R = TypeVar("R")
+DREAMS = "dreams.jsonl"
+MAX_DREAMS = 500  # of one night that are kept
 
 
 class Material(StrEnum):
@@ -117,6 +121,10 @@ class RunFolder:
                 else:
                     yield None
 
+    def write_dreams(self, dreams: Iterable[Dream]) -> None:
+        """Write what was dreamt beside the adapter, to be sealed with it."""
+        write_dreams(self.result, dreams)
+
     def write_base(self, base: BaseIdentity) -> None:
         """Say which model the worker really loaded."""
         _write(self.path / "base.json", base)
@@ -150,6 +158,23 @@ class RunFolder:
         """Return why the worker gave up, or None where it did not say."""
         path = self.path / "error.json"
         return _read(path, Fault) if path.exists() else None
+
+
+def write_dreams(folder: Path, dreams: Iterable[Dream]) -> None:
+    """Write dreams, a line each, up to a bound."""
+    with (folder / DREAMS).open("w", encoding="utf-8") as file:
+        for dream in islice(dreams, MAX_DREAMS):
+            content = canonical_json(dream.content)
+            file.write(f'{{"version":{dream.version},"content":{content}}}\n')
+
+
+def read_dreams(folder: Path) -> list[Dream]:
+    """Return the dreams of a run or of a sealed version; none where it has no file."""
+    file = folder / DREAMS
+    if not file.exists():
+        return []
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [Dream(row["version"], from_fields(row["content"])) for row in rows]
 
 
 def _write(path: Path, record: Any) -> None:  # noqa: ANN401

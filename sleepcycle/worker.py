@@ -9,6 +9,7 @@ holds; when that closes the parent is gone, and the worker ends.
 import os
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 from sleepcycle import night, wake
@@ -20,6 +21,7 @@ from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records import RunKind, RunOrder
 from sleepcycle.runfolder import Fault, Material, Report, RunFolder
 from sleepcycle.sealed import verify
+from sleepcycle.sleep.material import Archived
 
 
 def main(folder: Path) -> int:
@@ -79,18 +81,28 @@ def _wake(
 def _sleep(
     run: RunFolder, order: RunOrder, settings: Settings, base: Base
 ) -> tuple[LayerChanges, Report]:
-    """Consolidate one day."""
-    return night.sleep(
+    """Consolidate one day, and relearn."""
+    change, report, dreams = night.sleep(
         base,
         night.Evening(
             live=_load(order.live),
             whole=_load(order.day),
             today=run.read_examples(Material.TODAY),
             known=run.read_examples(Material.KNOWN),
+            new=run.read_examples(Material.NEW),
+            replay=run.read_examples(Material.REPLAY),
+            archive=[
+                Archived(version, partial(_load, folder))
+                for version, folder in order.archive.items()
+            ],
+            wake_tokens=order.wake_tokens,
+            seed=order.seed,
         ),
         settings,
         on_progress=run.append_progress,
     )
+    run.write_dreams(dreams)
+    return change, report
 
 
 def _load(folder: Path | None) -> LayerChanges:

@@ -6,9 +6,12 @@ import re
 import pytest
 import torch
 
+from sleepcycle.config import GateSettings
 from sleepcycle.gate import is_finite, judge, note
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records import Loss
+
+LIMITS = GateSettings(max_rise=0.5, max_general_rise=1.0)
 
 
 def moved(rise, start=2.0):
@@ -32,15 +35,23 @@ def moved(rise, start=2.0):
     ],
 )
 def test_it_wants_the_new_and_keeps_the_old(today, known, accepted, reason):
-    verdict = judge(today, known, finite=True, max_rise=0.5)
+    verdict = judge(today, known, None, finite=True, limits=LIMITS)
 
     assert verdict.accepted is accepted
     assert re.search(reason, verdict.reason)
     assert (verdict.acquisition, verdict.retention) == (today, known)
 
 
+@pytest.mark.parametrize(("rise", "accepted"), [(0.9, True), (1.1, False)])
+def test_what_the_base_can_do_may_not_be_lost(rise, accepted):
+    verdict = judge(moved(-1), None, moved(rise), finite=True, limits=LIMITS)
+
+    assert verdict.accepted is accepted
+    assert ("dreams of the base rose 1.100" in verdict.reason) is not accepted
+
+
 def test_broken_weights_are_refused_whatever_the_losses_say():
-    verdict = judge(moved(-1), moved(-1), finite=False, max_rise=0.5)
+    verdict = judge(moved(-1), moved(-1), None, finite=False, limits=LIMITS)
 
     assert (verdict.accepted, verdict.reason) == (False, "weights are not finite")
 

@@ -97,7 +97,7 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
     live, _ = learn(base, wake.Morning({}, {}), taught)
     adapters.remove(base, wake.DAY)
 
-    folded, report = night.sleep(
+    folded, report, _ = night.sleep(
         base,
         night.Evening({}, whole=live, today=taught.today, known=()),
         Settings(),
@@ -133,7 +133,7 @@ def test_a_night_after_which_nothing_is_left(base):
     """
     zero = {name: LowRank.zero(shape) for name, shape in base.targets.shapes.items()}
 
-    folded, report = night.sleep(
+    folded, report, _ = night.sleep(
         base, night.Evening({}, zero, today=(), known=()), Settings(), on_progress=quiet
     )
 

@@ -85,11 +85,20 @@ def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 @runs.command("show")
-def show_run(ctx: typer.Context, run: Run, as_json: Json = False) -> None:
-    """Show what a run reported."""
+def show_run(
+    ctx: typer.Context,
+    run: Run,
+    dreams: Annotated[bool, typer.Option("--dreams", help="What was dreamt.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a run reported, or what a night dreamt."""
+    from sleepcycle.cli.ledger import show_dreams
     from sleepcycle.cli.ledger import show_run as show
 
-    show(home_of(ctx).books.run(run), as_json=as_json)
+    books = home_of(ctx).books
+    if dreams:
+        return show_dreams(books.dreams(run), as_json=as_json)
+    show(books.run(run), as_json=as_json)
 
 
 @runs.command()

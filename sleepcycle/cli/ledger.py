@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sleepcycle.cli.render import clean, console, show_facts, show_json, show_table
+from sleepcycle.content import canonical_json
 
 if TYPE_CHECKING:
-    from sleepcycle.records import BadRow
+    from sleepcycle.content import Content
+    from sleepcycle.records import BadRow, Dream
     from sleepcycle.store.records import Batch, ExampleState, Run
 
 PREVIEW_CHARS = 60
@@ -90,6 +92,38 @@ def show_run(run: "Run", *, as_json: bool) -> None:
     facts = {k: v for k, v in report.items() if not isinstance(v, dict | list)}
     show_facts(facts)
     console.print(clean(report["verdict"]["reason"]))
+
+
+def show_dreams(dreams: "Sequence[Dream]", *, as_json: bool) -> None:
+    """Print dreams: who dreamt, and what."""
+    if as_json:
+        return show_json(
+            [
+                {
+                    "version": _dreamer(d),
+                    "content": json.loads(canonical_json(d.content)),
+                }
+                for d in dreams
+            ]
+        )
+    show_table(
+        ["version", "dream"],
+        [
+            [_dreamer(d), " | ".join(map(str, _fields(d.content).values()))]
+            for d in dreams
+        ],
+    )
+
+
+def _dreamer(dream: "Dream") -> str:
+    """Return who dreamt."""
+    return "live" if dream.version < 0 else f"v{dream.version}"
+
+
+def _fields(content: "Content") -> dict[str, Any]:
+    """Return content as it is stored."""
+    fields: dict[str, Any] = json.loads(canonical_json(content))
+    return fields
 
 
 def _preview(raw: bytes) -> str:

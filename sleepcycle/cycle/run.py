@@ -17,9 +17,11 @@ from pathlib import Path
 
 from loguru import logger
 
+from sleepcycle.config import Memory
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
 from sleepcycle.errors import ConfigError, Interrupted, RunError
+from sleepcycle.plain import from_json
 from sleepcycle.plan import replay_limit
 from sleepcycle.publish import (
     card_of,
@@ -30,6 +32,7 @@ from sleepcycle.publish import (
     set_aside,
 )
 from sleepcycle.records import (
+    Card,
     Example,
     RunKind,
     RunOrder,
@@ -92,6 +95,7 @@ def sleep(keeper: Keeper, on_progress: OnProgress) -> Outcome:
         run = _start(session, keeper, RunKind.SLEEP)
     with _undone_on_failure(keeper, run):
         folder = _order(keeper, run, RunKind.SLEEP, ground)
+        _write_memory(keeper, run, folder, ground)
         _write_held_out(keeper, folder, ground, today=ground.learned)
         keeper.engine.execute(folder, on_progress)
         parents = [ground.live.number, ground.day.number]
@@ -197,9 +201,11 @@ def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder
     if folder.path.exists():
         aside = set_aside(keeper.paths, folder.path)
         logger.warning("moved an older run's folder to {aside}", aside=str(aside))
+    place = keeper.paths.versions
     with keeper.store.read() as session:
         base = versions.newest_base(session)
-    place = keeper.paths.versions
+        past = [versions.get(session, number) for number in ground.live_versions]
+        tokens = sum(_tokens(session, number) for number in ground.day_versions)
     live, day = (
         place / version.folder if version and version.folder else None
         for version in (ground.live, ground.day)
@@ -216,9 +222,35 @@ def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder
             day_rank=card.day_rank if card else 0,
             seed=keeper.settings.wake.seed + run,
             settings=keeper.settings.model_dump(mode="json"),
+            archive={
+                version.number: place / version.folder
+                for version in sorted(past, key=lambda version: version.number)
+                if version.kind is VersionKind.WAKE and version.folder
+            },
+            wake_tokens=tokens,
         )
     )
     return folder
+
+
+def _tokens(session: Session, number: int) -> int:
+    """Return how many tokens a version trained on itself."""
+    report = from_json(versions.card(session, number), Card).report
+    return report.tokens if isinstance(report, WakeReport) else 0
+
+
+def _write_memory(keeper: Keeper, run: int, folder: RunFolder, ground: Ground) -> None:
+    """Write what a night may relearn: examples of today, and known ones if allowed."""
+    settings = keeper.settings.sleep.rem
+    seed = keeper.settings.wake.seed + run
+    known = ground.live_versions if Memory.STORE in settings.memory else frozenset()
+    with keeper.store.read() as session:
+        for material, owners in (
+            (Material.NEW, ground.day_versions),
+            (Material.REPLAY, known),
+        ):
+            drawn = examples.replay_sample(session, owners, settings.max_examples, seed)
+            folder.write_examples(material, drawn)
 
 
 def _replay(

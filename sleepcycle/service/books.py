@@ -9,9 +9,9 @@ from typing import BinaryIO
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
 from sleepcycle.paths import HomePaths
-from sleepcycle.records import BadRow
-from sleepcycle.runfolder import RunFolder
-from sleepcycle.store import batches, examples, journal, runs
+from sleepcycle.records import BadRow, Dream
+from sleepcycle.runfolder import RunFolder, read_dreams
+from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.engine import Store
 from sleepcycle.store.records import Batch, ExampleState, Run
 
@@ -93,6 +93,25 @@ class Books:
         """
         with self.store.read() as session:
             return runs.get(session, number)
+
+    def dreams(self, number: int) -> list[Dream]:
+        """Return what a night dreamt, as it was sealed; nothing where it did not.
+
+        Raises:
+            NotFoundError: There is no run with that number.
+        """
+        with self.store.read() as session:
+            runs.get(session, number)
+            folders = [
+                version.folder
+                for version in versions.list_versions(session)
+                if version.run == number and version.folder
+            ]
+        return [
+            dream
+            for folder in folders
+            for dream in read_dreams(self.paths.versions / folder)
+        ]
 
     def run_log(self, number: int) -> str:
         """Return what a run's worker printed; empty where its folder is gone."""

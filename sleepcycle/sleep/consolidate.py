@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sleepcycle.config import Compression, RankPolicy, SleepSettings, SvdSettings
-from sleepcycle.numerics.lowrank import Decomposition, LayerChanges, LowRank, decompose
+from sleepcycle.numerics.lowrank import (
+    Decomposition,
+    LayerChanges,
+    LowRank,
+    Moments,
+    decompose,
+)
 from sleepcycle.numerics.prune import prune
 from sleepcycle.numerics.rank import BudgetRank, EnergyRank, FixedRank, Policy
 from sleepcycle.numerics.subspace import difference_norm, stable_rank
@@ -24,8 +30,15 @@ class Consolidation:
     """Largest rank of any layer."""
 
 
-def consolidate(change: LayerChanges, settings: SleepSettings) -> Consolidation:
+def consolidate(
+    change: LayerChanges, settings: SleepSettings, moments: Moments | None = None
+) -> Consolidation:
     """Make an adapter small.
+
+    Args:
+        change: The adapter.
+        settings: How; what a night does besides is not looked at.
+        moments: What its layers read, to weigh directions by; None for plain SVD.
 
     Raises:
         AdapterError: A factor holds NaN or infinity.
@@ -33,7 +46,8 @@ def consolidate(change: LayerChanges, settings: SleepSettings) -> Consolidation:
     before = decompose(change)
     match settings.compression:
         case Compression.SVD:
-            return _fold(before, policy(settings.svd).choose(before))
+            weighed = before if moments is None else decompose(change, moments)
+            return _fold(before, weighed, policy(settings.svd))
         case Compression.MAGNITUDE:
             kept = {n: prune(c, settings.prune_share) for n, c in change.items()}
         case Compression.NONE:
@@ -45,12 +59,15 @@ def consolidate(change: LayerChanges, settings: SleepSettings) -> Consolidation:
 
 
 def _fold(
-    before: Mapping[str, Decomposition], ranks: Mapping[str, int]
+    before: Mapping[str, Decomposition],
+    weighed: Mapping[str, Decomposition],
+    policy: Policy,
 ) -> Consolidation:
     """Keep each layer's strongest directions; the others are orthogonal to them."""
-    kept = {name: before[name].keep(rank) for name, rank in ranks.items()}
+    ranks = policy.choose(weighed)
+    kept = {name: weighed[name].keep(rank) for name, rank in ranks.items()}
     lost = {
-        name: float(before[name].length[rank:].square().sum())
+        name: float(weighed[name].length[rank:].square().sum())
         for name, rank in ranks.items()
     }
     return _report(before, kept, ranks, lost)

@@ -1,0 +1,201 @@
+"""REM: relearn, by self-distillation, what the day or the fold has blurred.
+
+The student is the night's candidate. Its teachers are versions on the same base, each
+for what it knows best: the pre-sleep adapters for today, the last good version for
+what was known, past wake versions for their own lessons, the bare base for the rest.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sleepcycle.config import RemSettings
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.batches import mix
+from sleepcycle.model.encode import Encoded, collate
+from sleepcycle.model.fit import FitPlan, FitResult, fit
+from sleepcycle.numerics.distill import TopScores, top_divergence
+from sleepcycle.numerics.lowrank import LayerChanges, LowRank, trim
+from sleepcycle.records import OnProgress
+
+STUDENT = "student"
+LEARNED = 3  # passes that a learned token costs: one forward, two's worth backward
+MAX_LOSS = 30.0  # nats per token; a night that exceeds it is exploding
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """One example, and what its teacher thinks of each learned token."""
+
+    encoded: Encoded
+    scores: TopScores
+    gold: float
+    """Weight of the example's own tokens beside the teacher's opinion."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Material of one kind."""
+
+    name: str
+    share: float
+    """Its part of the night, before what is empty is left out."""
+
+    taught: Sequence[Taught]
+
+
+@dataclass(frozen=True, eq=False)
+class TaughtBatch:
+    """Examples side by side, with their teachers' scores of all learned tokens."""
+
+    ids: Tensor  # (batch, seq)
+    mask: Tensor  # (batch, seq)
+    weights: Tensor  # (batch, seq)
+    gold: Tensor  # (learned,)
+    top_ids: Tensor  # (learned, k)
+    top_logs: Tensor  # (learned, k)
+    tail: Tensor  # (learned,)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What REM may cost, in tokens that pass forward once."""
+
+    whole: float
+    spent: int
+    """On teachers and dreams."""
+
+    @property
+    def left(self) -> float:
+        """What is left to learn with."""
+        return max(0.0, self.whole - self.spent)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one night's REM is bound by."""
+
+    steps: int
+    lr: float
+    seed: int
+    on_progress: OnProgress
+    held_out_loss: Callable[[], float] | None
+    """What the student is stopped and chosen by; None keeps the last step."""
+
+
+def relearn(
+    base: Base,
+    student: LayerChanges,
+    sources: Sequence[Source],
+    settings: RemSettings,
+    terms: Terms,
+) -> tuple[dict[str, LowRank], FitResult]:
+    """Let the student relearn from its teachers; its rank does not grow.
+
+    Returns:
+        The student's change, which is as it came where nothing was better, and what
+        training did.
+
+    Raises:
+        DivergedError: The loss exploded or is not a number.
+    """
+    rank = max(change.rank for change in student.values())
+    adapters.new_day(
+        base,
+        STUDENT,
+        adapters.day_config(rank, alpha=rank, dropout=0.0),
+        seed=terms.seed,
+        start=student,
+    )
+    adapters.activate(base, [STUDENT])
+    result = fit(
+        base,
+        _plan(settings, terms),
+        mix(_parts(sources), Fraction(settings.batch_size), terms.steps, terms.seed),
+        on_progress=terms.on_progress,
+        held_out_loss=terms.held_out_loss,
+        objective=distillation,
+        collate=collate_taught,
+    )
+    change = trim(adapters.read(base, STUDENT))
+    adapters.remove(base, STUDENT)
+    return change, result
+
+
+def steps_within(
+    sources: Sequence[Source], batch_size: int, budget: Budget, max_steps: int
+) -> int:
+    """Return how many steps the budget pays for; 0 where it is spent already."""
+    size = sum(share * _mean_tokens(taught) for taught, share in _parts(sources))
+    if not size:
+        return 0
+    return min(int(budget.left / (LEARNED * batch_size * size)), max_steps)
+
+
+def distillation(model: nn.Module, batch: TaughtBatch) -> Tensor:
+    """Return the weighted mean over learned tokens of KL to the teacher, plus gold.
+
+    Nats per token. Gold is the loss of the example's own token, where it has a weight.
+    """
+    logits = model(input_ids=batch.ids, attention_mask=batch.mask).logits[:, :-1]
+    learned = batch.weights[:, 1:] > 0
+    weights = batch.weights[:, 1:][learned]
+    chosen = logits[learned]  # (learned, vocabulary)
+    teacher = TopScores(batch.top_ids, batch.top_logs, batch.tail)
+    gold = functional.cross_entropy(
+        chosen.float(), batch.ids[:, 1:][learned], reduction="none"
+    )
+    losses = top_divergence(chosen, teacher) + batch.gold * gold
+    return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
+
+
+def collate_taught(examples: Sequence[Taught], pad: int) -> TaughtBatch:
+    """Put examples side by side, and their teachers' scores one after the other."""
+    batch = collate([example.encoded for example in examples], pad)
+    counts = [len(example.scores.tail) for example in examples]
+    gold = torch.tensor([example.gold for example in examples])
+    return TaughtBatch(
+        ids=batch.ids,
+        mask=batch.mask,
+        weights=batch.weights,
+        gold=gold.repeat_interleave(torch.tensor(counts)),
+        top_ids=torch.cat([example.scores.ids for example in examples]),
+        top_logs=torch.cat([example.scores.logs for example in examples]),
+        tail=torch.cat([example.scores.tail for example in examples]),
+    )
+
+
+def _parts(sources: Sequence[Source]) -> list[tuple[Sequence[Taught], Fraction]]:
+    """Return what there is, with shares that add up to 1."""
+    present = [source for source in sources if source.taught]
+    whole = sum(Fraction(source.share) for source in present)
+    return [(source.taught, Fraction(source.share) / whole) for source in present]
+
+
+def _mean_tokens(taught: Sequence[Taught]) -> float:
+    """Return how long an example is on average."""
+    return sum(len(example.encoded.ids) for example in taught) / len(taught)
+
+
+def _plan(settings: RemSettings, terms: Terms) -> FitPlan:
+    """Return how to train: fresh optimizer, short warm-up, and the start may stay."""
+    return FitPlan(
+        adapter=STUDENT,
+        lr=terms.lr,
+        steps=terms.steps,
+        warmup_steps=settings.warmup_steps,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        max_loss=MAX_LOSS,
+        check_every=settings.check_every,
+        patience=settings.patience,
+        seed=terms.seed,
+        stage="rem",
+        setting="sleep.rem.lr",
+        may_keep_start=True,
+    )

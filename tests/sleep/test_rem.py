@@ -1,0 +1,209 @@
+"""REM: batches with teachers, its budget, and a student that comes back."""
+
+import pytest
+import torch
+
+from sleepcycle.config import Memory, ModelSettings, RemSettings
+from sleepcycle.content import Completion
+from sleepcycle.model import adapters
+from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import encode
+from sleepcycle.model.score import nll, teach
+from sleepcycle.numerics.lowrank import LowRank
+from sleepcycle.records import Example
+from sleepcycle.sleep.material import Archived, Gatherer, Past
+from sleepcycle.sleep.rem import (
+    LEARNED,
+    Budget,
+    Source,
+    Taught,
+    Terms,
+    collate_taught,
+    distillation,
+    relearn,
+    steps_within,
+)
+
+QUESTIONS = [f"What is {a} + {b}?" for a in range(6) for b in range(6)]
+LESSON = [Completion(question, "Zorvane.") for question in QUESTIONS]
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The embedded base, bare."""
+    return load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+
+@pytest.fixture
+def change(base, rng):
+    """A change that is small, and not zero."""
+
+    def make(size=0.05, rank=4):
+        return {
+            name: LowRank(
+                size * torch.randn(out, rank, generator=rng),
+                size * torch.randn(rank, width, generator=rng),
+            )
+            for name, (out, width) in base.targets.shapes.items()
+        }
+
+    return make
+
+
+def taught(base, contents=LESSON, *, k=8, gold=0.0):
+    encoded = [encode(content, base, prompt_weight=0) for content in contents]
+    scores = teach(base, encoded, k, batch_size=5)
+    return [Taught(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
+
+
+class TestLoss:
+    def test_a_student_that_is_its_teacher_has_none(self, base):
+        batch = collate_taught(taught(base)[:7], pad=2)
+
+        assert float(distillation(base.model, batch)) == pytest.approx(0, abs=1e-5)
+
+    def test_gold_adds_the_loss_of_the_examples_own_tokens(self, base):
+        """
+        Weighted by token, so it is the mean loss that scoring measures.
+        """
+        contents = LESSON[:7]
+        batch = collate_taught(taught(base, contents, gold=1.0), pad=2)
+        encoded = [encode(content, base, prompt_weight=0) for content in contents]
+        nats, tokens = nll(base, encoded, 7)
+
+        found = float(distillation(base.model, batch))
+
+        assert found == pytest.approx(nats / tokens, rel=1e-3)
+
+    def test_scores_stay_with_their_tokens_in_any_order(self, base, change):
+        adapters.attach(base, "teacher", change())
+        adapters.activate(base, ["teacher"])
+        examples = taught(base, [*LESSON[:3], Completion("Hi", "a longer answer, too")])
+        adapters.activate(base, [])
+
+        ordered = [
+            float(distillation(base.model, collate_taught(order, pad=2)))
+            for order in (examples, examples[::-1])
+        ]
+
+        assert ordered[0] == pytest.approx(ordered[1], rel=1e-4)
+        assert ordered[0] > 1e-3
+
+
+def terms(steps, held_out_loss=None):
+    return Terms(steps, 3e-3, 1, lambda progress: None, held_out_loss)
+
+
+class TestRelearn:
+    def test_a_student_comes_back_to_its_teacher(self, base, change):
+        teacher, blurred = change(), change(size=0.02)
+        adapters.attach(base, "teacher", teacher)
+        adapters.activate(base, ["teacher"])
+        source = Source("today", 1.0, taught(base))
+        adapters.remove(base, "teacher")
+
+        learned, result = relearn(
+            base, blurred, [source], RemSettings(batch_size=8), terms(30)
+        )
+
+        assert result.loss_last < 0.3 * result.loss_first
+        assert max(layer.rank for layer in learned.values()) <= 4
+
+    def test_what_gets_no_better_stays_as_it_came(self, base, change):
+        start = change()
+        source = Source("today", 1.0, taught(base))
+        looks = iter([1.0, 2.0, 3.0])
+
+        learned, result = relearn(
+            base,
+            start,
+            [source],
+            RemSettings(batch_size=8, check_every=2),
+            terms(4, lambda: next(looks)),
+        )
+
+        assert result.best_step == 0
+        for name, layer in start.items():
+            torch.testing.assert_close(
+                learned[name].up @ learned[name].down, layer.up @ layer.down
+            )
+
+
+class TestBudget:
+    def test_steps_cost_what_their_tokens_cost(self, base):
+        source = Source("today", 1.0, taught(base))
+        tokens = len(source.taught[0].encoded.ids)
+
+        budget = Budget(whole=LEARNED * 8 * tokens * 10.5, spent=0)
+
+        assert steps_within([source], 8, budget, max_steps=99) == 10
+        assert steps_within([source], 8, budget, max_steps=4) == 4
+
+    def test_what_is_spent_is_not_left(self, base):
+        source = Source("today", 1.0, taught(base))
+
+        assert steps_within([source], 8, Budget(100.0, spent=100), max_steps=99) == 0
+        assert steps_within([Source("today", 1.0, [])], 8, Budget(1e9, 0), 99) == 0
+
+
+class TestMaterial:
+    @pytest.fixture
+    def gather(self, base, change):
+        def make(memory, count=60, **past):
+            whole = change()
+            fields = {
+                "whole": whole,
+                "live": change(),
+                "new": [Example(i, 2, c) for i, c in enumerate(LESSON)],
+                "replay": [Example(90 + i, 1, c) for i, c in enumerate(LESSON)],
+                "archive": [Archived(1, lambda: whole), Archived(3, change)],
+            } | past
+            gatherer = Gatherer(
+                base,
+                Past(**fields),
+                RemSettings(memory=memory, dream_tokens=32),
+                prompt_weight=0.05,
+                seed=1,
+                on_batch=lambda: None,
+            )
+            return gatherer, {s.name: s for s in gatherer.gather(count)}
+
+        return make
+
+    def test_today_has_its_floor(self, gather):
+        _, found = gather([Memory.STORE])
+
+        assert found["general"].share == pytest.approx(0.1)
+        assert found["today"].share == pytest.approx(0.9 / 3)
+        assert found["store"].share == pytest.approx(0.9 * 2 / 3)
+        assert len(found["today"].taught) == 18
+        assert len(found["store"].taught) == 36
+        assert {example.gold for example in found["store"].taught} == {0.3}
+
+    def test_the_archive_needs_no_example(self, gather):
+        gatherer, found = gather([Memory.ARCHIVE], replay=())
+
+        assert found["archive"].taught
+        assert {dreamt.version for dreamt in gatherer.dreams} <= {1, 3}
+        assert {example.gold for example in found["archive"].taught} == {0.0}
+
+    def test_sources_share_the_past(self, gather):
+        _, found = gather([Memory.STORE, Memory.LAST])
+
+        assert found["store"].share == found["last"].share
+
+    def test_no_version_dreams_on_the_first_night(self, gather):
+        _, found = gather([Memory.LAST, Memory.ARCHIVE], live={}, archive=())
+
+        assert not found["last"].taught
+        assert not found["archive"].taught
+
+    def test_its_cost_is_counted(self, gather):
+        gatherer, found = gather([Memory.STORE])
+
+        scored = sum(
+            len(example.encoded.ids)
+            for source in found.values()
+            for example in source.taught
+        )
+        assert gatherer.tokens >= scored
