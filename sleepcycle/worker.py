@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from sleepcycle import night, wake
-from sleepcycle.config import Settings, recorded_settings
+from sleepcycle.config import Settings
+from sleepcycle.configfile import recorded_settings
 from sleepcycle.errors import SleepcycleError
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable, write_portable

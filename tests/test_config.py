@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.config import Settings, load_settings, recorded_settings, settings_from
+from sleepcycle.config import Settings
+from sleepcycle.configfile import load_settings, recorded_settings, settings_from
 from sleepcycle.errors import ConfigError
 from tools.render_config import render
 

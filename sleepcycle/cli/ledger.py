@@ -107,7 +107,7 @@ def show_dreams(dreams: "Sequence[Dream]", *, as_json: bool) -> None:
             ]
         )
     show_table(
-        ["version", "dream"],
+        ["version", "dream", "answer"],
         [
             [_dreamer(d), " | ".join(map(str, _fields(d.content).values()))]
             for d in dreams

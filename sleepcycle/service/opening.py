@@ -8,13 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sleepcycle.config import (
-    ModelSettings,
-    Settings,
-    StoreSettings,
-    load_settings,
-    settings_from,
-)
+from sleepcycle.config import ModelSettings, Settings, StoreSettings
+from sleepcycle.configfile import load_settings, settings_from
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import HomePaths, carried
 from sleepcycle.records import BaseIdentity

@@ -4,7 +4,7 @@ import pytest
 from loguru import logger
 
 import sleepcycle
-from sleepcycle.config import load_settings
+from sleepcycle.configfile import load_settings
 from sleepcycle.errors import ConfigError, HomeError, StoreError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service.opening import create_home, open_home

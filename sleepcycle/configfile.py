@@ -1,0 +1,134 @@
+"""Reading settings: the file, the environment over it, and sentences for faults.
+
+The environment (`SLEEPCYCLE__WAKE__RANK=8`) is read here alone.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, get_origin
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from sleepcycle.config import PREFIX, Section, Settings
+from sleepcycle.errors import ConfigError
+
+
+def load_settings(file: Path | None) -> Settings:
+    """Read the configuration of a home.
+
+    Args:
+        file: A `config.toml`; None or an absent file leaves the defaults.
+
+    Raises:
+        ConfigError: The file is not TOML, a key is unknown (the nearest known one
+            is named), or a value is out of range.
+    """
+    try:
+        fields = tomllib.loads(file.read_text()) if file and file.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    return settings_from(fields)
+
+
+def settings_from(fields: dict[str, Any]) -> Settings:
+    """Build settings from plain data, under the environment.
+
+    Raises:
+        ConfigError: As for `load_settings`, or a variable of the environment has an
+            unknown name (the nearest known one is named) or is not the JSON it must be.
+    """
+    for variable, value in os.environ.items():
+        if variable.upper().startswith(PREFIX):
+            _check(variable, value)
+    try:
+        return Settings(**fields)
+    except ValidationError as error:
+        raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
+
+
+def recorded_settings(fields: dict[str, Any]) -> Settings:
+    """Build the settings that a run was ordered with, whatever the environment says.
+
+    Raises:
+        ConfigError: As for `load_settings`.
+    """
+    try:
+        return _Recorded(**fields)
+    except ValidationError as error:
+        raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
+
+
+class _Recorded(Settings):
+    """Settings that come from plain data alone."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the environment out."""
+        return (init_settings,)
+
+
+def _check(variable: str, value: str) -> None:
+    """Refuse a variable that names no setting, or cannot be what it names."""
+    path = variable[len(PREFIX) :].lower().split("__")
+    setting: Any = Settings
+    for depth, key in enumerate(path):
+        known = _known(path[:depth])
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            right = "__".join([*path[:depth], *near, *path[depth + 1 :]]).upper()
+            hint = f"; did you mean {PREFIX}{right}?" if near else ""
+            raise ConfigError(f"unknown variable {variable}{hint}")
+        setting = setting.model_fields[key].annotation
+    if _is_section(setting):
+        first = next(iter(setting.model_fields)).upper()
+        hint = f"to set one value, name it: {variable}__{first}"
+    elif get_origin(setting) is list:
+        hint = 'a list is written ["a", "b"]'
+    else:
+        return
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"expected JSON in {variable}, got {value!r:.80}; {hint}"
+        ) from error
+
+
+def _sentence(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
+    """Say one validation fault as: what was expected, what came, what to do."""
+    keys = [str(key) for key in fault["loc"] if not str(key).startswith("constrained")]
+    name = ".".join(keys)
+    if fault["type"] != "extra_forbidden":
+        message = fault["msg"].lower().removeprefix("value error, ")
+        if fault["type"] == "model_type":
+            message = "input should be a table of settings"
+        return f"setting {name}: {message}, got {fault['input']!r}"
+    near = difflib.get_close_matches(keys[-1], _known(keys[:-1]), n=1)
+    parent = "".join(f"{key}." for key in keys[:-1])
+    hint = f"; did you mean {parent}{near[0]}?" if near else ""
+    return f"unknown setting {name}{hint}"
+
+
+def _known(path: list[str]) -> list[str]:
+    """Return the names of the settings in one section; none in what is no section."""
+    section: Any = Settings
+    for key in path:
+        section = section.model_fields[key].annotation
+        if not _is_section(section):
+            return []
+    return list(section.model_fields)
+
+
+def _is_section(annotation: Any) -> bool:  # noqa: ANN401 - of a field
+    """Say whether a setting is a table of settings."""
+    return isinstance(annotation, type) and issubclass(annotation, Section)
