@@ -4,7 +4,7 @@ import signal
 import sys
 from types import FrameType
 
-from sleepcycle.cli import books, day, shelf  # noqa: F401 - they add their commands
+from sleepcycle.cli import books, day, evaluate, shelf  # noqa: F401 - they add their commands
 from sleepcycle.cli.app import app
 from sleepcycle.errors import SleepcycleError
 

@@ -1,10 +1,11 @@
 """A home, and what can be done with it: feed, wake, sleep, go back, ask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sleepcycle.config import Settings
 from sleepcycle.cycle import recovery, run
@@ -19,6 +20,9 @@ from sleepcycle.service.shelf import Shelf, Switch
 from sleepcycle.store.engine import Store, open_store
 from sleepcycle.store.records import Snapshot
 from sleepcycle.store.snapshot import read_snapshot
+
+if TYPE_CHECKING:
+    from sleepcycle.service.evaluate import Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,21 @@ class Home:
         folder = self.versions.folder(found)
         [text] = answers.ask(base, folder, [prompt], max_new_tokens)
         return Answer(found.name, text)
+
+    def evaluate(self, names: Sequence[str] = ()) -> "Evaluation":
+        """Score versions on what was held out of every batch that was learned.
+
+        Args:
+            names: Versions or aliases; none for every accepted night on the line of
+                live.
+
+        Raises:
+            VersionError: A version is unknown, or there is no night yet.
+            NotFoundError: Nothing is held out.
+        """
+        from sleepcycle.service.evaluate import evaluate  # loads torch
+
+        return evaluate(self.versions, names)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.config import StoreSettings
+from sleepcycle.config import Memory, StoreSettings
 from sleepcycle.cycle.ground import stand
 from sleepcycle.cycle.recovery import recover
 from sleepcycle.cycle.run import sleep, wake
 from sleepcycle.errors import ConfigError, Interrupted, RunError
+from sleepcycle.publish import make_live
 from sleepcycle.records import RunState, VersionKind
 from sleepcycle.runfolder import Material
 from sleepcycle.sealed import verify
@@ -192,6 +193,70 @@ class TestSleep:
         assert outcome.version.parents == (0, 1)
         assert aliases(keeper) == {"live": 3, "previous": 0}
 
+    @pytest.mark.parametrize(
+        ("memory", "replayed"),
+        [
+            ([Memory.STORE], {"a", "b"}),
+            ([Memory.ARCHIVE, Memory.STORE], {"a", "b"}),
+            ([Memory.ARCHIVE], set()),
+        ],
+    )
+    def test_it_is_given_today_and_known_examples_if_allowed(
+        self, keeper, feed, engine, memory, replayed
+    ):
+        keeper = with_rem(keeper, memory=memory)
+        feed("h", "a", "b", held_out=1)
+        wake(keeper, no_progress)
+        sleep(keeper, no_progress)
+        feed("c")
+        wake(keeper, no_progress)
+        feed("d")
+        wake(keeper, no_progress)
+
+        sleep(keeper, no_progress)
+
+        order = engine.orders[-1]
+        assert texts(order, Material.NEW) == {"c", "d"}
+        assert texts(order, Material.REPLAY) == replayed
+
+    def test_past_wakes_behind_live_are_its_archive(self, keeper, feed, engine):
+        """
+        Neither nights are, nor the open day, nor a wake that a rollback left behind.
+        """
+        feed("a")
+        first = wake(keeper, no_progress).version
+        sleep(keeper, no_progress)
+        feed("b")
+        wake(keeper, no_progress)
+        night = sleep(keeper, no_progress).version
+        with keeper.store.write() as session:
+            make_live(session, 2)
+        feed("c")
+        wake(keeper, no_progress)
+
+        sleep(keeper, no_progress)
+
+        order = engine.orders[-1].read_order()
+        assert night.number == 4
+        assert order.archive == {1: keeper.paths.versions / first.folder}
+
+    def test_its_budget_is_measured_by_the_open_day(self, keeper, feed, engine):
+        """
+        Each wake of the test engine trains on 60 tokens; those of a day add up.
+        """
+        feed("a")
+        wake(keeper, no_progress)
+        sleep(keeper, no_progress)
+        feed("b")
+        wake(keeper, no_progress)
+        feed("c")
+        wake(keeper, no_progress)
+
+        sleep(keeper, no_progress)
+
+        nights = [engine.orders[i].read_order().wake_tokens for i in (1, 4)]
+        assert nights == [60, 120]
+
     def test_without_a_day_it_says_what_to_do(self, keeper):
         with pytest.raises(RunError, match=r"nothing to consolidate: .*feed examples"):
             sleep(keeper, no_progress)
@@ -314,6 +379,19 @@ def with_wake(keeper, **changes):
     wakes = keeper.settings.wake.model_copy(update=changes)
     settings = keeper.settings.model_copy(update={"wake": wakes})
     return replace(keeper, settings=settings)
+
+
+def with_rem(keeper, **changes):
+    """Return a keeper with other settings of its nights' REM."""
+    rem = keeper.settings.sleep.rem.model_copy(update=changes)
+    nights = keeper.settings.sleep.model_copy(update={"rem": rem})
+    settings = keeper.settings.model_copy(update={"sleep": nights})
+    return replace(keeper, settings=settings)
+
+
+def texts(folder, material):
+    """Return what one example file of a run folder says."""
+    return {example.content.text for example in folder.read_examples(material)}
 
 
 def interrupt(run):
