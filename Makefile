@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format config map lessons bench-consolidate bench-feed clean
+.PHONY: help demo test lint format config map lessons bench-consolidate bench-feed bench-memory clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,6 +47,9 @@ bench-consolidate: .venv/ready  ## Time consolidation against PEFT's dense route
 
 bench-feed: .venv/ready  ## Time the feeding of a million lines.
 	$(BIN)/python -m benchmarks.feed
+
+bench-memory: .venv/ready  ## Live through eight lessons in every way (hours on two cores).
+	$(BIN)/python -m benchmarks.memory
 
 clean:  ## Remove the environment and caches.
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

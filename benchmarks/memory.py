@@ -12,6 +12,8 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 from benchmarks.lessons import Lesson, lessons
@@ -96,13 +98,13 @@ def run(
     started = time.perf_counter()
 
     def fresh() -> Base:
-        return load_base(settings(arm, 0, count).model, device=device, cache=cache)
+        return load_base(settings(arm, count).model, device=device, cache=cache)
 
     base_row = [score(fresh(), {}, lesson) for lesson in taught]
     matrix, life = [], Life()
     days = [_merged(taught)] if arm.joint else taught
     for number, lesson in enumerate(days):
-        live_through(fresh, arm, life, lesson, number, order, count)
+        live_through(fresh, arm, life, lesson, Day(number, order, count))
         matrix.append([score(fresh(), life.live, asked) for asked in taught])
     found = memory(matrix, base_row) if len(matrix) == len(taught) else None
     return {
@@ -122,23 +124,27 @@ def run(
     }
 
 
+@dataclass(frozen=True)
+class Day:
+    """Which day it is, and of how many, in which order of lessons."""
+
+    number: int
+    order: int
+    count: int
+
+
 def live_through(
-    fresh: Callable[[], Base],
-    arm: Arm,
-    life: Life,
-    lesson: Lesson,
-    number: int,
-    order: int,
-    count: int,
+    fresh: Callable[[], Base], arm: Arm, life: Life, lesson: Lesson, day: Day
 ) -> None:
     """Learn one lesson, and sleep on it if the arm does."""
+    number = day.number
     new = [Example(1000 * number + i, number, row) for i, row in enumerate(lesson.rows)]
     today = [
         Example(-1000 * number - i - 1, number, row)
         for i, row in enumerate(lesson.held_out)
     ]
-    chosen = settings(arm, number, count)
-    seed = 100 * order + number
+    chosen = settings(arm, day.count)
+    seed = 100 * day.order + number
     replay = random.Random(seed).sample(life.stored, min(200, len(life.stored)))
     morning = wake.Morning(
         life.live if arm.nights else {}, {} if arm.nights else life.live
@@ -170,7 +176,7 @@ def live_through(
         folded, slept, _ = night.sleep(
             fresh(), evening, chosen, on_progress=lambda progress: None
         )
-        life.archive.append(Archived(number, lambda whole=whole: whole))
+        life.archive.append(Archived(number, partial(dict, whole)))
         life.live = trim(folded)
         life.night_cost.append(slept.rem.cost if slept.rem else 0.0)
         life.night_seconds.append(slept.seconds)
@@ -180,7 +186,7 @@ def live_through(
     life.held_out += today
 
 
-def settings(arm: Arm, number: int, count: int) -> Settings:
+def settings(arm: Arm, count: int) -> Settings:
     """Return the settings of one day."""
     steps = STEPS * count if arm.joint else STEPS
     return Settings(
@@ -229,8 +235,9 @@ def _merged(taught: Sequence[Lesson]) -> Lesson:
 
 def table(results: Sequence[dict[str, object]]) -> Iterator[str]:
     """Yield the lines of a table, a row for each arm, means over its runs."""
-    yield "| arm | runs | accuracy | ± | BWT | learned | rank | night's cost | seconds |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    columns = "arm, runs, accuracy, ±, BWT, learned, rank, night's cost, seconds"
+    yield f"| {columns.replace(', ', ' | ')} |"
+    yield "|---" * 9 + "|"
     for name in ARMS:
         rows = [row for row in results if row["arm"] == name]
         if rows:
@@ -256,8 +263,9 @@ def _line(name: str, rows: Sequence[dict[str, object]]) -> str:
         mean(values("rank")),
         _percent(mean(costs)),
     ]
+    cells.append(mean(values("seconds")))
     shown = ["-" if cell is None else f"{cell:.1f}" for cell in cells]
-    return f"| {name} | {len(rows)} | {' | '.join(shown)} | {mean(values('seconds')):.0f} |"
+    return f"| {name} | {len(rows)} | {' | '.join(shown)} |"
 
 
 def _percent(share: float | None) -> float | None:
@@ -280,14 +288,15 @@ def main() -> None:
     results = [json.loads(line) for line in chosen.out.read_text().splitlines()]
     done = {(row["arm"], row["order"], len(row["lessons"])) for row in results}
     orders = range(chosen.orders) if chosen.only is None else [chosen.only]
-    for order in orders:
-        for name in chosen.arms:
-            if (name, order, chosen.lessons) not in done:
-                device = pick_device(chosen.device)
-                cache = chosen.out.parent / "cache"
-                results.append(run(name, order, chosen.lessons, cache, device))
-                with chosen.out.open("a") as file:
-                    file.write(json.dumps(results[-1]) + "\n")
+    wanted = product(orders, chosen.arms)
+    device = pick_device(chosen.device)
+    for order, name in wanted:
+        if (name, order, chosen.lessons) in done:
+            continue
+        cache = chosen.out.parent / "cache"
+        results.append(run(name, order, chosen.lessons, cache, device))
+        with chosen.out.open("a") as file:
+            file.write(json.dumps(results[-1]) + "\n")
     print("\n".join(table(results)))
 
 
