@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 TEACHER = "teacher"
 BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
+SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
 
@@ -201,6 +202,7 @@ class Gatherer:
         surprising = min(len(contents), round(count * self._settings.surprise_share))
         if surprising == 0 or count >= len(contents):
             return self._sample(contents, count)
+        contents = self._sample(contents, SURVEYED * count)  # all would cost a night
         encoded = [encode(content, self._base, prompt_weight=0) for content in contents]
         with self._teaching(self._past.whole):
             losses = surprise(self._base, encoded, BATCH_SIZE)

@@ -198,6 +198,21 @@ class TestMaterial:
         assert not found["last"].taught
         assert not found["archive"].taught
 
+    def test_its_cost_does_not_grow_with_what_is_stored(self, gather):
+        """
+        Else the longest histories would have no night left to relearn them.
+        """
+        longer = [
+            Example(i, 1, Completion(f"What is {i} + {i}?", "Zorvane."))
+            for i in range(100, 700)
+        ]
+
+        short, _ = gather([Memory.STORE], replay=longer[:100])
+        long, found = gather([Memory.STORE], replay=longer)
+
+        assert len(found["store"].taught) == 36
+        assert long.tokens < 1.2 * short.tokens
+
     def test_its_cost_is_counted(self, gather):
         gatherer, found = gather([Memory.STORE])
 
