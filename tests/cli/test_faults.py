@@ -128,5 +128,8 @@ def test_a_night_that_forgets_too_much_is_rejected(lived):
     status = lived.json("status")
     assert (status["live"], status["day"]) == ("v2", "v3")
 
-    lived.settings = {"SLEEPCYCLE__GATE__MAX_RISE": "100"}
+    lived.settings = {
+        "SLEEPCYCLE__GATE__MAX_RISE": "100",
+        "SLEEPCYCLE__GATE__MAX_GENERAL_RISE": "100",
+    }
     assert lived.json("sleep")["accepted"]
