@@ -25,7 +25,7 @@ from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.numerics.metrics import memory
-from sleepcycle.records import Example
+from sleepcycle.records import Example, quiet
 from sleepcycle.sleep.material import Archived
 
 STEPS = 80  # a day
@@ -155,7 +155,7 @@ def live_through(
         wake.Lesson(new, replay if arm.replay_share else [], today, []),
         chosen.wake,
         seed=seed,
-        on_progress=lambda progress: None,
+        on_progress=quiet,
     )
     life.tokens += report.tokens
     life.wake_seconds.append(report.seconds)
@@ -173,9 +173,7 @@ def live_through(
             wake_tokens=report.tokens,
             seed=seed,
         )
-        folded, slept, _ = night.sleep(
-            fresh(), evening, chosen, on_progress=lambda progress: None
-        )
+        folded, slept, _ = night.sleep(fresh(), evening, chosen, on_progress=quiet)
         life.archive.append(Archived(number, partial(dict, whole)))
         life.live = trim(folded)
         life.night_cost.append(slept.rem.cost if slept.rem else 0.0)

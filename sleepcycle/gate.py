@@ -5,18 +5,16 @@ compare across lessons of different length.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sleepcycle.config import GateSettings
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode
-from sleepcycle.model.score import nll
+from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import HEARTBEAT, Example, Loss, OnProgress, Verdict
-
-BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +35,7 @@ class Sides:
         Returns:
             Both losses, or None where there is nothing to score.
         """
-        return self.compare_encoded(
-            [
-                encode(example.content, self.base, prompt_weight=0)
-                for example in examples
-            ]
-        )
+        return self.compare_encoded(encode_held_out(self.base, examples))
 
     def compare_encoded(self, encoded: Sequence[Encoded]) -> Loss | None:
         """Score both sides on what is encoded already."""
@@ -59,6 +52,34 @@ class Sides:
                 return None
             losses.append(nats / tokens)
         return Loss(losses[0], losses[1], len(encoded), tokens)
+
+
+def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
+    """Encode examples as they are measured: by what the model shall say alone."""
+    return [encode(example.content, base, prompt_weight=0) for example in examples]
+
+
+def held_out_loss(
+    base: Base, parts: Sequence[Sequence[Encoded]], on_progress: OnProgress
+) -> Callable[[], float] | None:
+    """Return what measures the loss of whatever is active, the mean over parts.
+
+    Parts that hold nothing to learn are left out; None where that is all of them.
+    The loss is in nats per token.
+    """
+    present = [part for part in parts if any(example.learned for example in part)]
+    if not present:
+        return None
+
+    def measure() -> float:
+        """Return nats per token."""
+        sums = [
+            nll(base, part, BATCH_SIZE, on_batch=lambda: on_progress(HEARTBEAT))
+            for part in present
+        ]
+        return sum(nats / tokens for nats, tokens in sums) / len(sums)
+
+    return measure
 
 
 def is_finite(changes: LayerChanges) -> bool:

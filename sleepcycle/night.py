@@ -12,7 +12,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.fit import auto_lr
 from sleepcycle.model.moments import moments
-from sleepcycle.model.score import nll
+from sleepcycle.model.score import BATCH_SIZE
 from sleepcycle.numerics.lowrank import LayerChanges, Moments
 from sleepcycle.records import (
     HEARTBEAT,
@@ -211,7 +211,7 @@ class _Night:
             for example in examples[:MOMENT_EXAMPLES]
         ]
         adapters.attach(self._base, CANDIDATE, change)
-        found = moments(self._base, CANDIDATE, encoded, gate.BATCH_SIZE)
+        found = moments(self._base, CANDIDATE, encoded, BATCH_SIZE)
         adapters.remove(self._base, CANDIDATE)
         return {
             name: found[name][: layer.rank, : layer.rank]
@@ -224,25 +224,11 @@ class _Night:
         Of each what is held out; a night that brings no part of them is not kept.
         """
         parts = [
-            [encode(example.content, self._base, prompt_weight=0) for example in part]
-            for part in (self._evening.today, self._evening.known)
+            gate.encode_held_out(self._base, self._evening.today),
+            gate.encode_held_out(self._base, self._evening.known),
+            self.gatherer.probe(self._settings.gate.probe_dreams),
         ]
-        parts.append(self.gatherer.probe(self._settings.gate.probe_dreams))
-        parts = [part for part in parts if any(example.learned for example in part)]
-        if not parts:
-            return None
-
-        def measure() -> float:
-            """Return nats per token."""
-            losses = []
-            for part in parts:
-                nats, tokens = nll(
-                    self._base, part, gate.BATCH_SIZE, on_batch=self._beat
-                )
-                losses.append(nats / tokens)
-            return sum(losses) / len(losses)
-
-        return measure
+        return gate.held_out_loss(self._base, parts, self._on_progress)
 
     def _beat(self) -> None:
         """Say that we are alive."""

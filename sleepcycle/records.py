@@ -212,6 +212,10 @@ HEARTBEAT = Progress("", 0, 0)
 OnProgress = Callable[[Progress], None]
 
 
+def quiet(progress: Progress) -> None:
+    """Take a heartbeat and say nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class WakeReport:
     """What one wake learned."""

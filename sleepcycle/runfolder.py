@@ -122,8 +122,11 @@ class RunFolder:
                     yield None
 
     def write_dreams(self, dreams: Iterable[Dream]) -> None:
-        """Write what was dreamt beside the adapter, to be sealed with it."""
-        write_dreams(self.result, dreams)
+        """Write what was dreamt, up to a bound, to be sealed with the adapter."""
+        with (self.result / DREAMS).open("w", encoding="utf-8") as file:
+            for dream in islice(dreams, MAX_DREAMS):
+                content = canonical_json(dream.content)
+                file.write(f'{{"version":{dream.version},"content":{content}}}\n')
 
     def write_base(self, base: BaseIdentity) -> None:
         """Say which model the worker really loaded."""
@@ -158,14 +161,6 @@ class RunFolder:
         """Return why the worker gave up, or None where it did not say."""
         path = self.path / "error.json"
         return _read(path, Fault) if path.exists() else None
-
-
-def write_dreams(folder: Path, dreams: Iterable[Dream]) -> None:
-    """Write dreams, a line each, up to a bound."""
-    with (folder / DREAMS).open("w", encoding="utf-8") as file:
-        for dream in islice(dreams, MAX_DREAMS):
-            content = canonical_json(dream.content)
-            file.write(f'{{"version":{dream.version},"content":{content}}}\n')
 
 
 def read_dreams(folder: Path) -> list[Dream]:

@@ -1,6 +1,6 @@
 """One wake: train the day adapter on new examples, over the frozen live adapter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleepcycle import gate, plan
@@ -11,10 +11,8 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.fit import FitPlan, FitResult, auto_lr, fit
-from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
 from sleepcycle.records import (
-    HEARTBEAT,
     Example,
     OnProgress,
     Verdict,
@@ -91,7 +89,9 @@ def learn(
         fit_plan,
         source.draw(fit_plan.steps, seed),
         on_progress=on_progress,
-        held_out_loss=_held_out_loss(base, lesson.today, on_progress),
+        held_out_loss=gate.held_out_loss(
+            base, [gate.encode_held_out(base, lesson.today)], on_progress
+        ),
     )
     day = adapters.read(base, DAY)
     sides = gate.Sides(base, live, [*live, DAY], on_progress)
@@ -178,24 +178,6 @@ def _encode(
         for example in examples
     ]
     return [example for example in encoded if example.learned]
-
-
-def _held_out_loss(
-    base: Base, examples: Sequence[Example], on_progress: OnProgress
-) -> Callable[[], float] | None:
-    """Return what measures today's held-out loss, or None where nothing is held out."""
-    encoded = [encode(example.content, base, prompt_weight=0) for example in examples]
-    if not any(example.learned for example in encoded):
-        return None
-
-    def measure() -> float:
-        """Return nats per token."""
-        nats, tokens = nll(
-            base, encoded, gate.BATCH_SIZE, on_batch=lambda: on_progress(HEARTBEAT)
-        )
-        return nats / tokens
-
-    return measure
 
 
 def _report(

@@ -7,8 +7,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from sleepcycle.cycle.keeper import OnProgress
-from sleepcycle.records import HEARTBEAT
+from sleepcycle.records import HEARTBEAT, OnProgress
 from sleepcycle.records import Progress as Heartbeat
 
 

@@ -1,16 +1,13 @@
 """What every run needs, and what comes of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from sleepcycle.config import Settings
 from sleepcycle.paths import HomePaths
-from sleepcycle.records import Progress, Version
+from sleepcycle.records import OnProgress, Version
 from sleepcycle.runfolder import Report, RunFolder
 from sleepcycle.store.engine import Store
-
-OnProgress = Callable[[Progress], None]
 
 
 class Engine(Protocol):

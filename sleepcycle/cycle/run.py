@@ -19,7 +19,7 @@ from loguru import logger
 
 from sleepcycle.config import Memory
 from sleepcycle.cycle.ground import Ground, stand
-from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
+from sleepcycle.cycle.keeper import Keeper, Outcome
 from sleepcycle.errors import ConfigError, Interrupted, RunError
 from sleepcycle.plain import from_json
 from sleepcycle.plan import replay_limit
@@ -34,6 +34,7 @@ from sleepcycle.publish import (
 from sleepcycle.records import (
     Card,
     Example,
+    OnProgress,
     RunKind,
     RunOrder,
     RunState,

@@ -5,12 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sleepcycle.config import EngineSettings
 from sleepcycle.errors import DivergedError, Interrupted, RunError
-from sleepcycle.records import Progress
+from sleepcycle.records import OnProgress
 from sleepcycle.runfolder import RunFolder
 
 POLL_S = 0.1
@@ -23,7 +22,7 @@ class LocalEngine:
 
     settings: EngineSettings
 
-    def execute(self, run: RunFolder, on_progress: Callable[[Progress], None]) -> None:
+    def execute(self, run: RunFolder, on_progress: OnProgress) -> None:
         """Compute one run folder, and return when its report is there.
 
         Raises:
@@ -53,7 +52,7 @@ class LocalEngine:
         self,
         worker: "subprocess.Popen[bytes]",
         run: RunFolder,
-        on_progress: Callable[[Progress], None],
+        on_progress: OnProgress,
     ) -> None:
         """Hand on each heartbeat until the worker ends."""
         heard_at = time.monotonic()

@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
+from sleepcycle import plan
 from sleepcycle.model.encode import Encoded
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class BatchSource:
     @property
     def room(self) -> Fraction:
         """How many new examples a batch holds on average."""
-        return min(self.batch_size * (1 - self._share), Fraction(len(self.new)))
+        return plan.room(self.batch_size, self._share, len(self.new))
 
     def draw(self, steps: int, seed: int) -> list[list[Encoded]]:
         """Draw the batches of a whole run.
@@ -45,6 +46,13 @@ class BatchSource:
     def _share(self) -> Fraction:
         """Part of a batch that is replayed."""
         return Fraction(self.replay_share) if self.replay else Fraction(0)
+
+
+def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Yield places, `size` at a time, shortest first: batches with little padding."""
+    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 def mix(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.batches import by_length
 from sleepcycle.model.encode import end_ids, pad_id
 
 BATCH_SIZE = 64  # prompts at once; changes speed and memory, and what is sampled
@@ -86,12 +87,10 @@ def generate(
     Returns:
         One for each prompt.
     """
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     said: dict[int, Said] = {}
     with torch.random.fork_rng():
         torch.manual_seed(sampling.seed)
-        for start in range(0, len(order), BATCH_SIZE):
-            chosen = order[start : start + BATCH_SIZE]
+        for chosen in by_length([len(prompt) for prompt in prompts], BATCH_SIZE):
             batch = [prompts[i] for i in chosen]
             said |= zip(
                 chosen,

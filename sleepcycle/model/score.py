@@ -7,8 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.batches import by_length
 from sleepcycle.model.encode import Batch, Encoded, collate, pad_id
 from sleepcycle.numerics.distill import TopScores, top_scores
+
+BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
 
 
 def quiet() -> None:
@@ -46,10 +49,9 @@ def nll(
     Returns:
         Nats, and how many tokens they are of.
     """
-    ordered = sorted(examples, key=lambda example: len(example.ids))
     nats, tokens = 0.0, 0
-    for start in range(0, len(ordered), batch_size):
-        batch = collate(ordered[start : start + batch_size], pad_id(base))
+    for chosen in by_length([len(example.ids) for example in examples], batch_size):
+        batch = collate([examples[i] for i in chosen], pad_id(base))
         learned = batch.weights[:, 1:].gt(0).to(base.device)
         losses = token_losses(base.model, batch.to(base.device))
         nats += float((losses * learned).double().sum())
@@ -73,10 +75,8 @@ def teach(
     Returns:
         Scores of each example's learned tokens, in order, on the CPU.
     """
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
     scores: dict[int, TopScores] = {}
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+    for chosen in by_length([len(example.ids) for example in examples], batch_size):
         batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
         logits = base.model(input_ids=batch.ids, attention_mask=batch.mask).logits
         learned = batch.weights[:, 1:] > 0
@@ -89,10 +89,8 @@ def teach(
 @torch.no_grad()
 def surprise(base: Base, examples: Sequence[Encoded], batch_size: int) -> list[float]:
     """Return each example's loss in nats per learned token; 0 where none is learned."""
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
     losses = [0.0] * len(examples)
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+    for chosen in by_length([len(example.ids) for example in examples], batch_size):
         batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
         learned = batch.weights[:, 1:].gt(0)
         sums = (token_losses(base.model, batch) * learned).sum(dim=1)

@@ -10,12 +10,11 @@ from statistics import mean
 from sleepcycle.config import Settings
 from sleepcycle.content import Completion
 from sleepcycle.errors import NotFoundError, VersionError
-from sleepcycle.gate import BATCH_SIZE
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import nll
+from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.metrics import Memory, memory
 from sleepcycle.records import Example, Version, VersionKind
 from sleepcycle.service import answers

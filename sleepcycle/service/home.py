@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from sleepcycle.config import Settings
 from sleepcycle.cycle import recovery, run
-from sleepcycle.cycle.keeper import Keeper, OnProgress, Outcome
+from sleepcycle.cycle.keeper import Keeper, Outcome
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
-from sleepcycle.records import FeedReport, Progress, Version
+from sleepcycle.records import FeedReport, OnProgress, Version, quiet
 from sleepcycle.service.books import Books
 from sleepcycle.service.lock import locked
 from sleepcycle.service.shelf import Shelf, Switch
@@ -31,10 +31,6 @@ class Answer:
 
     version: str
     text: str
-
-
-def quiet(progress: Progress) -> None:
-    """Take a heartbeat and say nothing."""
 
 
 @dataclass(frozen=True)

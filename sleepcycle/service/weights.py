@@ -12,7 +12,7 @@ from sleepcycle.model.foreign import merge_into, read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 from sleepcycle.numerics.subspace import Difference, compare
-from sleepcycle.records import BaseIdentity, Example, Loss, Progress
+from sleepcycle.records import BaseIdentity, Example, Loss, quiet
 from sleepcycle.sealed import verify
 
 
@@ -50,10 +50,6 @@ def compare_versions(
         for path, shape in base.targets.shapes.items()
     }
     return Comparison(layers, sides.compare(examples))
-
-
-def quiet(progress: Progress) -> None:
-    """Take a heartbeat and say nothing."""
 
 
 def export_merged(base: Base, folder: Path | None, target: Path) -> None:

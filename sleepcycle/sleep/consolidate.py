@@ -51,7 +51,8 @@ def consolidate(
         case Compression.MAGNITUDE:
             kept = {n: prune(c, settings.prune_share) for n, c in change.items()}
         case Compression.NONE:
-            kept = dict(change)
+            ranks = {name: layer.rank for name, layer in before.items()}
+            return _report(before, dict(change), ranks, dict.fromkeys(before, 0.0))
     after = decompose(kept)
     ranks = {name: layer.rank for name, layer in after.items()}
     lost = {n: difference_norm(before[n].change, kept[n]) ** 2 for n in before}

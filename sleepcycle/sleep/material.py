@@ -13,7 +13,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import surprise, teach
+from sleepcycle.model.score import BATCH_SIZE, surprise, teach
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import Dream, Example
 from sleepcycle.sleep.dreams import DreamPlan, dream
@@ -22,7 +22,6 @@ from sleepcycle.sleep.rem import Source, Taught
 T = TypeVar("T")
 
 TEACHER = "teacher"
-BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
 SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
