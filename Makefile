@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format config map lessons bench-consolidate bench-feed bench-memory clean
+.PHONY: help demo test lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -16,7 +16,7 @@ help:  ## Show the targets.
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: .venv/ready  ## Watch three days and nights, then a rollback (under 3 minutes).
+demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a rollback (about 3 minutes).
 	$(BIN)/sleepcycle demo
 
 test: .venv/ready  ## Run all tests.
@@ -48,8 +48,11 @@ bench-consolidate: .venv/ready  ## Time consolidation against PEFT's dense route
 bench-feed: .venv/ready  ## Time the feeding of a million lines.
 	$(BIN)/python -m benchmarks.feed
 
-bench-memory: .venv/ready  ## Live through eight lessons in every way (hours on two cores).
-	$(BIN)/python -m benchmarks.memory
+bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one trained adapter.
+	$(BIN)/python -m benchmarks.fold
+
+bench-memory: .venv/ready  ## Live through eight lessons in every way (days on two cores; see ARGS).
+	$(BIN)/python -m benchmarks.memory $(ARGS)
 
 clean:  ## Remove the environment and caches.
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

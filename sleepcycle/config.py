@@ -4,7 +4,6 @@
 models by a test; `configfile` reads the file and the environment.
 """
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -22,6 +21,15 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+)
+
+from sleepcycle.choices import (
+    Compression,
+    Downscaling,
+    Memory,
+    RankPolicy,
+    Stage,
+    Weighting,
 )
 
 PREFIX = "SLEEPCYCLE__"
@@ -106,7 +114,7 @@ class WakeSettings(Section):
     lr: PositiveFloat | Literal["auto"] = "auto"
     """Peak learning rate; `auto` takes it from the base's width (docs/math.md)."""
 
-    batch_size: PositiveInt = 16
+    batch_size: PositiveInt = 8
     """Examples a step, replayed ones included."""
 
     epochs: PositiveFloat = 3.0
@@ -121,8 +129,9 @@ class WakeSettings(Section):
     max_examples: PositiveInt = 100_000
     """Most pending examples that one wake claims; the rest wait for the next."""
 
-    replay_share: OpenShare = 0.1
-    """Part of each batch that replays known examples, in [0, 1)."""
+    replay_share: OpenShare = 0.5
+    """Part of each batch that replays what is known, in [0, 1): examples, or past
+    nights' dreams where `sleep.rem.memory` has no `store`."""
 
     prompt_weight: NonNegativeFloat = 0.0
     """Weight of a prompt token in the loss: 0 learns completions alone, 1 all of it."""
@@ -147,44 +156,6 @@ class WakeSettings(Section):
 
     seed: NonNegativeInt = 42
     """Seed of everything random in a run; the run's number is added to it."""
-
-
-class Compression(StrEnum):
-    """How deep sleep makes the adapter small."""
-
-    SVD = "svd"
-    MAGNITUDE = "magnitude"
-    NONE = "none"
-
-
-class RankPolicy(StrEnum):
-    """How many directions each layer keeps."""
-
-    FIXED = "fixed"
-    ENERGY = "energy"
-    BUDGET = "budget"
-
-
-class Stage(StrEnum):
-    """What a night does."""
-
-    SVD = "svd"
-    REM = "rem"
-
-
-class Memory(StrEnum):
-    """Where a night finds what was learned before."""
-
-    STORE = "store"
-    ARCHIVE = "archive"
-    LAST = "last"
-
-
-class Weighting(StrEnum):
-    """What makes a direction strong."""
-
-    PLAIN = "plain"
-    ACTIVATIONS = "activations"
 
 
 class SvdSettings(Section):
@@ -224,8 +195,8 @@ class RemSettings(Section):
     """How a night relearns what the day or the fold has blurred."""
 
     memory: list[Memory] = [Memory.STORE]
-    """Where the past comes from: `store` is old examples, `archive` dreams of the
-    versions that learned them, `last` dreams of the last good version."""
+    """Where the past comes from: `store` is old examples, `archive` what each wake
+    version dreamt of its own lesson, `last` dreams of the last good version."""
 
     today_share: Share = 1 / 3
     """Part of the night for today; the rest is the past's, in [0, 1]."""
@@ -239,7 +210,7 @@ class RemSettings(Section):
     max_steps: PositiveInt = 2000
     """Most steps of one night."""
 
-    batch_size: PositiveInt = 16
+    batch_size: PositiveInt = 8
     """Examples a step."""
 
     lr: PositiveFloat | Literal["auto"] = "auto"
@@ -251,18 +222,23 @@ class RemSettings(Section):
     top_k: PositiveInt = 64
     """Likeliest tokens of a teacher that are kept; the rest is kept as one."""
 
-    gold_weight: NonNegativeFloat = 0.3
-    """Weight of stored answers beside the teacher's opinion of them."""
+    gold_share: Share = 1.0
+    """Part of the loss that is the answer as it was stored or dreamt, in [0, 1]; the
+    rest is its teacher's opinion. At 1 none is asked, which leaves time for steps."""
 
-    surprise_share: Share = 0.5
+    surprise_share: Share = 0.0
     """Part of stored examples drawn by how badly they are known, in [0, 1]."""
 
     on_policy: bool = False
     """Let the last good version answer stored prompts anew; the stored answer stays
     where its own is not close to it."""
 
-    dreams: PositiveInt = 192
+    dreams: PositiveInt = 400
     """Most dreams begun by one version; what is filtered out is not replaced."""
+
+    confidence: Share = 0.5
+    """Least probability that a dreamer gives to each token of an answer, in [0, 1];
+    dreams of which it is less sure are left out."""
 
     temperature: PositiveFloat = 0.7
     """Of dreamt prompts and texts; answers are the likeliest."""
@@ -270,8 +246,9 @@ class RemSettings(Section):
     dream_tokens: PositiveInt = 64
     """Longest dreamt prompt, and longest dreamt answer or text."""
 
-    archive_versions: PositiveInt = 8
-    """Most past versions that dream in one night."""
+    archive_versions: PositiveInt = 2
+    """Most wake versions that dream of their lessons in one night: today's, and past
+    ones that have not dreamt yet."""
 
     max_examples: PositiveInt = 2_000
     """Most stored examples of today, and of the past, that a night looks at."""
@@ -281,6 +258,25 @@ class RemSettings(Section):
 
     patience: NonNegativeInt = 4
     """Looks without a better held-out loss before REM stops; 0 never stops."""
+
+
+class DownscaleSettings(Section):
+    """How deep sleep weakens what the day has left."""
+
+    kind: Downscaling = Downscaling.NONE
+    """`uniform` weakens the folded change evenly, `intruders` before the fold only the
+    strong directions that are like none of the base's; `none` leaves all as it is."""
+
+    factor: Share = 0.9
+    """What is left of the strength of what is weakened, in [0, 1]; a guess."""
+
+    directions: PositiveInt = 64
+    """Strongest directions of each of the base's layers that may not be weakened; a
+    guess. More take longer, once for each base, and more room in the cache."""
+
+    max_cosine: Share = 0.5
+    """A direction intrudes if its cosine with each of those is below this, in
+    [0, 1]; the default is PEFT's."""
 
 
 class SleepSettings(Section):
@@ -295,6 +291,7 @@ class SleepSettings(Section):
     prune_share: OpenShare = 0.3
     """Part of the weights that `magnitude` sets to zero, in [0, 1)."""
 
+    downscale: DownscaleSettings = DownscaleSettings()
     svd: SvdSettings = SvdSettings()
     rem: RemSettings = RemSettings()
 
@@ -308,11 +305,27 @@ class GateSettings(Section):
     max_general_rise: NonNegativeFloat = 1.0  # nats per token
     """Most that the loss on the bare base's own dreams may rise above live's."""
 
+    max_general_kl: NonNegativeFloat = 2.0  # nats per token
+    """Most KL divergence of a candidate from the bare base, on the base's own dreams,
+    unless live is as far already. It bounds what many nights add up to."""
+
+    max_exact_drop: Share = 0.25
+    """Most that the share of known prompts answered by the letter may drop, in
+    [0, 1]; not looked at where fewer than 16 were asked."""
+
     probe_dreams: NonNegativeInt = 64
     """Dreams of the bare base that general ability is measured on; 0 for none."""
 
     max_held_out: PositiveInt = 256
     """Most held-out examples that each side of the gate is measured on."""
+
+    max_asked: NonNegativeInt = 64
+    """Most prompts of today's, and of known batches, that each side answers by the
+    letter; 0 for none. An answer is written token by token, so it costs the most."""
+
+    gentler_after: NonNegativeInt = 2
+    """Nights rejected on the same ground until one is planned with twice the REM and
+    twice the rank; 0 for never."""
 
 
 class EngineSettings(Section):

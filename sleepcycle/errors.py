@@ -12,6 +12,7 @@ SleepcycleError
 │   └── ManifestError  a sealed version differs from its manifest
 ├── RankError        more directions were asked for than the factors hold
 ├── VersionError     no such version or alias, or it may not be used so
+├── HarnessError     tasks of lm-evaluation-harness cannot be found or run
 ├── RunError         a wake or a night could not start or finish
 │   └── DivergedError  the loss is not a number, or exploded
 └── Interrupted      the user stopped a run; the message says what stands
@@ -73,6 +74,10 @@ class RankError(SleepcycleError, ValueError):
 
 class VersionError(SleepcycleError, LookupError):
     """No such version or alias, or it may not be used so."""
+
+
+class HarnessError(SleepcycleError, RuntimeError):
+    """Tasks of lm-evaluation-harness cannot be found or run."""
 
 
 class RunError(SleepcycleError, RuntimeError):

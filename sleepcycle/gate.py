@@ -5,16 +5,21 @@ compare across lessons of different length.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sleepcycle.config import GateSettings
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
+from sleepcycle.model.drift import drifts
 from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.exam import Paper, by_batch, exact, examine, loss
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import HEARTBEAT, Example, Loss, OnProgress, Verdict
+from sleepcycle.records import HEARTBEAT, Example, OnProgress
+from sleepcycle.verdict import BatchScore, Drift, Exact, Loss, Verdict
+
+ENOUGH = 16  # prompts asked; of fewer, four answers more or less would be a quarter
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,16 +47,108 @@ class Sides:
         losses = []
         for names in (self.live, self.candidate):
             activate(self.base, names)
-            nats, tokens = nll(
-                self.base,
-                encoded,
-                BATCH_SIZE,
-                on_batch=lambda: self.on_progress(HEARTBEAT),
-            )
+            nats, tokens = nll(self.base, encoded, BATCH_SIZE, on_batch=self._beat)
             if tokens == 0:
                 return None
             losses.append(nats / tokens)
         return Loss(losses[0], losses[1], len(encoded), tokens)
+
+    def examine(self, examples: Sequence[Example], max_asked: int) -> list[Paper]:
+        """Score both sides on each held-out example, live first."""
+        return examine(
+            self.base,
+            [example.content for example in examples],
+            [self.live, self.candidate],
+            max_asked,
+            on_batch=self._beat,
+        )
+
+    def drift(self, encoded: Sequence[Encoded]) -> Drift | None:
+        """Measure how far both sides are from the bare base on what it dreamt."""
+        sides = [self.live, self.candidate]
+        nats, tokens = drifts(self.base, encoded, sides, on_batch=self._beat)
+        if tokens == 0:
+            return None
+        return Drift(nats[0] / tokens, nats[1] / tokens, tokens)
+
+    def _beat(self) -> None:
+        """Say that we are alive."""
+        self.on_progress(HEARTBEAT)
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What both sides are measured on."""
+
+    today: Sequence[Example]
+    """Held-out examples of today's batches."""
+
+    known: Sequence[Example]
+    """Held-out examples of known batches."""
+
+    dreams: Sequence[Encoded]
+    """What the bare base dreamt, and no night learned."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What was measured of both sides; None, or empty, where there was nothing to."""
+
+    acquisition: Loss | None = None
+    """On today's batches."""
+
+    retention: Loss | None = None
+    """On known batches."""
+
+    general: Loss | None = None
+    """On dreams of the bare base."""
+
+    drift: Drift | None = None
+    """From the bare base, on its dreams."""
+
+    exact_today: Exact | None = None
+    exact_known: Exact | None = None
+    batches: tuple[BatchScore, ...] = ()
+    finite: bool = True
+    """Whether all the candidate's weights are finite."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a candidate must hold to."""
+
+    name: str
+    passed: bool
+    refusal: str
+    """Why it is refused, if it does not."""
+
+
+def measure(
+    sides: Sides, material: Material, *, max_asked: int, finite: bool
+) -> Measures:
+    """Measure both sides.
+
+    Args:
+        sides: Live and candidate, attached.
+        material: What neither has trained on.
+        max_asked: Most prompts of today's, and of known batches, to be answered.
+        finite: Whether all the candidate's weights are.
+    """
+    known = sides.examine(material.known, max_asked)
+    today = sides.examine(material.today, max_asked)
+    return Measures(
+        acquisition=loss(today),
+        retention=loss(known),
+        general=sides.compare_encoded(material.dreams),
+        drift=sides.drift(material.dreams),
+        exact_today=exact(today),
+        exact_known=exact(known),
+        batches=(
+            *by_batch(material.known, known, known=True),
+            *by_batch(material.today, today, known=False),
+        ),
+        finite=finite,
+    )
 
 
 def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
@@ -90,40 +187,48 @@ def is_finite(changes: LayerChanges) -> bool:
     )
 
 
-def judge(
-    acquisition: Loss | None,
-    retention: Loss | None,
-    general: Loss | None,
-    *,
-    finite: bool,
-    limits: GateSettings,
-) -> Verdict:
+def judge(found: Measures, limits: GateSettings) -> Verdict:
     """Accept a candidate that keeps what is known and gains what is new.
 
-    A loss that is not a number is refused, since NaN compares false.
-
-    Args:
-        acquisition: On batches learned since the last night; it must fall.
-        retention: On batches known before; it may rise by `limits.max_rise`.
-        general: On the base's own dreams; it may rise by `limits.max_general_rise`.
-        finite: Whether all the candidate's weights are finite.
-        limits: Both in nats per token.
+    The reason names the first number that refuses it. What was not measured refuses
+    nothing; what is not a number does, since NaN compares false.
     """
-    gained = acquisition is None or acquisition.rise < 0
-    kept = retention is None or retention.rise <= limits.max_rise
-    able = general is None or general.rise <= limits.max_general_rise
-    if not finite:
-        reason = "weights are not finite"
-    elif not kept:
-        reason = f"{_known(retention)}, more than {limits.max_rise:g}"
-    elif not gained:
-        reason = f"{_today(acquisition)}, and it must fall"
-    elif not able:
-        reason = f"{_general(general)}, more than {limits.max_general_rise:g}"
-    else:
-        reason = f"{_today(acquisition)}; {_known(retention)}"
-    accepted = finite and kept and gained and able
-    return Verdict(accepted, reason, retention, acquisition, finite, general)
+    failed = [check for check in _checks(found, limits) if not check.passed]
+    accepted = f"{_today(found.acquisition)}; {_known(found.retention)}"
+    return Verdict(
+        accepted=not failed,
+        reason=failed[0].refusal if failed else accepted,
+        retention=found.retention,
+        acquisition=found.acquisition,
+        finite=found.finite,
+        general=found.general,
+        drift=found.drift,
+        exact_known=found.exact_known,
+        exact_today=found.exact_today,
+        learned_bits=found.acquisition.bits if found.acquisition else None,
+        batches=found.batches,
+        failed=tuple(check.name for check in failed),
+    )
+
+
+def _checks(found: Measures, limits: GateSettings) -> Iterator[Check]:
+    """Yield a check for each thing measured, the gravest first."""
+    yield Check("finite", found.finite, "weights are not finite")
+    if moved := found.retention:
+        passed, most = moved.rise <= limits.max_rise, limits.max_rise
+        yield Check("retention", passed, f"{_known(moved)}, more than {most:g}")
+    share = found.exact_known
+    if share and share.asked >= ENOUGH:
+        passed = share.drop <= limits.max_exact_drop
+        yield Check("exact", passed, _dropped(share, limits.max_exact_drop))
+    if moved := found.acquisition:
+        yield Check("acquisition", moved.rise < 0, f"{_today(moved)}, and it must fall")
+    if moved := found.general:
+        passed, most = moved.rise <= limits.max_general_rise, limits.max_general_rise
+        yield Check("general", passed, f"{_general(moved)}, more than {most:g}")
+    if drift := found.drift:
+        bound = max(limits.max_general_kl, drift.live)  # what is lost is no news
+        yield Check("drift", drift.candidate <= bound, _far(drift, bound))
 
 
 def note(acquisition: Loss | None, retention: Loss | None, *, finite: bool) -> Verdict:
@@ -131,7 +236,10 @@ def note(acquisition: Loss | None, retention: Loss | None, *, finite: bool) -> V
     reason = f"{_today(acquisition)}; {_known(retention)}"
     if not finite:
         reason = "weights are not finite"
-    return Verdict(finite, reason, retention, acquisition, finite=finite)
+    bits = acquisition.bits if acquisition else None
+    return Verdict(
+        finite, reason, retention, acquisition, finite=finite, learned_bits=bits
+    )
 
 
 def _today(loss: Loss | None) -> str:
@@ -148,9 +256,25 @@ def _known(loss: Loss | None) -> str:
     return f"held-out loss of known batches {_change(loss)}"
 
 
-def _general(loss: Loss | None) -> str:
+def _general(loss: Loss) -> str:
     """Say what happened to the base's own dreams."""
-    return f"loss on dreams of the base {_change(loss)}" if loss else ""
+    return f"loss on dreams of the base {_change(loss)}"
+
+
+def _dropped(share: Exact, most: float) -> str:
+    """Say how many known prompts are no longer answered."""
+    return (
+        f"known prompts answered by the letter fell from {share.live:.0%} to "
+        f"{share.candidate:.0%} of {share.asked}, more than {100 * most:g} points"
+    )
+
+
+def _far(drift: Drift, most: float) -> str:
+    """Say how far the candidate is from the base."""
+    return (
+        f"KL to the base on its dreams went from {drift.live:.3f} to "
+        f"{drift.candidate:.3f} nats per token, more than {most:.3g}"
+    )
 
 
 def _change(loss: Loss) -> str:

@@ -3,10 +3,11 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sleepcycle import gate
-from sleepcycle.config import Compression, Settings, SleepSettings, Stage, Weighting
+from sleepcycle.choices import Compression, Stage, Weighting
+from sleepcycle.config import Settings, SleepSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
@@ -25,14 +26,13 @@ from sleepcycle.records import (
     Verdict,
 )
 from sleepcycle.sleep.consolidate import Consolidation, consolidate
-from sleepcycle.sleep.material import Archived, Gatherer, Past
+from sleepcycle.sleep.downscale import damp, shrink
+from sleepcycle.sleep.material import Gatherer, Past
 from sleepcycle.sleep.rem import LEARNED, Budget, Terms, relearn, steps_within
 
 LIVE = "live"
 CANDIDATE = "candidate"
 KEEP_ALL = SleepSettings(compression=Compression.NONE)
-TRAINING_SHARE = 0.7  # of the budget; the rest is for teachers and dreams
-SEEN = 2  # times that each example of a night is learned
 LOOKED_AT = 200  # examples whose mean length stands for all
 MOMENT_EXAMPLES = 256  # enough for a matrix of the adapter's width
 
@@ -41,26 +41,14 @@ MOMENT_EXAMPLES = 256  # enough for a matrix of the adapter's width
 class Evening:
     """What stands before the night begins."""
 
-    live: LayerChanges
-    """The live adapter; empty for the bare base."""
+    past: Past
+    """What the night may learn from: live, the day, and what both learned."""
 
-    whole: LayerChanges
-    """Live and day as one exact change: the wake version."""
-
-    today: Sequence[Example]
+    today: Sequence[Example] = ()
     """Held-out examples of today's batches."""
 
-    known: Sequence[Example]
+    known: Sequence[Example] = ()
     """Held-out examples of known batches."""
-
-    new: Sequence[Example] = ()
-    """Examples that the day learned, or some of them."""
-
-    replay: Sequence[Example] = ()
-    """Examples that live knows, or some of them."""
-
-    archive: Sequence[Archived] = ()
-    """Past wake versions that may dream of their lessons."""
 
     wake_tokens: int = 0
     """Tokens that the day trained on."""
@@ -82,7 +70,7 @@ def sleep(
     """
     started = time.perf_counter()
     night = _Night(base, evening, settings, on_progress)
-    candidate: LayerChanges = evening.whole
+    candidate: LayerChanges = evening.past.whole
     for number, stage in enumerate(settings.sleep.stages):
         on_progress(Progress(str(stage), number, len(settings.sleep.stages)))
         candidate = {Stage.SVD: night.fold, Stage.REM: night.relearn}[stage](candidate)
@@ -98,6 +86,7 @@ def sleep(
         verdict=verdict,
         layers=folded.layers,
         rem=night.rem,
+        damped=folded.damped,
     )
     return candidate, report, night.gatherer.dreams
 
@@ -114,16 +103,9 @@ class _Night:
         self._on_progress = on_progress
         self.folded: Consolidation | None = None
         self.rem: RemReport | None = None
-        past = Past(
-            evening.whole,
-            evening.live,
-            evening.new,
-            evening.replay,
-            evening.archive,
-        )
         self.gatherer = Gatherer(
             base,
-            past,
+            evening.past,
             settings.sleep.rem,
             prompt_weight=settings.wake.prompt_weight,
             seed=evening.seed,
@@ -131,9 +113,15 @@ class _Night:
         )
 
     def fold(self, change: LayerChanges) -> LayerChanges:
-        """Deep sleep: make the adapter small."""
-        self.folded = consolidate(change, self._settings.sleep, self._moments(change))
-        return self.folded.change
+        """Deep sleep: make the adapter small, and weaken what the settings say."""
+        settings = self._settings.sleep
+        weakened, damped = damp(
+            self._base, change, settings.downscale, on_layer=self._beat
+        )
+        found = consolidate(weakened, settings, self._moments(weakened))
+        small = shrink(found.change, settings.downscale)
+        self.folded = replace(found, change=small, damped=damped)
+        return small
 
     def relearn(self, change: LayerChanges) -> LayerChanges:
         """REM: relearn what was blurred, within the night's budget."""
@@ -172,28 +160,27 @@ class _Night:
     def judge(self, candidate: LayerChanges) -> Verdict:
         """Ask the gate."""
         evening, limits = self._evening, self._settings.gate
-        probe = self.gatherer.probe(limits.probe_dreams)
-        live = [LIVE] if evening.live else []
+        dreams = self.gatherer.probe(limits.probe_dreams)
+        live = [LIVE] if evening.past.live else []
         if live:
-            adapters.attach(self._base, LIVE, evening.live)
+            adapters.attach(self._base, LIVE, evening.past.live)
         adapters.attach(self._base, CANDIDATE, candidate)
-        sides = gate.Sides(self._base, live, [CANDIDATE], self._on_progress)
-        return gate.judge(
-            sides.compare(evening.today),
-            sides.compare(evening.known),
-            sides.compare_encoded(probe),
+        found = gate.measure(
+            gate.Sides(self._base, live, [CANDIDATE], self._on_progress),
+            gate.Material(evening.today, evening.known, dreams),
+            max_asked=limits.max_asked,
             finite=gate.is_finite(candidate),
-            limits=limits,
         )
+        return gate.judge(found, limits)
 
     def _count(self, whole: float) -> int:
-        """Return how many examples to gather, so that each is seen about twice."""
+        """Return how many examples the budget pays for, if nothing else cost any."""
         tokens = [
             len(encode(example.content, self._base, prompt_weight=0).ids)
-            for example in self._evening.new[:LOOKED_AT]
+            for example in self._evening.past.new[:LOOKED_AT]
         ]
         length = sum(tokens) / max(1, len(tokens)) or 1
-        return int(whole * TRAINING_SHARE / (LEARNED * SEEN * length))
+        return int(whole / (LEARNED * length))
 
     def _lr(self) -> float:
         """Return the student's peak learning rate."""
@@ -204,7 +191,7 @@ class _Night:
         """Measure what the layers read, if directions are weighed by it."""
         if self._settings.sleep.svd.weighting is Weighting.PLAIN:
             return None
-        examples = [*self._evening.new, *self._evening.replay]
+        examples = [*self._evening.past.new, *self._evening.past.replay]
         random.Random(self._evening.seed).shuffle(examples)
         encoded = [
             encode(example.content, self._base, prompt_weight=0)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sleepcycle.content import Content
 from sleepcycle.errors import ModelError
+from sleepcycle.verdict import Loss as Loss
+from sleepcycle.verdict import Verdict as Verdict
 
 
 class RunKind(StrEnum):
@@ -141,38 +143,6 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """Held-out loss of two adapters on the same examples, in nats per token."""
-
-    live: float
-    candidate: float
-    examples: int
-    tokens: int
-
-    @property
-    def rise(self) -> float:
-        """How much worse the candidate is; negative where it is better."""
-        return self.candidate - self.live
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a candidate may go live, and which number decided."""
-
-    accepted: bool
-    reason: str
-    retention: Loss | None
-    """On known batches; None where nothing known is held out."""
-
-    acquisition: Loss | None
-    """On today's batches; None where nothing of today is held out."""
-
-    finite: bool
-    general: Loss | None = None
-    """On the bare base's own dreams; None where it does not dream."""
-
-
-@dataclass(frozen=True, slots=True)
 class LayerReport:
     """What consolidation did to one layer."""
 
@@ -286,6 +256,20 @@ class RemReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Gentler:
+    """How a night was planned after others on the same ground were rejected."""
+
+    rejected: int
+    """Nights on this ground that were rejected before."""
+
+    max_share_of_wake: float
+    """`sleep.rem.max_share_of_wake` in this night."""
+
+    rank: int
+    """`sleep.svd.rank` in this night."""
+
+
+@dataclass(frozen=True, slots=True)
 class SleepReport:
     """What one night folded."""
 
@@ -300,6 +284,12 @@ class SleepReport:
     layers: tuple[LayerReport, ...] = field(default_factory=tuple)
     rem: RemReport | None = None
     """None where the night had no REM, or nothing to relearn from."""
+
+    gentler: Gentler | None = None
+    """None where the night was planned as the settings say."""
+
+    damped: int = 0
+    """Intruding directions that downscaling weakened, over all layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,10 +315,16 @@ class RunOrder:
     """The whole configuration as plain data, so the run can be done again."""
 
     archive: Mapping[int, Path] = field(default_factory=dict)
-    """Past wake versions that may dream in this night, and their folders."""
+    """Past wake versions, and their folders: they may dream and teach in this night."""
+
+    day_version: int = 0
+    """Number of the open day's wake version; 0 where there is none."""
 
     wake_tokens: int = 0
     """Tokens that the open day trained on: the measure of what a night may cost."""
+
+    gentler: Gentler | None = None
+    """Where `settings` differ from the user's, after rejected nights."""
 
 
 @dataclass(frozen=True, slots=True)

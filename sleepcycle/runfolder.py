@@ -1,8 +1,9 @@
 """The run folder: what a worker is given, and what it leaves.
 
-`run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl` and `known.jsonl` go
-in; `progress.jsonl`, `worker.log`, `error.json` and `result/` come out. The
-folder is the whole contract, so a worker may run anywhere that can reach it.
+`run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl`, `known.jsonl` and, for a
+night, `dreams.jsonl` go in; `progress.jsonl`, `worker.log`, `error.json` and `result/`
+come out. The folder is the whole contract, so a worker may run anywhere that can reach
+it.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ from sleepcycle.sealed import sync
 Report = WakeReport | SleepReport
 R = TypeVar("R")
 DREAMS = "dreams.jsonl"
-MAX_DREAMS = 500  # of one night that are kept
+MAX_DREAMS = 1_000  # of one night that are kept
 
 
 class Material(StrEnum):
@@ -121,12 +122,13 @@ class RunFolder:
                 else:
                     yield None
 
+    def write_past(self, dreams: Iterable[Dream]) -> None:
+        """Write what past nights dreamt, for this one to learn from."""
+        _write_dreams(self.path, dreams)
+
     def write_dreams(self, dreams: Iterable[Dream]) -> None:
         """Write what was dreamt, up to a bound, to be sealed with the adapter."""
-        with (self.result / DREAMS).open("w", encoding="utf-8") as file:
-            for dream in islice(dreams, MAX_DREAMS):
-                content = canonical_json(dream.content)
-                file.write(f'{{"version":{dream.version},"content":{content}}}\n')
+        _write_dreams(self.result, islice(dreams, MAX_DREAMS))
 
     def write_base(self, base: BaseIdentity) -> None:
         """Say which model the worker really loaded."""
@@ -164,12 +166,20 @@ class RunFolder:
 
 
 def read_dreams(folder: Path) -> list[Dream]:
-    """Return the dreams of a run or of a sealed version; none where it has no file."""
+    """Return the dreams in a run's or a version's folder; none where it has no file."""
     file = folder / DREAMS
     if not file.exists():
         return []
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     return [Dream(row["version"], from_fields(row["content"])) for row in rows]
+
+
+def _write_dreams(folder: Path, dreams: Iterable[Dream]) -> None:
+    """Write dreams, a line each."""
+    with (folder / DREAMS).open("w", encoding="utf-8") as file:
+        for dream in dreams:
+            content = canonical_json(dream.content)
+            file.write(f'{{"version":{dream.version},"content":{content}}}\n')
 
 
 def _write(path: Path, record: Any) -> None:  # noqa: ANN401

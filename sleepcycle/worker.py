@@ -20,9 +20,9 @@ from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records import RunKind, RunOrder
-from sleepcycle.runfolder import Fault, Material, Report, RunFolder
+from sleepcycle.runfolder import Fault, Material, Report, RunFolder, read_dreams
 from sleepcycle.sealed import verify
-from sleepcycle.sleep.material import Archived
+from sleepcycle.sleep.material import Archived, Past
 
 
 def main(folder: Path) -> int:
@@ -86,16 +86,9 @@ def _sleep(
     change, report, dreams = night.sleep(
         base,
         night.Evening(
-            live=_load(order.live),
-            whole=_load(order.day),
+            past=_past(run, order),
             today=run.read_examples(Material.TODAY),
             known=run.read_examples(Material.KNOWN),
-            new=run.read_examples(Material.NEW),
-            replay=run.read_examples(Material.REPLAY),
-            archive=[
-                Archived(version, partial(_load, folder))
-                for version, folder in order.archive.items()
-            ],
             wake_tokens=order.wake_tokens,
             seed=order.seed,
         ),
@@ -104,6 +97,22 @@ def _sleep(
     )
     run.write_dreams(dreams)
     return change, report
+
+
+def _past(run: RunFolder, order: RunOrder) -> Past:
+    """Read what the night may learn from."""
+    return Past(
+        whole=_load(order.day),
+        live=_load(order.live),
+        new=run.read_examples(Material.NEW),
+        replay=run.read_examples(Material.REPLAY),
+        archive=[
+            Archived(version, partial(_load, folder))
+            for version, folder in order.archive.items()
+        ],
+        dreamt=read_dreams(run.path),
+        version=order.day_version,
+    )
 
 
 def _load(folder: Path | None) -> LayerChanges:

@@ -12,9 +12,10 @@ from sleepcycle.model.batches import BatchSource
 @pytest.mark.parametrize(
     ("new", "changes", "steps"),
     [
-        (1_000, {}, 208),  # 3 rounds of 1,000, 14.4 a batch
+        (1_000, {}, 750),  # 3 rounds of 1,000, 4 a batch
         (10, {}, 40),  # min_steps
-        (10, {"min_steps": 1}, 3),  # a batch holds each new one once
+        (10, {"min_steps": 1}, 8),  # 3 rounds of 10, 4 a batch
+        (3, {"min_steps": 1}, 3),  # a batch holds each new one once
         (1_000, {"max_steps": 5}, 5),
         (10, {"max_steps": 5}, 5),  # max_steps wins
     ],
@@ -38,7 +39,8 @@ def test_replay_is_what_the_batches_draw(share, new, max_steps):
     known = range(-50_000, 0)
     source = BatchSource(range(new), known, share, settings.batch_size)
 
-    steps = plan.step_count(settings, new, plan.room(16, Fraction(share), new))
+    room = plan.room(settings.batch_size, Fraction(share), new)
+    steps = plan.step_count(settings, new, room)
     batches = source.draw(steps, seed=0)
 
     shown = sum(example < 0 for batch in batches for example in batch)

@@ -14,6 +14,7 @@ from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records import Example
+from sleepcycle.sleep.material import Past
 from tests.numerics.conftest import dense
 
 SHORT = WakeSettings(min_steps=12, max_steps=12, rank=4, lr=3e-3)
@@ -99,7 +100,7 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
 
     folded, report, _ = night.sleep(
         base,
-        night.Evening({}, whole=live, today=taught.today, known=()),
+        night.Evening(Past(whole=live, live={}), today=taught.today),
         Settings(),
         on_progress=quiet,
     )
@@ -134,7 +135,7 @@ def test_a_night_after_which_nothing_is_left(base):
     zero = {name: LowRank.zero(shape) for name, shape in base.targets.shapes.items()}
 
     folded, report, _ = night.sleep(
-        base, night.Evening({}, zero, today=(), known=()), Settings(), on_progress=quiet
+        base, night.Evening(Past(zero, {})), Settings(), on_progress=quiet
     )
 
     assert report.rank == 0

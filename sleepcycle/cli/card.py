@@ -1,9 +1,14 @@
 """How a version's card, and the difference of two versions, look."""
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sleepcycle.cli.render import console, show_facts, show_json, show_table
+from sleepcycle.cli.verdict import show_measures, show_plan
+from sleepcycle.plain import from_json
+from sleepcycle.records import Gentler, VersionKind
+from sleepcycle.verdict import Verdict
 
 if TYPE_CHECKING:
     from sleepcycle.service.weights import Comparison
@@ -32,6 +37,8 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
     report = card["report"] or {}
     if "verdict" in report:
         console.print(report["verdict"]["reason"])
+    if card["kind"] == VersionKind.SLEEP and report:
+        _show_night(report)
     if report.get("layers"):
         show_table(
             ["layer", "shape", "rank", "kept", "stable rank", "strongest"],
@@ -47,6 +54,13 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
                 for layer in report["layers"]
             ],
         )
+
+
+def _show_night(report: dict[str, Any]) -> None:
+    """Print how a night was planned, and what the gate measured."""
+    gentler = report.get("gentler")  # cards of older nights do not have it
+    show_plan(Gentler(**gentler) if gentler else None)
+    show_measures(from_json(json.dumps(report["verdict"]), Verdict))
 
 
 def show_difference(comparison: "Comparison", *, as_json: bool) -> None:

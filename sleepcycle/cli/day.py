@@ -32,7 +32,7 @@ def demo(
         typer.Option(help="Use this new directory as the home, and leave it there."),
     ] = None,
 ) -> None:
-    """Watch three days and nights of a small model, with a rollback at the end."""
+    """Watch three days of a small model, without sleep beside with sleep."""
     from sleepcycle.cli.demo import run
 
     run(keep)

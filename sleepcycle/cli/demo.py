@@ -1,22 +1,24 @@
-"""The demo: three days and nights of the embedded model, and a rollback."""
+"""The demo: three days of the embedded model, without sleep beside with sleep."""
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 
 from rich.table import Table
 
 from sleepcycle.cli.app import open_logged
 from sleepcycle.cli.progress import progress_bar
 from sleepcycle.cli.render import console
+from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import carried
+from sleepcycle.records import Version
 from sleepcycle.service import answers
 from sleepcycle.service.home import Home
-from sleepcycle.service.opening import create_home
+from sleepcycle.service.opening import create_home, open_home
 
 DAYS = ("capitals", "dates", "plurals")
 ANSWER_TOKENS = 24
@@ -31,71 +33,95 @@ class Quiz:
     answers: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two homes that are fed the same."""
+
+    sleepless: Home
+    """Wakes alone, and never replays: one adapter that trains on from day to day."""
+
+    sleeping: Home
+    """The service as it is set."""
+
+
 @dataclass
 class Board:
-    """What was right, step by step: the table that grows while the demo runs."""
+    """What was right, day by day: the table that grows while the demo runs."""
 
-    home: Home
+    homes: Pair
     quizzes: Sequence[Quiz]
     rows: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.base = answers.load(
-            self.home.settings, self.home.paths, self.home.versions.base
-        )
+        home = self.homes.sleeping
+        self.base = answers.load(home.settings, home.paths, home.versions.base)
 
-    def take(self, step: str, name: str) -> None:
-        """Ask one version everything, add its row, and show the table."""
-        version = self.home.versions.get(name)
-        folder = self.home.versions.folder(version)
-        scores = [self._score(folder, quiz) for quiz in self.quizzes]
-        size = _size(folder)
-        rank = str(version.rank) if folder else "-"
-        self.rows.append([step, version.name, *scores, rank, size])
+    def take(self, step: str, sleepless: str | None) -> tuple[list[float], list[float]]:
+        """Ask both homes everything, add a row, and show the table.
+
+        Args:
+            step: What the row is called.
+            sleepless: The version to ask where nobody sleeps; None for no one.
+
+        Returns:
+            Shares of right answers by lesson: without sleep, and of what is live.
+        """
+        alone = self._scores(self.homes.sleepless, sleepless) if sleepless else []
+        slept = self._scores(self.homes.sleeping, "live")
+        shown = [f"{share:.0%}" for share in alone] or ["-"] * len(slept)
+        pairs = zip(shown, slept, strict=True)
+        self.rows.append([step, *(f"{a:>4} | {b:>4.0%}" for a, b in pairs)])
         console.print(self._table())
+        return alone, slept
 
-    def _score(self, folder: Path | None, quiz: Quiz) -> str:
+    def _scores(self, home: Home, name: str) -> list[float]:
+        """Return the share of right answers to each quiz."""
+        folder = home.versions.folder(home.versions.get(name))
+        return [self._score(folder, quiz) for quiz in self.quizzes]
+
+    def _score(self, folder: Path | None, quiz: Quiz) -> float:
         """Return the share of right answers to one quiz."""
         said = answers.ask(self.base, folder, quiz.prompts, ANSWER_TOKENS)
-        right = sum(a.strip() == b for a, b in zip(said, quiz.answers, strict=True))
-        return f"{right / len(quiz.answers):.0%}"
+        return mean(a.strip() == b for a, b in zip(said, quiz.answers, strict=True))
 
     def _table(self) -> Table:
         """Return all rows so far."""
-        table = Table(title="answered right", header_style="bold")
-        names = [quiz.lesson for quiz in self.quizzes]
-        for column in ("after", "version", *names, "rank", "size"):
-            table.add_column(column, justify="left" if column == "after" else "right")
+        table = Table(
+            title="answered right, without sleep | with sleep", header_style="bold"
+        )
+        table.add_column("after")
+        for quiz in self.quizzes:
+            table.add_column(quiz.lesson, justify="center")
         for row in self.rows:
             table.add_row(*row)
         return table
 
 
 def run(keep: Path | None) -> None:
-    """Live three days, then go back two nights.
+    """Live three days in two homes, then go back two nights in the one that slept.
+
+    Args:
+        keep: Where the home that sleeps goes, and stays; None for a temporary place.
 
     Raises:
         HomeError: There is a home at the place to keep it already.
     """
-    with _place(keep) as root:
-        if not create_home(root):
-            raise HomeError(
-                f"expected a new directory for the demo, but {root} is a home already; "
-                "name another one with --keep"
-            )
-        home = open_logged(root)
-        console.print(f"a home for {home.settings.model.base} at {root}")
-        board = Board(home, [_quiz(lesson) for lesson in DAYS])
+    with tempfile.TemporaryDirectory(prefix="sleepcycle-demo-") as place:
+        homes = _open_homes(keep.absolute() if keep else None, Path(place))
+        board = Board(homes, [_quiz(lesson) for lesson in DAYS])
         board.take("before", "live")
+        lives = []
         for day, lesson in enumerate(DAYS, start=1):
-            _live_through(home, board, day, lesson)
-        switch = home.rollback("v2")
+            console.rule(f"day {day}: {lesson}")
+            night = _live_through(homes, lesson)
+            alone, slept = board.take(row_name(day, night.version), "day")
+            lives.append(homes.sleeping.status().live)
         console.print(
-            f"\n[bold]rollback[/bold]: {switch.live} is live again, "
-            f"{switch.orphaned} examples are known only to versions after it"
+            f"after {len(DAYS)} days, all lessons: {mean(alone):.0%} right without "
+            f"sleep, {mean(slept):.0%} with sleep"
         )
-        board.take(f"rollback to {switch.live}", "live")
-        console.print(_MORE if keep is None else f"the home is still at {root}")
+        _go_back(homes.sleeping, board, lives[0])
+        console.print(_MORE if keep is None else f"the home is still at {keep}")
 
 
 _MORE = """
@@ -106,19 +132,75 @@ Keep the home and go on by hand:
 """
 
 
-def _live_through(home: Home, board: Board, day: int, lesson: str) -> None:
-    """Feed one lesson, wake on it, and sleep on it."""
-    console.rule(f"day {day}: {lesson}")
-    report = home.feed(lessons() / f"{lesson}.jsonl")
-    console.print(f"fed {report.accepted} examples, {report.held_out} of them held out")
+def _open_homes(keep: Path | None, place: Path) -> Pair:
+    """Make both homes; the sleepless one is never kept."""
+    root = keep or place / "home"
+    if not create_home(root):
+        raise HomeError(
+            f"expected a new directory for the demo, but {root} is a home already; "
+            "name another one with --keep"
+        )
+    sleeping = open_logged(root)
+    console.print(f"a home for {sleeping.settings.model.base} at {root}")
+    create_home(place / "without-sleep")
+    wake = sleeping.settings.wake.model_copy(update={"replay_share": 0.0})
+    settings = sleeping.settings.model_copy(update={"wake": wake})
+    return Pair(open_home(place / "without-sleep", settings=settings), sleeping)
+
+
+def _live_through(homes: Pair, lesson: str) -> Outcome:
+    """Feed one lesson to both homes, wake on it in both, and sleep on it in one."""
+    _wake("without sleep", homes.sleepless, lesson)
+    _wake("with sleep", homes.sleeping, lesson)
+    night = homes.sleeping.sleep()
+    words = night_words(
+        night.version,
+        night.report.verdict.reason,
+        live=homes.sleeping.status().live,
+        size=_size(homes.sleeping.versions.folder(night.version)),
+    )
+    console.print(words)
+    return night
+
+
+def night_words(version: Version, reason: str, *, live: str, size: str) -> str:
+    """Say what a night made, and where that leaves what the table shows."""
+    if version.accepted:
+        return (
+            f"[bold]sleep[/bold], accepted: {reason}\n"
+            f"{version.name} is live: rank {version.rank}, {size}"
+        )
+    return (
+        f"[bold]sleep[/bold], rejected: {reason}\n"
+        f"{live} stays live, so the table does not show this day's lesson yet; the "
+        "next night folds it again"
+    )
+
+
+def _wake(word: str, home: Home, lesson: str) -> None:
+    """Feed one lesson, and learn it."""
+    home.feed(lessons() / f"{lesson}.jsonl")
     with progress_bar(visible=console.is_terminal) as on_progress:
         woken = home.wake(on_progress)
-    console.print(f"[bold]wake[/bold]: {woken.report.verdict.reason}")
-    board.take(f"day {day}, wake", "day")
-    slept = home.sleep()
-    word = "accepted" if slept.version.accepted else "rejected"
-    console.print(f"[bold]sleep[/bold], {word}: {slept.report.verdict.reason}")
-    board.take(f"day {day}, sleep", slept.version.name)
+    console.print(
+        f"[bold]wake[/bold], {word}: {woken.examples} examples, "
+        f"{woken.report.verdict.reason}"
+    )
+
+
+def row_name(day: int, version: Version) -> str:
+    """Return what the row of a day is called; a rejected night is named."""
+    return f"day {day}" if version.accepted else f"day {day}, night rejected"
+
+
+def _go_back(home: Home, board: Board, name: str) -> None:
+    """Make the first night's version live again, and ask it."""
+    switch = home.rollback(name)
+    console.print(
+        f"\n[bold]rollback[/bold]: {switch.live} is live again, "
+        f"{switch.orphaned} examples are known only to versions after it"
+    )
+    board.take(f"rollback to {switch.live}", None)
 
 
 def lessons() -> Path:
@@ -141,13 +223,3 @@ def _size(folder: Path | None) -> str:
         return "-"
     size = (folder / "adapter_model.safetensors").stat().st_size
     return f"{size / 1024:,.0f} KiB"
-
-
-@contextmanager
-def _place(keep: Path | None) -> Iterator[Path]:
-    """Yield where the demo's home goes: a temporary place, or the one to keep."""
-    if keep is not None:
-        yield keep.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="sleepcycle-demo-") as place:
-        yield Path(place) / "home"

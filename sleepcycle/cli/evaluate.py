@@ -1,5 +1,6 @@
-"""The command that scores versions on held-out examples: table, JSON and heatmap."""
+"""The command that scores versions: as table, JSON and heatmap."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ from sleepcycle.cli.app import Json, app, home_of
 
 if TYPE_CHECKING:
     from sleepcycle.service.evaluate import Evaluation
+    from sleepcycle.service.harness import HarnessScores
 
 CELL = (72, 32)  # pixels, width and height
 MARGIN = (72, 32)  # pixels for names, at the left and at the top
 DARK = (8, 81, 156)  # colour of a score of 1; 0 is white
+ARROWS = {True: "↑", False: "↓", None: ""}  # the way a measure improves
 
 
 @app.command()
@@ -23,17 +26,35 @@ def evaluate(
     ctx: typer.Context,
     versions: Annotated[
         list[str] | None,
-        typer.Argument(help="Every accepted night that live comes from, if none."),
+        typer.Argument(
+            help="Every accepted night that live comes from, if none; "
+            "with --harness the bare base and live."
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw the matrix to this SVG file.", dir_okay=False),
+    ] = None,
+    harness: Annotated[
+        str | None,
+        typer.Option(
+            help="Run lm-evaluation-harness instead: a task's local YAML file, or a "
+            "folder of them. Their own functions are run, so trust them.",
+            metavar="TASKS",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Score versions on what was held out of each batch, and sum up what was kept."""
     from sleepcycle.cli.render import show_json
 
+    if harness is not None:
+        if plot is not None:
+            raise typer.BadParameter(
+                "--plot draws no scores of --harness; leave it out"
+            )
+        _evaluate_with_harness(ctx, harness, versions or [], as_json=as_json)
+        return
     if plot is not None and not plot.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {plot.absolute().parent}")
     found = home_of(ctx).evaluate(versions or [])
@@ -43,6 +64,45 @@ def evaluate(
         show_json(found)
     else:
         _show(found)
+
+
+def _evaluate_with_harness(
+    ctx: typer.Context, tasks: str, names: Sequence[str], *, as_json: bool
+) -> None:
+    """Score versions on tasks of lm-evaluation-harness, and print that."""
+    from sleepcycle.cli.render import show_json
+    from sleepcycle.service.harness import score_with_harness
+
+    found = score_with_harness(home_of(ctx).versions, tasks, names)
+    if as_json:
+        show_json({"harness": dataclasses.asdict(found)})
+    else:
+        show_harness(found)
+
+
+def show_harness(found: "HarnessScores") -> None:
+    """Print a row for each measure, and how far the last version is from the first."""
+    from sleepcycle.cli.render import show_table
+
+    several = len(found.versions) > 1
+    rows = zip(found.measures, found.matrix, found.errors, strict=True)
+    show_table(
+        ["task", "metric", *found.versions, *(["change"] if several else [])],
+        [
+            [
+                measure.task,
+                f"{measure.metric} {ARROWS[measure.higher_is_better]}".rstrip(),
+                *(_with_error(*pair) for pair in zip(scores, errors, strict=True)),
+                *([f"{scores[-1] - scores[0]:+.4f}"] if several else []),
+            ]
+            for measure, scores, errors in rows
+        ],
+    )
+
+
+def _with_error(score: float, error: float | None) -> str:
+    """Return a score with its standard error, where that is known."""
+    return f"{score:.4f}" if error is None else f"{score:.4f} ± {error:.4f}"
 
 
 def heatmap(found: "Evaluation") -> str:
@@ -80,6 +140,7 @@ def _show(found: "Evaluation") -> None:
             "backward transfer": found.bwt,
             "forward transfer": found.fwt,
             "forgetting": found.forgetting,
+            "intransigence": found.intransigence,
         }
     )
 

@@ -1,7 +1,6 @@
 """What the commands of a day print, for people and for programs."""
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -13,10 +12,11 @@ from sleepcycle.cli.render import (
     show_json,
     show_table,
 )
+from sleepcycle.cli.verdict import show_measures, show_plan, verdict_json
+from sleepcycle.records import SleepReport
 
 if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome
-    from sleepcycle.records import Loss, Verdict
     from sleepcycle.service.shelf import Switch
     from sleepcycle.store.records import Run, Snapshot
 
@@ -27,12 +27,20 @@ UNSHOWN = {"last_run", "next_night", "daemon"}
 
 def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
     """Say what a wake learned."""
-    _show(outcome, WAKE_FIELDS, as_json=as_json)
+    if as_json:
+        return show_json(_fields(outcome, WAKE_FIELDS))
+    _show(outcome, WAKE_FIELDS)
 
 
 def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:
     """Say what a night folded, and what the gate decided."""
-    _show(outcome, SLEEP_FIELDS, as_json=as_json)
+    report = outcome.report
+    gentler = report.gentler if isinstance(report, SleepReport) else None
+    if as_json:
+        return show_json({**_fields(outcome, SLEEP_FIELDS), "gentler": gentler})
+    _show(outcome, SLEEP_FIELDS)
+    show_plan(gentler)
+    show_measures(report.verdict)
 
 
 def log_run(outcome: "Outcome") -> None:
@@ -118,46 +126,28 @@ def _run(run: "Run") -> dict[str, object]:
     }
 
 
-def _show(outcome: "Outcome", names: tuple[str, ...], *, as_json: bool) -> None:
+def _fields(outcome: "Outcome", names: tuple[str, ...]) -> dict[str, object]:
+    """Return an outcome's JSON, with some fields of its report."""
+    return {
+        "run": outcome.run,
+        "kind": outcome.version.kind,
+        "version": outcome.version.name,
+        "accepted": outcome.report.verdict.accepted,
+        "examples": outcome.examples,
+        "seconds": outcome.seconds,
+        **{name: getattr(outcome.report, name) for name in names},
+        "verdict": verdict_json(outcome.report.verdict),
+    }
+
+
+def _show(outcome: "Outcome", names: tuple[str, ...]) -> None:
     """Print an outcome with some fields of its report."""
-    report = {name: getattr(outcome.report, name) for name in names}
     verdict = outcome.report.verdict
-    if as_json:
-        return show_json(
-            {
-                "run": outcome.run,
-                "kind": outcome.version.kind,
-                "version": outcome.version.name,
-                "accepted": verdict.accepted,
-                "examples": outcome.examples,
-                "seconds": outcome.seconds,
-                **report,
-                "verdict": _verdict(verdict),
-            }
-        )
     word = "accepted" if verdict.accepted else "rejected"
     console.print(
         f"[bold]{outcome.version.name}[/bold] ({outcome.version.kind}, {word}): "
         f"{counted(outcome.examples, 'example')} in {outcome.seconds:.1f} s"
     )
     console.print(verdict.reason)
-    show_table([name.replace("_", " ") for name in names], [list(report.values())])
-
-
-def _verdict(verdict: "Verdict") -> dict[str, Any]:
-    """Return a verdict's JSON: each loss by how it moved, and in full beside it."""
-    return {
-        "reason": verdict.reason,
-        "finite": verdict.finite,
-        "retention": _rise(verdict.retention),
-        "acquisition": _rise(verdict.acquisition),
-        "losses": {
-            "known": verdict.retention and dataclasses.asdict(verdict.retention),
-            "today": verdict.acquisition and dataclasses.asdict(verdict.acquisition),
-        },
-    }
-
-
-def _rise(loss: "Loss | None") -> float | None:
-    """Return how much a held-out loss rose, in nats per token."""
-    return loss.rise if loss else None
+    values = [getattr(outcome.report, name) for name in names]
+    show_table([name.replace("_", " ") for name in names], [values])

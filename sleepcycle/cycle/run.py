@@ -11,32 +11,25 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loguru import logger
-
-from sleepcycle.config import Memory
+from sleepcycle.cycle.gentler import plan_gentler, soften
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.cycle.keeper import Keeper, Outcome
+from sleepcycle.cycle.order import order_run, replay, write_held_out, write_memory
 from sleepcycle.errors import ConfigError, Interrupted, RunError
-from sleepcycle.plain import from_json
-from sleepcycle.plan import replay_limit
 from sleepcycle.publish import (
     card_of,
-    read_card,
     record,
     seal_version,
     sealed_by,
-    set_aside,
 )
 from sleepcycle.records import (
-    Card,
-    Example,
+    Gentler,
     OnProgress,
     RunKind,
-    RunOrder,
     RunState,
     SleepReport,
     Version,
@@ -67,10 +60,10 @@ def wake(keeper: Keeper, on_progress: OnProgress) -> Outcome:
         ground = stand(session)
     with _undone_on_failure(keeper, run):
         batches = Counter(example.batch for example in claimed)
-        folder = _order(keeper, run, RunKind.WAKE, ground)
+        folder = order_run(keeper, run, RunKind.WAKE, ground)
         folder.write_examples(Material.NEW, claimed)
-        folder.write_examples(Material.REPLAY, _replay(keeper, run, claimed, ground))
-        _write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
+        folder.write_examples(Material.REPLAY, replay(keeper, run, claimed, ground))
+        write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
         keeper.engine.execute(folder, on_progress)
         parent = ground.day or ground.live
         report = folder.read_report(WakeReport)
@@ -80,6 +73,8 @@ def wake(keeper: Keeper, on_progress: OnProgress) -> Outcome:
 
 def sleep(keeper: Keeper, on_progress: OnProgress) -> Outcome:
     """Fold live and the open day into one version; make it live if the gate accepts.
+
+    After `gate.gentler_after` rejected nights it is planned gentler than the settings.
 
     Raises:
         RunError: Nothing was learned since the last night, or the worker failed.
@@ -94,13 +89,16 @@ def sleep(keeper: Keeper, on_progress: OnProgress) -> Outcome:
                 "feed examples and wake first"
             )
         run = _start(session, keeper, RunKind.SLEEP)
+        gentler = _plan(session, keeper, run, ground)
+    if gentler is not None:
+        keeper = replace(keeper, settings=soften(keeper.settings, gentler))
     with _undone_on_failure(keeper, run):
-        folder = _order(keeper, run, RunKind.SLEEP, ground)
-        _write_memory(keeper, run, folder, ground)
-        _write_held_out(keeper, folder, ground, today=ground.learned)
+        folder = order_run(keeper, run, RunKind.SLEEP, ground, gentler)
+        write_memory(keeper, run, folder, ground)
+        write_held_out(keeper, folder, ground, today=ground.learned)
         keeper.engine.execute(folder, on_progress)
         parents = [ground.live.number, ground.day.number]
-        report = folder.read_report(SleepReport)
+        report = replace(folder.read_report(SleepReport), gentler=gentler)
         version = _publish(keeper, folder, report, parents, {})
     folded = sum(ground.learned.values())
     return Outcome(run, version, folded, time.monotonic() - started, report)
@@ -137,6 +135,16 @@ def _start(session: Session, keeper: Keeper, kind: RunKind) -> int:
     run = runs.start(session, kind, pid, owner.started(pid) or "")
     journal.append(session, keeper.actor, f"start {kind}", run=run)
     return run
+
+
+def _plan(session: Session, keeper: Keeper, run: int, ground: Ground) -> Gentler | None:
+    """Plan the night, and write down where it differs from the settings."""
+    gentler = plan_gentler(session, ground, keeper.settings)
+    if gentler is not None:
+        journal.append(
+            session, keeper.actor, "plan gentler sleep", run=run, **asdict(gentler)
+        )
+    return gentler
 
 
 def _expect_base(session: Session, keeper: Keeper) -> None:
@@ -191,96 +199,6 @@ def _kept(run: int, sealed: Path) -> str:
         f"run {run} has sealed {sealed.name}, which the next wake, sleep or rollback "
         "enters in the books"
     )
-
-
-def _order(keeper: Keeper, run: int, kind: RunKind, ground: Ground) -> RunFolder:
-    """Create the run folder with its order.
-
-    A folder of that number is left from before an older database was put back.
-    """
-    folder = RunFolder(keeper.paths.run(run))
-    if folder.path.exists():
-        aside = set_aside(keeper.paths, folder.path)
-        logger.warning("moved an older run's folder to {aside}", aside=str(aside))
-    place = keeper.paths.versions
-    with keeper.store.read() as session:
-        base = versions.newest_base(session)
-        past = [versions.get(session, number) for number in ground.live_versions]
-        tokens = sum(_tokens(session, number) for number in ground.day_versions)
-    live, day = (
-        place / version.folder if version and version.folder else None
-        for version in (ground.live, ground.day)
-    )
-    card = read_card(day) if day else None
-    folder.write_order(
-        RunOrder(
-            run=run,
-            kind=kind,
-            base=base,
-            live=live,
-            live_rank=card.live_rank if card else 0,
-            day=day,
-            day_rank=card.day_rank if card else 0,
-            seed=keeper.settings.wake.seed + run,
-            settings=keeper.settings.model_dump(mode="json"),
-            archive={
-                version.number: place / version.folder
-                for version in sorted(past, key=lambda version: version.number)
-                if version.kind is VersionKind.WAKE and version.folder
-            },
-            wake_tokens=tokens,
-        )
-    )
-    return folder
-
-
-def _tokens(session: Session, number: int) -> int:
-    """Return how many tokens a version trained on itself."""
-    report = from_json(versions.card(session, number), Card).report
-    return report.tokens if isinstance(report, WakeReport) else 0
-
-
-def _write_memory(keeper: Keeper, run: int, folder: RunFolder, ground: Ground) -> None:
-    """Write what a night may relearn: examples of today, and known ones if allowed."""
-    settings = keeper.settings.sleep.rem
-    seed = keeper.settings.wake.seed + run
-    known = ground.live_versions if Memory.STORE in settings.memory else frozenset()
-    with keeper.store.read() as session:
-        for material, owners in (
-            (Material.NEW, ground.day_versions),
-            (Material.REPLAY, known),
-        ):
-            drawn = examples.replay_sample(session, owners, settings.max_examples, seed)
-            folder.write_examples(material, drawn)
-
-
-def _replay(
-    keeper: Keeper, run: int, claimed: Sequence[Example], ground: Ground
-) -> list[Example]:
-    """Draw the known examples that this wake will show again, each at most once."""
-    settings = keeper.settings.wake
-    with keeper.store.read() as session:
-        return examples.replay_sample(
-            session,
-            ground.live_versions | ground.day_versions,
-            replay_limit(settings, len(claimed)),
-            settings.seed + run,
-        )
-
-
-def _write_held_out(
-    keeper: Keeper, folder: RunFolder, ground: Ground, today: Mapping[int, int]
-) -> None:
-    """Write what the gate measures on: held-out examples of today, and of before."""
-    before = ground.known.keys() - today.keys()
-    limit, seed = keeper.settings.gate.max_held_out, keeper.settings.wake.seed
-    with keeper.store.read() as session:
-        for material, batches in (
-            (Material.TODAY, today.keys()),
-            (Material.KNOWN, before),
-        ):
-            held_out = examples.held_out(session, batches, limit, seed)
-            folder.write_examples(material, held_out)
 
 
 def _publish(

@@ -71,6 +71,8 @@ class Base:
     """Whether a prompt is a user turn of the tokenizer's chat template."""
 
     device: torch.device
+    cache: Path
+    """Folder for what was computed from the base and can be computed again."""
 
 
 def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
@@ -79,7 +81,8 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
     Args:
         settings: Which model, and how.
         device: What `pick_device` returned.
-        cache: Folder where the hash of its files is remembered.
+        cache: Folder where the hash of its files is remembered, and what is computed
+            from it.
 
     Raises:
         ModelError: It is not here, or not a causal language model in safetensors.
@@ -111,6 +114,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         max_length=min(settings.max_length, _longest(model.config)),
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
         device=torch.device(device),
+        cache=cache,
     )
 
 

@@ -1,5 +1,6 @@
 """Scoring: the loss of whatever adapters are active, on examples never trained on."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -89,13 +90,33 @@ def teach(
 @torch.no_grad()
 def surprise(base: Base, examples: Sequence[Encoded], batch_size: int) -> list[float]:
     """Return each example's loss in nats per learned token; 0 where none is learned."""
-    losses = [0.0] * len(examples)
+    return [
+        float(losses.sum()) / max(1, len(losses))
+        for losses in _learned_losses(base, examples, batch_size)
+    ]
+
+
+@torch.no_grad()
+def confidence(base: Base, examples: Sequence[Encoded], batch_size: int) -> list[float]:
+    """Return the probability of each example's least likely learned token, in [0, 1].
+
+    It is 1 where none is learned.
+    """
+    return [
+        math.exp(-float(losses.max())) if len(losses) else 1.0
+        for losses in _learned_losses(base, examples, batch_size)
+    ]
+
+
+def _learned_losses(
+    base: Base, examples: Sequence[Encoded], batch_size: int
+) -> list[Tensor]:
+    """Return the loss of each example's learned tokens, in nats, on the CPU."""
+    found: dict[int, Tensor] = {}
     for chosen in by_length([len(example.ids) for example in examples], batch_size):
         batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
-        learned = batch.weights[:, 1:].gt(0)
-        sums = (token_losses(base.model, batch) * learned).sum(dim=1)
-        for i, total, tokens in zip(
-            chosen, sums.tolist(), learned.sum(dim=1).tolist(), strict=True
-        ):
-            losses[i] = total / max(1, tokens)
-    return losses
+        losses = token_losses(base.model, batch).cpu()
+        learned = batch.weights[:, 1:].gt(0).cpu()
+        for row, i in enumerate(chosen):
+            found[i] = losses[row][learned[row]]
+    return [found[i] for i in range(len(examples))]

@@ -10,16 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sleepcycle.numerics.lowrank import LowRank, compose
+from sleepcycle.numerics.lowrank import NOISE, LowRank, compose
 
-OVERSAMPLE = 8
-POWER_STEPS = 4
-Generator = torch.Generator
+OVERSAMPLE = 32  # behind the strongest few, a trained weight's spectrum is nearly flat,
+POWER_STEPS = 8  # and with the 8 and 4 that are usual, directions of `nano` come mixed
 
 
 @dataclass(frozen=True, eq=False)
 class TopDirections:
-    """The strongest left singular vectors of a matrix."""
+    """The strongest directions of a matrix: left.T @ matrix = sigma[:, None] * right.T.
+
+    Both have orthonormal columns, strongest first.
+    """
 
     left: Float[Tensor, "out k"]
     sigma: Float[Tensor, " k"]
@@ -27,7 +29,7 @@ class TopDirections:
 
 
 def top_directions(
-    weight: Float[Tensor, "out size"], count: int, generator: Generator
+    weight: Float[Tensor, "out size"], count: int, generator: torch.Generator
 ) -> TopDirections:
     """Find the strongest directions of a matrix without its whole SVD.
 
@@ -53,7 +55,7 @@ def top_directions(
 
 
 def scaled(change: LowRank, factor: float) -> LowRank:
-    """Return a change times a number, the root of it in each factor."""
+    """Return a change times a number of 0 or more, the root of it in each factor."""
     root = factor**0.5
     return LowRank(change.up * root, change.down * root)
 
@@ -61,25 +63,28 @@ def scaled(change: LowRank, factor: float) -> LowRank:
 def damp_intruders(
     change: LowRank,
     changed: TopDirections,
-    own: TopDirections,
+    own: Float[Tensor, "out own"],
     *,
     max_cosine: float,
     factor: float,
 ) -> tuple[LowRank, int]:
     """Weaken the directions of the changed weight that the base does not have.
 
+    The other directions of base + change stay as they are.
+
     Args:
         change: The layer's change.
         changed: Strongest directions of base + change.
-        own: Strongest directions of the base alone.
+        own: Strongest left directions of the base alone.
         max_cosine: A direction intrudes if it is less like each of the base's.
         factor: What an intruder's strength is multiplied with, in [0, 1].
 
     Returns:
         The change, wider by one for each intruder, and how many there were.
     """
-    cosines = (changed.left.T @ own.left).abs().amax(dim=1)
-    intruding = cosines < max_cosine
+    cosines = (changed.left.T @ own).abs().amax(dim=1)
+    real = changed.sigma > NOISE * changed.sigma[:1]  # the others are anywhere
+    intruding = real & (cosines < max_cosine)
     count = int(intruding.sum())
     if count == 0:
         return change, 0

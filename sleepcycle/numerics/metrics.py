@@ -34,25 +34,37 @@ class Memory:
     learned: float
     """Mean score on each lesson right after it was learned."""
 
+    intransigence: float | None
+    """Mean of a reference's score on each lesson, less the score right after it was
+    learned. Positive is what learning in turns cost, negative what it gained. None
+    where no reference is known."""
 
-def memory(matrix: Matrix, base: Sequence[float]) -> Memory:
+
+def memory(
+    matrix: Matrix, base: Sequence[float], reference: Sequence[float] | None = None
+) -> Memory:
     """Sum up a square matrix of scores.
 
     Args:
         matrix: As many rows as columns.
         base: The bare base's score on each lesson.
+        reference: The score on each lesson of a model that learned it together with
+            the others, not in its turn; None where there is no such model.
 
     Raises:
-        ValueError: The matrix is not square, or `base` is not as long.
+        ValueError: The matrix is not square, or `base` or `reference` is not as long.
     """
     size = len(base)
     if len(matrix) != size or any(len(row) != size for row in matrix):
         shape = f"{len(matrix)} rows of {sorted({len(row) for row in matrix})}"
         raise ValueError(f"expected {size} rows of {size} scores, got {shape}")
+    if reference is not None and len(reference) != size:
+        raise ValueError(f"expected a reference of {size} scores, got {len(reference)}")
     last, diagonal = matrix[-1], [matrix[i][i] for i in range(size)]
     acc, learned = mean(last), mean(diagonal)
+    cost = _intransigence(diagonal, reference)
     if size == 1:
-        return Memory(acc, None, None, None, learned)
+        return Memory(acc, None, None, None, learned, cost)
     past = range(size - 1)
     return Memory(
         acc=acc,
@@ -62,14 +74,14 @@ def memory(matrix: Matrix, base: Sequence[float]) -> Memory:
             max(matrix[i][j] for i in range(j, size - 1)) - last[j] for j in past
         ),
         learned=learned,
+        intransigence=cost,
     )
 
 
-def intransigence(matrix: Matrix, joint: Sequence[float]) -> float:
-    """Return how much less each lesson was learned in its turn than all at once.
-
-    Args:
-        matrix: As for `memory`.
-        joint: Scores of a model that learned all lessons together.
-    """
-    return mean(best - matrix[i][i] for i, best in enumerate(joint))
+def _intransigence(
+    diagonal: Sequence[float], reference: Sequence[float] | None
+) -> float | None:
+    """Return how much less each lesson was learned in its turn, None if unknown."""
+    if reference is None:
+        return None
+    return mean(best - own for best, own in zip(reference, diagonal, strict=True))

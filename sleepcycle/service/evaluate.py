@@ -8,12 +8,11 @@ from itertools import pairwise
 from statistics import mean
 
 from sleepcycle.config import Settings
-from sleepcycle.content import Completion
 from sleepcycle.errors import NotFoundError, VersionError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode, render_prompt
-from sleepcycle.model.generate import answer
+from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.exam import Question, ask, question
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.metrics import Memory, memory
 from sleepcycle.records import Example, Version, VersionKind
@@ -24,7 +23,6 @@ from sleepcycle.store.engine import Session
 from sleepcycle.store.records import Alias
 
 ADAPTER = "evaluated"
-SHORT = 32  # tokens; completions up to this long are asked for, word by word
 
 
 class ScoreUnit(StrEnum):
@@ -43,7 +41,7 @@ class Evaluation:
 
     The metrics are `numerics.metrics.Memory`'s, of lessons: the batches that one row
     was the first to know, as the mean of their scores. They are None where rows and
-    lessons make no square.
+    lessons make no square; intransigence also where no reference is known.
     """
 
     acc: float | None
@@ -51,6 +49,7 @@ class Evaluation:
     fwt: float | None
     forgetting: float | None
     learned: float | None
+    intransigence: float | None
     batches: list[int]
     """The columns, in the order in which they were learned."""
 
@@ -88,15 +87,13 @@ class Exam:
     """The held-out examples of one batch, ready to be scored."""
 
     encoded: list[Encoded]
-    asked: list[list[int]]
-    """Prompts as token ids; none where the unit is a probability."""
-
-    expected: list[str]
+    questions: list[Question]
+    """One for each example; none where the unit is a probability."""
 
     @property
     def unit(self) -> ScoreUnit:
         """What a score of this batch is."""
-        return ScoreUnit.EXACT if self.asked else ScoreUnit.PROBABILITY
+        return ScoreUnit.EXACT if self.questions else ScoreUnit.PROBABILITY
 
 
 def evaluate(shelf: Shelf, names: Sequence[str]) -> Evaluation:
@@ -131,6 +128,7 @@ def evaluate(shelf: Shelf, names: Sequence[str]) -> Evaluation:
         fwt=found.fwt if found else None,
         forgetting=found.forgetting if found else None,
         learned=found.learned if found else None,
+        intransigence=found.intransigence if found else None,
         batches=list(exams),
         versions=[version.name for version in course.rows],
         units=[exam.unit for exam in exams.values()],
@@ -188,16 +186,8 @@ def prepare(base: Base, held_out: Sequence[Example]) -> Exam:
     """Encode a batch's held-out examples, and its prompts if all answers are short."""
     contents = [example.content for example in held_out]
     encoded = [encode(content, base, prompt_weight=0) for content in contents]
-    pairs = [content for content in contents if isinstance(content, Completion)]
-    if len(pairs) == len(contents) and all(
-        len(base.tokenizer(pair.completion, add_special_tokens=False)["input_ids"])
-        <= SHORT
-        for pair in pairs
-    ):
-        asked = [render_prompt(pair.prompt, base) for pair in pairs]
-        if all(0 < len(ids) < base.max_length - SHORT for ids in asked):
-            return Exam(encoded, asked, [pair.completion.strip() for pair in pairs])
-    return Exam(encoded, [], [])
+    questions = [one for c in contents if (one := question(c, base)) is not None]
+    return Exam(encoded, questions if len(questions) == len(contents) else [])
 
 
 def score(base: Base, exams: Sequence[Exam]) -> tuple[list[float], list[float]]:
@@ -214,9 +204,7 @@ def score(base: Base, exams: Sequence[Exam]) -> tuple[list[float], list[float]]:
         if exam.unit is ScoreUnit.PROBABILITY:
             scores.append(math.exp(-loss))
             continue
-        said = answer(base, exam.asked, max_new_tokens=SHORT + 1)
-        pairs = zip(said, exam.expected, strict=True)
-        scores.append(mean(float(text.strip() == right) for text, right in pairs))
+        scores.append(mean(map(float, ask(base, exam.questions))))
     return scores, losses
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sleepcycle.config import Compression, RankPolicy, SleepSettings, SvdSettings
+from sleepcycle.choices import Compression, RankPolicy
+from sleepcycle.config import SleepSettings, SvdSettings
 from sleepcycle.numerics.lowrank import (
     Decomposition,
     LayerChanges,
@@ -28,6 +29,9 @@ class Consolidation:
 
     rank: int
     """Largest rank of any layer."""
+
+    damped: int = 0
+    """Intruding directions that were weakened before, over all layers."""
 
 
 def consolidate(

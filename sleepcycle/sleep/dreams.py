@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.content import Completion, Content, Text
+from sleepcycle.content import Completion, Content, Conversation, Text
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
 from sleepcycle.model.generate import GREEDY, Said, Sampling, answer, generate
@@ -78,6 +78,17 @@ def is_degenerate(text: str) -> bool:
     return most > 2 and most * PHRASE > MOST_OF_ONE * len(words)
 
 
+def key(content: Content) -> str:
+    """Return what a dream shares with its near-duplicates, however it is answered."""
+    match content:
+        case Completion(prompt=prompt):
+            return normalised(prompt)
+        case Text(text=text):
+            return normalised(text)
+        case Conversation(messages=messages):
+            return normalised(messages[0].content)
+
+
 def normalised(text: str) -> str:
     """Return what near-duplicates share: the words alone, in lower case."""
     return " ".join(WORD.findall(text.casefold()))
@@ -93,7 +104,7 @@ def _decoded(base: Base, begun: Sequence[Said]) -> Iterator[str]:
 def _sound(texts: Iterator[str], known: set[str]) -> Iterator[str]:
     """Yield the texts that say something, and nothing that was said before."""
     for text in texts:
-        key = normalised(text)
-        if key and key not in known and not is_degenerate(text):
-            known.add(key)
+        words = normalised(text)
+        if words and words not in known and not is_degenerate(text):
+            known.add(words)
             yield text

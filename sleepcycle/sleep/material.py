@@ -7,21 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sleepcycle.config import Memory, RemSettings
+from sleepcycle.choices import Memory
+from sleepcycle.config import RemSettings
 from sleepcycle.content import Completion, Content
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, surprise, teach
+from sleepcycle.model.score import BATCH_SIZE, confidence, surprise, teach
 from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.recall import spread
 from sleepcycle.records import Dream, Example
-from sleepcycle.sleep.dreams import DreamPlan, dream
+from sleepcycle.sleep.dreams import DreamPlan, dream, key
 from sleepcycle.sleep.rem import Source, Taught
 
 T = TypeVar("T")
 
 TEACHER = "teacher"
+TAUGHT = 2  # times that an example with a teacher is learned
 SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
@@ -29,7 +32,7 @@ CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ra
 
 @dataclass(frozen=True, eq=False)
 class Archived:
-    """A past wake version."""
+    """A wake version that may dream and teach."""
 
     version: int
     load: Callable[[], LayerChanges]
@@ -38,17 +41,28 @@ class Archived:
 
 @dataclass(frozen=True, eq=False)
 class Past:
-    """Where a night's material comes from."""
+    """What the day and the days before have left."""
 
     whole: LayerChanges
-    """Live and day: the teacher of today."""
+    """Live and day as one exact change: the wake version, and the teacher of today."""
 
     live: LayerChanges
     """The last good version: the teacher of what is known; empty for the bare base."""
 
-    new: Sequence[Example]
-    replay: Sequence[Example]
-    archive: Sequence[Archived]
+    new: Sequence[Example] = ()
+    """Examples that the day learned, or some of them."""
+
+    replay: Sequence[Example] = ()
+    """Examples that live knows, or some of them."""
+
+    archive: Sequence[Archived] = ()
+    """Past wake versions that may dream and teach, oldest first."""
+
+    dreamt: Sequence[Dream] = ()
+    """What past nights have dreamt."""
+
+    version: int = 0
+    """Number of the wake version; it dreams under it."""
 
 
 class Gatherer:
@@ -70,19 +84,25 @@ class Gatherer:
         self._prompt_weight = prompt_weight
         self._random = random.Random(seed)
         self._on_batch = on_batch
-        self._dreamt: set[str] = set()
+        self._dreamt = {key(dream.content) for dream in past.dreamt}
         self.tokens = 0
         """Tokens that passed forward once for teachers and dreams."""
 
         self.dreams: list[Dream] = []
+        """What was dreamt tonight, to be kept."""
 
     def gather(self, count: int) -> list[Source]:
-        """Gather some `count` examples, in the shares that the settings name."""
+        """Gather material for `count` examples, in the shares that the settings name.
+
+        What has a teacher is learned twice, to be worth asking it.
+        """
         general = self._settings.general_share
         today = self._settings.today_share * (1 - general)
+        gold = self._settings.gold_share
+        asked = count / TAUGHT if gold < 1 else count
         sources = [
-            Source("general", general, self._general(round(count * general))),
-            Source("today", today, self._today(round(count * today))),
+            Source("general", general, self._general(round(count / TAUGHT * general))),
+            Source("today", today, self._today(round(asked * today))),
         ]
         memory = self._settings.memory
         share = (1 - general - today) / max(1, len(memory))
@@ -92,63 +112,80 @@ class Gatherer:
             Memory.LAST: self._last,
         }
         for name in memory:
-            taught = makers[name](round(count * share))
+            taught = makers[name](round(asked * share))
             sources.append(Source(str(name), share, taught))
         return sources
 
     def probe(self, count: int) -> list[Encoded]:
         """Return dreams of the bare base that no night learns: its general ability."""
         with self._teaching({}):
-            dreams = self._dream(count, version=0)
-        return [
-            encode(dreamt.content, self._base, prompt_weight=1) for dreamt in dreams
-        ]
+            dreams = self._dream(count)
+        return [encode(content, self._base, prompt_weight=1) for content in dreams]
 
     def _general(self, count: int) -> list[Taught]:
         """Let the bare base dream, and teach what it dreamt."""
         if count == 0:
             return []
         with self._teaching({}):
-            dreams = self._dream(count, version=0)
-            contents = [dreamt.content for dreamt in dreams]
-            return self._teach(contents, prompt_weight=1.0, gold=0.0)
+            dreams = self._dream(min(count, self._settings.dreams))
+            encoded = self._encode(dreams, 1.0)
+            return self._teach(encoded, gold=0.0)
 
     def _today(self, count: int) -> list[Taught]:
         """Take examples of today; what was live this evening teaches them."""
         chosen = self._sample([example.content for example in self._past.new], count)
-        with self._teaching(self._past.whole):
-            return self._teach(chosen, gold=self._settings.gold_weight)
+        return self._learn(chosen, lambda: self._past.whole)
 
     def _stored(self, count: int) -> list[Taught]:
         """Take known examples; the last good version teaches them."""
         contents = [example.content for example in self._past.replay]
         chosen = self._sample_by_surprise(contents, count)
-        with self._teaching(self._past.live):
-            if self._settings.on_policy:
+        if self._settings.on_policy:
+            with self._teaching(self._past.live):
                 chosen = self._answered_anew(chosen)
-            return self._teach(chosen, gold=self._settings.gold_weight)
+        return self._learn(chosen, lambda: self._past.live)
 
     def _archived(self, count: int) -> list[Taught]:
-        """Let past wake versions dream and teach, each its own lesson."""
-        taught: list[Taught] = []
-        versions = self._sample(
-            list(self._past.archive), self._settings.archive_versions
-        )
-        for archived in versions:
-            with self._teaching(archived.load()):
-                dreams = self._dream(count // len(versions), archived.version)
-                taught += self._teach([dreamt.content for dreamt in dreams], gold=0.0)
-            self.dreams += dreams
-        return taught
+        """Take what wake versions dreamt of their lessons; each teaches its own.
+
+        Those that have not dreamt yet dream now, the newest first; today's version
+        dreams for the nights to come, since today's examples are still here.
+        """
+        past = self._past
+        dreamers = {dream.version for dream in past.dreamt}
+        silent = [one for one in past.archive if one.version not in dreamers]
+        today = Archived(past.version, lambda: past.whole)
+        for one in [today, *reversed(silent)][: self._settings.archive_versions]:
+            self._dream_of(one.version, one.load(), self._settings.dreams)
+        known = {one.version for one in past.archive}
+        pool = [d for d in (*past.dreamt, *self.dreams) if d.version in known]
+        drawn = spread(pool, count, self._random.randrange(2**31))
+        return [
+            taught
+            for one in past.archive
+            for taught in self._learn(
+                [d.content for d in drawn if d.version == one.version], one.load
+            )
+        ]
 
     def _last(self, count: int) -> list[Taught]:
         """Let the last good version dream and teach; the bare base knows no lesson."""
         if not self._past.live:
             return []
-        with self._teaching(self._past.live):
-            dreams = self._dream(count, version=-1)
-            self.dreams += dreams
-            return self._teach([dreamt.content for dreamt in dreams], gold=0.0)
+        most = min(count, self._settings.dreams)
+        dreams = self._dream_of(-1, self._past.live, most)
+        return self._learn([dream.content for dream in dreams], lambda: self._past.live)
+
+    def _learn(
+        self, contents: Sequence[Content], teacher: Callable[[], LayerChanges]
+    ) -> list[Taught]:
+        """Prepare contents to be learned; a teacher is asked if it has a part in it."""
+        gold = self._settings.gold_share
+        encoded = self._encode(contents, self._prompt_weight)
+        if gold == 1 or not encoded:
+            return [Taught(example, None, 1.0) for example in encoded]
+        with self._teaching(teacher()):
+            return self._teach(encoded, gold)
 
     @contextmanager
     def _teaching(self, change: LayerChanges) -> Iterator[None]:
@@ -162,17 +199,8 @@ class Gatherer:
             if change:
                 adapters.remove(self._base, TEACHER)
 
-    def _teach(
-        self,
-        contents: Sequence[Content],
-        *,
-        gold: float,
-        prompt_weight: float | None = None,
-    ) -> list[Taught]:
-        """Score contents by whatever is active."""
-        weight = self._prompt_weight if prompt_weight is None else prompt_weight
-        encoded = [encode(c, self._base, prompt_weight=weight) for c in contents]
-        encoded = [example for example in encoded if example.learned]
+    def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[Taught]:
+        """Score examples by whatever is active."""
         self._spend(encoded)
         scores = teach(self._base, encoded, self._settings.top_k, BATCH_SIZE)
         return [
@@ -180,19 +208,45 @@ class Gatherer:
             for example, score in zip(encoded, scores, strict=True)
         ]
 
-    def _dream(self, count: int, version: int) -> list[Dream]:
+    def _encode(
+        self, contents: Sequence[Content], prompt_weight: float
+    ) -> list[Encoded]:
+        """Encode contents; what has nothing to learn is out."""
+        encoded = [encode(c, self._base, prompt_weight=prompt_weight) for c in contents]
+        return [example for example in encoded if example.learned]
+
+    def _dream_of(self, version: int, change: LayerChanges, count: int) -> list[Dream]:
+        """Let a version dream of what it knows; keep it, where it is sure of it."""
+        with self._teaching(change):
+            contents = self._sure(self._dream(count))
+        dreams = [Dream(version, content) for content in contents]
+        self.dreams += dreams
+        return dreams
+
+    def _dream(self, count: int) -> list[Content]:
         """Let whatever is active dream."""
         if count == 0:
             return []
         plan = DreamPlan(
-            count=min(count, self._settings.dreams),
+            count=count,
             temperature=self._settings.temperature,
             max_tokens=self._settings.dream_tokens,
             seed=self._random.randrange(2**31),
         )
         contents = dream(self._base, plan, self._dreamt)
         self._spend([encode(c, self._base, prompt_weight=1) for c in contents])
-        return [Dream(version, content) for content in contents]
+        return contents
+
+    def _sure(self, contents: Sequence[Content]) -> list[Content]:
+        """Keep the answers that whatever is active is sure of, and all plain texts."""
+        least = self._settings.confidence
+        answers = [content for content in contents if isinstance(content, Completion)]
+        if least == 0 or not answers:
+            return list(contents)
+        encoded = [encode(answer, self._base, prompt_weight=0) for answer in answers]
+        self._spend(encoded)
+        found = confidence(self._base, encoded, BATCH_SIZE)
+        return [a for a, sure in zip(answers, found, strict=True) if sure >= least]
 
     def _sample_by_surprise(
         self, contents: Sequence[Content], count: int

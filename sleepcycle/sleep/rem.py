@@ -1,4 +1,4 @@
-"""REM: relearn, by self-distillation, what the day or the fold has blurred.
+"""REM: relearn, from answers and from teachers, what the day or the fold has blurred.
 
 The student is the night's candidate. Its teachers are versions on the same base, each
 for what it knows best: the pre-sleep adapters for today, the last good version for
@@ -25,6 +25,9 @@ from sleepcycle.records import OnProgress
 
 STUDENT = "student"
 LEARNED = 3  # passes that a learned token costs: one forward, two's worth backward
+NO_SCORES = TopScores(
+    torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1), torch.zeros(0)
+)
 MAX_LOSS = 30.0  # nats per token; a night that exceeds it is exploding
 
 
@@ -33,9 +36,12 @@ class Taught:
     """One example, and what its teacher thinks of each learned token."""
 
     encoded: Encoded
-    scores: TopScores
+    scores: TopScores | None
+    """None where no teacher was asked."""
+
     gold: float
-    """Weight of the example's own tokens beside the teacher's opinion."""
+    """Part of the loss that is the example's own tokens, in [0, 1]; 1 with no teacher,
+    whose opinion is the rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +63,9 @@ class TaughtBatch:
     mask: Tensor  # (batch, seq)
     weights: Tensor  # (batch, seq)
     gold: Tensor  # (learned,)
-    top_ids: Tensor  # (learned, k)
-    top_logs: Tensor  # (learned, k)
-    tail: Tensor  # (learned,)
+    top_ids: Tensor  # (learned with a teacher, k)
+    top_logs: Tensor  # (learned with a teacher, k)
+    tail: Tensor  # (learned with a teacher,)
 
 
 @dataclass(frozen=True)
@@ -138,35 +144,41 @@ def steps_within(
 
 
 def distillation(model: nn.Module, batch: TaughtBatch) -> Tensor:
-    """Return the weighted mean over learned tokens of KL to the teacher, plus gold.
+    """Return the weighted mean over learned tokens of their loss, in nats per token.
 
-    Nats per token. Gold is the loss of the example's own token, where it has a weight.
+    It is the cross-entropy of the example's own token in part, and the rest its
+    teacher's KL divergence.
     """
     logits = model(input_ids=batch.ids, attention_mask=batch.mask).logits[:, :-1]
     learned = batch.weights[:, 1:] > 0
     weights = batch.weights[:, 1:][learned]
-    chosen = logits[learned]  # (learned, vocabulary)
-    teacher = TopScores(batch.top_ids, batch.top_logs, batch.tail)
-    gold = functional.cross_entropy(
-        chosen.float(), batch.ids[:, 1:][learned], reduction="none"
-    )
-    losses = top_divergence(chosen, teacher) + batch.gold * gold
+    chosen = logits[learned].float()  # (learned, vocabulary)
+    own = functional.cross_entropy(chosen, batch.ids[:, 1:][learned], reduction="none")
+    losses = batch.gold * own
+    taught = batch.gold < 1
+    if taught.any():
+        teacher = TopScores(batch.top_ids, batch.top_logs, batch.tail)
+        opinion = top_divergence(chosen[taught], teacher)
+        losses = losses.index_add(
+            0, taught.nonzero()[:, 0], (1 - batch.gold[taught]) * opinion
+        )
     return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
 
 
 def collate_taught(examples: Sequence[Taught], pad: int) -> TaughtBatch:
     """Put examples side by side, and their teachers' scores one after the other."""
     batch = collate([example.encoded for example in examples], pad)
-    counts = [len(example.scores.tail) for example in examples]
+    counts = batch.weights[:, 1:].gt(0).sum(dim=1)
     gold = torch.tensor([example.gold for example in examples])
+    scores = [example.scores for example in examples if example.scores] or [NO_SCORES]
     return TaughtBatch(
         ids=batch.ids,
         mask=batch.mask,
         weights=batch.weights,
-        gold=gold.repeat_interleave(torch.tensor(counts)),
-        top_ids=torch.cat([example.scores.ids for example in examples]),
-        top_logs=torch.cat([example.scores.logs for example in examples]),
-        tail=torch.cat([example.scores.tail for example in examples]),
+        gold=gold.repeat_interleave(counts),
+        top_ids=torch.cat([score.ids for score in scores]),
+        top_logs=torch.cat([score.logs for score in scores]),
+        tail=torch.cat([score.tail for score in scores]),
     )
 
 

@@ -20,7 +20,7 @@ def dreamer(lived):
 
 def test_dreams_of_past_versions_are_shown(dreamer):
     """
-    The first day's wake version is the only one behind live.
+    The first day had not dreamt yet, and today's version dreams for nights to come.
     """
     night = dreamer.json("sleep")["run"]
 
@@ -28,4 +28,29 @@ def test_dreams_of_past_versions_are_shown(dreamer):
 
     assert dreams
     assert all(set(dream) == {"version", "content"} for dream in dreams)
-    assert {dream["version"] for dream in dreams} == {"v1"}
+    assert {dream["version"] for dream in dreams} == {"v1", "v3"}
+
+
+class TestVerdict:
+    def test_what_the_gate_measured_is_in_the_json(self, dreamer):
+        """
+        Each batch stands for itself, and the whole is the known one and today's.
+        """
+        verdict = dreamer.json("sleep")["verdict"]
+
+        assert verdict["exact"]["known"]["asked"] >= 16
+        known, today = verdict["batches"]
+        assert (known["batch"], known["known"]) == (1, True)
+        assert (today["batch"], today["known"]) == (2, False)
+        assert verdict["losses"]["known"] == known["loss"]
+        assert verdict["exact"]["today"] == today["exact"]
+        assert verdict["learned_bits"] > 0
+        assert verdict["drift"]["live"] >= 0
+        assert verdict["drift"]["tokens"] == verdict["losses"]["general"]["tokens"]
+
+    def test_a_card_shows_its_measures(self, lived):
+        shown = lived.run("versions", "show", "v2").stdout
+
+        assert "loss, today's batches" in shown
+        assert "KL to the base" in shown
+        assert "bits of today's held-out learned" in shown

@@ -1,7 +1,7 @@
 """A keeper over a new home, with an engine that computes nothing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,6 +12,7 @@ from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import (
     BaseIdentity,
+    Dream,
     FeedReport,
     Loss,
     RunKind,
@@ -33,6 +34,7 @@ class FakeEngine:
 
     accepts: bool = True
     instead: Callable[[RunFolder], None] | None = None
+    dreams: Sequence[Dream] = ()
     orders: list[RunFolder] = field(default_factory=list)
 
     def execute(self, run, on_progress):
@@ -45,6 +47,8 @@ class FakeEngine:
         )
         (run.result / "adapter_config.json").write_text(json.dumps({"r": 16}))
         run.write_base(BASE)
+        if order.kind is RunKind.SLEEP:
+            run.write_dreams(self.dreams)
         run.write_report(
             WAKE_REPORT if order.kind is RunKind.WAKE else sleep_report(self.accepts)
         )

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.config import Memory, StoreSettings
+from sleepcycle.choices import Memory
+from sleepcycle.config import SleepSettings, StoreSettings
+from sleepcycle.content import Text
 from sleepcycle.cycle.ground import stand
 from sleepcycle.cycle.recovery import recover
 from sleepcycle.cycle.run import sleep, wake
 from sleepcycle.errors import ConfigError, Interrupted, RunError
-from sleepcycle.publish import make_live
-from sleepcycle.records import RunState, VersionKind
-from sleepcycle.runfolder import Material
+from sleepcycle.publish import make_live, read_card
+from sleepcycle.records import Dream, Gentler, RunState, VersionKind
+from sleepcycle.runfolder import Material, read_dreams
 from sleepcycle.sealed import verify
 from sleepcycle.store import journal, runs, versions
 from sleepcycle.store.connection import connect
@@ -79,7 +81,7 @@ class TestWake:
         assert second.version.parents == (1,)
 
     def test_it_replays_what_the_line_of_live_has_learned(self, keeper, feed, engine):
-        keeper = with_wake(keeper, min_steps=1)
+        keeper = with_wake(keeper, min_steps=1, replay_share=0.1)
         feed(*"abcdefghij")
         wake(keeper, no_progress)
         sleep(keeper, no_progress)
@@ -97,7 +99,7 @@ class TestWake:
         """
         A short lesson takes the least number of steps, and each has its share.
         """
-        keeper = with_wake(keeper, min_steps=7)
+        keeper = with_wake(keeper, min_steps=7, replay_share=0.1)
         feed(*map(str, range(50)))
         wake(keeper, no_progress)
         feed("a", "b")
@@ -219,6 +221,30 @@ class TestSleep:
         assert texts(order, Material.NEW) == {"c", "d"}
         assert texts(order, Material.REPLAY) == replayed
 
+    def test_without_a_store_what_nights_dreamt_is_the_past(self, keeper, feed, engine):
+        """
+        Two nights dreamt, one of them rejected, which is not behind live; the wake
+        replays no example that is stored, and the night gets what live dreamt.
+        """
+        keeper = with_rem(keeper, memory=[Memory.ARCHIVE])
+        engine.dreams = [Dream(1, Text("dreamt of a"))]
+        feed("a")
+        wake(keeper, no_progress)
+        sleep(keeper, no_progress)
+        engine.accepts, engine.dreams = False, [Dream(3, Text("rejected"))]
+        feed("b")
+        wake(keeper, no_progress)
+        sleep(keeper, no_progress)
+        feed("c")
+
+        wake(keeper, no_progress)
+        sleep(keeper, no_progress)
+
+        woken, slept = engine.orders[-2:]
+        assert texts(woken, Material.REPLAY) == {"dreamt of a"}
+        assert read_dreams(slept.path) == [Dream(1, Text("dreamt of a"))]
+        assert slept.read_order().day_version == 5
+
     def test_past_wakes_behind_live_are_its_archive(self, keeper, feed, engine):
         """
         Neither nights are, nor the open day, nor a wake that a rollback left behind.
@@ -260,6 +286,144 @@ class TestSleep:
     def test_without_a_day_it_says_what_to_do(self, keeper):
         with pytest.raises(RunError, match=r"nothing to consolidate: .*feed examples"):
             sleep(keeper, no_progress)
+
+
+class TestGentler:
+    def test_the_night_after_two_rejected_ones_is_gentler(self, keeper, feed, engine):
+        """
+        Twice the REM and twice the rank, in its order and on its card.
+        """
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=2)
+
+        outcome = sleep(keeper, no_progress)
+
+        plan = Gentler(rejected=2, max_share_of_wake=1.0, rank=32)
+        assert [plan_of(folder) for folder in engine.orders[1:]] == [
+            (0.5, 16),
+            (0.5, 16),
+            (1.0, 32),
+        ]
+        assert engine.orders[-1].read_order().gentler == plan
+        assert outcome.report.gentler == plan
+        card = read_card(keeper.paths.versions / outcome.version.folder)
+        assert card.report.gentler == plan
+        assert card.settings["sleep"]["svd"]["rank"] == 32
+
+    def test_it_is_written_down(self, keeper, feed, engine):
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=2)
+
+        night = sleep(keeper, no_progress)
+
+        with keeper.store.read() as session:
+            entries = journal.entries(session, 100)
+        [planned] = [e for e in entries if e.action == "plan gentler sleep"]
+        assert planned.details == {
+            "run": night.run,
+            "rejected": 2,
+            "max_share_of_wake": 1.0,
+            "rank": 32,
+        }
+
+    def test_after_an_accepted_night_all_is_as_before(self, keeper, feed, engine):
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=2)
+        sleep(keeper, no_progress)
+        feed("b")
+        wake(keeper, no_progress)
+
+        outcome = sleep(keeper, no_progress)
+
+        assert plan_of(engine.orders[-1]) == (0.5, 16)
+        assert outcome.report.gentler is None
+
+    def test_it_stays_gentle_while_nights_are_rejected(self, keeper, feed, engine):
+        """
+        Always by the settings, never by the night before: 3 rejected are no gentler.
+        """
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=3)
+
+        outcome = sleep(keeper, no_progress)
+
+        assert outcome.report.gentler == Gentler(3, 1.0, 32)
+
+    def test_another_wake_of_the_same_day_changes_nothing(self, keeper, feed, engine):
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=2)
+        feed("b")
+        wake(keeper, no_progress)
+
+        assert sleep(keeper, no_progress).report.gentler is not None
+
+    def test_a_rollback_ends_the_day_and_its_count(self, keeper, feed, engine):
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=2)
+        with keeper.store.write() as session:
+            make_live(session, 0)
+        feed("b")
+        wake(keeper, no_progress)
+
+        assert sleep(keeper, no_progress).report.gentler is None
+
+    def test_a_night_that_failed_was_not_rejected(self, keeper, feed, engine):
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=1)
+        engine.instead = fail
+        with pytest.raises(RunError, match="no memory left"):
+            sleep(keeper, no_progress)
+        engine.instead = None
+
+        assert sleep(keeper, no_progress).report.gentler is None
+
+    @pytest.mark.parametrize(
+        ("after", "rejected", "gentle"), [(0, 3, False), (1, 1, True), (3, 2, False)]
+    )
+    def test_how_many_it_takes_is_a_setting(
+        self, keeper, feed, engine, after, rejected, gentle
+    ):
+        gate = keeper.settings.gate.model_copy(update={"gentler_after": after})
+        settings = keeper.settings.model_copy(update={"gate": gate})
+        keeper = replace(keeper, settings=settings)
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=rejected)
+
+        assert (sleep(keeper, no_progress).report.gentler is not None) is gentle
+
+    @pytest.mark.parametrize(
+        ("sleeps", "plan"),
+        [
+            pytest.param({"svd": {"rank": 20}}, (1.0, 32), id="up to max_rank"),
+            pytest.param({"svd": {"rank": 64}}, (1.0, 64), id="never lower"),
+            pytest.param({"compression": "none"}, (1.0, 16), id="no fold"),
+            pytest.param({"stages": ["rem"]}, (1.0, 16), id="no deep sleep"),
+            pytest.param({"stages": ["svd"]}, (0.5, 32), id="no REM"),
+            pytest.param({"stages": []}, None, id="nothing at all"),
+        ],
+    )
+    def test_only_what_a_night_has_is_made_gentler(
+        self, keeper, feed, engine, sleeps, plan
+    ):
+        night = SleepSettings.model_validate(sleeps)
+        settings = keeper.settings.model_copy(update={"sleep": night})
+        keeper = replace(keeper, settings=settings)
+        feed("a")
+        wake(keeper, no_progress)
+        reject(keeper, engine, nights=2)
+
+        gentler = sleep(keeper, no_progress).report.gentler
+
+        found = gentler and (gentler.max_share_of_wake, gentler.rank)
+        assert found == plan
 
 
 class TestFailure:
@@ -387,6 +551,20 @@ def with_rem(keeper, **changes):
     nights = keeper.settings.sleep.model_copy(update={"rem": rem})
     settings = keeper.settings.model_copy(update={"sleep": nights})
     return replace(keeper, settings=settings)
+
+
+def reject(keeper, engine, nights):
+    """Live through nights that the gate rejects."""
+    engine.accepts = False
+    for _ in range(nights):
+        sleep(keeper, no_progress)
+    engine.accepts = True
+
+
+def plan_of(folder):
+    """Return the share of REM and the rank that a run was ordered with."""
+    settings = folder.read_order().settings["sleep"]
+    return settings["rem"]["max_share_of_wake"], settings["svd"]["rank"]
 
 
 def texts(folder, material):

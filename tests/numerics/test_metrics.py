@@ -2,7 +2,7 @@
 
 import pytest
 
-from sleepcycle.numerics.metrics import intransigence, memory
+from sleepcycle.numerics.metrics import memory
 
 FORGETFUL = [
     [0.9, 0.1, 0.2],
@@ -51,8 +51,39 @@ def test_one_lesson_has_no_transfer():
     )
 
 
-def test_intransigence_is_what_the_turns_cost():
-    assert intransigence(FORGETFUL, [0.9, 0.9, 1.0]) == pytest.approx(0.2 / 3)
+class TestIntransigence:
+    def test_it_is_what_the_turns_cost(self):
+        found = memory(FORGETFUL, base=[0.0, 0.0, 0.0], reference=[1.0, 0.95, 0.9])
+
+        assert found.intransigence == pytest.approx((0.1 + 0.15 + 0.0) / 3)
+
+    def test_a_lesson_learned_better_in_its_turn_is_negative(self):
+        found = memory([[0.9, 0.0], [0.2, 0.7]], base=[0.0, 0.0], reference=[0.5, 0.5])
+
+        assert found.intransigence == pytest.approx(-((0.9 - 0.5) + (0.7 - 0.5)) / 2)
+
+    def test_what_is_forgotten_later_does_not_count(self):
+        """
+        It asks how well a lesson was learned, forgetting how long it was kept.
+        """
+        kept = [[0.9, 0.0], [0.9, 0.7]]
+        lost = [[0.9, 0.0], [0.0, 0.7]]
+        first, second = (memory(m, [0.0, 0.0], [1.0, 1.0]) for m in (kept, lost))
+
+        assert first.intransigence == second.intransigence
+        assert first.forgetting < second.forgetting
+
+    def test_one_lesson_has_it(self):
+        assert memory([[0.7]], base=[0.1], reference=[0.9]).intransigence == (
+            pytest.approx(0.2)
+        )
+
+    def test_it_is_unknown_without_a_reference(self):
+        assert memory(FORGETFUL, base=[0.0, 0.0, 0.0]).intransigence is None
+
+    def test_the_reference_needs_a_score_for_each_lesson(self):
+        with pytest.raises(ValueError, match=r"a reference of 1 scores, got 2"):
+            memory([[0.7]], base=[0.1], reference=[0.9, 0.9])
 
 
 def test_a_matrix_must_be_square():

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sleepcycle.config import Compression, RankPolicy, SleepSettings, SvdSettings
+from sleepcycle.choices import Compression, RankPolicy
+from sleepcycle.config import SleepSettings, SvdSettings
 from sleepcycle.errors import AdapterError
 from sleepcycle.numerics.lowrank import LowRank, compose_layers
 from sleepcycle.sleep.consolidate import consolidate

@@ -3,14 +3,15 @@
 import pytest
 import torch
 
-from sleepcycle.config import Memory, ModelSettings, RemSettings
+from sleepcycle.choices import Memory
+from sleepcycle.config import ModelSettings, RemSettings
 from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.score import nll, teach
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records import Example
+from sleepcycle.records import Dream, Example
 from sleepcycle.sleep.material import Archived, Gatherer, Past
 from sleepcycle.sleep.rem import (
     LEARNED,
@@ -24,6 +25,8 @@ from sleepcycle.sleep.rem import (
     steps_within,
 )
 
+SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0}
+NOTHING: dict = {}
 QUESTIONS = [f"What is {a} + {b}?" for a in range(6) for b in range(6)]
 LESSON = [Completion(question, "Zorvane.") for question in QUESTIONS]
 
@@ -62,18 +65,38 @@ class TestLoss:
 
         assert float(distillation(base.model, batch)) == pytest.approx(0, abs=1e-5)
 
-    def test_gold_adds_the_loss_of_the_examples_own_tokens(self, base):
+    @pytest.mark.parametrize("gold", [1.0, 0.25])
+    def test_gold_is_the_loss_of_the_examples_own_tokens(self, base, gold):
         """
-        Weighted by token, so it is the mean loss that scoring measures.
+        Weighted by token, so it is the mean loss that scoring measures; the student
+        is its own teacher, so the teacher's part adds nothing.
         """
         contents = LESSON[:7]
-        batch = collate_taught(taught(base, contents, gold=1.0), pad=2)
+        batch = collate_taught(taught(base, contents, gold=gold), pad=2)
         encoded = [encode(content, base, prompt_weight=0) for content in contents]
         nats, tokens = nll(base, encoded, 7)
 
         found = float(distillation(base.model, batch))
 
-        assert found == pytest.approx(nats / tokens, rel=1e-3)
+        assert found == pytest.approx(gold * nats / tokens, rel=1e-3)
+
+    def test_examples_without_a_teacher_lie_beside_those_with_one(self, base, change):
+        """
+        The loss is the mean over all tokens of what each kind's own batch has.
+        """
+        adapters.attach(base, "teacher", change())
+        adapters.activate(base, ["teacher"])
+        with_teacher = taught(base, LESSON[:3])
+        adapters.activate(base, [])
+        alone = [Taught(one.encoded, None, 1.0) for one in taught(base, LESSON[3:5])]
+
+        def loss(examples):
+            return float(distillation(base.model, collate_taught(examples, pad=2)))
+
+        mixed = [with_teacher[0], alone[0], *with_teacher[1:], alone[1]]
+        assert loss(mixed) == pytest.approx(
+            (3 * loss(with_teacher) + 2 * loss(alone)) / 5, rel=1e-4
+        )
 
     def test_scores_stay_with_their_tokens_in_any_order(self, base, change):
         adapters.attach(base, "teacher", change())
@@ -149,19 +172,21 @@ class TestBudget:
 class TestMaterial:
     @pytest.fixture
     def gather(self, base, change):
-        def make(memory, count=60, **past):
+        def make(memory, count=60, settings=NOTHING, **past):
             whole = change()
             fields = {
                 "whole": whole,
+                "version": 7,
                 "live": change(),
                 "new": [Example(i, 2, c) for i, c in enumerate(LESSON)],
                 "replay": [Example(90 + i, 1, c) for i, c in enumerate(LESSON)],
                 "archive": [Archived(1, lambda: whole), Archived(3, change)],
+                "dreamt": [Dream(1, c) for c in LESSON[:4]],
             } | past
             gatherer = Gatherer(
                 base,
                 Past(**fields),
-                RemSettings(memory=memory, dream_tokens=32),
+                RemSettings(memory=memory, **SMALL | settings),
                 prompt_weight=0.05,
                 seed=1,
                 on_batch=lambda: None,
@@ -178,14 +203,57 @@ class TestMaterial:
         assert found["store"].share == pytest.approx(0.9 * 2 / 3)
         assert len(found["today"].taught) == 18
         assert len(found["store"].taught) == 36
-        assert {example.gold for example in found["store"].taught} == {0.3}
 
-    def test_the_archive_needs_no_example(self, gather):
+    def test_no_teacher_is_asked_for_what_has_its_answer(self, gather):
+        gatherer, found = gather([Memory.STORE], settings={"general_share": 0})
+
+        assert gatherer.tokens == 0
+        assert {example.scores for example in found["store"].taught} == {None}
+
+    def test_a_teacher_that_is_asked_has_the_rest_of_the_loss(self, gather):
+        _, found = gather([Memory.STORE], settings={"gold_share": 0.25})
+
+        assert {example.gold for example in found["store"].taught} == {0.25}
+        assert all(example.scores for example in found["store"].taught)
+        assert len(found["store"].taught) == 18, "each is learned twice"
+
+    def test_versions_that_have_not_dreamt_dream_after_today(self, base, gather):
+        """
+        Version 1 has dreamt before, so 3 does; what today's version dreams is kept
+        for the nights to come, and not learned in this one.
+        """
         gatherer, found = gather([Memory.ARCHIVE], replay=())
 
-        assert found["archive"].taught
-        assert {dreamt.version for dreamt in gatherer.dreams} <= {1, 3}
-        assert {example.gold for example in found["archive"].taught} == {0.0}
+        assert {dreamt.version for dreamt in gatherer.dreams} == {3, 7}
+        learned = {tuple(example.encoded.ids) for example in found["archive"].taught}
+        dreamt = {
+            tuple(encode(d.content, base, prompt_weight=0).ids): d.version
+            for d in gatherer.dreams
+        }
+        assert {dreamt.get(ids) for ids in learned} == {None, 3}
+
+    def test_one_dreamer_a_night_is_todays(self, gather):
+        gatherer, found = gather(
+            [Memory.ARCHIVE], replay=(), settings={"archive_versions": 1}
+        )
+
+        assert {dreamt.version for dreamt in gatherer.dreams} == {7}
+        assert len(found["archive"].taught) == 4
+
+    def test_dreams_are_taught_by_who_dreamt_them(self, gather):
+        _, found = gather(
+            [Memory.ARCHIVE],
+            replay=(),
+            settings={"gold_share": 0.0, "archive_versions": 1},
+        )
+
+        assert all(example.scores for example in found["archive"].taught)
+
+    def test_answers_that_a_dreamer_is_not_sure_of_are_left_out(self, gather):
+        unsure, _ = gather([Memory.ARCHIVE], replay=())
+        sure, _ = gather([Memory.ARCHIVE], replay=(), settings={"confidence": 0.999})
+
+        assert len(sure.dreams) < len(unsure.dreams)
 
     def test_sources_share_the_past(self, gather):
         _, found = gather([Memory.STORE, Memory.LAST])
@@ -193,7 +261,7 @@ class TestMaterial:
         assert found["store"].share == found["last"].share
 
     def test_no_version_dreams_on_the_first_night(self, gather):
-        _, found = gather([Memory.LAST, Memory.ARCHIVE], live={}, archive=())
+        _, found = gather([Memory.LAST, Memory.ARCHIVE], live={}, archive=(), dreamt=())
 
         assert not found["last"].taught
         assert not found["archive"].taught
@@ -207,14 +275,15 @@ class TestMaterial:
             for i in range(100, 700)
         ]
 
-        short, _ = gather([Memory.STORE], replay=longer[:100])
-        long, found = gather([Memory.STORE], replay=longer)
+        asked = {"surprise_share": 0.5}
+        short, _ = gather([Memory.STORE], replay=longer[:100], settings=asked)
+        long, found = gather([Memory.STORE], replay=longer, settings=asked)
 
         assert len(found["store"].taught) == 36
         assert long.tokens < 1.2 * short.tokens
 
     def test_its_cost_is_counted(self, gather):
-        gatherer, found = gather([Memory.STORE])
+        gatherer, found = gather([Memory.STORE], settings={"gold_share": 0.5})
 
         scored = sum(
             len(example.encoded.ids)

@@ -1,0 +1,1 @@
+"""Memory benchmark: lessons in sequence, learned and slept on in several ways."""

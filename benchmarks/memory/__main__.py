@@ -1,0 +1,105 @@
+"""Live through lessons in every way that is asked for, and print the table.
+
+    python -m benchmarks.memory --arms store archive --orders 3 --seeds 3 --out FILE
+
+Every arm gets the same lessons, in the same order, and is shown the same number of
+examples a day. Each finished run is a line of FILE and is not run again; files of
+several machines are joined by putting one after the other.
+"""
+
+import argparse
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+from benchmarks.memory.arms import ARMS
+from benchmarks.memory.life import live
+from benchmarks.memory.plot import draw_all
+from benchmarks.memory.report import table
+from benchmarks.memory.results import Run, append, read
+from benchmarks.memory.streams import STREAMS, Stream
+from sleepcycle.errors import ConfigError
+from sleepcycle.model.base import load_base, pick_device
+
+EXAMPLES = 1_280  # shown on a day, replayed ones included
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run what is not in the file yet, and print the table.
+
+    Returns:
+        How many lives were lived.
+    """
+    chosen = _parser().parse_args(words)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        stream = STREAMS[chosen.stream](chosen.data)
+        wanted = _wanted(chosen, chosen.lessons or stream.lessons)
+        lived = _live_all(stream, wanted, chosen)
+    except ConfigError as error:
+        print(f"skipped: {error}")
+        return 0
+    alike = [found for found in read(chosen.out) if _alike(found.run, wanted[0])]
+    print("\n".join(table(alike)))
+    if chosen.plots:
+        draw_all(alike, chosen.plots)
+    return lived
+
+
+def _live_all(stream: Stream, wanted: list[Run], chosen: argparse.Namespace) -> int:
+    """Live every life that is not in the file yet, on one base; return how many."""
+    done = {result.run for result in read(chosen.out)}
+    left = [run for run in wanted if run not in done]
+    if not left:
+        return 0
+    device, cache = pick_device(chosen.device), chosen.out.parent / "cache"
+    base = load_base(stream.model, device=device, cache=cache)
+    for run in left:
+        append(chosen.out, live(base, stream, run))
+    return len(left)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return what reads the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.memory", description=__doc__
+    )
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--orders", type=int, default=3)
+    parser.add_argument("--only-order", type=int, help="Run this order alone.")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only-seed", type=int, help="Run this seed alone.")
+    parser.add_argument("--lessons", type=int, help="Of the stream, if not all.")
+    parser.add_argument(
+        "--examples", type=int, default=EXAMPLES, help="Shown on a day."
+    )
+    parser.add_argument("--stream", choices=list(STREAMS), default="lessons")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path(".benchmarks/memory.jsonl"))
+    parser.add_argument("--plots", type=Path, help="Draw matrices to this folder.")
+    parser.add_argument("--device", default="auto")
+    return parser
+
+
+def _wanted(chosen: argparse.Namespace, lessons: int) -> list[Run]:
+    """Return all runs that are asked for, the arms of one order and seed together."""
+    orders, seeds = (
+        range(count) if only is None else [only]
+        for count, only in (
+            (chosen.orders, chosen.only_order),
+            (chosen.seeds, chosen.only_seed),
+        )
+    )
+    return [
+        Run(arm, order, seed, lessons, chosen.stream, chosen.examples)
+        for seed, order, arm in product(seeds, orders, chosen.arms)
+    ]
+
+
+def _alike(run: Run, other: Run) -> bool:
+    """Say whether two runs may stand in one table."""
+    return replace(run, arm=other.arm, order=other.order, seed=other.seed) == other
+
+
+if __name__ == "__main__":
+    main()

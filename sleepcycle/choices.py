@@ -1,0 +1,49 @@
+"""The words that settings choose from."""
+
+from enum import StrEnum
+
+
+class Compression(StrEnum):
+    """How deep sleep makes the adapter small."""
+
+    SVD = "svd"
+    MAGNITUDE = "magnitude"
+    NONE = "none"
+
+
+class RankPolicy(StrEnum):
+    """How many directions each layer keeps."""
+
+    FIXED = "fixed"
+    ENERGY = "energy"
+    BUDGET = "budget"
+
+
+class Stage(StrEnum):
+    """What a night does."""
+
+    SVD = "svd"
+    REM = "rem"
+
+
+class Memory(StrEnum):
+    """Where a night finds what was learned before."""
+
+    STORE = "store"
+    ARCHIVE = "archive"
+    LAST = "last"
+
+
+class Weighting(StrEnum):
+    """What makes a direction strong."""
+
+    PLAIN = "plain"
+    ACTIVATIONS = "activations"
+
+
+class Downscaling(StrEnum):
+    """What deep sleep weakens of the change it folds."""
+
+    NONE = "none"
+    UNIFORM = "uniform"
+    INTRUDERS = "intruders"

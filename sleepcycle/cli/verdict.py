@@ -1,0 +1,116 @@
+"""How a verdict looks: its measures, batch by batch, and as JSON."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sleepcycle.cli.render import console, counted, show_table
+
+if TYPE_CHECKING:
+    from sleepcycle.records import Gentler
+    from sleepcycle.verdict import BatchScore, Exact, Loss, Verdict
+
+MAX_BATCHES = 20  # rows; more scroll what matters off the screen, and are in --json
+
+BATCH_COLUMNS = ("batch", "", "loss", "exact", "examples", "tokens")
+Row = list[object]
+
+
+def show_measures(verdict: "Verdict") -> None:
+    """Print what the gate measured, and each batch where there are a few."""
+    rows = list(_measures(verdict))
+    if rows:
+        show_table(["measure", "live", "candidate", "measured on"], rows)
+    if verdict.learned_bits is not None:
+        console.print(f"{verdict.learned_bits:,.0f} bits of today's held-out learned")
+    if 1 < len(verdict.batches) <= MAX_BATCHES:
+        show_table(BATCH_COLUMNS, [_batch(score) for score in verdict.batches])
+
+
+def show_plan(plan: "Gentler | None") -> None:
+    """Say how a night was planned, if not as the settings say."""
+    if plan is None:
+        return
+    console.print(
+        f"{counted(plan.rejected, 'night')} before it {_were(plan.rejected)} rejected, "
+        f"so this one was planned gentler: REM for up to "
+        f"{plan.max_share_of_wake:.0%} of the day's compute, rank {plan.rank}"
+    )
+
+
+def verdict_json(verdict: "Verdict") -> dict[str, Any]:
+    """Return a verdict's JSON: each loss by how it moved, and in full beside it."""
+    return {
+        "reason": verdict.reason,
+        "failed": verdict.failed,
+        "finite": verdict.finite,
+        "retention": _rise(verdict.retention),
+        "acquisition": _rise(verdict.acquisition),
+        "general": _rise(verdict.general),
+        "learned_bits": verdict.learned_bits,
+        "losses": {
+            "known": _fields(verdict.retention),
+            "today": _fields(verdict.acquisition),
+            "general": _fields(verdict.general),
+        },
+        "exact": {
+            "known": _fields(verdict.exact_known),
+            "today": _fields(verdict.exact_today),
+        },
+        "drift": _fields(verdict.drift),
+        "batches": [dataclasses.asdict(score) for score in verdict.batches],
+    }
+
+
+def _measures(verdict: "Verdict") -> Iterator[Row]:
+    """Yield a row for each thing that was measured."""
+    for name, loss in (
+        ("loss, today's batches", verdict.acquisition),
+        ("loss, known batches", verdict.retention),
+        ("loss, dreams of the base", verdict.general),
+    ):
+        if loss is not None:
+            seen = counted(loss.examples, "example")
+            yield [name, loss.live, loss.candidate, seen]
+    for name, exact in (
+        ("exact, today's batches", verdict.exact_today),
+        ("exact, known batches", verdict.exact_known),
+    ):
+        if exact is not None:
+            yield [name, *_shares(exact), counted(exact.asked, "prompt")]
+    if drift := verdict.drift:
+        seen = counted(drift.tokens, "token")
+        yield ["KL to the base", drift.live, drift.candidate, seen]
+
+
+def _batch(score: "BatchScore") -> Row:
+    """Return a batch's row: live, then the candidate."""
+    loss, exact = score.loss, score.exact
+    return [
+        score.batch,
+        "known" if score.known else "today",
+        f"{loss.live:.3f} to {loss.candidate:.3f}",
+        " to ".join(_shares(exact)) if exact else None,
+        loss.examples,
+        loss.tokens,
+    ]
+
+
+def _shares(exact: "Exact") -> tuple[str, str]:
+    """Return both shares of right answers."""
+    return f"{exact.live:.0%}", f"{exact.candidate:.0%}"
+
+
+def _were(count: int) -> str:
+    """Return the verb for that many."""
+    return "was" if count == 1 else "were"
+
+
+def _rise(loss: "Loss | None") -> float | None:
+    """Return how much a loss rose, in nats per token."""
+    return loss.rise if loss else None
+
+
+def _fields(record: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any of ours
+    """Return a record's fields, if there is one."""
+    return dataclasses.asdict(record) if record else None

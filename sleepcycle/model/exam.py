@@ -1,0 +1,176 @@
+"""Exams: held-out examples by their loss, and short stored answers by the letter."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sleepcycle.content import Completion, Content
+from sleepcycle.model.adapters import activate
+from sleepcycle.model.base import Base
+from sleepcycle.model.batches import by_length
+from sleepcycle.model.encode import Encoded, encode, render_prompt
+from sleepcycle.model.generate import BATCH_SIZE as ASKED_AT_ONCE
+from sleepcycle.model.generate import answer
+from sleepcycle.model.score import BATCH_SIZE, quiet, surprise
+from sleepcycle.records import Example
+from sleepcycle.verdict import BatchScore, Exact, Loss
+
+T = TypeVar("T")
+
+SHORT = 32  # tokens; completions up to this long are asked for, word by word
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt, and the one answer that is right."""
+
+    ids: Sequence[int]
+    """The prompt as the model sees it."""
+
+    expected: str
+    """The stored completion, but for outer spaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """How each side did on one held-out example."""
+
+    tokens: int
+    """How many count."""
+
+    nats: tuple[float, ...]
+    """Loss of all of them together, of each side."""
+
+    right: tuple[bool, ...] | None
+    """Whether each side gave the stored answer; None where it was not asked."""
+
+
+def question(content: Content, base: Base) -> Question | None:
+    """Return what to ask, or None where no short answer is stored, or none fits in."""
+    if not isinstance(content, Completion):
+        return None
+    tokens = base.tokenizer(content.completion, add_special_tokens=False)["input_ids"]
+    ids = render_prompt(content.prompt, base)
+    if len(tokens) > SHORT or not 0 < len(ids) < base.max_length - SHORT:
+        return None
+    return Question(ids, content.completion.strip())
+
+
+def ask(
+    base: Base,
+    questions: Sequence[Question],
+    *,
+    on_batch: Callable[[], None] = quiet,
+) -> list[bool]:
+    """Say which greedy answers of whatever is active are the stored ones.
+
+    Outer spaces aside, an answer is right or wrong by the letter.
+
+    Args:
+        base: The base with what is asked active.
+        questions: Those of like length are asked together.
+        on_batch: Called after each batch, since answers take long.
+    """
+    marks: dict[int, bool] = {}
+    for chosen in by_length([len(one.ids) for one in questions], ASKED_AT_ONCE):
+        prompts = [questions[place].ids for place in chosen]
+        said = answer(base, prompts, max_new_tokens=SHORT + 1)
+        for place, text in zip(chosen, said, strict=True):
+            marks[place] = text.strip() == questions[place].expected
+        on_batch()
+    return [marks[place] for place in range(len(questions))]
+
+
+def examine(
+    base: Base,
+    contents: Sequence[Content],
+    sides: Sequence[Sequence[str]],
+    max_asked: int,
+    *,
+    on_batch: Callable[[], None] = quiet,
+) -> list[Paper]:
+    """Score each side on held-out content: all by loss, short answers by the letter.
+
+    Args:
+        base: The base; what is active on it afterwards is the last side.
+        contents: What was held out; prompts have no weight.
+        sides: Names of the attached adapters of each side; none for the bare base.
+        max_asked: Most prompts to ask, spread evenly over those that can be.
+        on_batch: Called after each batch.
+    """
+    encoded = [encode(content, base, prompt_weight=0) for content in contents]
+    questions = {
+        place: one
+        for place, content in enumerate(contents)
+        if (one := question(content, base)) is not None
+    }
+    asked = _spread(list(questions), max_asked)
+    nats: list[list[float]] = []
+    marks: list[dict[int, bool]] = []
+    for names in sides:
+        activate(base, names)
+        nats.append(_nats(base, encoded, on_batch))
+        said = ask(base, [questions[place] for place in asked], on_batch=on_batch)
+        marks.append(dict(zip(asked, said, strict=True)))
+    return [
+        Paper(
+            tokens=example.learned,
+            nats=tuple(side[place] for side in nats),
+            right=tuple(side[place] for side in marks) if place in asked else None,
+        )
+        for place, example in enumerate(encoded)
+    ]
+
+
+def loss(papers: Sequence[Paper]) -> Loss | None:
+    """Return what two sides lost on all papers together; None where no token counts."""
+    tokens = sum(paper.tokens for paper in papers)
+    if tokens == 0:
+        return None
+    live, candidate = (
+        math.fsum(paper.nats[side] for paper in papers) / tokens for side in (0, 1)
+    )
+    return Loss(live, candidate, len(papers), tokens)
+
+
+def exact(papers: Sequence[Paper]) -> Exact | None:
+    """Return the shares that two sides answered right; None where none was asked."""
+    marks = [paper.right for paper in papers if paper.right is not None]
+    if not marks:
+        return None
+    live, candidate = (sum(mark[side] for mark in marks) for side in (0, 1))
+    return Exact(live / len(marks), candidate / len(marks), len(marks))
+
+
+def by_batch(
+    examples: Sequence[Example], papers: Sequence[Paper], *, known: bool
+) -> Iterator[BatchScore]:
+    """Yield how two sides did on each batch; one where no token counts is left out."""
+    batches: dict[int, list[Paper]] = {}
+    for example, paper in zip(examples, papers, strict=True):
+        batches.setdefault(example.batch, []).append(paper)
+    for batch in sorted(batches):
+        whole = loss(batches[batch])
+        if whole is not None:
+            yield BatchScore(batch, known, whole, exact(batches[batch]))
+
+
+def _nats(
+    base: Base, encoded: Sequence[Encoded], on_batch: Callable[[], None]
+) -> list[float]:
+    """Return the loss of each example's learned tokens together."""
+    nats = [0.0] * len(encoded)
+    for chosen in by_length([len(example.ids) for example in encoded], BATCH_SIZE):
+        batch = [encoded[place] for place in chosen]
+        losses = surprise(base, batch, BATCH_SIZE)
+        for place, mean in zip(chosen, losses, strict=True):
+            nats[place] = mean * encoded[place].learned
+        on_batch()
+    return nats
+
+
+def _spread(items: Sequence[T], most: int) -> list[T]:
+    """Return up to `most` items, evenly spaced, the same ones each time."""
+    count = min(most, len(items))
+    return [items[place * len(items) // count] for place in range(count)]

@@ -1,0 +1,96 @@
+"""What the gate measured of live and a candidate, and what it decided."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Held-out loss of two adapters on the same examples, in nats per token."""
+
+    live: float
+    candidate: float
+    examples: int
+    tokens: int
+
+    @property
+    def rise(self) -> float:
+        """How much worse the candidate is; negative where it is better."""
+        return self.candidate - self.live
+
+    @property
+    def bits(self) -> float:
+        """What the candidate knows more of all these tokens; negative where less."""
+        return -self.rise * self.tokens / math.log(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """How many prompts two adapters answer by the letter, as shares in [0, 1]."""
+
+    live: float
+    candidate: float
+    asked: int
+
+    @property
+    def drop(self) -> float:
+        """How much less the candidate answers; negative where it answers more."""
+        return self.live - self.candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """KL(base ‖ adapter) on the bare base's own dreams, in nats per token."""
+
+    live: float
+    candidate: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchScore:
+    """What was held out of one batch, before a night and after it."""
+
+    batch: int
+    known: bool
+    """Whether live had learned it before; if not, it is today's."""
+
+    loss: Loss
+    exact: Exact | None
+    """None where no prompt of it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a candidate may go live, and which number decided."""
+
+    accepted: bool
+    reason: str
+    retention: Loss | None
+    """On known batches; None where nothing known is held out."""
+
+    acquisition: Loss | None
+    """On today's batches; None where nothing of today is held out."""
+
+    finite: bool
+    general: Loss | None = None
+    """On the bare base's own dreams; None where it does not dream."""
+
+    drift: Drift | None = None
+    """How far both are from the bare base; None where it does not dream."""
+
+    exact_known: Exact | None = None
+    """On known batches; None where no prompt with a short answer is held out."""
+
+    exact_today: Exact | None = None
+    """On today's batches, alike."""
+
+    learned_bits: float | None = None
+    """What the candidate knows more of today's held-out tokens than live does, all
+    together; None where nothing of today is held out."""
+
+    batches: tuple[BatchScore, ...] = ()
+    """Each measured batch, known ones first."""
+
+    failed: tuple[str, ...] = ()
+    """Names of the checks that refuse it; `reason` is the first one's."""

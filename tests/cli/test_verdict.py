@@ -1,0 +1,147 @@
+"""What a verdict looks like on a terminal, also an old or an odd one."""
+
+import json
+import math
+
+from sleepcycle.cli.card import show_card
+from sleepcycle.cli.verdict import (
+    MAX_BATCHES,
+    show_measures,
+    show_plan,
+    verdict_json,
+)
+from sleepcycle.plain import from_json, to_json
+from sleepcycle.records import Gentler, SleepReport
+from sleepcycle.verdict import BatchScore, Drift, Exact, Loss, Verdict
+
+LOSS = Loss(live=2.0, candidate=1.5, examples=4, tokens=40)
+SCORES = (
+    BatchScore(1, True, LOSS, Exact(1.0, 0.75, 4)),
+    BatchScore(2, False, LOSS, None),
+)
+
+
+def verdict(**measured):
+    """Return a verdict that measured nothing else."""
+    return Verdict(True, "because", None, None, finite=True, **measured)
+
+
+def shown_measures(found, capsys):
+    """Return the lines of what is printed, single-spaced."""
+    show_measures(found)
+    lines = capsys.readouterr().out.splitlines()
+    return [" ".join(line.split()) for line in lines]
+
+
+def test_each_measure_has_its_row(capsys):
+    found = verdict(
+        general=LOSS,
+        drift=Drift(0.0, 0.125, 40),
+        exact_known=Exact(1.0, 0.75, 4),
+        learned_bits=1234.5,
+    )
+
+    assert shown_measures(found, capsys) == [
+        "measure live candidate measured on",
+        "loss, dreams of the base 2 1.5 4 examples",
+        "exact, known batches 100% 75% 4 prompts",
+        "KL to the base 0 0.125 40 tokens",
+        "1,234 bits of today's held-out learned",
+    ]
+
+
+def test_batches_have_a_table(capsys):
+    lines = shown_measures(verdict(batches=SCORES), capsys)
+
+    assert lines[-2:] == [
+        "1 known 2.000 to 1.500 100% to 75% 4 40",
+        "2 today 2.000 to 1.500 - 4 40",
+    ]
+
+
+def test_one_batch_is_the_whole_and_many_are_too_many(capsys):
+    many = [BatchScore(n, True, LOSS, None) for n in range(MAX_BATCHES + 1)]
+
+    assert shown_measures(verdict(batches=SCORES[:1]), capsys) == []
+    assert shown_measures(verdict(batches=tuple(many)), capsys) == []
+    assert len(shown_measures(verdict(batches=tuple(many[1:])), capsys)) == 21
+
+
+def test_a_plan_says_why_and_what(capsys):
+    show_plan(Gentler(rejected=2, max_share_of_wake=1.0, rank=32))
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert said == (
+        "2 nights before it were rejected, so this one was planned gentler: REM for "
+        "up to 100% of the day's compute, rank 32"
+    )
+
+
+def test_a_plan_as_the_settings_say_needs_no_words(capsys):
+    show_plan(None)
+
+    assert capsys.readouterr().out == ""
+
+
+def test_a_verdict_comes_back_from_its_card():
+    found = verdict(
+        batches=SCORES,
+        drift=Drift(0.0, math.inf, 4),
+        learned_bits=8.0,
+        failed=("drift",),
+    )
+
+    back = from_json(to_json(found), Verdict)
+
+    assert back.batches == SCORES
+    assert back.failed == ("drift",)
+    assert math.isnan(back.drift.candidate)
+
+
+OLD = {
+    "accepted": True,
+    "reason": "because",
+    "retention": None,
+    "acquisition": {"live": 2.0, "candidate": 1.0, "examples": 4, "tokens": 40},
+    "finite": True,
+    "general": None,
+}
+
+
+def test_an_old_report_is_read():
+    """
+    Its verdict knows of losses alone, and nothing of plans.
+    """
+    text = json.dumps({"seconds": 1.0, "rank": 4, "kept_energy": 1.0, "verdict": OLD})
+
+    report = from_json(text, SleepReport)
+
+    assert (report.gentler, report.verdict.drift, report.verdict.batches) == (
+        None,
+        None,
+        (),
+    )
+    assert verdict_json(report.verdict)["drift"] is None
+
+
+def test_an_old_card_is_shown(capsys):
+    card = {
+        "number": 2,
+        "kind": "sleep",
+        "parents": [0, 1],
+        "accepted": True,
+        "rank": 4,
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "base": {"id": "builtin:nano", "sha256": "ab"},
+        "batches": {},
+        "run": 2,
+        "seed": 1,
+        "origin": None,
+        "report": {"verdict": OLD},
+    }
+
+    show_card(card, as_json=False)
+
+    said = capsys.readouterr().out
+    assert "loss, today's batches" in said
+    assert "gentler" not in said

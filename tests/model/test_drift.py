@@ -1,0 +1,79 @@
+"""Drift: the divergence from the bare base, over the whole vocabulary."""
+
+import pytest
+import torch
+
+from sleepcycle.model import adapters
+from sleepcycle.model.drift import SLICE, divergence, drifts
+from sleepcycle.model.encode import Encoded
+from tests.model.conftest import some_examples
+
+
+def reference(base, rows, names):
+    """Return the sum of p (log p - log q) over learned tokens, one row at a time."""
+    nats = 0.0
+    for row in rows:
+        logs = []
+        for active in ([], names):
+            adapters.activate(base, active)
+            ids = torch.tensor([row.ids])
+            with torch.no_grad():
+                scores = base.model(input_ids=ids).logits[0, :-1].double()
+            logs.append(scores.log_softmax(dim=1))
+        bare, moved = logs
+        each = (bare.exp() * (bare - moved)).sum(dim=1)
+        nats += float(each[torch.tensor(row.weights[1:]) > 0].sum())
+    return nats
+
+
+@pytest.fixture
+def moved(llama, random_changes):
+    """A random base with two adapters."""
+    for name, size in (("near", 0.02), ("far", 0.1)):
+        adapters.attach(llama, name, random_changes(llama.targets, size=size))
+    return llama
+
+
+def some_rows(base):
+    """Return examples of different lengths, half of whose tokens are learned."""
+    return [
+        Encoded(row.ids[:length], tuple(place % 2 for place in range(length)))
+        for length, row in enumerate(some_examples(base, count=9), start=2)
+    ]
+
+
+def test_it_is_the_sum_over_the_whole_vocabulary(moved):
+    rows = some_rows(moved)
+
+    nats, tokens = drifts(moved, rows, [["near"], ["far"]])
+
+    assert tokens == sum(row.learned for row in rows)
+    assert nats[0] == pytest.approx(reference(moved, rows, ["near"]), rel=1e-3)
+    assert nats[1] == pytest.approx(reference(moved, rows, ["far"]), rel=1e-3)
+    assert 0 < nats[0] < nats[1]
+
+
+def test_the_bare_base_is_where_it_was(moved):
+    nats, _ = drifts(moved, some_rows(moved), [[]])
+
+    assert nats == [0.0]
+
+
+def test_nothing_to_say_is_no_tokens(moved):
+    assert drifts(moved, [], [["near"]]) == ([0.0], 0)
+
+
+def test_slices_do_not_change_the_sum(rng):
+    bare, side = torch.randn(2, 2 * SLICE + 3, 7, generator=rng)
+
+    whole = divergence(bare, side)
+
+    each = [divergence(bare[n : n + 1], side[n : n + 1]) for n in range(len(bare))]
+    assert whole == pytest.approx(sum(each), rel=1e-5)
+
+
+def test_broken_scores_are_not_a_number(rng):
+    bare, side = torch.randn(2, 4, 7, generator=rng)
+    side[1, 2] = torch.nan
+
+    assert torch.tensor(divergence(bare, side)).isnan()

@@ -1,0 +1,44 @@
+"""Dreams of past nights are drawn evenly over the dreamers."""
+
+from collections import Counter
+
+import pytest
+
+from sleepcycle.content import Text
+from sleepcycle.recall import spread
+from sleepcycle.records import Dream
+
+
+def dreams(**counts: int) -> list[Dream]:
+    """Return dreams of versions, such as `v1=3`, one after the other."""
+    return [
+        Dream(int(name[1:]), Text(f"{name} {i}"))
+        for name, count in counts.items()
+        for i in range(count)
+    ]
+
+
+def test_each_dreamer_has_as_many_as_the_others():
+    drawn = spread(dreams(v1=300, v3=10, v5=300), 24, seed=1)
+
+    assert Counter(dream.version for dream in drawn) == {1: 8, 3: 8, 5: 8}
+
+
+def test_what_one_has_not_others_make_up_for():
+    drawn = spread(dreams(v1=300, v3=2), 20, seed=1)
+
+    assert Counter(dream.version for dream in drawn) == {1: 18, 3: 2}
+    assert len({dream.content for dream in drawn}) == 20
+
+
+@pytest.mark.parametrize("count", [3, 9])
+def test_there_are_no_more_than_were_dreamt(count):
+    assert len(spread(dreams(v1=3), count, seed=1)) == 3
+    assert spread([], count, seed=1) == []
+
+
+def test_a_seed_draws_the_same_and_another_does_not():
+    pool = dreams(v1=50, v2=50)
+
+    assert spread(pool, 10, seed=1) == spread(pool, 10, seed=1)
+    assert spread(pool, 10, seed=1) != spread(pool, 10, seed=2)
