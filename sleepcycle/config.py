@@ -4,9 +4,10 @@
 models by a test; `configfile` reads the file and the environment.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -32,11 +33,19 @@ from sleepcycle.choices import (
     Weighting,
 )
 
+T = TypeVar("T")
 PREFIX = "SLEEPCYCLE__"
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(ge=0, lt=1)]
 Rank = Annotated[int, Field(ge=1, le=256)]  # two of them fit the portable form's 512
 Depth = Annotated[int, Field(ge=1, le=500)]  # Python's parser recurses: 1000 is its end
+
+
+def _once(words: list[T]) -> list[T]:
+    """Refuse a word that is said twice."""
+    if len(set(words)) < len(words):
+        raise ValueError("input should have no word twice")
+    return words
 
 
 class Section(BaseModel):
@@ -176,7 +185,7 @@ class SvdSettings(Section):
     `rank`."""
 
     max_rank: Rank = 32
-    """Most directions that `budget` gives one layer."""
+    """Most directions that `budget` gives one layer, or a gentler night any."""
 
     weighting: Weighting = Weighting.PLAIN
     """`plain` keeps the strongest directions, `activations` those that write most."""
@@ -194,7 +203,7 @@ class SvdSettings(Section):
 class RemSettings(Section):
     """How a night relearns what the day or the fold has blurred."""
 
-    memory: list[Memory] = [Memory.STORE]
+    memory: Annotated[list[Memory], AfterValidator(_once)] = [Memory.STORE]
     """Where the past comes from: `store` is old examples, `archive` what each wake
     version dreamt of its own lesson, `last` dreams of the last good version."""
 
@@ -205,7 +214,7 @@ class RemSettings(Section):
     """Part of the night for dreams of the bare base, so that it is not lost."""
 
     max_share_of_wake: NonNegativeFloat = 0.5
-    """Most compute of a night, dreams and teachers included, over that of the day."""
+    """Most compute of a night's learning, dreams and teachers, over that of the day."""
 
     max_steps: PositiveInt = 2000
     """Most steps of one night."""
@@ -214,7 +223,7 @@ class RemSettings(Section):
     """Examples a step."""
 
     lr: PositiveFloat | Literal["auto"] = "auto"
-    """Peak learning rate; `auto` is half of the wake's."""
+    """Peak learning rate; `auto` is half of `wake.lr`."""
 
     warmup_steps: NonNegativeInt = 5
     """Steps until the learning rate reaches its peak."""
@@ -282,7 +291,7 @@ class DownscaleSettings(Section):
 class SleepSettings(Section):
     """What happens in a night."""
 
-    stages: list[Stage] = [Stage.SVD, Stage.REM]
+    stages: Annotated[list[Stage], AfterValidator(_once)] = [Stage.SVD, Stage.REM]
     """Stages of a night, in their order; either may be left out."""
 
     compression: Compression = Compression.SVD
@@ -317,7 +326,7 @@ class GateSettings(Section):
     """Dreams of the bare base that general ability is measured on; 0 for none."""
 
     max_held_out: PositiveInt = 256
-    """Most held-out examples that each side of the gate is measured on."""
+    """Most held-out examples of today's, and of known batches, that are measured on."""
 
     max_asked: NonNegativeInt = 64
     """Most prompts of today's, and of known batches, that each side answers by the
@@ -325,7 +334,7 @@ class GateSettings(Section):
 
     gentler_after: NonNegativeInt = 2
     """Nights rejected on the same ground until one is planned with twice the REM and
-    twice the rank; 0 for never."""
+    twice the rank where it has them, up to `sleep.svd.max_rank`; 0 for never."""
 
 
 class EngineSettings(Section):

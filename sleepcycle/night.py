@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sleepcycle import gate
@@ -11,10 +11,10 @@ from sleepcycle.config import Settings, SleepSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
-from sleepcycle.model.fit import auto_lr
+from sleepcycle.model.fit import FitResult, auto_lr
 from sleepcycle.model.moments import moments
 from sleepcycle.model.score import BATCH_SIZE
-from sleepcycle.numerics.lowrank import LayerChanges, Moments
+from sleepcycle.numerics.lowrank import LayerChanges, Moments, trim
 from sleepcycle.records import (
     HEARTBEAT,
     Dream,
@@ -67,6 +67,7 @@ def sleep(
 
     Raises:
         DivergedError: REM's loss exploded or is not a number.
+        AdapterError: The day's change holds NaN or infinity.
     """
     started = time.perf_counter()
     night = _Night(base, evening, settings, on_progress)
@@ -77,11 +78,10 @@ def sleep(
     on_progress(Progress("gate", 0, 1))
     verdict = night.judge(candidate)
     on_progress(Progress("gate", 1, 1))
-    kept = consolidate(candidate, KEEP_ALL)
-    folded = night.folded or kept
+    folded = night.folded or consolidate(candidate, KEEP_ALL)
     report = SleepReport(
         seconds=time.perf_counter() - started,
-        rank=kept.rank,
+        rank=max((layer.rank for layer in trim(candidate).values()), default=0),
         kept_energy=folded.kept_energy,
         verdict=verdict,
         layers=folded.layers,
@@ -132,7 +132,10 @@ class _Night:
         budget = Budget(whole, self.gatherer.tokens)
         steps = steps_within(sources, settings.batch_size, budget, settings.max_steps)
         counts = {source.name: len(source.taught) for source in sources}
+        if not any(counts.values()):
+            return change
         if steps == 0 or all(layer.rank == 0 for layer in change.values()):
+            self.rem = self._report(started, counts, budget.spent, None)
             return change
         terms = Terms(
             steps,
@@ -142,20 +145,31 @@ class _Night:
             self._held_out_loss(),
         )
         learned, result = relearn(self._base, change, sources, settings, terms)
-        self.rem = RemReport(
-            steps=result.steps,
-            tokens=result.tokens,
-            seconds=time.perf_counter() - started,
-            loss_first=result.loss_first,
-            loss_last=result.loss_last,
-            best_step=result.best_step,
-            stopped_early=result.stopped_early,
-            sources=counts,
-            cost=(budget.spent + LEARNED * result.tokens)
-            / max(1, LEARNED * self._evening.wake_tokens),
-            held_out=result.held_out,
-        )
+        self.rem = self._report(started, counts, budget.spent, result)
         return learned
+
+    def _report(
+        self,
+        started: float,
+        sources: Mapping[str, int],
+        spent: int,
+        result: FitResult | None,
+    ) -> RemReport:
+        """Say what REM did; None for a result where it took no step."""
+        tokens = result.tokens if result else 0
+        wake_cost = max(1, LEARNED * self._evening.wake_tokens)
+        return RemReport(
+            steps=result.steps if result else 0,
+            tokens=tokens,
+            seconds=time.perf_counter() - started,
+            loss_first=result.loss_first if result else None,
+            loss_last=result.loss_last if result else None,
+            best_step=result.best_step if result else 0,
+            stopped_early=result.stopped_early if result else False,
+            sources=sources,
+            cost=(spent + LEARNED * tokens) / wake_cost,
+            held_out=result.held_out if result else (),
+        )
 
     def judge(self, candidate: LayerChanges) -> Verdict:
         """Ask the gate."""
@@ -185,17 +199,24 @@ class _Night:
     def _lr(self) -> float:
         """Return the student's peak learning rate."""
         lr = self._settings.sleep.rem.lr
-        return auto_lr(self._base.width) / 2 if lr == "auto" else lr
+        if lr != "auto":
+            return lr
+        peak = self._settings.wake.lr
+        return (auto_lr(self._base.width) if peak == "auto" else peak) / 2
 
     def _moments(self, change: LayerChanges) -> Moments | None:
-        """Measure what the layers read, if directions are weighed by it."""
+        """Measure what the layers read, if directions are weighed by it and any is."""
         if self._settings.sleep.svd.weighting is Weighting.PLAIN:
             return None
-        examples = [*self._evening.past.new, *self._evening.past.replay]
-        random.Random(self._evening.seed).shuffle(examples)
+        past = self._evening.past
+        contents = [example.content for example in (*past.new, *past.replay)]
+        contents += [dream.content for dream in past.dreamt]
+        if not contents:
+            return None
+        random.Random(self._evening.seed).shuffle(contents)
         encoded = [
-            encode(example.content, self._base, prompt_weight=0)
-            for example in examples[:MOMENT_EXAMPLES]
+            encode(content, self._base, prompt_weight=0)
+            for content in contents[:MOMENT_EXAMPLES]
         ]
         adapters.attach(self._base, CANDIDATE, change)
         found = moments(self._base, CANDIDATE, encoded, BATCH_SIZE)

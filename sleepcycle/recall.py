@@ -1,27 +1,34 @@
 """What past nights have dreamt, and how it is drawn: evenly over the dreamers."""
 
 import random
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 
+from sleepcycle.content import Completion, Content, Conversation, Text
 from sleepcycle.records import Dream
 from sleepcycle.runfolder import read_dreams
 
+WORD = re.compile(r"\w+|[^\w\s]")
+
 
 def recorded(nights: Iterable[Path]) -> list[Dream]:
-    """Return all dreams that are sealed with some nights."""
+    """Return all dreams that are sealed with some nights, in their order."""
     return [dream for night in nights for dream in read_dreams(night)]
 
 
 def spread(dreams: Sequence[Dream], count: int, seed: int) -> list[Dream]:
     """Draw up to `count` dreams, as many of each dreamer as it has and others have.
 
-    A lesson that was dreamt once is so not drowned by one that dreams every night.
+    A lesson that was dreamt once is so not drowned by one that dreams every night. Of
+    those that begin alike the newest version's counts: it may have been corrected.
     """
     rng = random.Random(seed)
+    by_age = sorted(dreams, key=lambda dream: dream.version)
+    latest = {key(dream.content): dream for dream in by_age}
     by_dreamer: dict[int, list[Dream]] = {}
-    for dream in dreams:
+    for dream in latest.values():
         by_dreamer.setdefault(dream.version, []).append(dream)
     groups = list(by_dreamer.values())
     for group in groups:
@@ -29,3 +36,19 @@ def spread(dreams: Sequence[Dream], count: int, seed: int) -> list[Dream]:
     rng.shuffle(groups)
     turns = chain.from_iterable(zip_longest(*groups))
     return [dream for dream in turns if dream is not None][:count]
+
+
+def key(content: Content) -> str:
+    """Return what a dream shares with its near-duplicates, however it is answered."""
+    match content:
+        case Completion(prompt=prompt):
+            return normalised(prompt)
+        case Text(text=text):
+            return normalised(text)
+        case Conversation(messages=messages):
+            return normalised(messages[0].content)
+
+
+def normalised(text: str) -> str:
+    """Return what near-duplicates share: the words alone, in lower case."""
+    return " ".join(WORD.findall(text.casefold()))

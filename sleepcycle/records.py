@@ -227,7 +227,7 @@ class Dream:
     """What a version wrote from what it knows."""
 
     version: int
-    """Who dreamt: a wake version, 0 for the bare base, -1 for the last good one."""
+    """Who dreamt: a wake version, or -1 for the last good one."""
 
     content: Content
 
@@ -237,10 +237,12 @@ class RemReport:
     """What one night relearned."""
 
     steps: int
+    """0 where dreams and teachers left no compute for any, or nothing was learned."""
+
     tokens: int
     seconds: float
-    loss_first: float
-    loss_last: float
+    loss_first: float | None
+    loss_last: float | None
     best_step: int
     """The step whose weights were kept; 0 where nothing was better than the start."""
 
@@ -249,10 +251,12 @@ class RemReport:
     """Examples of each kind."""
 
     cost: float
-    """Compute of REM, teachers and dreams included, over that of the day."""
+    """Compute of learning, teachers and dreams over that of the day; what is looked at
+    to stop in time is not counted."""
 
     held_out: tuple[tuple[int, float], ...]
-    """Step and held-out loss of each look, the mean of today's and the past's."""
+    """Step and held-out loss of each look: the mean of today's, of known batches', and
+    of the base's dreams'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +266,11 @@ class Gentler:
     rejected: int
     """Nights on this ground that were rejected before."""
 
-    max_share_of_wake: float
-    """`sleep.rem.max_share_of_wake` in this night."""
+    max_share_of_wake: float | None
+    """`sleep.rem.max_share_of_wake` in this night; None where it is as set."""
 
-    rank: int
-    """`sleep.svd.rank` in this night."""
+    rank: int | None
+    """`sleep.svd.rank` in this night; None where it is as set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The run folder: what a worker is given, and what it leaves.
 
 `run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl`, `known.jsonl` and, for a
-night, `dreams.jsonl` go in; `progress.jsonl`, `worker.log`, `error.json` and `result/`
-come out. The folder is the whole contract, so a worker may run anywhere that can reach
-it.
+night, `dreams.jsonl` go in; `progress.jsonl`, `worker.log`, `base.json`, `result/`, and
+`report.json` or `error.json` come out. The folder is the whole contract, so a worker
+may run anywhere that can reach it.
 """
 
 import dataclasses
@@ -170,7 +170,8 @@ def read_dreams(folder: Path) -> list[Dream]:
     file = folder / DREAMS
     if not file.exists():
         return []
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    with file.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
     return [Dream(row["version"], from_fields(row["content"])) for row in rows]
 
 

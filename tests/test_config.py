@@ -73,6 +73,11 @@ class TestRefusal:
                 {"sleep": {"svd": {"rank": 4, "min_rank": 5}}},
                 r"svd\.min_rank: input should be at most rank, which is 4, got 5",
             ),
+            ({"sleep": {"stages": ["rem", "rem"]}}, r"stages: .*no word twice"),
+            (
+                {"sleep": {"rem": {"memory": ["store", "store"]}}},
+                r"rem\.memory: .*no word twice",
+            ),
             ({"feed": {"max_depth": 501}}, r"max_depth: .*less than or equal to 500"),
             ({"wake": {"max_loss": math.inf}}, r"max_loss: .*a finite number, got inf"),
         ],

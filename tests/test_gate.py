@@ -94,6 +94,19 @@ def test_known_answers_may_not_be_lost(candidate, asked, accepted):
     assert ("fell from 100% to 70% of 20" in verdict.reason) is not accepted
 
 
+@pytest.mark.parametrize(("right", "accepted"), [(6, True), (5, False)])
+def test_a_drop_of_the_bound_is_no_matter_of_rounding(right, accepted):
+    """
+    11 of 20 less 6 of 20 is a quarter, but above it in floating point.
+    """
+    share = Exact(live=11 / 20, candidate=right / 20, asked=20)
+    assert share.live - 6 / 20 > LIMITS.max_exact_drop
+
+    verdict = judge(Measures(exact_known=share), LIMITS)
+
+    assert verdict.accepted is accepted
+
+
 def test_todays_answers_are_reported_alone():
     """
     That today is learned is the loss's matter: it moves before answers are exact.

@@ -10,15 +10,17 @@ from benchmarks.memory.__main__ import main
 from benchmarks.memory.arms import ARMS, settings
 from benchmarks.memory.day import Cost, Life, begin, recall
 from benchmarks.memory.exam import ask
-from benchmarks.memory.lessons import lessons
+from benchmarks.memory.lessons import Lesson, lessons
 from benchmarks.memory.life import live
 from benchmarks.memory.penalised import encoded, new_adapter
 from benchmarks.memory.streams import STREAMS
 from sleepcycle import wake
 from sleepcycle.config import ModelSettings
+from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
-from sleepcycle.model.encode import collate, pad_id
+from sleepcycle.model.encode import collate, pad_id, render_prompt
+from sleepcycle.model.generate import answer
 from sleepcycle.model.score import token_losses
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records import Dream
@@ -98,6 +100,7 @@ class TestLives:
         assert lived["O-LoRA"].cost.read == 0
         assert lived["store"].cost.read > 0
         assert len(lived["archive"].cost.night_seconds) == 2
+        assert len(lived["archive"].cost.accepted) == 2
         assert len(lived["LAMOL"].cost.wake_seconds) == 2
 
     def test_a_life_on_a_used_base_is_the_same(self, base, stream, lived):
@@ -222,6 +225,31 @@ class TestArms:
     def test_the_bare_base_knows_no_lesson(self, base):
         assert ask(base, {}, lessons(0, 2)) == [0.0, 0.0]
 
+    @pytest.mark.parametrize("name", ["joint", "replay 50 %"])
+    def test_half_more_differs_in_what_is_shown_alone(self, name):
+        more = ARMS[f"{name}, half more"]
+
+        assert more.more == 1.5
+        assert replace(more, more=1.0) == ARMS[name]
+
+
+class TestExam:
+    def test_the_beginning_is_enough_where_the_lesson_says_so(self, base):
+        """
+        The bare base's own answer is expected: whole, its first half, and another.
+        """
+        [asked, *_] = lessons(0, 1)[0].questions
+        [said] = answer(base, [render_prompt(asked.prompt, base)], max_new_tokens=20)
+        said = said.strip()
+        expected = [said, said[: len(said) // 2], said[1:]]
+        taught = [
+            Lesson("", (), (), (Completion(asked.prompt, words),)) for words in expected
+        ]
+
+        assert ask(base, {}, taught) == [1.0, 0.0, 0.0]
+        beginning = [replace(lesson, begins=True) for lesson in taught]
+        assert ask(base, {}, beginning) == [1.0, 1.0, 0.0]
+
 
 class TestResults:
     def test_a_result_is_read_as_it_was_written(self, tmp_path):
@@ -232,6 +260,29 @@ class TestResults:
             results.append(file, one)
 
         assert results.read(file) == written
+
+    @pytest.mark.parametrize("length", [1, 40, -2])
+    def test_a_line_cut_short_is_no_result_and_spoils_none(self, tmp_path, length):
+        """
+        As by a kill in mid-write: its life is lived again, and read beside the others.
+        """
+        file = tmp_path / "found.jsonl"
+        written = [result("store", 0.5), result("joint", 0.7)]
+        for one in written:
+            results.append(file, one)
+        first, second = file.read_text().splitlines(keepends=True)
+        file.write_text(first + second[:length])
+
+        assert results.read(file) == written[:1]
+        results.append(file, written[1])
+        assert results.read(file) == written
+
+    @pytest.mark.parametrize("option", ["--orders", "--seeds", "--lessons"])
+    def test_none_of_what_is_counted_is_refused(self, option, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            main([option, "0"])
+
+        assert f"{option}: expected a number from 1, got '0'" in capsys.readouterr().err
 
     def test_what_was_lived_is_not_lived_again(self, tmp_path, capsys):
         """
@@ -281,6 +332,34 @@ class TestReport:
         columns = [cell.strip() for cell in lines[0].split("|")]
         found = [line.split("|")[columns.index("intransigence")] for line in lines[2:]]
         assert [cell.strip() for cell in found] == ["-", "10.0"]
+
+    def test_arms_of_other_times_come_last(self):
+        rows = [result("gone", 0.1), result("store", 0.5), result("joint", 0.7)]
+
+        lines = list(report.table(rows))[2:]
+
+        assert [line.split(" | ")[0] for line in lines] == [
+            "| joint",
+            "| store",
+            "| gone",
+        ]
+
+    def test_the_share_of_nights_accepted_is_over_all_runs(self):
+        """
+        Two of three nights; no share where there was no night.
+        """
+        rows = [
+            result("store", 0.5),
+            result("store", 0.5, seed=1),
+            result("joint", 0.7),
+        ]
+        rows[0].cost.accepted.extend([True, False])
+        rows[1].cost.accepted.extend([True])
+
+        header, _, joint, store = report.table(rows)
+
+        assert header.endswith("| nights accepted, % |")
+        assert (joint[-5:], store[-6:]) == ("| - |", "| 67 |")
 
     def test_a_single_run_has_no_spread(self):
         assert report.spread([0.25], 100) == "25.0"

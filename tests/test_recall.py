@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
-from sleepcycle.content import Text
-from sleepcycle.recall import spread
+from sleepcycle.content import Completion, Text
+from sleepcycle.recall import recorded, spread
 from sleepcycle.records import Dream
+from sleepcycle.runfolder import RunFolder
 
 
 def dreams(**counts: int) -> list[Dream]:
@@ -42,3 +43,26 @@ def test_a_seed_draws_the_same_and_another_does_not():
 
     assert spread(pool, 10, seed=1) == spread(pool, 10, seed=1)
     assert spread(pool, 10, seed=1) != spread(pool, 10, seed=2)
+
+
+def test_of_dreams_that_begin_alike_the_newest_version_s_counts():
+    """
+    A later lesson corrected what an earlier one had taught.
+    """
+    old = Dream(1, Completion("Who leads Xanu?", "Abel"))
+    new = Dream(3, Completion("who leads  xanu ?", "Bela"))
+
+    assert spread([new, old], 5, seed=1) == [new]
+
+
+def test_dreams_are_read_as_they_were_written(tmp_path):
+    """
+    Some characters end a line for Python, and not for JSON.
+    """
+    run = RunFolder(tmp_path)
+    run.result.mkdir()
+    dreamt = [Dream(1, Completion("a\u2028b\x85c", "d\n")), Dream(3, Text("e"))]
+
+    run.write_dreams(dreamt)
+
+    assert recorded([run.result, tmp_path]) == dreamt

@@ -111,6 +111,49 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
         assert torch.allclose(dense(folded[name]), dense(change), atol=1e-5)
 
 
+def test_a_night_without_compute_says_so(base):
+    """
+    Nothing was spent, and no step taken; the fold stands.
+    """
+    taught = lesson("Who has")
+    whole, report = learn(base, wake.Morning({}, {}), taught)
+    adapters.remove(base, wake.DAY)
+    past = Past(whole=whole, live={}, new=taught.new)
+
+    _, slept, dreams = night.sleep(
+        base,
+        night.Evening(past, today=taught.today, wake_tokens=report.tokens),
+        Settings(sleep={"rem": {"max_share_of_wake": 0.05, "memory": ["archive"]}}),
+        on_progress=quiet,
+    )
+
+    assert slept.rem.steps == 0
+    assert slept.rem.loss_first is None
+    assert slept.rem.cost < 0.1
+    assert len(dreams) < 4
+
+
+def test_a_night_s_cost_keeps_to_its_share(base):
+    """
+    Dreams and all; the last step may pass it by a part.
+    """
+    taught = lesson("Who has")
+    whole, report = learn(base, wake.Morning({}, {}), taught)
+    adapters.remove(base, wake.DAY)
+    past = Past(whole=whole, live={}, new=taught.new)
+
+    _, slept, dreams = night.sleep(
+        base,
+        night.Evening(past, today=taught.today, wake_tokens=report.tokens),
+        Settings(sleep={"rem": {"memory": ["archive"], "confidence": 0.0}}),
+        on_progress=quiet,
+    )
+
+    assert slept.rem.steps > 0
+    assert 0.3 < slept.rem.cost <= 0.55
+    assert dreams
+
+
 class TestNothingToLearn:
     """Answers that lie beyond the context, which nobody may call learned."""
 

@@ -3,7 +3,9 @@
     python -m benchmarks.memory --arms store archive --orders 3 --seeds 3 --out FILE
 
 Every arm gets the same lessons, in the same order, and is shown the same number of
-examples a day. Each finished run is a line of FILE and is not run again; files of
+examples a day. REM trains up to half as much again as the wake before it: the arms
+"half more" are shown that much more by day, so that budgets are equal with nights too.
+Each finished run is a line of FILE and is not run again; files of
 several machines are joined by putting one after the other.
 """
 
@@ -65,13 +67,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.memory", description=__doc__
     )
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
-    parser.add_argument("--orders", type=int, default=3)
+    parser.add_argument("--orders", type=_positive, default=3)
     parser.add_argument("--only-order", type=int, help="Run this order alone.")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=_positive, default=3)
     parser.add_argument("--only-seed", type=int, help="Run this seed alone.")
-    parser.add_argument("--lessons", type=int, help="Of the stream, if not all.")
+    parser.add_argument("--lessons", type=_positive, help="Of the stream, if not all.")
     parser.add_argument(
-        "--examples", type=int, default=EXAMPLES, help="Shown on a day."
+        "--examples", type=_positive, default=EXAMPLES, help="Shown on a day."
     )
     parser.add_argument("--stream", choices=list(STREAMS), default="lessons")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -79,6 +81,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plots", type=Path, help="Draw matrices to this folder.")
     parser.add_argument("--device", default="auto")
     return parser
+
+
+def _positive(word: str) -> int:
+    """Return a count of at least one.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, got {word!r}")
+    return int(word)
 
 
 def _wanted(chosen: argparse.Namespace, lessons: int) -> list[Run]:

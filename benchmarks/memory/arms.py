@@ -12,6 +12,7 @@ from sleepcycle.config import Settings, WakeSettings
 RANK = 16
 REPLAY = 0.5  # of the wake, the package's default
 DREAMING = 0.3  # prompt weight with which versions can dream their lessons
+HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
 SCALE = 2  # alpha over rank, as in the package's defaults
 EWC = 1e4  # a tenth of it forgets most, tenfold stops learning after two lessons
 OURS = "store"
@@ -36,6 +37,9 @@ class Arm:
     learn: Learn = learn_fresh
     schedule: Schedule = Schedule.IN_TURN
     replay_share: float = 0.0
+    more: float = 1.0
+    """How many times the examples of a day are shown."""
+
     prompt_weight: float = 0.0
     stages: tuple[str, ...] = ()
     """Of a night; none for no nights."""
@@ -77,12 +81,14 @@ def _ours(
 ARMS = {
     "base": Arm(schedule=Schedule.NEVER),
     TOGETHER: Arm(learn_on, Schedule.AT_ONCE),
+    "joint, half more": Arm(learn_on, Schedule.AT_ONCE, more=HALF_MORE),
     "sequential": Arm(learn_on),
     "sequential + svd 8": Arm(learn_on, stages=("svd",), rank=8),
     "sequential + svd 8, masks": Arm(learn_on, stages=("svd",), rank=8, masked=True),
     "replay 1 %": Arm(learn_on, replay_share=0.01),
     "replay 10 %": Arm(learn_on, replay_share=0.1),
     "replay 50 %": Arm(learn_on, replay_share=0.5),
+    "replay 50 %, half more": Arm(learn_on, replay_share=0.5, more=HALF_MORE),
     "O-LoRA": Arm(olora.learn),
     "EWC": Arm(partial(ewc.learn, strength=EWC)),
     "LAMOL": Arm(

@@ -39,6 +39,9 @@ class Cost:
     night_cost: list[float] = field(default_factory=list)
     """Compute of each night's REM over that of its day."""
 
+    accepted: list[bool] = field(default_factory=list)
+    """Whether the gate would let each night go live; it does here in any case."""
+
 
 @dataclass
 class Life:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.memory.day import bare
 from benchmarks.memory.lessons import Lesson
-from sleepcycle.content import Text
+from sleepcycle.content import Completion, Text
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode, render_prompt
@@ -17,7 +17,11 @@ ANSWER_TOKENS = 20
 
 
 def ask(base: Base, change: LayerChanges, lessons: Sequence[Lesson]) -> list[float]:
-    """Return the share of each lesson's questions that are answered exactly."""
+    """Return the share of each lesson's questions that are answered right.
+
+    An answer is right if it is the expected one, or, where the lesson says so, if it
+    begins with it.
+    """
     _put_on(base, change)
     prompts = [
         render_prompt(question.prompt, base)
@@ -27,10 +31,19 @@ def ask(base: Base, change: LayerChanges, lessons: Sequence[Lesson]) -> list[flo
     said = iter(answer(base, prompts, max_new_tokens=ANSWER_TOKENS))
     bare(base)
     return [
-        sum(next(said).strip() == question.completion for question in lesson.questions)
+        sum(
+            _is_right(next(said).strip(), question, lesson)
+            for question in lesson.questions
+        )
         / len(lesson.questions)
         for lesson in lessons
     ]
+
+
+def _is_right(said: str, question: Completion, lesson: Lesson) -> bool:
+    """Say whether an answer is the expected one, or begins with it where that does."""
+    expected = question.completion
+    return said.startswith(expected) if lesson.begins else said == expected
 
 
 def loss(base: Base, change: LayerChanges, texts: Sequence[Text]) -> float:

@@ -9,7 +9,6 @@ from sleepcycle import wake
 from sleepcycle.config import RemSettings, Settings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import encode
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import Example
 from sleepcycle.sleep.dreams import DreamPlan, dream
@@ -42,7 +41,7 @@ def _dreamt(
         max_tokens=settings.dream_tokens,
         seed=today.seed,
     )
-    contents = dream(base, plan, set())
+    found = dream(base, plan, set())
     bare(base)
-    life.cost.read += sum(len(encode(c, base, prompt_weight=0).ids) for c in contents)
-    return [Example(i, -1, content) for i, content in enumerate(contents[:wanted])]
+    life.cost.read += found.tokens
+    return [Example(-i, -1, c) for i, c in enumerate(found.contents[:wanted], 1)]

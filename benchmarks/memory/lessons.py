@@ -24,6 +24,9 @@ class Lesson:
     rows: tuple[Completion, ...]
     held_out: tuple[Completion, ...]
     questions: tuple[Completion, ...]
+    begins: bool = False
+    """An answer is right if it begins with the expected one; for bases that cannot end
+    a text."""
 
 
 @dataclass(frozen=True)

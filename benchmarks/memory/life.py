@@ -1,4 +1,8 @@
-"""Lives through a stream of lessons in one way, and says what was kept."""
+"""Lives through a stream of lessons in one way, and says what was kept.
+
+A way is measured by what it does: a night that the gate would refuse goes live all the
+same, where the service would keep what was live before. Each verdict is booked.
+"""
 
 import random
 import time
@@ -32,7 +36,7 @@ def live(base: Base, stream: Stream, run: Run) -> Result:
     untaught = ask(base, {}, taught)
     matrix, life = [], Life()
     days = _days(arm, taught)
-    shown = run.examples * len(taught) // max(1, len(days))
+    shown = int(arm.more * run.examples * len(taught)) // max(1, len(days))
     for number, lesson in enumerate(days):
         chosen = settings(arm, shown, stream.dream_tokens, first=number == 0)
         _live_through(base, arm, life, begin(lesson, number, run.seed), chosen)
@@ -120,6 +124,7 @@ def _sleep(base: Base, life: Life, evening: night.Evening, chosen: Settings) -> 
     cost = life.cost
     cost.night_seconds.append(report.seconds)
     cost.night_cost.append(report.rem.cost if report.rem else 0.0)
+    cost.accepted.append(report.verdict.accepted)
     if report.rem:
         passes = report.rem.cost * LEARNED * evening.wake_tokens
         cost.trained += report.rem.tokens

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean
 from xml.sax.saxutils import escape
 
-from benchmarks.memory.arms import ARMS
+from benchmarks.memory.report import names
 from benchmarks.memory.results import Result
 
 CELL = 40  # pixels, a square
@@ -19,7 +19,7 @@ Matrix = Sequence[Sequence[float]]
 def draw_all(results: Sequence[Result], folder: Path) -> None:
     """Draw every arm that was taught in turn to a file of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ARMS:
+    for name in names(results):
         found = [r.matrix for r in results if r.run.arm == name and r.memory()]
         if found:
             title = f"{name}, {len(found)} runs"

@@ -13,7 +13,7 @@ COLUMNS = (
     *("arm", "runs", "accuracy, %", "less store's", "BWT", "learned"),
     *("intransigence", "rank"),
     *("stories, nats/token", "trained, k tokens", "read, k tokens"),
-    *("wakes, s", "nights, s", "night's cost, %"),
+    *("wakes, s", "nights, s", "night's cost, %", "nights accepted, %"),
 )
 
 
@@ -22,12 +22,18 @@ def table(results: Sequence[Result]) -> Iterator[str]:
     yield f"| {' | '.join(COLUMNS)} |"
     yield "|---" * len(COLUMNS) + "|"
     ours, joint = _by_pair(results, OURS), _by_pair(results, TOGETHER)
-    for name in ARMS:
+    for name in names(results):
         rows = [result for result in results if result.run.arm == name]
-        if rows:
-            less = "-" if name == OURS else spread(differences(rows, ours), 100)
-            cells = [name, str(len(rows)), spread([row.acc for row in rows], 100), less]
-            yield f"| {' | '.join([*cells, *_kept(rows, joint), *_costs(rows)])} |"
+        less = "-" if name == OURS else spread(differences(rows, ours), 100)
+        cells = [name, str(len(rows)), spread([row.acc for row in rows], 100), less]
+        yield f"| {' | '.join([*cells, *_kept(rows, joint), *_costs(rows)])} |"
+
+
+def names(results: Sequence[Result]) -> list[str]:
+    """Return the arms that were lived, in their order; unknown ones come last."""
+    lived = dict.fromkeys(result.run.arm for result in results)
+    known = [name for name in ARMS if name in lived]
+    return known + [name for name in lived if name not in ARMS]
 
 
 def differences(rows: Sequence[Result], ours: Mapping[Pair, Result]) -> list[float]:
@@ -59,6 +65,7 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
     """Yield an arm's size, what the base lost, and what it took."""
     stories = [row.stories[-1] for row in rows if row.stories]
     nights = [share for row in rows for share in row.cost.night_cost]
+    accepted = [verdict for row in rows for verdict in row.cost.accepted]
     yield _mean(rows, lambda row: row.rank)
     yield f"{mean(stories):.3f}" if stories else "-"
     yield _mean(rows, lambda row: row.cost.trained / 1e3)
@@ -66,6 +73,7 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
     yield _mean(rows, lambda row: sum(row.cost.wake_seconds))
     yield _mean(rows, lambda row: sum(row.cost.night_seconds))
     yield f"{100 * mean(nights):.0f}" if nights else "-"
+    yield f"{100 * mean(accepted):.0f}" if accepted else "-"
 
 
 def _mean(rows: Sequence[Result], what: Callable[[Result], float]) -> str:

@@ -66,15 +66,31 @@ class Result:
 
 
 def read(file: Path) -> list[Result]:
-    """Return the results in a file, none where there is no file."""
+    """Return the results in a file, none where there is no file.
+
+    A line that was cut short, by the end of a run in mid-write, is no result, so that
+    its life is lived again.
+    """
     lines = file.read_text().splitlines() if file.exists() else []
-    return [_result(line) for line in lines]
+    return [_result(line) for line in lines if _is_whole(line)]
 
 
 def append(file: Path, result: Result) -> None:
-    """Write a result at the end of a file."""
-    with file.open("a") as lines:
-        lines.write(json.dumps(asdict(result)) + "\n")
+    """Write a result at the end of a file, in one piece, on a line of its own."""
+    line = f"{json.dumps(asdict(result))}\n"
+    if file.exists() and not file.read_bytes().endswith(b"\n"):
+        line = f"\n{line}"  # what was cut short stays alone
+    with file.open("ab", buffering=0) as lines:
+        lines.write(line.encode())
+
+
+def _is_whole(line: str) -> bool:
+    """Say whether a line was written to its end."""
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
 
 
 def _result(line: str) -> Result:

@@ -55,8 +55,8 @@ def evaluate(
             )
         _evaluate_with_harness(ctx, harness, versions or [], as_json=as_json)
         return
-    if plot is not None and not plot.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {plot.absolute().parent}")
+    if plot is not None:
+        _check_drawable(plot)
     found = home_of(ctx).evaluate(versions or [])
     if plot is not None:
         plot.write_text(heatmap(found), encoding="utf-8")
@@ -64,6 +64,20 @@ def evaluate(
         show_json(found)
     else:
         _show(found)
+
+
+def _check_drawable(plot: Path) -> None:
+    """Refuse a file that the drawing cannot be written to.
+
+    Raises:
+        BadParameter: It is no SVG file, or its folder is missing.
+    """
+    if plot.suffix.lower() != ".svg":
+        raise typer.BadParameter(
+            f"expected --plot to name a file that ends in .svg, got {plot.name}"
+        )
+    if not plot.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {plot.absolute().parent}")
 
 
 def _evaluate_with_harness(

@@ -13,7 +13,7 @@ from sleepcycle.cli.render import (
     show_table,
 )
 from sleepcycle.cli.verdict import show_measures, show_plan, verdict_json
-from sleepcycle.records import SleepReport
+from sleepcycle.records import RemReport, SleepReport
 
 if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome
@@ -35,12 +35,28 @@ def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
 def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:
     """Say what a night folded, and what the gate decided."""
     report = outcome.report
-    gentler = report.gentler if isinstance(report, SleepReport) else None
+    gentler, rem = (
+        (report.gentler, report.rem)
+        if isinstance(report, SleepReport)
+        else (None, None)
+    )
     if as_json:
-        return show_json({**_fields(outcome, SLEEP_FIELDS), "gentler": gentler})
+        fields = _fields(outcome, SLEEP_FIELDS)
+        return show_json({**fields, "gentler": gentler, "rem": rem})
     _show(outcome, SLEEP_FIELDS)
+    if rem:
+        print(_rem(rem))
     show_plan(gentler)
     show_measures(report.verdict)
+
+
+def _rem(rem: RemReport) -> str:
+    """Say how long REM was, and what it cost."""
+    cost = f"{rem.cost:.0%} of the day's compute"
+    if rem.steps == 0:
+        return f"REM: no step; teachers and dreams took {cost}"
+    shown = ", ".join(f"{count} of {name}" for name, count in rem.sources.items())
+    return f"REM: {rem.steps} steps, step {rem.best_step} kept; {shown}; {cost}"
 
 
 def log_run(outcome: "Outcome") -> None:

@@ -33,8 +33,7 @@ def show_plan(plan: "Gentler | None") -> None:
         return
     console.print(
         f"{counted(plan.rejected, 'night')} before it {_were(plan.rejected)} rejected, "
-        f"so this one was planned gentler: REM for up to "
-        f"{plan.max_share_of_wake:.0%} of the day's compute, rank {plan.rank}"
+        f"so this one was planned gentler: {', '.join(_changes(plan))}"
     )
 
 
@@ -60,6 +59,14 @@ def verdict_json(verdict: "Verdict") -> dict[str, Any]:
         "drift": _fields(verdict.drift),
         "batches": [dataclasses.asdict(score) for score in verdict.batches],
     }
+
+
+def _changes(plan: "Gentler") -> Iterator[str]:
+    """Say each thing that the plan changes."""
+    if plan.max_share_of_wake is not None:
+        yield f"REM for up to {plan.max_share_of_wake:.0%} of the day's compute"
+    if plan.rank is not None:
+        yield f"rank {plan.rank}"
 
 
 def _measures(verdict: "Verdict") -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """The gentler plan: what a night does differently after others were rejected."""
 
 from sleepcycle.choices import Compression, Stage
-from sleepcycle.config import Settings
+from sleepcycle.config import Settings, SleepSettings
 from sleepcycle.cycle.ground import Ground
 from sleepcycle.records import Gentler, VersionKind
 from sleepcycle.store import versions
@@ -21,14 +21,10 @@ def plan_gentler(
     rejected = rejected_nights(session, ground)
     if not 0 < settings.gate.gentler_after <= rejected:
         return None
-    sleep = settings.sleep
-    share, rank = sleep.rem.max_share_of_wake, sleep.svd.rank
-    more_share = MORE * share if Stage.REM in sleep.stages else share
-    folds = Stage.SVD in sleep.stages and sleep.compression is Compression.SVD
-    more_rank = max(rank, min(MORE * rank, sleep.svd.max_rank)) if folds else rank
-    if (more_share, more_rank) == (share, rank):
+    share, rank = _more_rem(settings.sleep), _higher_rank(settings.sleep)
+    if share is None and rank is None:
         return None
-    return Gentler(rejected, more_share, more_rank)
+    return Gentler(rejected, share, rank)
 
 
 def rejected_nights(session: Session, ground: Ground) -> int:
@@ -49,12 +45,24 @@ def rejected_nights(session: Session, ground: Ground) -> int:
 def soften(settings: Settings, plan: Gentler) -> Settings:
     """Return the settings of a night that follows the plan."""
     sleep = settings.sleep
-    gentle = sleep.model_copy(
-        update={
-            "svd": sleep.svd.model_copy(update={"rank": plan.rank}),
-            "rem": sleep.rem.model_copy(
-                update={"max_share_of_wake": plan.max_share_of_wake}
-            ),
-        }
-    )
+    svd, rem = sleep.svd, sleep.rem
+    if plan.rank is not None:
+        svd = svd.model_copy(update={"rank": plan.rank})
+    if plan.max_share_of_wake is not None:
+        share = plan.max_share_of_wake
+        rem = rem.model_copy(update={"max_share_of_wake": share})
+    gentle = sleep.model_copy(update={"svd": svd, "rem": rem})
     return settings.model_copy(update={"sleep": gentle})
+
+
+def _more_rem(sleep: SleepSettings) -> float | None:
+    """Return a greater share of the wake for REM; None where there is no REM."""
+    share = sleep.rem.max_share_of_wake
+    return MORE * share if Stage.REM in sleep.stages and share > 0 else None
+
+
+def _higher_rank(sleep: SleepSettings) -> int | None:
+    """Return a higher rank to fold to; None without a fold, or at the highest."""
+    folds = Stage.SVD in sleep.stages and sleep.compression is Compression.SVD
+    rank = min(MORE * sleep.svd.rank, sleep.svd.max_rank)
+    return rank if folds and rank > sleep.svd.rank else None

@@ -4,6 +4,7 @@ PEFT computes; its alpha and scale are folded away here, so that nothing else in
 package knows of them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -47,19 +48,31 @@ def new_day(
         name: What to call the adapter.
         settings: Rank, alpha and dropout, from `day_config`.
         seed: Of the random rows; the global generator is left as it was.
-        start: What the adapter knows already, of at most its rank.
+        start: What the adapter knows already, of at most its rank in each layer.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         _inject(base, name, list(base.targets.shapes), settings)
     for path, layer in layers(base, name):
         if start and path in start:
-            _go_on(layer, name, pad(start[path], settings.r))
+            _go_on(layer, name, pad(start[path], layer.r[name]))
 
 
 def day_config(rank: int, alpha: float, dropout: float) -> LoraConfig:
     """Return the settings of a day adapter."""
     return LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout)
+
+
+def student_config(changes: LayerChanges) -> LoraConfig:
+    """Return the settings of an adapter in which each layer keeps the rank it has.
+
+    Its scale is 1; a layer of rank 0 has 1, since PEFT knows no less.
+    """
+    ranks = {re.escape(path): max(1, c.rank) for path, c in changes.items()}
+    most = max(ranks.values())
+    return LoraConfig(
+        r=most, lora_alpha=most, rank_pattern=ranks, alpha_pattern=dict(ranks)
+    )
 
 
 def activate(base: Base, names: Sequence[str]) -> None:

@@ -53,6 +53,8 @@ def drifts(
 def divergence(base: Tensor, side: Tensor) -> float:
     """Return KL(base ‖ side), in nats, summed over all tokens.
 
+    What the base never says (-inf, as the padding of some vocabularies) adds nothing.
+
     Args:
         base: Scores before the softmax, (tokens, vocabulary).
         side: The same, of what is compared.
@@ -61,12 +63,11 @@ def divergence(base: Tensor, side: Tensor) -> float:
     for expected, found in zip(
         torch.split(base, SLICE), torch.split(side, SLICE), strict=True
     ):
+        target = expected.float().log_softmax(dim=1)
         each = functional.kl_div(
-            found.float().log_softmax(dim=1),
-            expected.float().log_softmax(dim=1),
-            reduction="none",
-            log_target=True,
+            found.float().log_softmax(dim=1), target, reduction="none", log_target=True
         )
+        each = each.masked_fill(target.isneginf(), 0.0)  # 0 log 0 is 0, not NaN
         nats += float(each.sum(dim=1).double().sum())
     return nats
 

@@ -88,7 +88,8 @@ def dream_start(base: Base) -> list[int]:
         if not start:
             raise ModelError(
                 f"{base.identity.id} has no token that begins or ends a text, so it "
-                'cannot dream; leave "archive" and "last" out of sleep.rem.memory'
+                'cannot dream; leave "archive" and "last" out of sleep.rem.memory, and '
+                "set sleep.rem.general_share and gate.probe_dreams to 0"
             )
         return start
     rendered: str = base.tokenizer.apply_chat_template(

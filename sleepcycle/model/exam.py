@@ -9,10 +9,10 @@ from sleepcycle.content import Completion, Content
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import by_length
-from sleepcycle.model.encode import Encoded, encode, render_prompt
+from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.generate import BATCH_SIZE as ASKED_AT_ONCE
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, quiet, surprise
+from sleepcycle.model.score import BATCH_SIZE, each_nll, quiet
 from sleepcycle.records import Example
 from sleepcycle.verdict import BatchScore, Exact, Loss
 
@@ -105,12 +105,12 @@ def examine(
         for place, content in enumerate(contents)
         if (one := question(content, base)) is not None
     }
-    asked = _spread(list(questions), max_asked)
+    asked = _evenly(list(questions), max_asked)
     nats: list[list[float]] = []
     marks: list[dict[int, bool]] = []
     for names in sides:
         activate(base, names)
-        nats.append(_nats(base, encoded, on_batch))
+        nats.append(each_nll(base, encoded, BATCH_SIZE, on_batch=on_batch))
         said = ask(base, [questions[place] for place in asked], on_batch=on_batch)
         marks.append(dict(zip(asked, said, strict=True)))
     return [
@@ -156,21 +156,7 @@ def by_batch(
             yield BatchScore(batch, known, whole, exact(batches[batch]))
 
 
-def _nats(
-    base: Base, encoded: Sequence[Encoded], on_batch: Callable[[], None]
-) -> list[float]:
-    """Return the loss of each example's learned tokens together."""
-    nats = [0.0] * len(encoded)
-    for chosen in by_length([len(example.ids) for example in encoded], BATCH_SIZE):
-        batch = [encoded[place] for place in chosen]
-        losses = surprise(base, batch, BATCH_SIZE)
-        for place, mean in zip(chosen, losses, strict=True):
-            nats[place] = mean * encoded[place].learned
-        on_batch()
-    return nats
-
-
-def _spread(items: Sequence[T], most: int) -> list[T]:
+def _evenly(items: Sequence[T], most: int) -> list[T]:
     """Return up to `most` items, evenly spaced, the same ones each time."""
     count = min(most, len(items))
     return [items[place * len(items) // count] for place in range(count)]

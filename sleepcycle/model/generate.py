@@ -1,14 +1,17 @@
 """Answers and dreams: many at once, ending where the model ends them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import by_length
 from sleepcycle.model.encode import end_ids, pad_id
+from sleepcycle.model.score import quiet
 
 BATCH_SIZE = 64  # prompts at once; changes speed and memory, and what is sampled
 
@@ -48,6 +51,10 @@ class Said:
     ended: bool
     """Whether it came to an end, and was not cut off."""
 
+    confidence: float
+    """Least probability, over its tokens and its end, of the likeliest token there, in
+    [0, 1]; where the likeliest are taken, that of the least likely one said."""
+
 
 @torch.no_grad()
 def answer(
@@ -79,10 +86,12 @@ def generate(
     *,
     max_new_tokens: int,
     sampling: Sampling,
+    on_batch: Callable[[], None] = quiet,
 ) -> list[Said]:
     """Continue prompts with whatever adapters are active; prompts may not be empty.
 
-    The global generators are left as they were.
+    The global generators are left as they were. `on_batch` is called after each batch,
+    since many take long.
 
     Returns:
         One for each prompt.
@@ -97,6 +106,7 @@ def generate(
                 _generate_batch(base, batch, max_new_tokens, sampling),
                 strict=True,
             )
+            on_batch()
     return [said[i] for i in range(len(prompts))]
 
 
@@ -114,20 +124,36 @@ def _generate_batch(
         ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         mask[row, longest - len(prompt) :] = 1
     ends = end_ids(base)
+    likeliest = _Likeliest()
     output = base.model.generate(
         input_ids=ids.to(base.device),
         attention_mask=mask.to(base.device),
         max_new_tokens=max_new_tokens,
         eos_token_id=sorted(ends) or None,
         pad_token_id=pad_id(base),
+        logits_processor=LogitsProcessorList([likeliest]),
         **sampling.options,
     )
-    return [_until_end(row, ends) for row in output[:, longest:].tolist()]
+    rows = output[:, longest:].tolist()
+    shares = torch.stack(likeliest.shares, dim=1).tolist()  # (batch, steps)
+    return [_until_end(*pair, ends) for pair in zip(rows, shares, strict=True)]
 
 
-def _until_end(ids: list[int], ends: set[int]) -> Said:
+class _Likeliest(LogitsProcessor):  # type: ignore[misc]
+    """Writes down the likeliest token's probability at each step; changes nothing."""
+
+    def __init__(self) -> None:
+        self.shares: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Look at one step's logits, (batch, vocabulary)."""
+        self.shares.append(scores.float().softmax(dim=1).amax(dim=1).cpu())
+        return scores
+
+
+def _until_end(ids: list[int], shares: list[float], ends: set[int]) -> Said:
     """Cut what was said where it ended."""
     for place, token in enumerate(ids):
         if token in ends:
-            return Said(tuple(ids[:place]), ended=True)
-    return Said(tuple(ids), ended=False)
+            return Said(tuple(ids[:place]), True, min(shares[: place + 1]))
+    return Said(tuple(ids), False, min(shares, default=1.0))

@@ -1,6 +1,5 @@
 """Scoring: the loss of whatever adapters are active, on examples never trained on."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -63,7 +62,12 @@ def nll(
 
 @torch.no_grad()
 def teach(
-    base: Base, examples: Sequence[Encoded], k: int, batch_size: int
+    base: Base,
+    examples: Sequence[Encoded],
+    k: int,
+    batch_size: int,
+    *,
+    on_batch: Callable[[], None] = quiet,
 ) -> list[TopScores]:
     """Return what whatever adapters are active think of each learned token.
 
@@ -72,6 +76,7 @@ def teach(
         examples: What is taught.
         k: How many of the likeliest tokens are kept.
         batch_size: Examples at once; changes speed and memory alone.
+        on_batch: Called after each batch.
 
     Returns:
         Scores of each example's learned tokens, in order, on the CPU.
@@ -84,39 +89,32 @@ def teach(
         for row, i in enumerate(chosen):
             found = top_scores(logits[row, :-1][learned[row]], k)
             scores[i] = TopScores(found.ids.cpu(), found.logs.cpu(), found.tail.cpu())
+        on_batch()
     return [scores[i] for i in range(len(examples))]
 
 
 @torch.no_grad()
-def surprise(base: Base, examples: Sequence[Encoded], batch_size: int) -> list[float]:
-    """Return each example's loss in nats per learned token; 0 where none is learned."""
-    return [
-        float(losses.sum()) / max(1, len(losses))
-        for losses in _learned_losses(base, examples, batch_size)
-    ]
+def each_nll(
+    base: Base,
+    examples: Sequence[Encoded],
+    batch_size: int,
+    *,
+    on_batch: Callable[[], None] = quiet,
+) -> list[float]:
+    """Return the loss of each example's learned tokens together, in nats.
 
-
-@torch.no_grad()
-def confidence(base: Base, examples: Sequence[Encoded], batch_size: int) -> list[float]:
-    """Return the probability of each example's least likely learned token, in [0, 1].
-
-    It is 1 where none is learned.
+    Args:
+        base: The base with what is scored active.
+        examples: Those of like length are scored together.
+        batch_size: Examples at once; changes speed and memory alone.
+        on_batch: Called after each batch.
     """
-    return [
-        math.exp(-float(losses.max())) if len(losses) else 1.0
-        for losses in _learned_losses(base, examples, batch_size)
-    ]
-
-
-def _learned_losses(
-    base: Base, examples: Sequence[Encoded], batch_size: int
-) -> list[Tensor]:
-    """Return the loss of each example's learned tokens, in nats, on the CPU."""
-    found: dict[int, Tensor] = {}
+    nats = [0.0] * len(examples)
     for chosen in by_length([len(example.ids) for example in examples], batch_size):
         batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
-        losses = token_losses(base.model, batch).cpu()
-        learned = batch.weights[:, 1:].gt(0).cpu()
-        for row, i in enumerate(chosen):
-            found[i] = losses[row][learned[row]]
-    return [found[i] for i in range(len(examples))]
+        learned = batch.weights[:, 1:].gt(0)
+        sums = (token_losses(base.model, batch) * learned).sum(dim=1).tolist()
+        for i, total in zip(chosen, sums, strict=True):
+            nats[i] = total
+        on_batch()
+    return nats

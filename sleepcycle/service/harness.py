@@ -141,14 +141,30 @@ def _compute(order: HarnessOrder, *, log: Path) -> HarnessScores:
                 check=False,
             )  # fmt: skip
         text = result.read_text(encoding="utf-8") if result.exists() else None
-    if text is None:
+    return read_result(text, done.returncode, log)
+
+
+def read_result(text: str | None, exit_code: int, log: Path) -> HarnessScores:
+    """Read what a worker left; only of one that ended well are these scores.
+
+    Args:
+        text: The result file's, None where there is no file.
+        exit_code: The worker's.
+        log: Where more is to be read.
+
+    Raises:
+        HarnessError: The worker says why there are no scores, or died without a word.
+    """
+    try:
+        if exit_code == 0:
+            return from_json(text or "", HarnessScores)
+        fault = from_json(text or "", HarnessFault)
+    except ValueError as error:  # not JSON, or another record
         raise HarnessError(
-            f"the harness ended with exit code {done.returncode} and no scores; see "
-            f"{log}"
-        )
-    if done.returncode != 0:
-        raise HarnessError(f"{from_json(text, HarnessFault).message}; see {log}")
-    return from_json(text, HarnessScores)
+            "expected scores from the harness, or why there are none, and it ended "
+            f"with exit code {exit_code} and neither; see {log}"
+        ) from error
+    raise HarnessError(f"{fault.message}; see {log}")
 
 
 def _environment(cache: Path) -> dict[str, str]:

@@ -30,7 +30,8 @@ from sleepcycle.service.harness import (
 
 ADAPTER = "harnessed"
 ERROR = "_stderr"
-NETWORK = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname"}
+LOOKED_UP = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
+SENT_TO = {"socket.connect", "socket.sendto", "socket.sendmsg"}
 DRAWS = 1000  # for the standard error of what is no mean, such as perplexity
 
 Scored = dict[Measure, tuple[float, float | None]]
@@ -93,15 +94,16 @@ def collect(columns: Mapping[str, Scored]) -> HarnessScores:
 def refuse_network(event: str, args: tuple[Any, ...]) -> None:
     """Stop whatever would leave this machine; a socket file has no host.
 
+    Neither has a message without an address: its socket was let through before.
     The hub's own switch does not cover a URL that a task names.
 
     Raises:
         HarnessError: A host is to be reached.
     """
-    if event not in NETWORK:
+    if event not in LOOKED_UP | SENT_TO:
         return
-    target = args[1] if event == "socket.connect" else args[0]
-    if not (event == "socket.connect" and isinstance(target, str | bytes)):
+    target = args[1] if event in SENT_TO else args[0]
+    if event in LOOKED_UP or not isinstance(target, str | bytes | None):
         raise HarnessError(
             f"expected a task on local data, and it asks for the host {target!r}; "
             "copy its data here"

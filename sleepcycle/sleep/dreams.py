@@ -5,17 +5,17 @@ memory of what was learned, also where every example of it is gone. Next of kin 
 LAMOL (Sun et al., 2020, arXiv:1909.03329), where the last model alone writes.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.content import Completion, Content, Conversation, Text
+from sleepcycle.content import Completion, Content, Text
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
-from sleepcycle.model.generate import GREEDY, Said, Sampling, answer, generate
+from sleepcycle.model.generate import GREEDY, Said, Sampling, generate
+from sleepcycle.model.score import quiet
+from sleepcycle.recall import WORD, normalised
 
-WORD = re.compile(r"\w+|[^\w\s]")
 PHRASE = 4  # words that are counted together to find repetition
 MOST_OF_ONE = 0.5  # share of a text that one phrase may be
 
@@ -34,9 +34,26 @@ class DreamPlan:
     """Longest prompt, and longest answer or text."""
 
     seed: int
+    confidence: float = 0.0
+    """Least probability that it gives to each token of an answer, in [0, 1]."""
 
 
-def dream(base: Base, plan: DreamPlan, known: set[str]) -> list[Content]:
+@dataclass(frozen=True, slots=True)
+class Dreamt:
+    """What one version dreamt."""
+
+    contents: list[Content]
+    tokens: int
+    """That passed forward for it, also of dreams that were filtered out."""
+
+
+def dream(
+    base: Base,
+    plan: DreamPlan,
+    known: set[str],
+    *,
+    on_batch: Callable[[], None] = quiet,
+) -> Dreamt:
     """Let whatever adapters are active dream.
 
     Chat models dream a user's turn and answer it; others dream a text.
@@ -45,9 +62,11 @@ def dream(base: Base, plan: DreamPlan, known: set[str]) -> list[Content]:
         base: The base, with the dreamer active.
         plan: How many, and how.
         known: Normalised dreams that there are already; new ones are added.
+        on_batch: Called after each batch that was written.
 
     Returns:
-        Dreams that came to an end, are not degenerate, and are not near-duplicates.
+        Dreams that came to an end, are not degenerate, are no near-duplicates, and have
+        answers that the dreamer is sure of.
     """
     start = dream_start(base)
     begun = generate(
@@ -55,17 +74,23 @@ def dream(base: Base, plan: DreamPlan, known: set[str]) -> list[Content]:
         [start] * plan.count,
         max_new_tokens=plan.max_tokens,
         sampling=Sampling(plan.temperature, plan.seed),
+        on_batch=on_batch,
     )
+    spent = _tokens([start] * plan.count, begun)
     texts = list(_sound(_decoded(base, begun), known))
     if not base.chat:
-        return [Text(text) for text in texts]
+        return Dreamt([Text(text) for text in texts], spent)
     prompts = [render_prompt(text, base) for text in texts]
-    answers = answer(base, prompts, max_new_tokens=plan.max_tokens, sampling=GREEDY)
-    return [
-        Completion(prompt, said)
-        for prompt, said in zip(texts, answers, strict=True)
-        if said.strip() and not is_degenerate(said)
-    ]
+    answers = generate(
+        base,
+        prompts,
+        max_new_tokens=plan.max_tokens,
+        sampling=GREEDY,
+        on_batch=on_batch,
+    )
+    pairs = zip(texts, answers, strict=True)
+    dreams = [Completion(asked, text) for asked, text in _answered(base, pairs, plan)]
+    return Dreamt(list(dreams), spent + _tokens(prompts, answers))
 
 
 def is_degenerate(text: str) -> bool:
@@ -78,20 +103,20 @@ def is_degenerate(text: str) -> bool:
     return most > 2 and most * PHRASE > MOST_OF_ONE * len(words)
 
 
-def key(content: Content) -> str:
-    """Return what a dream shares with its near-duplicates, however it is answered."""
-    match content:
-        case Completion(prompt=prompt):
-            return normalised(prompt)
-        case Text(text=text):
-            return normalised(text)
-        case Conversation(messages=messages):
-            return normalised(messages[0].content)
+def _answered(
+    base: Base, pairs: Iterable[tuple[str, Said]], plan: DreamPlan
+) -> Iterator[tuple[str, str]]:
+    """Yield prompts with answers that say something, and of which it is sure."""
+    for asked, said in pairs:
+        text = base.tokenizer.decode(said.ids, skip_special_tokens=True)
+        sure = said.confidence >= plan.confidence
+        if said.ended and sure and text.strip() and not is_degenerate(text):
+            yield asked, text
 
 
-def normalised(text: str) -> str:
-    """Return what near-duplicates share: the words alone, in lower case."""
-    return " ".join(WORD.findall(text.casefold()))
+def _tokens(prompts: Sequence[Sequence[int]], said: Sequence[Said]) -> int:
+    """Return how many tokens passed forward to say it."""
+    return sum(map(len, prompts)) + sum(len(one.ids) for one in said)
 
 
 def _decoded(base: Base, begun: Sequence[Said]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from sleepcycle.choices import Memory
@@ -13,12 +14,13 @@ from sleepcycle.content import Completion, Content
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
-from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, confidence, surprise, teach
+from sleepcycle.model.generate import GREEDY, generate
+from sleepcycle.model.score import BATCH_SIZE, each_nll, teach
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.recall import spread
 from sleepcycle.records import Dream, Example
-from sleepcycle.sleep.dreams import DreamPlan, dream, key
+from sleepcycle.runfolder import MAX_DREAMS
+from sleepcycle.sleep.dreams import DreamPlan, dream
 from sleepcycle.sleep.rem import Source, Taught
 
 T = TypeVar("T")
@@ -84,7 +86,7 @@ class Gatherer:
         self._prompt_weight = prompt_weight
         self._random = random.Random(seed)
         self._on_batch = on_batch
-        self._dreamt = {key(dream.content) for dream in past.dreamt}
+        self._base_dreamt: set[str] = set()
         self.tokens = 0
         """Tokens that passed forward once for teachers and dreams."""
 
@@ -106,9 +108,9 @@ class Gatherer:
         ]
         memory = self._settings.memory
         share = (1 - general - today) / max(1, len(memory))
-        makers = {
+        makers: dict[Memory, Callable[[int], list[Taught]]] = {
             Memory.STORE: self._stored,
-            Memory.ARCHIVE: self._archived,
+            Memory.ARCHIVE: partial(self._archived, whole=count),
             Memory.LAST: self._last,
         }
         for name in memory:
@@ -119,7 +121,7 @@ class Gatherer:
     def probe(self, count: int) -> list[Encoded]:
         """Return dreams of the bare base that no night learns: its general ability."""
         with self._teaching({}):
-            dreams = self._dream(count)
+            dreams = self._dream(count, self._base_dreamt)
         return [encode(content, self._base, prompt_weight=1) for content in dreams]
 
     def _general(self, count: int) -> list[Taught]:
@@ -127,7 +129,8 @@ class Gatherer:
         if count == 0:
             return []
         with self._teaching({}):
-            dreams = self._dream(min(count, self._settings.dreams))
+            most = min(count, self._settings.dreams)
+            dreams = self._dream(most, self._base_dreamt)
             encoded = self._encode(dreams, 1.0)
             return self._teach(encoded, gold=0.0)
 
@@ -145,18 +148,21 @@ class Gatherer:
                 chosen = self._answered_anew(chosen)
         return self._learn(chosen, lambda: self._past.live)
 
-    def _archived(self, count: int) -> list[Taught]:
+    def _archived(self, count: int, whole: int) -> list[Taught]:
         """Take what wake versions dreamt of their lessons; each teaches its own.
 
-        Those that have not dreamt yet dream now, the newest first; today's version
-        dreams for the nights to come, since today's examples are still here.
+        Some that have no dreams dream now; today's version dreams for the nights to
+        come, since today's examples are still here. More dreams than the night could
+        learn examples are not begun, so that they cost a part of it.
         """
-        past = self._past
+        past, most = self._past, self._settings.archive_versions
         dreamers = {dream.version for dream in past.dreamt}
         silent = [one for one in past.archive if one.version not in dreamers]
         today = Archived(past.version, lambda: past.whole)
-        for one in [today, *reversed(silent)][: self._settings.archive_versions]:
-            self._dream_of(one.version, one.load(), self._settings.dreams)
+        chosen = [today, *self._sample(silent, most - 1)]
+        begun = min(self._settings.dreams, min(whole, MAX_DREAMS) // len(chosen))
+        for one in chosen:
+            self._dream_of(one.version, one.load(), begun)
         known = {one.version for one in past.archive}
         pool = [d for d in (*past.dreamt, *self.dreams) if d.version in known]
         drawn = spread(pool, count, self._random.randrange(2**31))
@@ -201,8 +207,14 @@ class Gatherer:
 
     def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[Taught]:
         """Score examples by whatever is active."""
-        self._spend(encoded)
-        scores = teach(self._base, encoded, self._settings.top_k, BATCH_SIZE)
+        self._spend(sum(len(example.ids) for example in encoded))
+        scores = teach(
+            self._base,
+            encoded,
+            self._settings.top_k,
+            BATCH_SIZE,
+            on_batch=self._on_batch,
+        )
         return [
             Taught(example, score, gold)
             for example, score in zip(encoded, scores, strict=True)
@@ -218,13 +230,15 @@ class Gatherer:
     def _dream_of(self, version: int, change: LayerChanges, count: int) -> list[Dream]:
         """Let a version dream of what it knows; keep it, where it is sure of it."""
         with self._teaching(change):
-            contents = self._sure(self._dream(count))
+            contents = self._dream(count, set(), self._settings.confidence)
         dreams = [Dream(version, content) for content in contents]
         self.dreams += dreams
         return dreams
 
-    def _dream(self, count: int) -> list[Content]:
-        """Let whatever is active dream."""
+    def _dream(
+        self, count: int, known: set[str], confidence: float = 0.0
+    ) -> list[Content]:
+        """Let whatever is active dream anew, and be as sure of its answers."""
         if count == 0:
             return []
         plan = DreamPlan(
@@ -232,21 +246,11 @@ class Gatherer:
             temperature=self._settings.temperature,
             max_tokens=self._settings.dream_tokens,
             seed=self._random.randrange(2**31),
+            confidence=confidence,
         )
-        contents = dream(self._base, plan, self._dreamt)
-        self._spend([encode(c, self._base, prompt_weight=1) for c in contents])
-        return contents
-
-    def _sure(self, contents: Sequence[Content]) -> list[Content]:
-        """Keep the answers that whatever is active is sure of, and all plain texts."""
-        least = self._settings.confidence
-        answers = [content for content in contents if isinstance(content, Completion)]
-        if least == 0 or not answers:
-            return list(contents)
-        encoded = [encode(answer, self._base, prompt_weight=0) for answer in answers]
-        self._spend(encoded)
-        found = confidence(self._base, encoded, BATCH_SIZE)
-        return [a for a, sure in zip(answers, found, strict=True) if sure >= least]
+        found = dream(self._base, plan, known, on_batch=self._on_batch)
+        self._spend(found.tokens)
+        return found.contents
 
     def _sample_by_surprise(
         self, contents: Sequence[Content], count: int
@@ -258,8 +262,12 @@ class Gatherer:
         contents = self._sample(contents, SURVEYED * count)  # all would cost a night
         encoded = [encode(content, self._base, prompt_weight=0) for content in contents]
         with self._teaching(self._past.whole):
-            losses = surprise(self._base, encoded, BATCH_SIZE)
-        self._spend(encoded)
+            nats = each_nll(self._base, encoded, BATCH_SIZE, on_batch=self._on_batch)
+        losses = [
+            total / max(1, one.learned)
+            for total, one in zip(nats, encoded, strict=True)
+        ]
+        self._spend(sum(len(example.ids) for example in encoded))
         worst = sorted(range(len(contents)), key=lambda i: -losses[i])
         candidates = worst[round(OUTLIERS * len(worst)) :]
         keys = {
@@ -273,25 +281,27 @@ class Gatherer:
     def _answered_anew(self, contents: Sequence[Content]) -> list[Content]:
         """Answer stored prompts by whatever is active; keep answers that are close."""
         asked = [content for content in contents if isinstance(content, Completion)]
-        said = answer(
+        said = generate(
             self._base,
             [render_prompt(content.prompt, self._base) for content in asked],
             max_new_tokens=self._settings.dream_tokens,
+            sampling=GREEDY,
+            on_batch=self._on_batch,
         )
-        anew = {
-            content: Completion(content.prompt, text)
-            for content, text in zip(asked, said, strict=True)
-            if _is_close(text, content.completion)
-        }
+        anew = {}
+        for content, one in zip(asked, said, strict=True):
+            text = self._base.tokenizer.decode(one.ids, skip_special_tokens=True)
+            if one.ended and _is_close(text, content.completion):
+                anew[content] = Completion(content.prompt, text)
         return [anew.get(c, c) if isinstance(c, Completion) else c for c in contents]
 
     def _sample(self, items: Sequence[T], count: int) -> list[T]:
         """Draw up to `count` items."""
         return self._random.sample(items, min(count, len(items)))
 
-    def _spend(self, encoded: Sequence[Encoded]) -> None:
-        """Count a pass forward."""
-        self.tokens += sum(len(example.ids) for example in encoded)
+    def _spend(self, tokens: int) -> None:
+        """Count tokens that passed forward."""
+        self.tokens += tokens
         self._on_batch()
 
 

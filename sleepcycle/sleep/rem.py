@@ -101,7 +101,7 @@ def relearn(
     settings: RemSettings,
     terms: Terms,
 ) -> tuple[dict[str, LowRank], FitResult]:
-    """Let the student relearn from its teachers; its rank does not grow.
+    """Let the student relearn from its teachers; no layer's rank grows, but 0 to 1.
 
     Returns:
         The student's change, which is as it came where nothing was better, and what
@@ -110,11 +110,10 @@ def relearn(
     Raises:
         DivergedError: The loss exploded or is not a number.
     """
-    rank = max(change.rank for change in student.values())
     adapters.new_day(
         base,
         STUDENT,
-        adapters.day_config(rank, alpha=rank, dropout=0.0),
+        adapters.student_config(student),
         seed=terms.seed,
         start=student,
     )

@@ -64,6 +64,13 @@ def test_a_drawing_in_no_folder_is_refused_before_any_work(cli, tmp_path):
     assert "there is no folder" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["m.png", "m", "svg"])
+def test_a_drawing_that_is_no_svg_is_refused_before_any_work(cli, tmp_path, name):
+    done = cli.run("evaluate", "--plot", tmp_path / name, exit_code=2)
+    assert f"ends in .svg, got {name}" in done.stderr
+    assert not (tmp_path / name).exists()
+
+
 class TestHarness:
     def test_a_task_must_lie_on_this_machine(self, cli):
         said = cli.error("evaluate", "--harness", "hellaswag")

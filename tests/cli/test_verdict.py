@@ -3,6 +3,8 @@
 import json
 import math
 
+import pytest
+
 from sleepcycle.cli.card import show_card
 from sleepcycle.cli.verdict import (
     MAX_BATCHES,
@@ -67,13 +69,22 @@ def test_one_batch_is_the_whole_and_many_are_too_many(capsys):
     assert len(shown_measures(verdict(batches=tuple(many[1:])), capsys)) == 21
 
 
-def test_a_plan_says_why_and_what(capsys):
-    show_plan(Gentler(rejected=2, max_share_of_wake=1.0, rank=32))
+@pytest.mark.parametrize(
+    ("share", "rank", "changes"),
+    [
+        (1.0, 32, "REM for up to 100% of the day's compute, rank 32"),
+        pytest.param(None, 32, "rank 32", id="a night without REM"),
+        pytest.param(
+            1.0, None, "REM for up to 100% of the day's compute", id="no fold"
+        ),
+    ],
+)
+def test_a_plan_says_why_and_what_it_changes(share, rank, changes, capsys):
+    show_plan(Gentler(rejected=2, max_share_of_wake=share, rank=rank))
 
     said = " ".join(capsys.readouterr().out.split())
     assert said == (
-        "2 nights before it were rejected, so this one was planned gentler: REM for "
-        "up to 100% of the day's compute, rank 32"
+        "2 nights before it were rejected, so this one was planned gentler: " + changes
     )
 
 

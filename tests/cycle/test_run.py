@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from sleepcycle.choices import Memory
-from sleepcycle.config import SleepSettings, StoreSettings
+from sleepcycle.config import Settings, SleepSettings, StoreSettings
 from sleepcycle.content import Text
+from sleepcycle.cycle.gentler import soften
 from sleepcycle.cycle.ground import stand
 from sleepcycle.cycle.recovery import recover
 from sleepcycle.cycle.run import sleep, wake
@@ -403,10 +404,13 @@ class TestGentler:
         ("sleeps", "plan"),
         [
             pytest.param({"svd": {"rank": 20}}, (1.0, 32), id="up to max_rank"),
-            pytest.param({"svd": {"rank": 64}}, (1.0, 64), id="never lower"),
-            pytest.param({"compression": "none"}, (1.0, 16), id="no fold"),
-            pytest.param({"stages": ["rem"]}, (1.0, 16), id="no deep sleep"),
-            pytest.param({"stages": ["svd"]}, (0.5, 32), id="no REM"),
+            pytest.param({"svd": {"rank": 64}}, (1.0, None), id="never lower"),
+            pytest.param({"compression": "none"}, (1.0, None), id="no fold"),
+            pytest.param({"stages": ["rem"]}, (1.0, None), id="no deep sleep"),
+            pytest.param({"stages": ["svd"]}, (None, 32), id="no REM"),
+            pytest.param(
+                {"rem": {"max_share_of_wake": 0}}, (None, 32), id="no compute for REM"
+            ),
             pytest.param({"stages": []}, None, id="nothing at all"),
         ],
     )
@@ -424,6 +428,15 @@ class TestGentler:
 
         found = gentler and (gentler.max_share_of_wake, gentler.rank)
         assert found == plan
+
+    def test_what_it_does_not_name_stays_as_set(self):
+        settings = Settings(sleep={"svd": {"rank": 20}})
+
+        shared = soften(settings, Gentler(2, max_share_of_wake=1.0, rank=None)).sleep
+        ranked = soften(settings, Gentler(2, max_share_of_wake=None, rank=24)).sleep
+
+        assert (shared.rem.max_share_of_wake, shared.svd.rank) == (1.0, 20)
+        assert (ranked.rem.max_share_of_wake, ranked.svd.rank) == (0.5, 24)
 
 
 class TestFailure:

@@ -72,8 +72,25 @@ def test_slices_do_not_change_the_sum(rng):
     assert whole == pytest.approx(sum(each), rel=1e-5)
 
 
-def test_broken_scores_are_not_a_number(rng):
+@pytest.mark.parametrize("masked", ["both", "the base alone"])
+def test_what_the_base_never_says_adds_nothing(rng, masked):
+    """
+    The sum is that over the rest of the vocabulary, by p (log p - log q).
+    """
+    bare, side = torch.randn(2, 5, 9, generator=rng)
+    bare[:, 6:] = -torch.inf
+    if masked == "both":
+        side[:, 6:] = -torch.inf
+
+    p, q = (scores.double().softmax(dim=1)[:, :6] for scores in (bare, side))
+    expected = float((p * (p / q).log()).sum())
+    assert divergence(bare, side) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("base", [0.0, -torch.inf])
+def test_broken_scores_are_not_a_number(rng, base):
     bare, side = torch.randn(2, 4, 7, generator=rng)
+    bare[1, 2] = base
     side[1, 2] = torch.nan
 
     assert torch.tensor(divergence(bare, side)).isnan()

@@ -1,10 +1,9 @@
 """Scores: the loss of each token, whatever it is batched with."""
 
 import pytest
-import torch
 
 from sleepcycle.model.encode import Encoded, collate
-from sleepcycle.model.score import confidence, nll, surprise, token_losses
+from sleepcycle.model.score import each_nll, nll, token_losses
 from tests.model.conftest import some_examples
 
 
@@ -42,31 +41,12 @@ def test_a_light_token_is_scored_whole(llama):
     assert nll(llama, [light], 1) == nll(llama, [heavy], 1)
 
 
-def test_confidence_is_the_least_probability_of_what_is_learned(llama):
-    """
-    Against each row's own softmax; what is not learned, and padding, do not count.
-    """
-    rows = [
-        Encoded(row.ids[:length], (0.0, 0.0, *row.weights[2:length]))
-        for length, row in enumerate(some_examples(llama, count=5), start=4)
-    ]
-
-    found = confidence(llama, rows, 3)
-
-    for row, least in zip(rows, found, strict=True):
-        ids = torch.tensor([row.ids])
-        shares = llama.model(input_ids=ids).logits[0, :-1].softmax(dim=1)
-        own = shares.gather(1, ids[0, 1:, None])[1:, 0]
-        assert least == pytest.approx(float(own.min().detach()), rel=1e-4)
-
-
-def test_surprise_is_the_mean_loss_of_a_row_and_none_where_nothing_is_learned(llama):
+def test_each_row_is_scored_alone_and_is_zero_where_nothing_is_learned(llama):
     [row] = some_examples(llama, count=1)
     empty = Encoded(row.ids, (0.0,) * len(row.ids))
 
-    first, second = surprise(llama, [row, empty], 2)
+    first, second = each_nll(llama, [row, empty], 2)
 
-    nats, tokens = nll(llama, [row], 1)
-    assert first == pytest.approx(nats / tokens, rel=1e-5)
+    nats, _ = nll(llama, [row], 1)
+    assert first == pytest.approx(nats, rel=1e-5)
     assert second == 0
-    assert confidence(llama, [empty], 1) == [1.0]

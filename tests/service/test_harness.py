@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.errors import SleepcycleError, VersionError
-from sleepcycle.service.harness import Measure, score_with_harness
+from sleepcycle.errors import HarnessError, SleepcycleError, VersionError
+from sleepcycle.plain import to_json
+from sleepcycle.service.harness import (
+    HarnessFault,
+    HarnessScores,
+    Measure,
+    read_result,
+    score_with_harness,
+)
 from sleepcycle.service.harness_worker import collect, measured
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "harness"
@@ -22,6 +29,7 @@ GUARD = """
 import socket, sys
 from sleepcycle.service.harness_worker import refuse_network
 sys.addaudithook(refuse_network)
+ADDRESS = ('127.0.0.1', 9)
 {act}
 """
 
@@ -88,12 +96,37 @@ def test_versions_become_columns_and_measures_rows():
     assert found.errors == [[0.1, 0.2], [None, None]]
 
 
+class TestResult:
+    SCORES = HarnessScores(["v0"], [Measure("t", "acc", True)], [[0.5]], [[None]])
+
+    def test_scores_of_a_worker_that_ended_well_count(self, tmp_path):
+        assert read_result(to_json(self.SCORES), 0, tmp_path) == self.SCORES
+
+    def test_a_fault_is_told_with_the_log(self, tmp_path):
+        with pytest.raises(HarnessError, match=rf"^no such row; see {tmp_path}$"):
+            read_result(to_json(HarnessFault("no such row")), 1, tmp_path)
+
+    @pytest.mark.parametrize("exit_code", [0, 1, -9])
+    @pytest.mark.parametrize("text", [None, "", to_json(SCORES)[:40], "[]", "{}"])
+    def test_neither_scores_nor_a_fault(self, tmp_path, text, exit_code):
+        with pytest.raises(HarnessError, match=f"exit code {exit_code} and neither"):
+            read_result(text, exit_code, tmp_path)
+
+    def test_a_worker_that_died_after_its_scores_has_none(self, tmp_path):
+        with pytest.raises(HarnessError, match="exit code -9 and neither"):
+            read_result(to_json(self.SCORES), -9, tmp_path)
+
+
 class TestNetwork:
     @pytest.mark.parametrize(
         "act",
         [
             "socket.getaddrinfo('example.com', 443)",
-            "socket.socket().connect(('127.0.0.1', 9))",
+            "socket.gethostbyname('localhost')",
+            "socket.gethostbyaddr('127.0.0.1')",
+            "socket.socket().connect(ADDRESS)",
+            "socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ADDRESS)",
+            "socket.socket(type=socket.SOCK_DGRAM).sendmsg([b''], (), 0, ADDRESS)",
         ],
     )
     def test_no_host_is_reached(self, act):
@@ -106,7 +139,7 @@ class TestNetwork:
         path = str(tmp_path / "s")
         act = (
             "a, b = (socket.socket(socket.AF_UNIX) for _ in range(2)); "
-            f"a.bind({path!r}); a.listen(); b.connect({path!r})"
+            f"a.bind({path!r}); a.listen(); b.connect({path!r}); b.sendmsg([b'x'])"
         )
 
         assert guarded(act).returncode == 0

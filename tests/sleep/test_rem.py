@@ -1,5 +1,7 @@
 """REM: batches with teachers, its budget, and a student that comes back."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -132,6 +134,27 @@ class TestRelearn:
         assert result.loss_last < 0.3 * result.loss_first
         assert max(layer.rank for layer in learned.values()) <= 4
 
+    def test_each_layer_keeps_its_rank(self, base, change):
+        """
+        What a policy spent on one layer is not given to all.
+        """
+        start = {
+            name: LowRank(layer.up[:, : 1 + i % 4], layer.down[: 1 + i % 4])
+            for i, (name, layer) in enumerate(change().items())
+        }
+        source = Source("today", 1.0, taught(base))
+
+        learned, _ = relearn(base, start, [source], RemSettings(), terms(3))
+
+        assert {n: layer.rank for n, layer in learned.items()} == {
+            n: layer.rank for n, layer in start.items()
+        }
+        moved = [
+            (learned[n].up @ learned[n].down - start[n].up @ start[n].down).norm()
+            for n in start
+        ]
+        assert 0 < max(moved) < 1
+
     def test_what_gets_no_better_stays_as_it_came(self, base, change):
         start = change()
         source = Source("today", 1.0, taught(base))
@@ -240,14 +263,40 @@ class TestMaterial:
         assert {dreamt.version for dreamt in gatherer.dreams} == {7}
         assert len(found["archive"].taught) == 4
 
-    def test_dreams_are_taught_by_who_dreamt_them(self, gather):
+    def test_dreams_are_taught_by_who_dreamt_them(self, base, change, gather):
+        """
+        Two versions dreamt one half each; each half has its dreamer's scores.
+        """
+        versions = {1: change(), 3: change()}
         _, found = gather(
             [Memory.ARCHIVE],
             replay=(),
             settings={"gold_share": 0.0, "archive_versions": 1},
+            archive=[Archived(n, partial(dict, c)) for n, c in versions.items()],
+            dreamt=[Dream(1 + 2 * (i % 2), c) for i, c in enumerate(LESSON[:8])],
         )
 
-        assert all(example.scores for example in found["archive"].taught)
+        for taught_one in found["archive"].taught:
+            place = [encode(c, base, prompt_weight=0.05).ids for c in LESSON].index(
+                taught_one.encoded.ids
+            )
+            adapters.attach(base, "dreamer", versions[1 + 2 * (place % 2)])
+            adapters.activate(base, ["dreamer"])
+            [own] = teach(base, [taught_one.encoded], 64, 1)
+            adapters.remove(base, "dreamer")
+            torch.testing.assert_close(
+                taught_one.scores.logs, own.logs, rtol=1e-4, atol=1e-4
+            )
+
+    def test_dreams_cost_a_part_of_the_night(self, gather):
+        """
+        No more are begun than the night could learn examples; of none, none.
+        """
+        short, _ = gather([Memory.ARCHIVE], count=8, settings={"dreams": 400})
+        nothing, _ = gather([Memory.ARCHIVE], count=0, settings={"dreams": 400})
+
+        assert len(short.dreams) <= 8
+        assert nothing.tokens == 0
 
     def test_answers_that_a_dreamer_is_not_sure_of_are_left_out(self, gather):
         unsure, _ = gather([Memory.ARCHIVE], replay=())
