@@ -105,6 +105,11 @@ class RunFolder:
             for row in rows
         ]
 
+    def forget(self) -> None:
+        """Delete the examples and dreams that it was given, and was to be done with."""
+        for name in (*(f"{material}.jsonl" for material in Material), DREAMS):
+            (self.path / name).unlink(missing_ok=True)
+
     def append_progress(self, progress: Progress) -> None:
         """Write a heartbeat."""
         with self.progress.open("a", encoding="utf-8") as file:

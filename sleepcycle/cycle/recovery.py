@@ -11,6 +11,7 @@ from sleepcycle.cycle.run import undo
 from sleepcycle.errors import ManifestError
 from sleepcycle.publish import read_card, record, set_aside
 from sleepcycle.records import RunState
+from sleepcycle.runfolder import RunFolder
 from sleepcycle.sealed import verify
 from sleepcycle.store import runs, versions
 
@@ -25,8 +26,8 @@ def recover(keeper: Keeper) -> None:
     is recorded. Every other open run is undone: its examples are pending again.
     Another whole version that the books do not know, such as after an older copy of
     the database was put back, is moved to `unclaimed`. Staged folders and damaged ones
-    that are not in the books are deleted; a file among them is left alone. Doing it
-    twice changes nothing more.
+    that are not in the books are deleted; a file among them is left alone. No folder
+    of a run keeps the examples it was given. Doing it twice changes nothing more.
     """
     keeper = replace(keeper, actor=ACTOR)
     shutil.rmtree(keeper.paths.staging, ignore_errors=True)
@@ -44,6 +45,9 @@ def recover(keeper: Keeper) -> None:
             run=run,
             released=released,
         )
+    for path in keeper.paths.runs.iterdir():
+        if path.is_dir():
+            RunFolder(path).forget()
 
 
 def _settle(keeper: Keeper, folder: Path) -> None:

@@ -125,6 +125,7 @@ def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
             error=error,
             released=released,
         )
+    RunFolder(keeper.paths.run(run)).forget()
     return released
 
 
@@ -208,7 +209,7 @@ def _publish(
     parents: Sequence[int],
     batches: Mapping[int, int],
 ) -> Version:
-    """Seal the result with its card, then record it."""
+    """Seal the result with its card, record it, and forget what it learned from."""
     order = folder.read_order()
     with keeper.store.read() as session:
         number = versions.next_number(session)
@@ -233,4 +234,6 @@ def _publish(
     )
     sealed = seal_version(keeper.paths, folder.result, card)
     with keeper.store.write() as session:
-        return record(session, sealed, actor=keeper.actor)
+        version = record(session, sealed, actor=keeper.actor)
+    folder.forget()
+    return version

@@ -1,6 +1,7 @@
 """A keeper over a new home, with an engine that computes nothing."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -36,9 +37,12 @@ class FakeEngine:
     instead: Callable[[RunFolder], None] | None = None
     dreams: Sequence[Dream] = ()
     orders: list[RunFolder] = field(default_factory=list)
+    """Copies of what it was given, since a run forgets its examples."""
 
     def execute(self, run, on_progress):
-        self.orders.append(run)
+        seen = run.path.parents[2] / f"given-{len(self.orders)}"
+        shutil.copytree(run.path, seen)
+        self.orders.append(RunFolder(seen))
         if self.instead is not None:
             return self.instead(run)
         order = run.read_order()

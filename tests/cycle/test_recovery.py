@@ -93,6 +93,20 @@ def test_a_run_killed_before_its_seal_is_undone(keeper):
     assert (names, ended, folders) == ({"live": 0}, [RunState.FAILED], [])
 
 
+@pytest.mark.usefixtures("killed_after_sealing")
+def test_no_folder_of_a_killed_run_keeps_its_examples(keeper):
+    """
+    Neither of one that is undone, nor of one that is recorded.
+    """
+    given = keeper.paths.run(1) / "examples.jsonl"
+    assert given.exists()
+
+    recover(keeper)
+
+    assert not given.exists()
+    assert (keeper.paths.run(1) / "run.json").exists()
+
+
 def test_a_run_killed_between_seal_and_commit_is_recorded(keeper, killed_after_sealing):
     """
     The work of hours is not thrown away for want of one transaction.

@@ -38,6 +38,43 @@ def no_progress(progress):
     """Take a heartbeat."""
 
 
+def kept_words(keeper):
+    """Return the files below `runs` that hold the word `secret`."""
+    return [
+        path
+        for path in keeper.paths.runs.rglob("*")
+        if path.is_file() and b"secret" in path.read_bytes()
+    ]
+
+
+class TestForgetting:
+    """A run folder holds examples for as long as the run lasts, and no longer."""
+
+    def test_nothing_is_left_of_what_was_learned(self, keeper, feed, engine):
+        feed("a secret")
+        wake(keeper, no_progress)
+        sleep(keeper, no_progress)
+        feed("another secret", "b", held_out=1)
+        wake(keeper, no_progress)
+        sleep(keeper, no_progress)
+
+        assert kept_words(keeper) == []
+        assert "a secret" in texts(engine.orders[2], Material.REPLAY)
+
+    def test_nor_of_what_failed(self, keeper, feed, engine):
+        def fail(run):
+            raise RunError("no")
+
+        engine.instead = fail
+        feed("a secret")
+
+        with pytest.raises(RunError, match="no"):
+            wake(keeper, no_progress)
+
+        assert kept_words(keeper) == []
+        assert counts(keeper).pending == 1
+
+
 class TestWake:
     def test_it_learns_all_that_is_pending_and_nothing_held_out(
         self, keeper, feed, engine
