@@ -111,10 +111,8 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
         assert torch.allclose(dense(folded[name]), dense(change), atol=1e-5)
 
 
-def test_a_night_without_compute_says_so(base):
-    """
-    Nothing was spent, and no step taken; the fold stands.
-    """
+def slept_after_a_day(base, rem):
+    """Return the report and the dreams of a first night with these settings of REM."""
     taught = lesson("Who has")
     whole, report = learn(base, wake.Morning({}, {}), taught)
     adapters.remove(base, wake.DAY)
@@ -123,8 +121,18 @@ def test_a_night_without_compute_says_so(base):
     _, slept, dreams = night.sleep(
         base,
         night.Evening(past, today=taught.today, wake_tokens=report.tokens),
-        Settings(sleep={"rem": {"max_share_of_wake": 0.05, "memory": ["archive"]}}),
+        Settings(sleep={"rem": rem}),
         on_progress=quiet,
+    )
+    return slept, dreams
+
+
+def test_a_night_without_compute_says_so(base):
+    """
+    It pays for some examples, and not for a whole step; the fold stands.
+    """
+    slept, dreams = slept_after_a_day(
+        base, {"max_share_of_wake": 0.05, "memory": ["archive"]}
     )
 
     assert slept.rem.steps == 0
@@ -137,17 +145,7 @@ def test_a_night_s_cost_keeps_to_its_share(base):
     """
     Dreams and all; the last step may pass it by a part.
     """
-    taught = lesson("Who has")
-    whole, report = learn(base, wake.Morning({}, {}), taught)
-    adapters.remove(base, wake.DAY)
-    past = Past(whole=whole, live={}, new=taught.new)
-
-    _, slept, dreams = night.sleep(
-        base,
-        night.Evening(past, today=taught.today, wake_tokens=report.tokens),
-        Settings(sleep={"rem": {"memory": ["archive"], "confidence": 0.0}}),
-        on_progress=quiet,
-    )
+    slept, dreams = slept_after_a_day(base, {"memory": ["archive"], "confidence": 0.0})
 
     assert slept.rem.steps > 0
     assert 0.3 < slept.rem.cost <= 0.55

@@ -8,9 +8,7 @@ from typing import TypeVar
 from sleepcycle.content import Completion, Content
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
-from sleepcycle.model.batches import by_length
 from sleepcycle.model.encode import encode, render_prompt
-from sleepcycle.model.generate import BATCH_SIZE as ASKED_AT_ONCE
 from sleepcycle.model.generate import answer
 from sleepcycle.model.score import BATCH_SIZE, each_nll, quiet
 from sleepcycle.records import Example
@@ -72,14 +70,11 @@ def ask(
         questions: Those of like length are asked together.
         on_batch: Called after each batch, since answers take long.
     """
-    marks: dict[int, bool] = {}
-    for chosen in by_length([len(one.ids) for one in questions], ASKED_AT_ONCE):
-        prompts = [questions[place].ids for place in chosen]
-        said = answer(base, prompts, max_new_tokens=SHORT + 1)
-        for place, text in zip(chosen, said, strict=True):
-            marks[place] = text.strip() == questions[place].expected
-        on_batch()
-    return [marks[place] for place in range(len(questions))]
+    prompts = [one.ids for one in questions]
+    said = answer(base, prompts, max_new_tokens=SHORT + 1, on_batch=on_batch)
+    return [
+        text.strip() == one.expected for text, one in zip(said, questions, strict=True)
+    ]
 
 
 def examine(

@@ -63,6 +63,7 @@ def answer(
     *,
     max_new_tokens: int,
     sampling: Sampling = GREEDY,
+    on_batch: Callable[[], None] = quiet,
 ) -> list[str]:
     """Answer prompts with whatever adapters are active.
 
@@ -71,12 +72,25 @@ def answer(
         prompts: What `render_prompt` returned, one or many.
         max_new_tokens: Longest answer.
         sampling: How tokens are chosen; the likeliest each time, if not said.
+        on_batch: Called after each batch, since many take long.
 
     Returns:
         One text a prompt, without special tokens.
     """
-    said = generate(base, prompts, max_new_tokens=max_new_tokens, sampling=sampling)
-    return [base.tokenizer.decode(one.ids, skip_special_tokens=True) for one in said]
+    said = generate(
+        base,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        sampling=sampling,
+        on_batch=on_batch,
+    )
+    return [text_of(base, one) for one in said]
+
+
+def text_of(base: Base, said: Said) -> str:
+    """Return what was said as text, without special tokens."""
+    text: str = base.tokenizer.decode(said.ids, skip_special_tokens=True)
+    return text
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """Scoring: the loss of whatever adapters are active, on examples never trained on."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -49,15 +50,8 @@ def nll(
     Returns:
         Nats, and how many tokens they are of.
     """
-    nats, tokens = 0.0, 0
-    for chosen in by_length([len(example.ids) for example in examples], batch_size):
-        batch = collate([examples[i] for i in chosen], pad_id(base))
-        learned = batch.weights[:, 1:].gt(0).to(base.device)
-        losses = token_losses(base.model, batch.to(base.device))
-        nats += float((losses * learned).double().sum())
-        tokens += int(learned.sum())
-        on_batch()
-    return nats, tokens
+    nats = each_nll(base, examples, batch_size, on_batch=on_batch)
+    return math.fsum(nats), sum(example.learned for example in examples)
 
 
 @torch.no_grad()
@@ -113,7 +107,8 @@ def each_nll(
     for chosen in by_length([len(example.ids) for example in examples], batch_size):
         batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
         learned = batch.weights[:, 1:].gt(0)
-        sums = (token_losses(base.model, batch) * learned).sum(dim=1).tolist()
+        losses = token_losses(base.model, batch) * learned
+        sums = losses.double().sum(dim=1).tolist()
         for i, total in zip(chosen, sums, strict=True):
             nats[i] = total
         on_batch()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sleepcycle.content import Completion, Content, Text
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
-from sleepcycle.model.generate import GREEDY, Said, Sampling, generate
+from sleepcycle.model.generate import GREEDY, Said, Sampling, generate, text_of
 from sleepcycle.model.score import quiet
 from sleepcycle.recall import WORD, normalised
 
@@ -89,8 +89,10 @@ def dream(
         on_batch=on_batch,
     )
     pairs = zip(texts, answers, strict=True)
-    dreams = [Completion(asked, text) for asked, text in _answered(base, pairs, plan)]
-    return Dreamt(list(dreams), spent + _tokens(prompts, answers))
+    dreams: list[Content] = [
+        Completion(asked, text) for asked, text in _answered(base, pairs, plan)
+    ]
+    return Dreamt(dreams, spent + _tokens(prompts, answers))
 
 
 def is_degenerate(text: str) -> bool:
@@ -108,7 +110,7 @@ def _answered(
 ) -> Iterator[tuple[str, str]]:
     """Yield prompts with answers that say something, and of which it is sure."""
     for asked, said in pairs:
-        text = base.tokenizer.decode(said.ids, skip_special_tokens=True)
+        text = text_of(base, said)
         sure = said.confidence >= plan.confidence
         if said.ended and sure and text.strip() and not is_degenerate(text):
             yield asked, text
@@ -123,7 +125,7 @@ def _decoded(base: Base, begun: Sequence[Said]) -> Iterator[str]:
     """Yield the texts that came to an end."""
     for said in begun:
         if said.ended and said.ids:
-            yield base.tokenizer.decode(said.ids, skip_special_tokens=True)
+            yield text_of(base, said)
 
 
 def _sound(texts: Iterator[str], known: set[str]) -> Iterator[str]:

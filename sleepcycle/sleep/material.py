@@ -14,7 +14,7 @@ from sleepcycle.content import Completion, Content
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
-from sleepcycle.model.generate import GREEDY, generate
+from sleepcycle.model.generate import GREEDY, generate, text_of
 from sleepcycle.model.score import BATCH_SIZE, each_nll, teach
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.recall import spread
@@ -290,7 +290,7 @@ class Gatherer:
         )
         anew = {}
         for content, one in zip(asked, said, strict=True):
-            text = self._base.tokenizer.decode(one.ids, skip_special_tokens=True)
+            text = text_of(self._base, one)
             if one.ended and _is_close(text, content.completion):
                 anew[content] = Completion(content.prompt, text)
         return [anew.get(c, c) if isinstance(c, Completion) else c for c in contents]
