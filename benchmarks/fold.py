@@ -81,9 +81,9 @@ def _measured(base: Base, change: LayerChanges, taught: list[Lesson], seed: int)
     seen = moments(base, "read", read, score.BATCH_SIZE)
     adapters.remove(base, "read")
     parts = {x.name: _encode(base, (*x.held_out, *x.questions)) for x in taught}
-    gather = partial(Gatherer, prompt_weight=0, seed=seed, on_batch=score.quiet)
+    gather = partial(Gatherer, wake=config.WakeSettings(), seed=seed)
     past, rem = Past(change, {}), config.RemSettings()
-    parts["dreams"] = gather(base, past, rem).probe(PROBE)
+    parts["dreams"] = gather(base, past, rem, on_batch=score.quiet).probe(PROBE)
     return Day(base, change, seen, parts)
 
 

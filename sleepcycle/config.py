@@ -242,8 +242,12 @@ class RemSettings(Section):
     """Let the last good version answer stored prompts anew; the stored answer stays
     where its own is not close to it."""
 
-    dreams: PositiveInt = 400
+    dreams: PositiveInt = 200
     """Most dreams begun by one version; what is filtered out is not replaced."""
+
+    dreamer_share: OpenShare = 0.4
+    """Part of the night for which a copy of today's version, before it dreams for the
+    archive, learns to write today's prompts as well, in [0, 1); it is not kept."""
 
     confidence: Share = 0.5
     """Least probability that a dreamer gives to each token of an answer, in [0, 1];

@@ -11,7 +11,7 @@ from sleepcycle.config import Settings, SleepSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
-from sleepcycle.model.fit import FitResult, auto_lr
+from sleepcycle.model.fit import FitResult, learning_rate
 from sleepcycle.model.moments import moments
 from sleepcycle.model.score import BATCH_SIZE
 from sleepcycle.numerics.lowrank import LayerChanges, Moments, trim
@@ -107,7 +107,7 @@ class _Night:
             base,
             evening.past,
             settings.sleep.rem,
-            prompt_weight=settings.wake.prompt_weight,
+            wake=settings.wake,
             seed=evening.seed,
             on_batch=self._beat,
         )
@@ -201,8 +201,7 @@ class _Night:
         lr = self._settings.sleep.rem.lr
         if lr != "auto":
             return lr
-        peak = self._settings.wake.lr
-        return (auto_lr(self._base.width) if peak == "auto" else peak) / 2
+        return learning_rate(self._settings.wake, self._base.width) / 2
 
     def _moments(self, change: LayerChanges) -> Moments | None:
         """Measure what the layers read, if directions are weighed by it and any is."""

@@ -10,7 +10,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource
 from sleepcycle.model.encode import Encoded, encode
-from sleepcycle.model.fit import FitPlan, FitResult, auto_lr, fit
+from sleepcycle.model.fit import FitPlan, FitResult, fit, learning_rate
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
 from sleepcycle.records import (
     Example,
@@ -104,11 +104,6 @@ def learn(
     report = _report(result, source, cut, morning, day, verdict)
     whole = compose_layers(morning.live, day) if morning.live else day
     return whole, report
-
-
-def learning_rate(settings: WakeSettings, width: int) -> float:
-    """Return the peak learning rate for a base of hidden size `width`."""
-    return auto_lr(width) if settings.lr == "auto" else settings.lr
 
 
 def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:

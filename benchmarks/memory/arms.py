@@ -11,7 +11,8 @@ from sleepcycle.config import Settings, WakeSettings
 
 RANK = 16
 REPLAY = 0.5  # of the wake, the package's default
-DREAMING = 0.3  # prompt weight with which versions can dream their lessons
+DREAMING = 0.3  # prompt weight with which versions can dream their lessons at all
+ASKING = 0.1  # prompt weight where a dreamer learns to ask
 HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
 SCALE = 2  # alpha over rank, as in the package's defaults
 EWC = 1e4  # a tenth of it forgets most, tenfold stops learning after two lessons
@@ -95,9 +96,9 @@ ARMS = {
         lamol.learn, replay_share=lamol.SHARE, prompt_weight=lamol.PROMPT_WEIGHT
     ),
     OURS: _ours(),
-    "archive": _ours(("archive",), DREAMING),
+    "archive": _ours(("archive",), ASKING),
     "last": _ours(("last",), DREAMING),
-    "store + archive": _ours(("store", "archive"), DREAMING),
+    "store + archive": _ours(("store", "archive"), ASKING),
     "store, no svd": Arm(replay_share=REPLAY, stages=("rem",)),
     "store, no rem": Arm(replay_share=REPLAY, stages=("svd",)),
     "store, rem first": Arm(replay_share=REPLAY, stages=("rem", "svd")),
@@ -113,12 +114,17 @@ ARMS = {
     "store, today a half": _ours(today_share=0.5),
     "store, no general": _ours(general_share=0.0),
     "store, as much as the day": _ours(max_share_of_wake=1.0),
-    "archive, unsure too": _ours(("archive",), DREAMING, confidence=0.0),
-    "archive, surer": _ours(("archive",), DREAMING, confidence=0.9),
-    "archive, all from teachers": _ours(("archive",), DREAMING, gold_share=0.0),
-    "archive, prompts as heavy": _ours(("archive",), 1.0),
-    "archive, prompts light": _ours(("archive",), 0.1),
-    "archive, cooler": _ours(("archive",), DREAMING, temperature=0.5),
+    "archive, no dreamer": _ours(("archive",), DREAMING, dreamer_share=0.0),
+    "archive, longer dreamer": _ours(("archive",), ASKING, dreamer_share=0.6),
+    "archive, shorter dreamer": _ours(("archive",), ASKING, dreamer_share=0.2),
+    "archive, prompts free": _ours(("archive",)),
+    "archive, prompts heavier": _ours(("archive",), DREAMING),
+    "archive, twice the dreams": _ours(("archive",), ASKING, dreams=400),
+    "archive, warmer": _ours(("archive",), ASKING, temperature=1.0),
+    "archive, unsure too": _ours(("archive",), ASKING, confidence=0.0),
+    "archive, surer": _ours(("archive",), ASKING, confidence=0.9),
+    "archive, all from teachers": _ours(("archive",), ASKING, gold_share=0.0),
+    "archive, as much as the day": _ours(("archive",), ASKING, max_share_of_wake=1.0),
     "EWC, a tenth": Arm(partial(ewc.learn, strength=EWC / 10)),
     "EWC, tenfold": Arm(partial(ewc.learn, strength=10 * EWC)),
 }

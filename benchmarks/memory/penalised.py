@@ -11,7 +11,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource
 from sleepcycle.model.encode import Batch, Encoded, encode
-from sleepcycle.model.fit import FitPlan, fit, weighted_nll
+from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import Example, quiet
 
@@ -76,7 +76,7 @@ def _plan(base: Base, settings: WakeSettings, steps: int, seed: int) -> FitPlan:
     """Return how to train: as the wake would."""
     return FitPlan(
         adapter=wake.DAY,
-        lr=wake.learning_rate(settings, base.width),
+        lr=learning_rate(settings, base.width),
         steps=steps,
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,

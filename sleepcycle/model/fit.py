@@ -20,6 +20,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from sleepcycle.config import WakeSettings
 from sleepcycle.errors import DivergedError
 from sleepcycle.model.adapters import parameters
 from sleepcycle.model.base import Base
@@ -91,6 +92,11 @@ class FitResult:
 def auto_lr(width: int) -> float:
     """Return the peak learning rate of a LoRA on a base of hidden size `width`."""
     return min(MAX_LR, LORA_LR * math.pow(REFERENCE_WIDTH / width, WIDTH_POWER))
+
+
+def learning_rate(settings: WakeSettings, width: int) -> float:
+    """Return a wake's peak learning rate on a base of hidden size `width`."""
+    return auto_lr(width) if settings.lr == "auto" else settings.lr
 
 
 def weighted_nll(model: nn.Module, batch: Batch) -> Tensor:

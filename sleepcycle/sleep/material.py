@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from sleepcycle.choices import Memory
-from sleepcycle.config import RemSettings
+from sleepcycle.config import RemSettings, WakeSettings
 from sleepcycle.content import Completion, Content
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
@@ -20,8 +20,9 @@ from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.recall import spread
 from sleepcycle.records import Dream, Example
 from sleepcycle.runfolder import MAX_DREAMS
+from sleepcycle.sleep.dreamer import DREAMER, Course, teach_to_ask
 from sleepcycle.sleep.dreams import DreamPlan, dream
-from sleepcycle.sleep.rem import Source, Taught
+from sleepcycle.sleep.rem import LEARNED, Source, Taught
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ TEACHER = "teacher"
 TAUGHT = 2  # times that an example with a teacher is learned
 SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
+DREAMT = 0.5  # dreams begun for each example that the rest of the night could learn
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
 
 
@@ -76,14 +78,14 @@ class Gatherer:
         past: Past,
         settings: RemSettings,
         *,
-        prompt_weight: float,
+        wake: WakeSettings,
         seed: int,
         on_batch: Callable[[], None],
     ) -> None:
         self._base = base
         self._past = past
         self._settings = settings
-        self._prompt_weight = prompt_weight
+        self._wake = wake
         self._random = random.Random(seed)
         self._on_batch = on_batch
         self._base_dreamt: set[str] = set()
@@ -152,15 +154,20 @@ class Gatherer:
         """Take what wake versions dreamt of their lessons; each teaches its own.
 
         Some that have no dreams dream now; today's version dreams for the nights to
-        come, since today's examples are still here. More dreams than the night could
-        learn examples are not begun, so that they cost a part of it.
+        come, since today's examples are still here, and is first taught to ask for
+        them. No more dreams are begun than half the examples that the rest of the
+        night could learn, so that they cost a part of it.
         """
         past, most = self._past, self._settings.archive_versions
         dreamers = {dream.version for dream in past.dreamt}
         silent = [one for one in past.archive if one.version not in dreamers]
         today = Archived(past.version, lambda: past.whole)
-        chosen = [today, *self._sample(silent, most - 1)]
-        begun = min(self._settings.dreams, min(whole, MAX_DREAMS) // len(chosen))
+        chosen = self._sample(silent, most - 1)
+        share = self._settings.dreamer_share
+        steps = int(share * whole / self._wake.batch_size)
+        most_begun = min(int((1 - share) * whole * DREAMT), MAX_DREAMS)
+        begun = min(self._settings.dreams, most_begun // (1 + len(chosen)))
+        self._dream_of(today.version, today.load(), begun, lessons=steps)
         for one in chosen:
             self._dream_of(one.version, one.load(), begun)
         known = {one.version for one in past.archive}
@@ -187,7 +194,7 @@ class Gatherer:
     ) -> list[Taught]:
         """Prepare contents to be learned; a teacher is asked if it has a part in it."""
         gold = self._settings.gold_share
-        encoded = self._encode(contents, self._prompt_weight)
+        encoded = self._encode(contents, self._wake.prompt_weight)
         if gold == 1 or not encoded:
             return [Taught(example, None, 1.0) for example in encoded]
         with self._teaching(teacher()):
@@ -204,6 +211,26 @@ class Gatherer:
         finally:
             if change:
                 adapters.remove(self._base, TEACHER)
+
+    @contextmanager
+    def _asking(self, steps: int) -> Iterator[None]:
+        """Let what is active learn to ask for today's examples, and forget it after."""
+        examples = self._encode([example.content for example in self._past.new], 1.0)
+        if steps == 0 or not examples:
+            yield
+            return
+        tokens = teach_to_ask(
+            self._base,
+            [TEACHER],
+            examples,
+            Course(self._wake, steps, self._random.randrange(2**31)),
+            on_progress=lambda _: self._on_batch(),
+        )
+        self._spend(LEARNED * tokens)
+        try:
+            yield
+        finally:
+            adapters.remove(self._base, DREAMER)
 
     def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[Taught]:
         """Score examples by whatever is active."""
@@ -227,9 +254,18 @@ class Gatherer:
         encoded = [encode(c, self._base, prompt_weight=prompt_weight) for c in contents]
         return [example for example in encoded if example.learned]
 
-    def _dream_of(self, version: int, change: LayerChanges, count: int) -> list[Dream]:
-        """Let a version dream of what it knows; keep it, where it is sure of it."""
-        with self._teaching(change):
+    def _dream_of(
+        self, version: int, change: LayerChanges, count: int, lessons: int = 0
+    ) -> list[Dream]:
+        """Let a version dream of what it knows; keep it, where it is sure of it.
+
+        Args:
+            version: Whose dreams they are.
+            change: What it knows.
+            count: How many it begins.
+            lessons: Steps for which a copy of it first learns to ask what today asks.
+        """
+        with self._teaching(change), self._asking(lessons if count else 0):
             contents = self._dream(count, set(), self._settings.confidence)
         dreams = [Dream(version, content) for content in contents]
         self.dreams += dreams

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sleepcycle.choices import Memory
-from sleepcycle.config import ModelSettings, RemSettings
+from sleepcycle.config import ModelSettings, RemSettings, WakeSettings
 from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
@@ -210,7 +210,7 @@ class TestMaterial:
                 base,
                 Past(**fields),
                 RemSettings(memory=memory, **SMALL | settings),
-                prompt_weight=0.05,
+                wake=WakeSettings(prompt_weight=0.05),
                 seed=1,
                 on_batch=lambda: None,
             )
