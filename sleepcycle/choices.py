@@ -41,6 +41,18 @@ class Weighting(StrEnum):
     ACTIVATIONS = "activations"
 
 
+class Weekday(StrEnum):
+    """A day of the week, Monday first."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
 class Downscaling(StrEnum):
     """What deep sleep weakens of the change it folds."""
 

@@ -4,19 +4,15 @@
 models by a test; `configfile` reads the file and the environment.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationInfo,
-    field_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -24,39 +20,34 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from sleepcycle.choices import (
-    Compression,
-    Downscaling,
-    Memory,
-    RankPolicy,
-    Stage,
-    Weighting,
+from sleepcycle.choices import Weekday
+from sleepcycle.nightconfig import (
+    DownscaleSettings,
+    GateSettings,
+    RemSettings,
+    SleepSettings,
+    SvdSettings,
 )
+from sleepcycle.section import OpenShare, Rank, Section, Share, Window, once
 
-T = TypeVar("T")
+__all__ = [
+    "DownscaleSettings",
+    "EngineSettings",
+    "FeedSettings",
+    "GateSettings",
+    "LogSettings",
+    "ModelSettings",
+    "RemSettings",
+    "ServeSettings",
+    "Settings",
+    "SleepSettings",
+    "StoreSettings",
+    "SvdSettings",
+    "WakeSettings",
+]
+
 PREFIX = "SLEEPCYCLE__"
-Share = Annotated[float, Field(ge=0, le=1)]
-OpenShare = Annotated[float, Field(ge=0, lt=1)]
-Rank = Annotated[int, Field(ge=1, le=256)]  # two of them fit the portable form's 512
 Depth = Annotated[int, Field(ge=1, le=500)]  # Python's parser recurses: 1000 is its end
-
-
-def _once(words: list[T]) -> list[T]:
-    """Refuse a word that is said twice."""
-    if len(set(words)) < len(words):
-        raise ValueError("input should have no word twice")
-    return words
-
-
-class Section(BaseModel):
-    """One table of `config.toml`: frozen, and refusing what it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,  # run folders keep settings as JSON, which has neither
-    )
 
 
 class ModelSettings(Section):
@@ -104,12 +95,35 @@ class FeedSettings(Section):
     max_bad_ratio: Share = 0.2
     """Part of the rows that may be bad before the whole batch is refused, in [0, 1]."""
 
+    inbox_quiet_s: PositiveFloat = 2.0
+    """A file in the inbox is fed once it has not changed for so long, in seconds."""
+
+    inbox_rescan_s: PositiveFloat = 30.0
+    """How often the inbox is looked through, should the system not tell of a file."""
+
     preview_bytes: PositiveInt = 2_000
     """How much of a bad row is kept for `batches quarantine --export`."""
 
 
 class WakeSettings(Section):
-    """How a day is learned."""
+    """How a day is learned, and when the service learns."""
+
+    window: Window = ""
+    """When the service may learn, such as "08:00-22:30" by `sleep.timezone`; one that
+    ends before it begins goes over midnight, and "" is always."""
+
+    days: Annotated[list[Weekday], AfterValidator(once)] = list(Weekday)
+    """Days on which a window begins."""
+
+    min_pending: PositiveInt = 32
+    """Fewest pending examples for which the service wakes; a guess."""
+
+    max_duration_s: NonNegativeFloat = 0.0
+    """Longest wake of the service, in seconds; it goes on in the next window. 0 for no
+    bound but the window."""
+
+    checkpoint_every: PositiveInt = 50
+    """Steps between two checkpoints, from which a wake goes on that was broken off."""
 
     rank: Rank = 16
     """Rank of the day adapter, at most 256."""
@@ -167,178 +181,11 @@ class WakeSettings(Section):
     """Seed of everything random in a run; the run's number is added to it."""
 
 
-class SvdSettings(Section):
-    """How deep sleep folds live and day into one adapter of bounded rank."""
+class ServeSettings(Section):
+    """How the running service is reached; from this machine alone."""
 
-    policy: RankPolicy = RankPolicy.FIXED
-    """`fixed` keeps `rank` directions a layer, `energy` as few as keep `energy`,
-    `budget` the strongest of all layers within what `fixed` would cost."""
-
-    rank: Rank = 16
-    """Directions kept (`fixed`), and the most kept (`energy`), at most 256."""
-
-    energy: Share = 0.99
-    """Share of a layer's squared norm that `energy` keeps, in [0, 1]."""
-
-    min_rank: Rank = 1
-    """Fewest directions that `energy` leaves a layer that learned anything, at most
-    `rank`."""
-
-    max_rank: Rank = 32
-    """Most directions that `budget` gives one layer, or a gentler night any."""
-
-    weighting: Weighting = Weighting.PLAIN
-    """`plain` keeps the strongest directions, `activations` those that write most."""
-
-    @field_validator("min_rank")
-    @classmethod
-    def _at_most_rank(cls, value: int, info: ValidationInfo) -> int:
-        """Refuse a fewest that is more than the most."""
-        most = info.data.get("rank", value)
-        if value > most:
-            raise ValueError(f"input should be at most rank, which is {most}")
-        return value
-
-
-class RemSettings(Section):
-    """How a night relearns what the day or the fold has blurred."""
-
-    memory: Annotated[list[Memory], AfterValidator(_once)] = [Memory.STORE]
-    """Where the past comes from: `store` is old examples, `archive` what each wake
-    version dreamt of its own lesson, `last` dreams of the last good version."""
-
-    today_share: Share = 1 / 3
-    """Part of the night for today; the rest is the past's, in [0, 1]."""
-
-    general_share: OpenShare = 0.1
-    """Part of the night for dreams of the bare base, so that it is not lost."""
-
-    max_share_of_wake: NonNegativeFloat = 0.5
-    """Most compute of a night's learning, dreams and teachers, over that of the day."""
-
-    max_steps: PositiveInt = 2000
-    """Most steps of one night."""
-
-    batch_size: PositiveInt = 8
-    """Examples a step."""
-
-    lr: PositiveFloat | Literal["auto"] = "auto"
-    """Peak learning rate; `auto` is half of `wake.lr`."""
-
-    warmup_steps: NonNegativeInt = 5
-    """Steps until the learning rate reaches its peak."""
-
-    top_k: PositiveInt = 64
-    """Likeliest tokens of a teacher that are kept; the rest is kept as one."""
-
-    gold_share: Share = 1.0
-    """Part of the loss that is the answer as it was stored or dreamt, in [0, 1]; the
-    rest is its teacher's opinion. At 1 none is asked, which leaves time for steps."""
-
-    surprise_share: Share = 0.0
-    """Part of stored examples drawn by how badly they are known, in [0, 1]."""
-
-    on_policy: bool = False
-    """Let the last good version answer stored prompts anew; the stored answer stays
-    where its own is not close to it."""
-
-    dreams: PositiveInt = 200
-    """Most dreams begun by one version; what is filtered out is not replaced."""
-
-    dreamer_share: OpenShare = 0.4
-    """Part of the night for which a copy of today's version, before it dreams for the
-    archive, learns to write today's prompts as well, in [0, 1); it is not kept."""
-
-    confidence: Share = 0.5
-    """Least probability that a dreamer gives to each token of an answer, in [0, 1];
-    dreams of which it is less sure are left out."""
-
-    temperature: PositiveFloat = 0.7
-    """Of dreamt prompts and texts; answers are the likeliest."""
-
-    dream_tokens: PositiveInt = 64
-    """Longest dreamt prompt, and longest dreamt answer or text."""
-
-    archive_versions: PositiveInt = 2
-    """Most wake versions that dream of their lessons in one night: today's, and past
-    ones that have not dreamt yet."""
-
-    max_examples: PositiveInt = 2_000
-    """Most stored examples of today, and of the past, that a night looks at."""
-
-    check_every: PositiveInt = 20
-    """Steps between two looks at the held-out loss."""
-
-    patience: NonNegativeInt = 4
-    """Looks without a better held-out loss before REM stops; 0 never stops."""
-
-
-class DownscaleSettings(Section):
-    """How deep sleep weakens what the day has left."""
-
-    kind: Downscaling = Downscaling.NONE
-    """`uniform` weakens the folded change evenly, `intruders` before the fold only the
-    strong directions that are like none of the base's; `none` leaves all as it is."""
-
-    factor: Share = 0.9
-    """What is left of the strength of what is weakened, in [0, 1]; a guess."""
-
-    directions: PositiveInt = 64
-    """Strongest directions of each of the base's layers that may not be weakened; a
-    guess. More take longer, once for each base, and more room in the cache."""
-
-    max_cosine: Share = 0.5
-    """A direction intrudes if its cosine with each of those is below this, in
-    [0, 1]; the default is PEFT's."""
-
-
-class SleepSettings(Section):
-    """What happens in a night."""
-
-    stages: Annotated[list[Stage], AfterValidator(_once)] = [Stage.SVD, Stage.REM]
-    """Stages of a night, in their order; either may be left out."""
-
-    compression: Compression = Compression.SVD
-    """`svd`; `magnitude` (the baseline that zeroes small weights); `none`."""
-
-    prune_share: OpenShare = 0.3
-    """Part of the weights that `magnitude` sets to zero, in [0, 1)."""
-
-    downscale: DownscaleSettings = DownscaleSettings()
-    svd: SvdSettings = SvdSettings()
-    rem: RemSettings = RemSettings()
-
-
-class GateSettings(Section):
-    """What a candidate must hold to before it goes live."""
-
-    max_rise: NonNegativeFloat = 0.5  # nats per token
-    """Most that the held-out loss of known batches may rise."""
-
-    max_general_rise: NonNegativeFloat = 1.0  # nats per token
-    """Most that the loss on the bare base's own dreams may rise above live's."""
-
-    max_general_kl: NonNegativeFloat = 2.0  # nats per token
-    """Most KL divergence of a candidate from the bare base, on the base's own dreams,
-    unless live is as far already. It bounds what many nights add up to."""
-
-    max_exact_drop: Share = 0.25
-    """Most that the share of known prompts answered by the letter may drop, in
-    [0, 1]; not looked at where fewer than 16 were asked."""
-
-    probe_dreams: NonNegativeInt = 64
-    """Dreams of the bare base that general ability is measured on; 0 for none."""
-
-    max_held_out: PositiveInt = 256
-    """Most held-out examples of today's, and of known batches, that are measured on."""
-
-    max_asked: NonNegativeInt = 64
-    """Most prompts of today's, and of known batches, that each side answers by the
-    letter; 0 for none. An answer is written token by token, so it costs the most."""
-
-    gentler_after: NonNegativeInt = 2
-    """Nights rejected on the same ground until one is planned with twice the REM and
-    twice the rank where it has them, up to `sleep.svd.max_rank`; 0 for never."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Port on the loopback interface; 0 takes one that is free."""
 
 
 class EngineSettings(Section):
@@ -353,6 +200,14 @@ class EngineSettings(Section):
     heartbeat_timeout_s: PositiveFloat = 600.0
     """A worker silent for longer is ended and its run fails, in seconds."""
 
+    backoff_s: PositiveFloat = 60.0
+    """The service waits so long after a failed run, twice as long after each more, and
+    an hour at most; in seconds."""
+
+    reserve_mb: NonNegativeInt = 256
+    """Free disk space that a run must leave, in megabytes, beside three times the
+    adapter."""
+
 
 class LogSettings(Section):
     """What is written down while running."""
@@ -362,6 +217,12 @@ class LogSettings(Section):
 
     json_lines: bool = False
     """Write each record as one line of JSON."""
+
+    max_mb: PositiveInt = 10
+    """Size at which the log file is turned over, in megabytes."""
+
+    keep: PositiveInt = 5
+    """How many turned-over log files are kept."""
 
 
 class Settings(BaseSettings):
@@ -380,6 +241,7 @@ class Settings(BaseSettings):
     wake: WakeSettings = WakeSettings()
     sleep: SleepSettings = SleepSettings()
     gate: GateSettings = GateSettings()
+    serve: ServeSettings = ServeSettings()
     engine: EngineSettings = EngineSettings()
     log: LogSettings = LogSettings()
 

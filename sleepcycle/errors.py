@@ -3,6 +3,7 @@
 SleepcycleError
 ├── ConfigError      a setting is unknown, missing or out of range
 ├── HomeError        the state directory is missing, busy or not usable
+├── DiskError        the disk failed to keep what was written; the service stops
 ├── StoreError       the database is missing, too old, too new or damaged
 ├── NotFoundError    no batch or run has that number
 ├── FeedError        an input cannot be fed
@@ -15,7 +16,10 @@ SleepcycleError
 ├── HarnessError     tasks of lm-evaluation-harness cannot be found or run
 ├── RunError         a wake or a night could not start or finish
 │   └── DivergedError  the loss is not a number, or exploded
+├── ServiceError     the running service refused, or cannot be reached
+├── BackupError      a backup cannot be made, or is not whole
 └── Interrupted      the user stopped a run; the message says what stands
+    └── Paused         a run was broken off at a checkpoint, to go on later
 """
 
 
@@ -29,6 +33,10 @@ class ConfigError(SleepcycleError, ValueError):
 
 class HomeError(SleepcycleError, OSError):
     """The state directory is missing, busy or not usable."""
+
+
+class DiskError(SleepcycleError, OSError):
+    """The disk failed to keep what was written; nothing is tried again."""
 
 
 class StoreError(SleepcycleError, RuntimeError):
@@ -88,5 +96,17 @@ class DivergedError(RunError):
     """The loss is not a number, or exploded."""
 
 
+class ServiceError(SleepcycleError, RuntimeError):
+    """The running service refused, or cannot be reached."""
+
+
+class BackupError(SleepcycleError, ValueError):
+    """A backup cannot be made, or is not whole."""
+
+
 class Interrupted(SleepcycleError):  # noqa: N818 - an event, not a fault
     """The user stopped a run; the message says what stands."""
+
+
+class Paused(Interrupted):
+    """A run was broken off at a checkpoint; it goes on later from there."""

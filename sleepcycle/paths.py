@@ -58,6 +58,26 @@ class HomePaths:
         return self.root / "logs"
 
     @property
+    def inbox(self) -> Path:
+        """Where files are dropped to be fed by the service."""
+        return self.root / "inbox"
+
+    @property
+    def daemon(self) -> Path:
+        """How the running service is reached, as JSON."""
+        return self.root / "daemon.json"
+
+    @property
+    def token(self) -> Path:
+        """What one must know to tell the service what to do."""
+        return self.root / "token"
+
+    @property
+    def journal_head(self) -> Path:
+        """Number and hash of a journal entry that must be there."""
+        return self.root / "journal.head"
+
+    @property
     def lock(self) -> Path:
         """The lock that a run, a rollback or a migration holds."""
         return self.root / "lock"

@@ -1,24 +1,30 @@
-"""The home's lock: one run, rollback or migration at a time."""
+"""The home's lock: one owner at a time, and in it one run, rollback or migration."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import HomePaths
 
+_busy: dict[Path, threading.Lock] = {}
+_guard = threading.Lock()
+
 
 @contextmanager
-def locked(paths: HomePaths) -> Iterator[None]:
-    """Hold the home for the length of a block.
+def owned(paths: HomePaths) -> Iterator[None]:
+    """Own a home for the length of a block, as the service does for its life.
 
-    The operating system lets go of it when the process ends, however it ends.
+    Inside it this process alone may `lock` the home. The operating system lets go of
+    it when the process ends, however it ends.
 
     Raises:
-        HomeError: Another process holds it.
+        HomeError: Another process owns it.
     """
-    lock = FileLock(paths.lock, timeout=0, mode=0o600)
+    lock = FileLock(paths.lock, timeout=0, mode=0o600, is_singleton=True)
     try:
         lock.acquire()
     except Timeout as error:
@@ -30,3 +36,24 @@ def locked(paths: HomePaths) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def locked(paths: HomePaths) -> Iterator[None]:
+    """Hold the home for the length of a block, against threads of this process too.
+
+    Raises:
+        HomeError: Another process or thread holds it.
+    """
+    with _guard:
+        busy = _busy.setdefault(paths.root.absolute(), threading.Lock())
+    if not busy.acquire(blocking=False):
+        raise HomeError(
+            f"{paths.root} is in use: the service is running a wake, a night or a "
+            "rollback there; wait for it, or cancel the run"
+        )
+    try:
+        with owned(paths):
+            yield
+    finally:
+        busy.release()

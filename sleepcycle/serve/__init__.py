@@ -1,0 +1,1 @@
+"""How the running service is reached: HTTP on the loopback interface."""
