@@ -51,7 +51,7 @@ bench-feed: .venv/ready  ## Time the feeding of a million lines.
 bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one trained adapter.
 	$(BIN)/python -m benchmarks.fold
 
-bench-memory: .venv/ready  ## Live through eight lessons in every way (days on two cores; see ARGS).
+bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours on two cores; see ARGS).
 	$(BIN)/python -m benchmarks.memory $(ARGS)
 
 clean:  ## Remove the environment and caches.

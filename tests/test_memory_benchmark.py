@@ -290,7 +290,7 @@ class TestResults:
         """
         file = str(tmp_path / "found.jsonl")
         asked = ["--arms", "base", "--orders", "2", "--seeds", "1", "--lessons", "1"]
-        asked += ["--device", "cpu", "--out", file]
+        asked += ["--whole", "--device", "cpu", "--out", file]
 
         assert main(asked) == 2
         assert main(asked) == 0

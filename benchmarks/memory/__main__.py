@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from benchmarks.memory.arms import ARMS
+from benchmarks.memory.arms import ARMS, COMPARED, THROUGHOUT
 from benchmarks.memory.life import live
 from benchmarks.memory.plot import draw_all
 from benchmarks.memory.report import table
@@ -66,11 +66,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.memory", description=__doc__
     )
-    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--arms", nargs="+", default=list(COMPARED), choices=list(ARMS))
     parser.add_argument("--orders", type=_positive, default=3)
     parser.add_argument("--only-order", type=int, help="Run this order alone.")
     parser.add_argument("--seeds", type=_positive, default=3)
     parser.add_argument("--only-seed", type=int, help="Run this seed alone.")
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="Every order with every seed for every arm; if not, most arms get each "
+        "order with the seed of its number alone.",
+    )
     parser.add_argument("--lessons", type=_positive, help="Of the stream, if not all.")
     parser.add_argument(
         "--examples", type=_positive, default=EXAMPLES, help="Shown on a day."
@@ -106,7 +112,13 @@ def _wanted(chosen: argparse.Namespace, lessons: int) -> list[Run]:
     return [
         Run(arm, order, seed, lessons, chosen.stream, chosen.examples)
         for seed, order, arm in product(seeds, orders, chosen.arms)
+        if order == seed or arm in THROUGHOUT or chosen.whole or _is_one(chosen)
     ]
+
+
+def _is_one(chosen: argparse.Namespace) -> bool:
+    """Say whether one order or one seed was asked for."""
+    return (chosen.only_order, chosen.only_seed) != (None, None)
 
 
 def _alike(run: Run, other: Run) -> bool:

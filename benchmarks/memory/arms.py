@@ -15,7 +15,7 @@ DREAMING = 0.3  # prompt weight with which versions can dream their lessons at a
 ASKING = 0.1  # prompt weight where a dreamer learns to ask
 HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
 SCALE = 2  # alpha over rank, as in the package's defaults
-EWC = 1e4  # a tenth of it forgets most, tenfold stops learning after two lessons
+EWC = 1e3  # tenfold stops learning after two lessons
 OURS = "store"
 """The arm that the others are compared with."""
 
@@ -79,7 +79,7 @@ def _ours(
     )
 
 
-ARMS = {
+COMPARED = {
     "base": Arm(schedule=Schedule.NEVER),
     TOGETHER: Arm(learn_on, Schedule.AT_ONCE),
     "joint, half more": Arm(learn_on, Schedule.AT_ONCE, more=HALF_MORE),
@@ -102,10 +102,14 @@ ARMS = {
     "store, no svd": Arm(replay_share=REPLAY, stages=("rem",)),
     "store, no rem": Arm(replay_share=REPLAY, stages=("svd",)),
     "store, rem first": Arm(replay_share=REPLAY, stages=("rem", "svd")),
+    "store, rank 8": _ours(svd={"rank": 8}),
+}
+"""The ways of the field, and the package's with one of its parts changed."""
+
+VARIANTS = {
     "store, no wake replay": _ours(replay_share=0.0),
     "store, replay 10 %": _ours(replay_share=0.1),
     "store, replay 30 %": _ours(replay_share=0.3),
-    "store, rank 8": _ours(svd={"rank": 8}),
     "store, activations": _ours(svd={"weighting": "activations"}),
     "store, half from teachers": _ours(gold_share=0.5),
     "store, all from teachers": _ours(gold_share=0.0),
@@ -128,6 +132,11 @@ ARMS = {
     "EWC, a tenth": Arm(partial(ewc.learn, strength=EWC / 10)),
     "EWC, tenfold": Arm(partial(ewc.learn, strength=10 * EWC)),
 }
+"""Other settings that were tried."""
+
+ARMS = COMPARED | VARIANTS
+THROUGHOUT = (OURS, "archive", TOGETHER, "sequential")
+"""Arms that are lived with every order and seed; others where both are the same."""
 
 
 def settings(arm: Arm, examples: int, dream_tokens: int, *, first: bool) -> Settings:
