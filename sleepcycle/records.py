@@ -23,9 +23,20 @@ class RunState(StrEnum):
     """How far a run has come."""
 
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class Wish(StrEnum):
+    """What the owner of a run may wish of it while it runs."""
+
+    PAUSE = "pause"
+    """Break it off where it can go on later."""
+
+    CANCEL = "cancel"
+    """End it, and give back what it had claimed."""
 
 
 class VersionKind(StrEnum):
@@ -174,6 +185,8 @@ class Progress:
 
     tokens_per_second: float | None = None
     left_s: float | None = None
+    micro_batches: int = 1
+    """Parts that a batch is split into, since it did not fit in memory whole."""
 
 
 HEARTBEAT = Progress("", 0, 0)
@@ -318,8 +331,9 @@ class RunOrder:
     settings: Mapping[str, object]
     """The whole configuration as plain data, so the run can be done again."""
 
-    archive: Mapping[int, Path] = field(default_factory=dict)
-    """Past wake versions, and their folders: they may dream and teach in this night."""
+    archive: Mapping[int, Path | None] = field(default_factory=dict)
+    """Past wake versions, and their folders: they may dream and teach in this night.
+    None where the files were removed; what such a version dreamt is learned still."""
 
     day_version: int = 0
     """Number of the open day's wake version; 0 where there is none."""

@@ -3,26 +3,33 @@
 Only the standard library is used here, so `snapshot` can share it.
 """
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
 
-from sleepcycle.errors import HomeError, SleepcycleError, StoreError
+from sleepcycle import disk
+from sleepcycle.errors import DiskError, HomeError, SleepcycleError, StoreError
 from sleepcycle.paths import HomePaths, carried
 
 OLDEST = (3, 38, 0)  # the first with json_each always built in
 SAFE_WAL = (3, 51, 3)  # earlier ones can damage the file when the log is reset
+RESTORED = "restored"  # a whole home in the scratch folder, about to be put in place
 CACHE_KIB = 16_384  # a feed of a million rows then seldom waits for the disk
+
+BACKUP_NAME = "sleepcycle-%Y%m%dT%H%M%S.%fZ.tar"  # such names sort by their time
 
 _ADVICE = {
     sqlite3.SQLITE_BUSY: "another process is writing to it; try again when it is done",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; put back the newest copy from {backups}",
-    sqlite3.SQLITE_NOTADB: "it is damaged; put back the newest copy from {backups}",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; put back a whole copy: {restore}",
+    sqlite3.SQLITE_NOTADB: "it is damaged; put back a whole copy: {restore}",
     sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
     sqlite3.SQLITE_IOERR: "the disk failed; check it before anything else",
     sqlite3.SQLITE_READONLY: "it cannot be written; check its owner and its mode",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check its owner and its mode",
 }
+UNREADABLE = (sqlite3.Error, ValueError)  # what reading a damaged database raises
+_DISK = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.EIO}
 
 
 def journal_mode(version: tuple[int, ...]) -> str:
@@ -80,6 +87,7 @@ def make_file(paths: HomePaths) -> None:
         paths.root.mkdir(parents=True, exist_ok=True)
         paths.root.chmod(0o700)
         os.close(os.open(paths.database, os.O_CREAT | os.O_RDWR, 0o600))
+        disk.sync(paths.root)
     except OSError as error:
         raise HomeError(f"cannot make a home at {paths.root}: {error}") from error
 
@@ -134,19 +142,40 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
     return str(row[0]) if row else None
 
 
+def newest_backup(paths: HomePaths) -> Path | None:
+    """Return the newest of a home's own backups, or None where it has none."""
+    return max(paths.backups.glob("sleepcycle-*Z.tar"), default=None)
+
+
+def restore_command(paths: HomePaths) -> str:
+    """Return the command that puts the newest backup in place of a home's books."""
+    backup = newest_backup(paths) or "BACKUP"
+    return f"sleepcycle --home {paths.root} restore {backup} --replace"
+
+
 def no_home(paths: HomePaths) -> HomeError:
     """Return the error for a home that is not there."""
     root = paths.root
+    if (paths.scratch / RESTORED).exists():
+        return HomeError(
+            f"a restore into {root} was cut short; end it by the same command again: "
+            f"sleepcycle --home {root} restore BACKUP"
+        )
     return HomeError(f"no home at {root}; make one: sleepcycle --home {root} init")
 
 
 def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:
     """Return our error for one of SQLite's, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
-    advice = _ADVICE.get(code, "").format(backups=paths.backups)
+    if isinstance(error, ValueError) or "Could not decode" in str(error):
+        code = sqlite3.SQLITE_CORRUPT
+    advice = _ADVICE.get(code, "").format(restore=restore_command(paths))
     if "no such table" in str(error):
         advice = f"it is not a sleepcycle database; {_ADVICE[sqlite3.SQLITE_NOTADB]}"
-        advice = advice.format(backups=paths.backups)
-    return StoreError(
-        f"database {paths.database}: {error}" + (f"; {advice}" if advice else "")
-    )
+        advice = advice.format(restore=restore_command(paths))
+    message = f"database {paths.database}: {error}" + (f"; {advice}" if advice else "")
+    if code not in _DISK:
+        return StoreError(message)
+    failed = DiskError(message)
+    failed.errno = _DISK[code]
+    return failed

@@ -1,19 +1,21 @@
 """Open the store, and hand out its transactions."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from sleepcycle.config import StoreSettings
 from sleepcycle.errors import HomeError
+from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
-from sleepcycle.store import migrate, versions
+from sleepcycle.store import journal, migrate, versions
 from sleepcycle.store.connection import connect, explain, make_file
 
 __all__ = ["Session", "Store", "create_store", "open_store"]
@@ -24,14 +26,10 @@ class Store:
 
     def __init__(self, paths: HomePaths, settings: StoreSettings) -> None:
         self.paths = paths
-        engine = create_engine(
-            "sqlite://",
-            creator=partial(connect, paths, settings.busy_timeout_s),
-            poolclass=NullPool,
-        )
-        event.listen(engine, "begin", _begin)
+        engine = _engine(paths, settings.busy_timeout_s)
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
+        self._anchoring = _engine(paths, 0.0).execution_options(writes=True)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -41,11 +39,16 @@ class Store:
 
         Raises:
             StoreError: The database is busy, full, damaged or refuses the change.
+            DiskError: It was committed, but `journal.head` could not be written.
         """
         with self._translated(), Session(self._writer) as session:
             session.connection()  # takes the lock now, not at the first statement
             yield session
+            failpoint("store.commit")
             session.commit()
+            failpoint("store.committed")
+            if journal.GROWN in session.info:
+                self._anchor()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -57,6 +60,19 @@ class Store:
         with self._translated(), Session(self._reader) as session:
             yield session
 
+    def _anchor(self) -> None:
+        """Let `journal.head` follow, without waiting for another writer.
+
+        Whoever has the lock took it after the commit, so anchors for both.
+        """
+        try:
+            with Session(self._anchoring) as session:
+                journal.anchor(session, self.paths)
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+            if code != sqlite3.SQLITE_BUSY:
+                raise
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn what SQLite raises into our errors."""
@@ -64,6 +80,8 @@ class Store:
             yield
         except DBAPIError as error:
             raise explain(error.orig or error, self.paths) from error
+        except UnicodeDecodeError as error:  # of a schema that is damaged
+            raise explain(error, self.paths) from error
 
 
 def open_store(paths: HomePaths, settings: StoreSettings) -> Store:
@@ -97,6 +115,15 @@ def create_store(
         migrate.run(connection)
         versions.add_base(session, base)
     return store
+
+
+def _engine(paths: HomePaths, timeout_s: float) -> Engine:
+    """Return a way to connect that waits so long for the lock."""
+    engine = create_engine(
+        "sqlite://", creator=partial(connect, paths, timeout_s), poolclass=NullPool
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _begin(connection: Connection) -> None:

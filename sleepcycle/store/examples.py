@@ -74,6 +74,11 @@ def claim(session: Session, run: int, limit: int) -> list[Example]:
         .where(ExampleRow.id.in_(oldest))
         .values(state=ExampleState.CLAIMED, run=run),
     )
+    return claimed(session, run)
+
+
+def claimed(session: Session, run: int) -> list[Example]:
+    """Return all that a run holds, oldest first."""
     return _records(session, ExampleRow.run == run)
 
 

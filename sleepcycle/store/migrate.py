@@ -1,6 +1,5 @@
 """Bring the schema of a home up to this package's."""
 
-import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -9,12 +8,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from sleepcycle import disk
 from sleepcycle.config import StoreSettings
 from sleepcycle.errors import StoreError
+from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
+from sleepcycle.store import journal
 from sleepcycle.store.connection import (
+    UNREADABLE,
     connect,
     explain,
     head,
@@ -72,13 +76,13 @@ def _current(paths: HomePaths, settings: StoreSettings) -> str:
     try:
         with closing(connect(paths, settings.busy_timeout_s)) as connection:
             return known_revision(connection, paths)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise explain(error, paths) from error
 
 
 def _back_up(paths: HomePaths, settings: StoreSettings, before: str) -> Path:
     """Copy the database; a copy under its final name is whole."""
-    paths.backups.mkdir(mode=0o700, exist_ok=True)
+    disk.make(paths.backups)
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     final = paths.backups / f"sleepcycle-{before}-{moment}.db"
     partial_copy = final.with_suffix(".partial")
@@ -88,9 +92,10 @@ def _back_up(paths: HomePaths, settings: StoreSettings, before: str) -> Path:
         closing(sqlite3.connect(partial_copy)) as target,
     ):
         source.backup(target)
-    with partial_copy.open("rb") as file:
-        os.fsync(file.fileno())
-    return partial_copy.rename(final)
+    disk.sync(partial_copy)
+    failpoint("migrate.copy")
+    disk.move(partial_copy, final)
+    return final
 
 
 def _migrate(paths: HomePaths, settings: StoreSettings) -> None:
@@ -111,4 +116,9 @@ def _migrate(paths: HomePaths, settings: StoreSettings) -> None:
                 f"leave {len(dangling)} dangling references, the first in table "
                 f"{dangling[0][0]}"
             )
+        failpoint("migrate.commit")
         connection.commit()
+        failpoint("migrate.anchor")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with Session(connection) as session:
+            journal.anchor(session, paths)

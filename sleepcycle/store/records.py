@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - a night has a field of that name
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from sleepcycle.records import BaseIdentity, RunKind, RunState, Version
+
+PAUSED = "paused"  # the switch that lets nothing begin by itself
 
 
 class ExampleState(StrEnum):
@@ -17,6 +20,15 @@ class ExampleState(StrEnum):
     CLAIMED = "claimed"
     TRAINED = "trained"
     EXCLUDED = "excluded"
+
+
+class NightState(StrEnum):
+    """How far a night that was due has come."""
+
+    BEGUN = "begun"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
 
 
 class Alias(StrEnum):
@@ -88,6 +100,35 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Night:
+    """A night that was due."""
+
+    date: Date
+    """The day it began on, in the owner's time zone."""
+
+    state: NightState
+    attempts: int
+    """How often it was begun, at least once."""
+
+    run: int | None
+    """The run that ended it, if there was one."""
+
+    reason: str
+    """Why it was skipped or failed; empty otherwise."""
+
+    at: datetime
+    """When it came to its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """When a version's files went, and why."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """Who did what, and when."""
 
@@ -115,7 +156,16 @@ class Snapshot:
     """Known examples that neither live nor the open day learned."""
 
     interrupted: bool
-    """Whether a run is open whose process is gone; whatever runs next settles it."""
+    """Whether a run is on whose process is gone; whatever runs next settles it."""
+
+    paused: bool
+    """Whether the owner lets nothing begin by itself."""
+
+    last_night: Night | None
+    """The newest that was due."""
+
+    failures: int
+    """Runs that failed since one last ended otherwise."""
 
     @property
     def state(self) -> str:

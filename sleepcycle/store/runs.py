@@ -10,6 +10,8 @@ from sleepcycle.records import RunKind, RunState
 from sleepcycle.store.records import Run
 from sleepcycle.store.tables import RunRow
 
+OPEN = (RunState.RUNNING, RunState.PAUSED)
+
 
 def start(session: Session, kind: RunKind, pid: int, started: str) -> int:
     """Write down a run that begins now, and return its number.
@@ -37,26 +39,58 @@ def start(session: Session, kind: RunKind, pid: int, started: str) -> int:
 def finish(
     session: Session, run: int, state: RunState, report: str | None, error: str | None
 ) -> None:
-    """Write down how a running run ended.
+    """Write down how an open run ended.
 
     Args:
         session: A transaction that may write.
         run: Its number.
-        state: Any but `running`.
+        state: Any but `running` and `paused`.
         report: JSON of its report, if it has one.
         error: Why it has none.
 
     Raises:
-        RunError: It is not running.
+        RunError: It is not open.
     """
     ended = session.scalar(
         update(RunRow)
-        .where(RunRow.id == run, RunRow.state == RunState.RUNNING)
+        .where(RunRow.id == run, RunRow.state.in_(OPEN))
         .values(state=state, ended_at=datetime.now(UTC), report=report, error=error)
         .returning(RunRow.id)
     )
     if ended is None:
-        raise RunError(f"run {run} cannot become {state}: it is not running")
+        raise RunError(f"run {run} cannot become {state}: it is not open")
+
+
+def pause(session: Session, run: int) -> None:
+    """Write down that a running run has stopped, and will go on later.
+
+    Raises:
+        RunError: It is not running.
+    """
+    paused = session.scalar(
+        update(RunRow)
+        .where(RunRow.id == run, RunRow.state == RunState.RUNNING)
+        .values(state=RunState.PAUSED)
+        .returning(RunRow.id)
+    )
+    if paused is None:
+        raise RunError(f"run {run} cannot become paused: it is not running")
+
+
+def resume(session: Session, run: int, pid: int, started: str) -> None:
+    """Write down that a paused run goes on, in a process that `start` describes.
+
+    Raises:
+        RunError: It is not paused.
+    """
+    resumed = session.scalar(
+        update(RunRow)
+        .where(RunRow.id == run, RunRow.state == RunState.PAUSED)
+        .values(state=RunState.RUNNING, pid=pid, pid_started=started)
+        .returning(RunRow.id)
+    )
+    if resumed is None:
+        raise RunError(f"run {run} cannot go on: it is not paused")
 
 
 def get(session: Session, run: int) -> Run:
@@ -78,9 +112,19 @@ def list_runs(session: Session, limit: int) -> list[Run]:
 
 
 def running(session: Session) -> list[Run]:
-    """Return the runs that have not ended, also those whose owner is dead."""
+    """Return the runs that are on, also those whose owner is dead."""
+    return _in_state(session, RunState.RUNNING)
+
+
+def paused_runs(session: Session) -> list[Run]:
+    """Return the runs that will go on later."""
+    return _in_state(session, RunState.PAUSED)
+
+
+def _in_state(session: Session, state: RunState) -> list[Run]:
+    """Return the runs in one state, oldest first."""
     rows = session.scalars(
-        select(RunRow).where(RunRow.state == RunState.RUNNING).order_by(RunRow.id)
+        select(RunRow).where(RunRow.state == state).order_by(RunRow.id)
     )
     return [_record(row) for row in rows]
 

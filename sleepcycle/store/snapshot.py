@@ -6,13 +6,28 @@ Loading SQLAlchemy takes longer than the whole command may.
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import date, datetime
 
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, RunKind, RunState, Version, VersionKind
 from sleepcycle.store import owner
-from sleepcycle.store.connection import connect, explain, known_revision, refuse_older
-from sleepcycle.store.records import Alias, Counts, ExampleState, Run, Snapshot
+from sleepcycle.store.connection import (
+    UNREADABLE,
+    connect,
+    explain,
+    known_revision,
+    refuse_older,
+)
+from sleepcycle.store.records import (
+    PAUSED,
+    Alias,
+    Counts,
+    ExampleState,
+    Night,
+    NightState,
+    Run,
+    Snapshot,
+)
 
 __all__ = ["Snapshot", "read_snapshot"]
 
@@ -34,7 +49,7 @@ def read_snapshot(paths: HomePaths) -> Snapshot:
             connection.execute("BEGIN")
             refuse_older(known_revision(connection, paths), paths)
             return _read(connection)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise explain(error, paths) from error
 
 
@@ -54,6 +69,9 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
         runs=runs,
         orphaned=_orphaned(connection, aliases, versions),
         interrupted=any(_is_orphan(run) for run in runs),
+        paused=_paused(connection),
+        last_night=_last_night(connection),
+        failures=_failures(connection),
     )
 
 
@@ -80,6 +98,42 @@ def _orphaned(
         "SELECT version, count(*) FROM example WHERE state = 'trained' GROUP BY version"
     )
     return sum(count for version, count in learned if version not in line)
+
+
+def _paused(connection: sqlite3.Connection) -> bool:
+    """Tell whether the owner has paused what begins by itself."""
+    row = connection.execute(
+        "SELECT value FROM control WHERE name = ?", (PAUSED,)
+    ).fetchone()
+    return row is not None and row[0] == "yes"
+
+
+def _last_night(connection: sqlite3.Connection) -> Night | None:
+    """Read the newest night that was due."""
+    row = connection.execute(
+        "SELECT date, state, attempts, run, reason, at FROM night "
+        "ORDER BY date DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    day, state, attempts, run, reason, at = row
+    return Night(
+        date.fromisoformat(day),
+        NightState(state),
+        attempts,
+        run,
+        reason,
+        datetime.fromisoformat(at),
+    )
+
+
+def _failures(connection: sqlite3.Connection) -> int:
+    """Count the runs that failed since one last ended otherwise."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM run WHERE state = 'failed' AND id > coalesce("
+        "(SELECT max(id) FROM run WHERE state IN ('done', 'cancelled')), 0)"
+    ).fetchone()
+    return int(count)
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:

@@ -19,8 +19,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from sleepcycle.errors import StoreError
 from sleepcycle.records import RunKind, RunState, VersionKind
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store.records import ExampleState, NightState
+
+
+def utc_text(moment: datetime) -> str:
+    """Return an aware time as it is kept."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -37,13 +43,19 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"expected a time with a zone, got {value.isoformat()}")
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return utc_text(value)
 
     def process_result_value(
         self, value: str | None, dialect: Dialect
     ) -> datetime | None:
         """Read a time."""
-        return None if value is None else datetime.fromisoformat(value)
+        try:
+            return None if value is None else datetime.fromisoformat(value)
+        except ValueError as error:
+            raise StoreError(
+                f"expected a time in the database, got {value!r}; it is damaged, see: "
+                "sleepcycle doctor"
+            ) from error
 
 
 class Base(DeclarativeBase):
@@ -117,7 +129,8 @@ class RunRow(Base):
         one_of("kind", RunKind),
         one_of("state", RunState),
         CheckConstraint(
-            "(state = 'running') = (ended_at IS NULL)", name="ended_or_running"
+            "(state IN ('running', 'paused')) = (ended_at IS NULL)",
+            name="ended_or_open",
         ),
     )
 
@@ -164,6 +177,19 @@ class VersionParentRow(Base):
     version: Mapped[int] = mapped_column(ForeignKey("version.number"), primary_key=True)
     parent: Mapped[int] = mapped_column(ForeignKey("version.number"), primary_key=True)
     position: Mapped[int]
+
+
+class RemovedRow(Base):
+    """A version whose files are gone; all else about it stays."""
+
+    __tablename__ = "removed"
+    __table_args__ = (CheckConstraint("version != 0", name="has_files"),)
+
+    version: Mapped[int] = mapped_column(
+        ForeignKey("version.number"), primary_key=True, autoincrement=False
+    )
+    at: Mapped[datetime]
+    reason: Mapped[str]
 
 
 class VersionBatchRow(Base):
@@ -235,12 +261,45 @@ class AliasRow(Base):
 
 
 class JournalRow(Base):
-    """Who did what; triggers in the migrations keep it append-only."""
+    """Who did what; triggers in the migrations keep it append-only.
+
+    The hash covers the entry and the hash before it: `journal.link`.
+    """
 
     __tablename__ = "journal"
+    __table_args__ = (CheckConstraint("length(hash) = 32", name="hash_is_sha256"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime]
     actor: Mapped[str]
     action: Mapped[str]
     details: Mapped[dict[str, Any]]
+    hash: Mapped[bytes]
+
+
+class NightRow(Base):
+    """A night that was due, by the day it began on, and how far it came."""
+
+    __tablename__ = "night"
+    __table_args__ = (
+        one_of("state", NightState),
+        CheckConstraint("date IS date(date)", name="date_is_iso"),
+        CheckConstraint("attempts >= 1", name="attempted"),
+    )
+
+    date: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    attempts: Mapped[int]
+    run: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    reason: Mapped[str]
+    at: Mapped[datetime]
+
+
+class ControlRow(Base):
+    """What the owner has switched, by its name."""
+
+    __tablename__ = "control"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    at: Mapped[datetime]

@@ -11,10 +11,13 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import VersionError
 from sleepcycle.records import BaseIdentity, Version, VersionKind
-from sleepcycle.store.records import Alias
+from sleepcycle.store.records import Alias, ExampleState, Removed
 from sleepcycle.store.tables import (
     AliasRow,
+    ExampleRow,
+    RemovedRow,
     VersionBatchRow,
+    VersionExampleRow,
     VersionParentRow,
     VersionRow,
 )
@@ -151,6 +154,47 @@ def ancestors(session: Session, number: int) -> set[int]:
     return set(session.scalars(select(line.union(older).c.number)))
 
 
+def tainted(session: Session) -> set[int]:
+    """Return the versions that know an example that is excluded now.
+
+    They learned it themselves, or come from one that did.
+    """
+    taught = (
+        select(VersionExampleRow.version)
+        .join(ExampleRow, ExampleRow.id == VersionExampleRow.example)
+        .where(ExampleRow.state == ExampleState.EXCLUDED)
+        .cte("taught")
+    )
+    younger = select(VersionParentRow.version).join(
+        taught, VersionParentRow.parent == taught.c.version
+    )
+    return set(session.scalars(select(taught.union(younger).c.version)))
+
+
+def remove(session: Session, number: int, reason: str) -> None:
+    """Write down that a version's files are gone; its row stays for ever.
+
+    Raises:
+        VersionError: There is none with that number, or an alias points at it.
+    """
+    _row(session, number)
+    names = sorted(n for n, version in aliases(session).items() if version == number)
+    if names:
+        raise VersionError(
+            f"v{number} is {' and '.join(names)}, so its files are needed; let the "
+            "name point at another version first"
+        )
+    session.execute(
+        insert(RemovedRow).values(version=number, at=datetime.now(UTC), reason=reason)
+    )
+
+
+def removed(session: Session) -> dict[int, Removed]:
+    """Return the versions whose files are gone, and since when."""
+    rows = session.scalars(select(RemovedRow).order_by(RemovedRow.version))
+    return {row.version: Removed(row.at, row.reason) for row in rows}
+
+
 def batches_of(session: Session, versions: Collection[int]) -> dict[int, int]:
     """Return how many examples of each batch these versions learned themselves."""
     total = func.sum(VersionBatchRow.examples)
@@ -205,7 +249,16 @@ def drop_alias(session: Session, name: str) -> None:
 
 
 def _move(session: Session, name: str, number: int) -> None:
-    """Point a name at a version, whether or not it exists yet."""
+    """Point a name at a version, whose files must not have been removed.
+
+    Raises:
+        VersionError: They were, perhaps just now, by another process.
+    """
+    if session.get(RemovedRow, number) is not None:
+        raise VersionError(
+            f"the files of v{number} were removed, so {name} cannot be it; name "
+            "another version, or restore a backup that has it"
+        )
     session.execute(
         upsert(AliasRow)
         .values(name=name, version=number)

@@ -5,10 +5,10 @@ from sqlalchemy import text
 
 from sleepcycle.errors import NotFoundError, RunError, StoreError, VersionError
 from sleepcycle.records import BadRow, RunKind, RunState
-from sleepcycle.store import batches, journal, runs, versions
+from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.records import Alias
 from sleepcycle.store.tables import UtcTime
-from tests.store.conftest import add_batch, add_version, start_run
+from tests.store.conftest import add_batch, add_version, start_run, train
 
 
 @pytest.fixture
@@ -85,6 +85,55 @@ class TestRuns:
 
         assert [run.id for run in runs.list_runs(session, 2)] == numbers[:0:-1]
 
+    def test_a_paused_run_goes_on_in_another_process(self, session):
+        number = start_run(session)
+
+        runs.pause(session, number)
+
+        [paused] = runs.paused_runs(session)
+        assert (paused.id, paused.state) == (number, RunState.PAUSED)
+        assert paused.ended_at is None
+        assert runs.running(session) == []
+
+        runs.resume(session, number, 17, "boot-1 99")
+
+        [running] = runs.running(session)
+        assert (running.id, running.pid) == (number, 17)
+        assert running.pid_started == "boot-1 99"
+        assert runs.paused_runs(session) == []
+
+    def test_a_paused_run_can_end(self, session):
+        number = start_run(session)
+        runs.pause(session, number)
+
+        runs.finish(session, number, RunState.CANCELLED, report=None, error="enough")
+
+        assert runs.get(session, number).ended_at is not None
+        assert runs.paused_runs(session) == []
+
+    def test_only_a_running_run_pauses_and_only_a_paused_one_goes_on(self, session):
+        number = start_run(session)
+
+        with pytest.raises(RunError, match="run 1 cannot go on: it is not paused"):
+            runs.resume(session, number, 17, "boot-1 99")
+        runs.pause(session, number)
+        with pytest.raises(RunError, match="cannot become paused: it is not running"):
+            runs.pause(session, number)
+
+    @pytest.mark.parametrize(
+        "change",
+        ["state = 'paused', ended_at = started_at", "state = 'done'"],
+    )
+    def test_the_database_itself_ends_every_run_but_an_open_one(self, store, change):
+        with store.write() as session:
+            start_run(session)
+
+        with (
+            pytest.raises(StoreError, match="ck_run_ended_or_open"),
+            store.write() as session,
+        ):
+            session.execute(text(f"UPDATE run SET {change}"))
+
     def test_an_unknown_run_is_named(self, session):
         with pytest.raises(NotFoundError, match="no run 3; see: sleepcycle runs list"):
             runs.get(session, 3)
@@ -153,6 +202,29 @@ class TestVersions:
 
         assert versions.batches_of(session, {1, 2}) == {1: 7, 2: 3}
         assert versions.batches_of(session, set()) == {}
+
+    def test_what_is_excluded_taints_all_that_learned_it_and_their_children(
+        self, session
+    ):
+        """
+        Batch 1 is in v1, batch 2 in v2 beside it; v3 comes from v1, v5 from v3; v4
+        from v2 alone.
+        """
+        for line in ("one", "two"):
+            add_batch(session, [line], share=0.0)
+            train(session)
+        for parents in ((1,), (2,), (3, 2)):
+            add_version(session, parents=parents)
+        assert versions.tainted(session) == set()
+
+        examples.exclude_batch(session, 1)
+        assert versions.tainted(session) == {1, 3, 5}
+
+        examples.exclude_batch(session, 2)
+        assert versions.tainted(session) == {1, 2, 3, 4, 5}
+
+        examples.requeue_batch(session, 1)
+        assert versions.tainted(session) == {2, 4, 5}
 
     def test_a_parent_must_be_older(self, store):
         with (

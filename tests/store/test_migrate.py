@@ -19,14 +19,14 @@ from sleepcycle.store.records import Upgrade
 from sleepcycle.store.tables import Base
 from tests.store.conftest import SETTINGS, add_batch
 
-SECOND = '''
+NEXT = '''
 """Let a batch have a note."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -38,12 +38,12 @@ def upgrade() -> None:
 
 @pytest.fixture
 def next_schema(tmp_path, monkeypatch):
-    """Put a second migration behind ours, as a later release will."""
+    """Put one more migration behind ours, as a later release will."""
 
     def install(more="pass"):
         folder = tmp_path / "migrations"
         shutil.copytree(migrations(), folder)
-        (folder / "versions" / "0002_note.py").write_text(SECOND.format(more=more))
+        (folder / "versions" / "0003_note.py").write_text(NEXT.format(more=more))
         for module in (connection, migrate):
             monkeypatch.setattr(module, "migrations", lambda: folder)
 
@@ -97,7 +97,7 @@ def test_every_constraint_has_a_name(store, paths):
     with create_engine(f"sqlite:///{paths.database}").connect() as connection:
         tables = shape(connection)
 
-    assert len(tables) == 10
+    assert len(tables) == 13
     for table, parts in tables.items():
         assert parts["primary"]["name"] == f"pk_{table}"
         for kind in ("foreign", "unique", "check", "index"):
@@ -119,7 +119,7 @@ def test_the_head_is_the_last_of_one_line():
 
 class TestUpgrade:
     def test_nothing_to_do_makes_no_copy(self, paths, store):
-        assert migrate.upgrade(paths, SETTINGS) == Upgrade("0001", "0001", None)
+        assert migrate.upgrade(paths, SETTINGS) == Upgrade("0002", "0002", None)
         assert not paths.backups.exists()
 
     def test_a_missing_home_is_not_made(self, paths):
@@ -142,7 +142,7 @@ class TestUpgrade:
             open_store(paths, SETTINGS)
         done = migrate.upgrade(paths, SETTINGS)
 
-        assert (done.before, done.after) == ("0001", "0002")
+        assert (done.before, done.after) == ("0002", "0003")
         with closing(sqlite3.connect(paths.database)) as connection:
             (sql,) = connection.execute(
                 "SELECT sql FROM sqlite_master WHERE name = 'batch'"
@@ -161,13 +161,13 @@ class TestUpgrade:
         copy = migrate.upgrade(paths, SETTINGS).backup
 
         assert copy.stat().st_mode & 0o777 == 0o600
-        assert copy.name.startswith("sleepcycle-0001-")
+        assert copy.name.startswith("sleepcycle-0002-")
         assert list(paths.backups.iterdir()) == [copy]
         with closing(sqlite3.connect(copy)) as connection:
             assert connection.execute("SELECT count(*) FROM example").fetchone() == (2,)
             assert connection.execute(
                 "SELECT version_num FROM alembic_version"
-            ).fetchone() == ("0001",)
+            ).fetchone() == ("0002",)
 
     @pytest.mark.parametrize(
         ("more", "message"),
@@ -196,5 +196,5 @@ class TestUpgrade:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
 
-        with pytest.raises(StoreError, match="knows up to 0001; install the newer"):
+        with pytest.raises(StoreError, match="knows up to 0002; install the newer"):
             migrate.upgrade(paths, SETTINGS)

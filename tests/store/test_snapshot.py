@@ -1,3 +1,4 @@
+import datetime
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from sqlalchemy import text
 from sleepcycle.config import StoreSettings
 from sleepcycle.errors import HomeError, StoreError
 from sleepcycle.records import FeedReport, RunKind, RunState
-from sleepcycle.store import batches, examples, owner, runs, versions
+from sleepcycle.store import batches, control, examples, nights, owner, runs, versions
+from sleepcycle.store.nights import NightState
 from sleepcycle.store.records import Alias
 from sleepcycle.store.snapshot import WAIT_S, read_snapshot
 from tests.counting import count_examples
@@ -32,6 +34,11 @@ def fill(session):
     examples.claim(session, start_run(session), 2)
     add_batch(session, ["gone"], share=0.0)
     examples.exclude_batch(session, 3)
+    nights.begin(session, datetime.date(2026, 11, 22))
+    nights.begin(session, datetime.date(2026, 11, 23))
+    nights.end(
+        session, datetime.date(2026, 11, 23), NightState.FAILED, 2, "the disk is full"
+    )
 
 
 def test_it_says_what_the_store_says(paths, store):
@@ -46,6 +53,8 @@ def test_it_says_what_the_store_says(paths, store):
         assert list(snapshot.versions) == versions.list_versions(session)
         assert list(snapshot.runs) == runs.list_runs(session, 10)
         assert snapshot.base == versions.base(session)
+        assert snapshot.last_night == nights.last(session)
+    assert snapshot.last_night.reason == "the disk is full"
     assert snapshot.counts.quarantined == 2
     assert snapshot.counts.excluded == 1
     assert (snapshot.live, snapshot.previous, snapshot.day) == ("v2", "v1", None)
@@ -56,6 +65,39 @@ def test_a_new_home_is_ready(paths, store):
     snapshot = read_snapshot(paths)
 
     assert (snapshot.state, snapshot.live, snapshot.previous) == ("ready", "v0", None)
+    assert (snapshot.paused, snapshot.last_night, snapshot.failures) == (False, None, 0)
+
+
+def test_a_pause_is_seen(paths, store):
+    for flag in (True, False, True):
+        with store.write() as session:
+            control.pause(session, flag)
+            assert control.paused(session) is flag
+
+        assert read_snapshot(paths).paused is flag
+
+
+@pytest.mark.parametrize(
+    ("ends", "failures"),
+    [
+        (["failed"] * 12, 12),
+        (["done", "failed", "failed"], 2),
+        (["failed", "cancelled"], 0),
+        (["failed", "cancelled", "failed", None], 1),
+        (["failed", "done"], 0),
+    ],
+)
+def test_failures_in_a_row_are_counted(paths, store, ends, failures):
+    """
+    A run that is on has not succeeded yet.
+    """
+    with store.write() as session:
+        for state in ends:
+            run = start_run(session)
+            if state is not None:
+                runs.finish(session, run, RunState(state), report=None, error=None)
+
+    assert read_snapshot(paths).failures == failures
 
 
 def test_it_needs_neither_sqlalchemy_nor_torch(paths, store):
@@ -120,6 +162,15 @@ class TestOwner:
             runs.finish(session, run, RunState.FAILED, report=None, error="no disk")
 
         assert read_snapshot(paths).state == "ready"
+
+    def test_a_paused_run_needs_no_owner(self, paths, store):
+        with store.write() as session:
+            run = runs.start(session, RunKind.WAKE, 1 << 30, "another-boot 17")
+            runs.pause(session, run)
+
+        snapshot = read_snapshot(paths)
+
+        assert (snapshot.state, snapshot.runs[0].state) == ("ready", RunState.PAUSED)
 
     def test_without_proc_psutil_tells_the_same(self):
         """
