@@ -4,10 +4,70 @@ A failed flush is never tried again: the system may have dropped what it could n
 write (PostgreSQL's fsyncgate, 2018), so a second one that succeeds would be a lie.
 """
 
+import errno
 import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sleepcycle.errors import DiskError
+
+CHUNK_BYTES = 1 << 20
+FREE = "free some space, such as with: sleepcycle versions gc"
+OWNER = "check its owner and its mode"
+ADVICE = {
+    errno.ENOSPC: FREE,
+    errno.EDQUOT: FREE,
+    errno.EMFILE: "let the process open more files: ulimit -n",
+    errno.ENFILE: "let the machine open more files: sysctl fs.file-max",
+    errno.EACCES: OWNER,
+    errno.EPERM: OWNER,
+}
+MISTRUST = "check the disk before anything else"
+
+
+class System:
+    """The calls that this layer is made of; tests put others in their place."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open a file or a folder; a new file is closed to other users."""
+        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+    def write(self, handle: int, data: bytes | memoryview) -> int:
+        """Write some of the data, and return how much."""
+        return os.write(handle, data)
+
+    def fsync(self, handle: int) -> None:
+        """Flush an open file or folder."""
+        os.fsync(handle)
+
+    def close(self, handle: int) -> None:
+        """Close what was opened."""
+        os.close(handle)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file or folder another name."""
+        os.rename(source, target)
+
+    def mkdir(self, path: Path) -> None:
+        """Make a folder that is closed to other users."""
+        os.mkdir(path, 0o700)
+
+    def unlink(self, path: Path) -> None:
+        """Delete a file."""
+        os.unlink(path)
+
+    def rmdir(self, path: Path) -> None:
+        """Delete an empty folder."""
+        os.rmdir(path)
+
+    def free_bytes(self, path: Path) -> int:
+        """Return how much can still be written where a folder lies."""
+        return shutil.disk_usage(path).free
+
+
+system = System()
 
 
 def write(path: Path, text: str) -> None:
@@ -16,10 +76,34 @@ def write(path: Path, text: str) -> None:
     Raises:
         DiskError: The disk could not keep it.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    sync(partial)
+    write_lines(path, [text])
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write pieces of text as `write` does, few of them in memory at a time.
+
+    Nothing is left of a file that failed, so that a full disk gets its room back.
+
+    Raises:
+        DiskError: The disk could not keep it.
+    """
+    partial = partial_of(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        with _told("write", partial), _opened(partial, flags) as handle:
+            for chunk in _chunks(lines):
+                _write_all(handle, chunk)
+            _flush(handle, partial)
+    except BaseException:
+        with suppress(OSError):
+            system.unlink(partial)
+        raise
     move(partial, path)
+
+
+def partial_of(path: Path) -> Path:
+    """Return where a file is written before it is whole."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def move(source: Path, target: Path) -> None:
@@ -28,8 +112,38 @@ def move(source: Path, target: Path) -> None:
     Raises:
         DiskError: The disk could not keep it.
     """
-    source.rename(target)
-    sync(target.parent)
+    with _told("move", source):
+        system.rename(source, target)
+    for folder in dict.fromkeys([target.parent, source.parent]):
+        sync(folder)
+
+
+def make(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there; durable on return.
+
+    Raises:
+        DiskError: The disk could not keep it.
+    """
+    if folder.is_dir():
+        return
+    make(folder.parent)
+    with _told("make", folder):
+        system.mkdir(folder)
+    sync(folder.parent)
+
+
+def remove(*paths: Path) -> None:
+    """Delete files, and folders with all in them; what is not there is no fault.
+
+    Raises:
+        DiskError: The disk could not do it.
+    """
+    there = [path for path in paths if os.path.lexists(path)]
+    for path in there:
+        with _told("delete", path):
+            _delete(path)
+    for folder in dict.fromkeys(path.parent for path in there):
+        sync(folder)
 
 
 def sync(path: Path) -> None:
@@ -38,13 +152,88 @@ def sync(path: Path) -> None:
     Raises:
         DiskError: The disk could not keep it; stop, and never try again.
     """
-    handle = os.open(path, os.O_RDONLY)
+    with _told("open", path), _opened(path, os.O_RDONLY) as handle:
+        _flush(handle, path)
+
+
+def free_bytes(path: Path) -> int:
+    """Return how much can still be written where a folder lies."""
+    return system.free_bytes(path)
+
+
+def is_full(error: DiskError) -> bool:
+    """Tell whether room is all that the disk lacked, so that it may have it again."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def is_failed(error: BaseException) -> bool:
+    """Tell whether an error is of a disk that failed: nothing more is written to it."""
+    return isinstance(error, DiskError) and not is_full(error)
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file for a block."""
+    handle = system.open(path, flags)
     try:
-        os.fsync(handle)
-    except OSError as error:
-        raise DiskError(
-            f"{path} could not be flushed to the disk: {error}; check the disk before "
-            "anything else"
-        ) from error
+        yield handle
     finally:
-        os.close(handle)
+        system.close(handle)
+
+
+@contextmanager
+def _told(verb: str, path: Path) -> Iterator[None]:
+    """Say in words what the system could not do, and what to do about it."""
+    try:
+        yield
+    except DiskError:
+        raise
+    except OSError as error:
+        advice = ADVICE.get(error.errno or 0, MISTRUST)
+        reason = error.strerror or str(error)
+        failed = DiskError(f"expected to {verb} {path}, got: {reason}; {advice}")
+        failed.errno = error.errno
+        raise failed from error
+
+
+def _flush(handle: int, path: Path) -> None:
+    """Flush an open file or folder, once.
+
+    Whatever the reason, what was written may be gone: a lack of room is no excuse.
+    """
+    try:
+        system.fsync(handle)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        failed = DiskError(f"expected to flush {path}, got: {reason}; {MISTRUST}")
+        failed.errno = errno.EIO
+        raise failed from error
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    """Write every byte, however few the system takes at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[system.write(handle, left) :]
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[bytes]:
+    """Gather pieces of text into writes that are worth a call."""
+    chunk = bytearray()
+    for line in lines:
+        chunk += line.encode()
+        if len(chunk) >= CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        yield bytes(chunk)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, or a folder from its leaves up; a link is not followed."""
+    if path.is_symlink() or not path.is_dir():
+        system.unlink(path)
+        return
+    for inside in sorted(path.iterdir()):
+        _delete(inside)
+    system.rmdir(path)

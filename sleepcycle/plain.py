@@ -3,9 +3,13 @@
 import dataclasses
 import json
 import math
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 R = TypeVar("R")
+_readers: "dict[type, TypeAdapter[Any]]" = {}
 
 
 def to_json(record: Any) -> str:  # noqa: ANN401 - any of our dataclasses
@@ -19,9 +23,17 @@ def from_json(text: str, kind: type[R]) -> R:
 
     A null is None where the record allows it; in any other float it is NaN.
     """
+    record: R = _reader(kind).validate_python(_restored(json.loads(text), kind))
+    return record
+
+
+def _reader(kind: type) -> "TypeAdapter[Any]":
+    """Return what reads one kind of record; making it takes a hundredth of a second."""
     from pydantic import TypeAdapter  # a tenth of a second that `status` does not need
 
-    return TypeAdapter(kind).validate_python(_restored(json.loads(text), kind))
+    if kind not in _readers:
+        _readers[kind] = TypeAdapter(kind)
+    return _readers[kind]
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 - plain data has any shape

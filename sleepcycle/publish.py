@@ -5,11 +5,12 @@ without a row, which recovery enters later; after it nothing is left to do.
 """
 
 import os
-import shutil
 from importlib.metadata import version as package_version
 from pathlib import Path
 
+from sleepcycle import disk
 from sleepcycle.errors import ManifestError
+from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import from_json, to_json
 from sleepcycle.records import BaseIdentity, Card, RunState, Version, VersionKind
@@ -47,14 +48,19 @@ def seal_version(paths: HomePaths, adapter: Path, card: Card) -> Path:
 
     Returns:
         The sealed folder.
+
+    Raises:
+        DiskError: The disk could not keep it.
     """
     stage = paths.staging / f"v{card.number:04d}"
-    shutil.rmtree(stage, ignore_errors=True)
-    paths.staging.mkdir(exist_ok=True)
-    adapter.rename(stage)
-    (stage / CARD).write_text(to_json(card), encoding="utf-8")
+    disk.remove(stage)
+    disk.make(paths.staging)
+    disk.move(adapter, stage)
+    failpoint("publish.staged")
+    disk.write(stage / CARD, to_json(card))
     for path in stage.iterdir():
         os.chmod(path, 0o600)
+    failpoint("publish.carded")
     return seal(stage, paths.versions, f"v{card.number:04d}")
 
 
@@ -87,13 +93,14 @@ def sealed_by(paths: HomePaths, run: int) -> Path | None:
 
 def set_aside(paths: HomePaths, folder: Path) -> Path:
     """Move a folder that the books do not know to `unclaimed`, under a free name."""
-    paths.unclaimed.mkdir(mode=0o700, exist_ok=True)
+    disk.make(paths.unclaimed)
     aside = paths.unclaimed / folder.name
     copies = 1
     while aside.exists():
         copies += 1
         aside = paths.unclaimed / f"{folder.name}.{copies}"
-    return folder.rename(aside)
+    disk.move(folder, aside)
+    return aside
 
 
 def record(session: Session, folder: Path, *, actor: str) -> Version:

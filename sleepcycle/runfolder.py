@@ -2,8 +2,9 @@
 
 `run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl`, `known.jsonl` and, for a
 night, `dreams.jsonl` go in; `progress.jsonl`, `worker.log`, `base.json`, `result/`, and
-`report.json` or `error.json` come out. The folder is the whole contract, so a worker
-may run anywhere that can reach it.
+`report.json` or `error.json` come out. `checkpoint/` holds where a wake that was broken
+off goes on. The folder is the whole contract, so a worker may run anywhere that can
+reach it.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sleepcycle import disk
 from sleepcycle.content import canonical_json, from_fields
 from sleepcycle.plain import from_json, to_json
 from sleepcycle.records import (
@@ -25,11 +27,13 @@ from sleepcycle.records import (
     SleepReport,
     WakeReport,
 )
-from sleepcycle.sealed import sync
+from sleepcycle.sealed import faults
 
 Report = WakeReport | SleepReport
 R = TypeVar("R")
 DREAMS = "dreams.jsonl"
+PAUSED = 75  # exit code of a worker that was asked to pause: EX_TEMPFAIL
+STATE = "state.json"  # of a checkpoint: what is no tensor
 MAX_DREAMS = 1_000  # of one night that are kept
 
 
@@ -53,6 +57,8 @@ class Fault:
     """Name of one of our exceptions; empty for one that nobody foresaw."""
 
     message: str
+    errno: int | None = None
+    """What the system said where the disk failed, such as that it is full."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,13 +78,23 @@ class RunFolder:
         return self.path / "worker.log"
 
     @property
+    def checkpoints(self) -> Path:
+        """Where the worker keeps its state while it trains."""
+        return self.path / "checkpoint"
+
+    @property
+    def failures(self) -> Path:
+        """One line for each worker that was lost."""
+        return self.path / "failures.jsonl"
+
+    @property
     def progress(self) -> Path:
         """One line a step; its last change is the worker's heartbeat."""
         return self.path / "progress.jsonl"
 
     def write_order(self, order: RunOrder) -> None:
         """Create the folder with its order."""
-        self.result.mkdir(parents=True)
+        disk.make(self.result)
         self.progress.touch()
         _write(self.path / "run.json", order)
 
@@ -88,13 +104,12 @@ class RunFolder:
 
     def write_examples(self, material: Material, examples: Iterable[Example]) -> None:
         """Write one example file, a line each."""
-        with (self.path / f"{material}.jsonl").open("w", encoding="utf-8") as file:
-            for example in examples:
-                content = canonical_json(example.content)
-                file.write(
-                    f'{{"id":{example.id},"batch":{example.batch},'
-                    f'"content":{content}}}\n'
-                )
+        lines = (
+            f'{{"id":{example.id},"batch":{example.batch},'
+            f'"content":{canonical_json(example.content)}}}\n'
+            for example in examples
+        )
+        disk.write_lines(self.path / f"{material}.jsonl", lines)
 
     def read_examples(self, material: Material) -> list[Example]:
         """Return the examples of one file."""
@@ -105,19 +120,75 @@ class RunFolder:
             for row in rows
         ]
 
+    def is_given(self) -> bool:
+        """Tell whether all is there that a wake is given."""
+        names = ["run.json", *(f"{material}.jsonl" for material in Material)]
+        return all((self.path / name).is_file() for name in names)
+
     def forget(self) -> None:
-        """Delete the examples and dreams that it was given, and was to be done with."""
-        for name in (*(f"{material}.jsonl" for material in Material), DREAMS):
-            (self.path / name).unlink(missing_ok=True)
+        """Delete the examples and dreams that it was given, and what it kept of them.
+
+        It cannot go on without them, so this is for a run that is over.
+        """
+        names = (*(f"{material}.jsonl" for material in Material), DREAMS)
+        given = [self.path / name for name in names]
+        disk.remove(*given, *map(disk.partial_of, given), self.checkpoints)
+
+    def checkpoint(self) -> Path | None:
+        """Return the newest checkpoint of which every byte holds, if there is one."""
+        if not self.checkpoints.is_dir():
+            return None
+        for folder in sorted(self.checkpoints.iterdir(), reverse=True):
+            if folder.is_dir() and not any(faults(folder)):
+                return folder
+        return None
+
+    def reached(self) -> tuple[int, int]:
+        """Return the step of the newest whole checkpoint, and how many were planned.
+
+        Both are 0 where there is none.
+        """
+        folder = self.checkpoint()
+        if folder is None:
+            return 0, 0
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return int(state["step"]), int(state["steps"])
+
+    def reopen(self) -> None:
+        """Make ready to be computed again: what an earlier worker left half done goes.
+
+        Order, examples, checkpoint, log and progress stay.
+        """
+        leftover = [self.path / name for name in ("report.json", "error.json")]
+        disk.remove(*leftover, self.result)
+        disk.make(self.result)
+
+    def count_failure(self, error: str) -> int:
+        """Write down that a worker was lost, and return how often that was so."""
+        old = self.failures.read_text() if self.failures.exists() else ""
+        disk.write(self.failures, f"{old}{json.dumps({'error': error})}\n")
+        return old.count("\n") + 1
 
     def append_progress(self, progress: Progress) -> None:
         """Write a heartbeat."""
         with self.progress.open("a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(progress)) + "\n")
 
-    def follow_progress(self) -> Iterator[Progress | None]:
-        """Yield each heartbeat once, and None whenever there is none to read."""
+    def skip_progress(self) -> int:
+        """Return where the next heartbeat will be, past what earlier workers wrote."""
+        with self.progress.open("r+b") as file:
+            written = file.read()
+            file.truncate(whole := written.rfind(b"\n") + 1)
+        return whole
+
+    def follow_progress(self, start: int = 0) -> Iterator[Progress | None]:
+        """Yield each heartbeat once, and None whenever there is none to read.
+
+        Args:
+            start: Place in the file, from `skip_progress`.
+        """
         with self.progress.open(encoding="utf-8") as file:
+            file.seek(start)
             line = ""
             while True:
                 line += file.readline()
@@ -182,18 +253,16 @@ def read_dreams(folder: Path) -> list[Dream]:
 
 def _write_dreams(folder: Path, dreams: Iterable[Dream]) -> None:
     """Write dreams, a line each."""
-    with (folder / DREAMS).open("w", encoding="utf-8") as file:
-        for dream in dreams:
-            content = canonical_json(dream.content)
-            file.write(f'{{"version":{dream.version},"content":{content}}}\n')
+    lines = (
+        f'{{"version":{dream.version},"content":{canonical_json(dream.content)}}}\n'
+        for dream in dreams
+    )
+    disk.write_lines(folder / DREAMS, lines)
 
 
 def _write(path: Path, record: Any) -> None:  # noqa: ANN401
     """Write a record so that readers see all of it or none."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(to_json(record), encoding="utf-8")
-    sync(partial)
-    partial.rename(path)
+    disk.write(path, to_json(record))
 
 
 def _read(path: Path, kind: type[R]) -> R:

@@ -6,11 +6,12 @@ folder, so a version's name stands for its bytes.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sleepcycle import disk
 from sleepcycle.errors import ManifestError
+from sleepcycle.failpoint import failpoint
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 20
@@ -31,17 +32,20 @@ def seal(stage: Path, parent: Path, prefix: str) -> Path:
 
     Returns:
         The sealed folder.
+
+    Raises:
+        DiskError: The disk could not keep it.
     """
     entries = {path.name: _entry(path) for path in _files(stage)}
     for name in entries:
-        sync(stage / name)
+        disk.sync(stage / name)
+    failpoint("seal.files")
     manifest = stage / MANIFEST
-    manifest.write_text(json.dumps({"files": entries}, indent=1, sort_keys=True))
-    sync(manifest)
-    sync(stage)
+    disk.write(manifest, json.dumps({"files": entries}, indent=1, sort_keys=True))
+    failpoint("seal.manifest")
     sealed = parent / f"{prefix}-{sha256(manifest)[:12]}"
-    stage.rename(sealed)
-    sync(parent)
+    disk.move(stage, sealed)
+    failpoint("seal.renamed")
     return sealed
 
 
@@ -76,15 +80,6 @@ def faults(folder: Path) -> Iterator[str]:
             yield f"{name} is missing"
         elif _entry(folder / name) != entry:
             yield f"{name} differs from what was sealed"
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to the disk; a failure is never retried."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from sleepcycle.errors import ModelError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource
+from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.fit import FitPlan, FitResult, fit, learning_rate
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
@@ -49,7 +50,7 @@ class Morning:
     """What earlier wakes of the same day learned; empty on the first."""
 
 
-def learn(
+def learn(  # noqa: PLR0913 - where it goes on is an option
     base: Base,
     morning: Morning,
     lesson: Lesson,
@@ -57,8 +58,9 @@ def learn(
     *,
     seed: int,
     on_progress: OnProgress,
+    keep: Checkpoints | None = None,
 ) -> tuple[LayerChanges, WakeReport]:
-    """Learn one lesson.
+    """Learn one lesson; with `keep` from where it was broken off before.
 
     Returns:
         Live and day as one exact change per layer, live's columns first, and the
@@ -67,6 +69,7 @@ def learn(
     Raises:
         ModelError: No example has anything to learn.
         DivergedError: The loss exploded or is not a number.
+        Paused: `keep` asked for it.
     """
     new = _encode(base, lesson.new, settings)
     if not new:
@@ -92,6 +95,7 @@ def learn(
         held_out_loss=gate.held_out_loss(
             base, [gate.encode_held_out(base, lesson.today)], on_progress
         ),
+        keep=keep,
     )
     day = adapters.read(base, DAY)
     sides = gate.Sides(base, live, [*live, DAY], on_progress)

@@ -3,10 +3,13 @@
     python -m sleepcycle.worker RUN_DIR
 
 It opens no database and no network. Its standard input is a pipe that its parent
-holds; when that closes the parent is gone, and the worker ends.
+holds; when that closes the parent is gone, and the worker ends. SIGTERM asks it to
+pause: while it learns a lesson it ends after the step, with a checkpoint to go on
+from; at any other time it ends at once. Either way its exit code is 75.
 """
 
 import os
+import signal
 import sys
 import threading
 from functools import partial
@@ -15,23 +18,76 @@ from pathlib import Path
 from sleepcycle import night, wake
 from sleepcycle.config import Settings
 from sleepcycle.configfile import recorded_settings
-from sleepcycle.errors import SleepcycleError
+from sleepcycle.errors import DiskError, Paused, SleepcycleError
 from sleepcycle.model.base import Base, load_base, pick_device
+from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records import RunKind, RunOrder
-from sleepcycle.runfolder import Fault, Material, Report, RunFolder, read_dreams
+from sleepcycle.runfolder import (
+    PAUSED,
+    Fault,
+    Material,
+    Report,
+    RunFolder,
+    read_dreams,
+)
 from sleepcycle.sealed import verify
 from sleepcycle.sleep.material import Archived, Past
 
 
-def main(folder: Path) -> int:
+class Stop:
+    """Heeds a wish to pause: at once, or after the step where training keeps state."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.waits = False
+
+    def __call__(self, *_: object) -> None:
+        """Take a signal."""
+        self.asked = True
+        if not self.waits:
+            os._exit(PAUSED)
+
+
+class StoppableCheckpoints(FolderCheckpoints):
+    """Checkpoints of a wake that can be asked to pause while it trains."""
+
+    def __init__(self, run: RunFolder, every: int, stop: Stop) -> None:
+        super().__init__(run, every)
+        self._stop = stop
+
+    def load(self) -> State | None:
+        """Return where to go on; from here on a pause waits for the step's end."""
+        self._stop.waits = True
+        return super().load()
+
+    def due(self, step: int) -> bool:
+        """Say whether the state is kept now: in its turn, or for a pause."""
+        return self._stop.asked or super().due(step)
+
+    def save(self, state: State) -> None:
+        """Keep a state, and end there if that is wished.
+
+        Raises:
+            Paused: It is.
+        """
+        super().save(state)
+        self._stop.waits = not state.seen.finished
+        if self._stop.asked:
+            raise Paused(f"paused after step {state.seen.step}")
+
+
+def main(folder: Path, stop: Stop) -> int:
     """Compute one run; return the exit code."""
     run = RunFolder(folder)
     try:
-        compute(run)
+        compute(run, stop)
+    except Paused:
+        return PAUSED
     except SleepcycleError as error:
-        run.write_fault(Fault(type(error).__name__, str(error)))
+        errno = error.errno if isinstance(error, DiskError) else None
+        run.write_fault(Fault(type(error).__name__, str(error), errno))
         return 1
     except Exception as error:
         run.write_fault(Fault("", f"{type(error).__name__}: {error}"))
@@ -39,7 +95,7 @@ def main(folder: Path) -> int:
     return 0
 
 
-def compute(run: RunFolder) -> None:
+def compute(run: RunFolder, stop: Stop) -> None:
     """Do what the order says, and leave adapter and report in the folder."""
     order = run.read_order()
     settings = recorded_settings(dict(order.settings))
@@ -49,17 +105,23 @@ def compute(run: RunFolder) -> None:
         cache=run.path.parent.parent / "cache",
     )
     base.identity.expect(order.base)
+    if run.checkpoint() is not None:
+        base.identity.expect(run.read_base())  # what the checkpoint was trained on
     run.write_base(base.identity)
-    work = {RunKind.WAKE: _wake, RunKind.SLEEP: _sleep}[order.kind]
-    change, report = work(run, order, settings, base)
+    if order.kind is RunKind.WAKE:
+        keep = StoppableCheckpoints(run, settings.wake.checkpoint_every, stop)
+        change, report = _wake(run, settings, base, keep)
+    else:
+        change, report = _sleep(run, order, settings, base)
     write_portable(run.result, change, base.identity, base.targets)
     run.write_report(report)
 
 
 def _wake(
-    run: RunFolder, order: RunOrder, settings: Settings, base: Base
+    run: RunFolder, settings: Settings, base: Base, keep: StoppableCheckpoints
 ) -> tuple[LayerChanges, Report]:
-    """Learn one lesson."""
+    """Learn one lesson, from its beginning or from where it was broken off."""
+    order = run.read_order()
     day = _load(order.day)
     return wake.learn(
         base,
@@ -76,6 +138,7 @@ def _wake(
         settings.wake,
         seed=order.seed,
         on_progress=run.append_progress,
+        keep=keep,
     )
 
 
@@ -107,7 +170,7 @@ def _past(run: RunFolder, order: RunOrder) -> Past:
         new=run.read_examples(Material.NEW),
         replay=run.read_examples(Material.REPLAY),
         archive=[
-            Archived(version, partial(_load, folder))
+            Archived(version, partial(_load, folder) if folder else None)
             for version, folder in order.archive.items()
         ],
         dreamt=read_dreams(run.path),
@@ -132,4 +195,6 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.exit(main(Path(sys.argv[1])))
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop)
+    sys.exit(main(Path(sys.argv[1]), stop))

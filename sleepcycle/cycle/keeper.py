@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sleepcycle.config import Settings
+from sleepcycle.engine.reins import Reins as Reins
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import OnProgress, Version
 from sleepcycle.runfolder import Report, RunFolder
@@ -13,8 +14,12 @@ from sleepcycle.store.engine import Store
 class Engine(Protocol):
     """Where run folders are computed."""
 
-    def execute(self, run: RunFolder, on_progress: OnProgress) -> None:
-        """Compute one run folder; raise a `RunError` where that fails."""
+    def execute(self, run: RunFolder, on_progress: OnProgress, reins: Reins) -> None:
+        """Compute one run folder; raise a `RunError` where that fails.
+
+        `Paused` where it was broken off as wished and can go on, and `Interrupted`
+        where it cannot.
+        """
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def order_run(
     with keeper.store.read() as session:
         base = versions.newest_base(session)
         past = [versions.get(session, number) for number in ground.live_versions]
+        gone = versions.removed(session)
         tokens = sum(_tokens(session, number) for number in ground.day_versions)
     live, day = (
         place / version.folder if version and version.folder else None
@@ -63,7 +64,9 @@ def order_run(
             seed=keeper.settings.wake.seed + run,
             settings=keeper.settings.model_dump(mode="json"),
             archive={
-                version.number: place / version.folder
+                version.number: (
+                    None if version.number in gone else place / version.folder
+                )
                 for version in sorted(past, key=lambda version: version.number)
                 if version.kind is VersionKind.WAKE and version.folder
             },

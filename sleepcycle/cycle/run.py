@@ -1,9 +1,9 @@
 """One wake or one night, from claimed examples to a recorded version.
 
 Each begins by writing down what it will do, hands the run folder to the engine, and
-publishes what comes back. Whatever stops it before the seal, `live` stays what it was
-and claimed examples are given back; after the seal the work is kept, and recovery
-records it if this process could not.
+publishes what comes back. Whatever stops it before the seal, `live` stays what it was,
+and claimed examples are given back unless a wake has a checkpoint to go on from. After
+the seal the work is kept, and recovery records it if this process could not.
 """
 
 import os
@@ -15,11 +15,23 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sleepcycle import disk
 from sleepcycle.cycle.gentler import plan_gentler, soften
 from sleepcycle.cycle.ground import Ground, stand
-from sleepcycle.cycle.keeper import Keeper, Outcome
+from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
+from sleepcycle.cycle.openrun import cancel as cancel
+from sleepcycle.cycle.openrun import find_paused, put_aside, survives, take_up
+from sleepcycle.cycle.openrun import undo as undo
 from sleepcycle.cycle.order import order_run, replay, write_held_out, write_memory
-from sleepcycle.errors import ConfigError, Interrupted, RunError
+from sleepcycle.errors import (
+    ConfigError,
+    DiskError,
+    Interrupted,
+    Paused,
+    RunError,
+    SleepcycleError,
+)
+from sleepcycle.failpoint import failpoint
 from sleepcycle.publish import (
     card_of,
     record,
@@ -27,6 +39,7 @@ from sleepcycle.publish import (
     sealed_by,
 )
 from sleepcycle.records import (
+    Example,
     Gentler,
     OnProgress,
     RunKind,
@@ -41,44 +54,50 @@ from sleepcycle.store import examples, journal, owner, runs, versions
 from sleepcycle.store.engine import Session
 
 
-def wake(keeper: Keeper, on_progress: OnProgress) -> Outcome:
+def wake(
+    keeper: Keeper, on_progress: OnProgress, reins: Reins | None = None
+) -> Outcome:
     """Learn what is pending, as a new version of kind `wake`.
+
+    A paused wake goes on instead, under its number, where it still can.
 
     Raises:
         RunError: Nothing is pending, or the worker failed.
-        Interrupted: The user stopped it.
+        Paused: It was broken off as wished; the next wake goes on from there.
+        Interrupted: It was stopped.
     """
     started = time.monotonic()
-    with keeper.store.write() as session:
-        run = _start(session, keeper, RunKind.WAKE)
-        claimed = examples.claim(session, run, keeper.settings.wake.max_examples)
-        if not claimed:
-            raise RunError(
-                "nothing to learn: no example is pending; feed some, or queue what a "
-                "rollback left behind again: sleepcycle rollback live --requeue"
-            )
-        ground = stand(session)
+    paused = find_paused(keeper)
+    run, ground, claimed = _go_on(keeper, paused) if paused else _claim(keeper)
     with _undone_on_failure(keeper, run):
+        failpoint("run.claimed")
         batches = Counter(example.batch for example in claimed)
-        folder = order_run(keeper, run, RunKind.WAKE, ground)
-        folder.write_examples(Material.NEW, claimed)
-        folder.write_examples(Material.REPLAY, replay(keeper, run, claimed, ground))
-        write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
-        keeper.engine.execute(folder, on_progress)
+        folder = RunFolder(keeper.paths.run(run))
+        if run != paused:
+            folder = order_run(keeper, run, RunKind.WAKE, ground)
+            folder.write_examples(Material.NEW, claimed)
+            folder.write_examples(Material.REPLAY, replay(keeper, run, claimed, ground))
+            write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
+        failpoint("run.ordered")
+        keeper.engine.execute(folder, on_progress, reins or Reins())
+        failpoint("run.computed")
         parent = ground.day or ground.live
         report = folder.read_report(WakeReport)
         version = _publish(keeper, folder, report, [parent.number], batches)
     return Outcome(run, version, len(claimed), time.monotonic() - started, report)
 
 
-def sleep(keeper: Keeper, on_progress: OnProgress) -> Outcome:
+def sleep(
+    keeper: Keeper, on_progress: OnProgress, reins: Reins | None = None
+) -> Outcome:
     """Fold live and the open day into one version; make it live if the gate accepts.
 
     After `gate.gentler_after` rejected nights it is planned gentler than the settings.
+    A paused wake is left as it is; where the night moves live, it cannot go on.
 
     Raises:
         RunError: Nothing was learned since the last night, or the worker failed.
-        Interrupted: The user stopped it.
+        Interrupted: It was stopped; a night begins anew.
     """
     started = time.monotonic()
     with keeper.store.write() as session:
@@ -93,10 +112,13 @@ def sleep(keeper: Keeper, on_progress: OnProgress) -> Outcome:
     if gentler is not None:
         keeper = replace(keeper, settings=soften(keeper.settings, gentler))
     with _undone_on_failure(keeper, run):
+        failpoint("run.claimed")
         folder = order_run(keeper, run, RunKind.SLEEP, ground, gentler)
         write_memory(keeper, run, folder, ground)
         write_held_out(keeper, folder, ground, today=ground.learned)
-        keeper.engine.execute(folder, on_progress)
+        failpoint("run.ordered")
+        keeper.engine.execute(folder, on_progress, reins or Reins())
+        failpoint("run.computed")
         parents = [ground.live.number, ground.day.number]
         report = replace(folder.read_report(SleepReport), gentler=gentler)
         version = _publish(keeper, folder, report, parents, {})
@@ -104,29 +126,24 @@ def sleep(keeper: Keeper, on_progress: OnProgress) -> Outcome:
     return Outcome(run, version, folded, time.monotonic() - started, report)
 
 
-def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
-    """Close a run that made nothing; give back the examples it had claimed.
-
-    A run that is already recorded is left as it is.
-
-    Returns:
-        How many examples are pending again.
-    """
+def _claim(keeper: Keeper) -> tuple[int, Ground, list[Example]]:
+    """Begin a wake: claim what is pending."""
     with keeper.store.write() as session:
-        if runs.get(session, run).state is not RunState.RUNNING:
-            return 0
-        released = examples.release(session, run)
-        runs.finish(session, run, state, report=None, error=error)
-        journal.append(
-            session,
-            keeper.actor,
-            f"run {state}",
-            run=run,
-            error=error,
-            released=released,
-        )
-    RunFolder(keeper.paths.run(run)).forget()
-    return released
+        run = _start(session, keeper, RunKind.WAKE)
+        claimed = examples.claim(session, run, keeper.settings.wake.max_examples)
+        if not claimed:
+            raise RunError(
+                "nothing to learn: no example is pending; feed some, or queue what a "
+                "rollback left behind again: sleepcycle rollback live --requeue"
+            )
+        return run, stand(session), claimed
+
+
+def _go_on(keeper: Keeper, run: int) -> tuple[int, Ground, list[Example]]:
+    """Go on with a paused wake."""
+    take_up(keeper, run)
+    with keeper.store.read() as session:
+        return run, stand(session), examples.claimed(session, run)
 
 
 def _start(session: Session, keeper: Keeper, kind: RunKind) -> int:
@@ -163,26 +180,43 @@ def _undone_on_failure(keeper: Keeper, run: int) -> Iterator[None]:
     """Undo the run if the block raises before the seal, and say what stands.
 
     A sealed version is hours of work, so it is never undone: if it is not in the books
-    yet, its run stays open and recovery records it.
+    yet, its run stays open and recovery records it. Nor is a wake that was paused, or
+    lost its worker, and has a checkpoint.
     """
     try:
         yield
+    except Paused as pause:
+        raise Paused(put_aside(keeper, run, str(pause))) from pause
     except (Interrupted, KeyboardInterrupt) as stop:
-        raise Interrupted(_stop(keeper, run)) from stop
+        reason = str(stop) or "stopped by the user"
+        raise Interrupted(_stop(keeper, run, reason)) from stop
     except Exception as error:
+        if disk.is_failed(error):
+            raise  # nothing more is written to a disk that failed; recovery settles it
         sealed = sealed_by(keeper.paths, run)
         if sealed is not None:
-            raise RunError(f"{error}; {_kept(run, sealed)}") from error
+            raise _with(error, _kept(run, sealed)) from error
+        if survives(keeper, run, error):
+            raise _with(error, put_aside(keeper, run, str(error))) from error
         undo(keeper, run, RunState.FAILED, str(error))
         raise
 
 
-def _stop(keeper: Keeper, run: int) -> str:
+def _with(error: Exception, words: str) -> SleepcycleError:
+    """Return an error that also says what stands."""
+    if not isinstance(error, DiskError):
+        return RunError(f"{error}; {words}")
+    full = DiskError(f"{error}; {words}")
+    full.errno = error.errno
+    return full
+
+
+def _stop(keeper: Keeper, run: int, reason: str) -> str:
     """Undo a stopped run unless it is sealed, and say what stands."""
     sealed = sealed_by(keeper.paths, run)
     released = 0
     if sealed is None:
-        released = undo(keeper, run, RunState.CANCELLED, "stopped by the user")
+        released = undo(keeper, run, RunState.CANCELLED, reason)
     with keeper.store.read() as session:
         live = stand(session).live.name
         state = runs.get(session, run).state
@@ -233,7 +267,9 @@ def _publish(
         day_rank=report.day_rank if isinstance(report, WakeReport) else 0,
     )
     sealed = seal_version(keeper.paths, folder.result, card)
+    failpoint("run.sealed")
     with keeper.store.write() as session:
         version = record(session, sealed, actor=keeper.actor)
+    failpoint("run.recorded")
     folder.forget()
     return version

@@ -5,15 +5,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sleepcycle.config import EngineSettings
-from sleepcycle.errors import DivergedError, Interrupted, RunError
-from sleepcycle.records import OnProgress
-from sleepcycle.runfolder import RunFolder
+from sleepcycle.engine.reins import Reins
+from sleepcycle.errors import (
+    DiskError,
+    DivergedError,
+    Interrupted,
+    Paused,
+    RunError,
+    SleepcycleError,
+)
+from sleepcycle.records import OnProgress, Progress, Wish
+from sleepcycle.runfolder import PAUSED, Fault, RunFolder
 
 POLL_S = 0.1
 GRACE_S = 10.0  # between asking a worker to end and killing it
+PAUSE_S = 25.0  # between asking it to pause and killing it
+KINDS = {kind.__name__: kind for kind in (DivergedError, DiskError)}
 
 
 @dataclass(frozen=True)
@@ -22,15 +33,18 @@ class LocalEngine:
 
     settings: EngineSettings
 
-    def execute(self, run: RunFolder, on_progress: OnProgress) -> None:
+    def execute(self, run: RunFolder, on_progress: OnProgress, reins: Reins) -> None:
         """Compute one run folder, and return when its report is there.
 
         Raises:
             RunError: The worker failed, died or fell silent.
             DivergedError: The loss is not a number, or exploded.
-            Interrupted: Ctrl-C; the worker has ended.
+            DiskError: The disk did not keep what the worker wrote.
+            Paused: It was broken off as wished, and has a checkpoint to go on from.
+            Interrupted: Ctrl-C, or as wished; the worker has ended.
         """
-        with run.log.open("wb") as log:
+        heartbeats = run.follow_progress(run.skip_progress())
+        with run.log.open("ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "sleepcycle.worker", str(run.path)],
                 stdin=subprocess.PIPE,
@@ -40,36 +54,44 @@ class LocalEngine:
                 start_new_session=True,  # so that Ctrl-C reaches us alone
             )
         try:
-            self._watch(worker, run, on_progress)
+            self._watch(worker, heartbeats, on_progress, reins)
         except KeyboardInterrupt as stop:
-            raise Interrupted("the run was stopped") from stop
+            raise Interrupted("stopped by the user") from stop
+        except _Silent as silence:
+            raise RunError(
+                f"{silence}; see {run.log}, or raise engine.heartbeat_timeout_s"
+            ) from silence
         finally:
             _end(worker)
-        if worker.returncode != 0:
-            raise _fault(run, worker.returncode)
+        _judge(run, worker.returncode, reins.wish)
 
     def _watch(
         self,
         worker: "subprocess.Popen[bytes]",
-        run: RunFolder,
+        heartbeats: Iterator[Progress | None],
         on_progress: OnProgress,
+        reins: Reins,
     ) -> None:
-        """Hand on each heartbeat until the worker ends."""
+        """Hand on each heartbeat until the worker ends, and heed what is wished."""
+        pause = _Pause(worker)
         heard_at = time.monotonic()
-        for progress in run.follow_progress():
+        for progress in heartbeats:
             if progress is not None:
                 heard_at = time.monotonic()
                 on_progress(progress)
             elif worker.poll() is not None:
                 return
             elif time.monotonic() - heard_at > self.settings.heartbeat_timeout_s:
-                raise RunError(
+                raise _Silent(
                     "the worker gave no sign of life for "
-                    f"{self.settings.heartbeat_timeout_s:g} s and was ended; see "
-                    f"{run.log}, or raise engine.heartbeat_timeout_s"
+                    f"{self.settings.heartbeat_timeout_s:g} s and was ended"
                 )
             else:
                 time.sleep(POLL_S)
+            if reins.wish is Wish.CANCEL:
+                raise Interrupted("cancelled")
+            if reins.wish is Wish.PAUSE:
+                pause.press()
 
     def _environment(self) -> dict[str, str]:
         """Return the worker's environment: no hub, the threads set, and one GPU."""
@@ -81,6 +103,28 @@ class LocalEngine:
         place = int(number or 0)
         gpu = gpus[place] if place < len(gpus) and gpus[place] else str(place)
         return environment | {"CUDA_VISIBLE_DEVICES": gpu}
+
+
+class _Silent(Exception):  # noqa: N818 - an event of this module alone
+    """A worker gave no sign of life for too long."""
+
+
+class _Pause:
+    """Asks a worker to pause, and kills it where that takes too long."""
+
+    def __init__(self, worker: "subprocess.Popen[bytes]") -> None:
+        self._worker = worker
+        self._asked_at: float | None = None
+
+    def press(self) -> None:
+        """Ask once; on a later call, look at the clock."""
+        if self._worker.poll() is not None:
+            return
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            self._worker.send_signal(signal.SIGTERM)
+        elif time.monotonic() - self._asked_at > PAUSE_S:
+            os.killpg(self._worker.pid, signal.SIGKILL)
 
 
 def _end(worker: "subprocess.Popen[bytes]") -> None:
@@ -96,13 +140,26 @@ def _end(worker: "subprocess.Popen[bytes]") -> None:
             worker.wait()
 
 
-def _fault(run: RunFolder, code: int) -> RunError:
-    """Say why a worker failed."""
+def _judge(run: RunFolder, code: int, wish: Wish | None) -> None:
+    """Raise what came of a worker, unless it is done."""
+    if code == 0:
+        return
     fault = run.read_fault()
-    if fault is not None and fault.error == DivergedError.__name__:
-        return DivergedError(fault.message)
+    paused = code == PAUSED or (wish is Wish.PAUSE and fault is None)
+    if paused and run.checkpoint() is not None:
+        raise Paused("paused at a checkpoint")
+    if paused:
+        raise Interrupted("stopped before there was a checkpoint")
+    raise _fault(run, fault, code)
+
+
+def _fault(run: RunFolder, fault: Fault | None, code: int) -> SleepcycleError:
+    """Say why a worker failed."""
     if fault is not None and fault.error:
-        return RunError(fault.message)
+        error = KINDS.get(fault.error, RunError)(fault.message)
+        if isinstance(error, DiskError):
+            error.errno = fault.errno
+        return error
     if fault is not None:
         return RunError(f"the worker failed with {fault.message}; see {run.log}")
     if code < 0:

@@ -10,6 +10,7 @@ from loguru import logger
 
 from sleepcycle.config import FeedSettings
 from sleepcycle.errors import FeedError
+from sleepcycle.failpoint import failpoint
 from sleepcycle.feed.intake import Intake
 from sleepcycle.feed.shapes import Format
 from sleepcycle.feed.sources import Source, name_of
@@ -85,12 +86,15 @@ def feed_files(
             for lines in intake.read(source):
                 options.on_rows(lines)
         _judge(intake, settings.max_bad_ratio, name)
+        failpoint("feed.begun")
         with store.write() as session:
             report = _store(session, intake, name, settings.held_out_share)
             if options.dry_run:
                 session.rollback()
                 return dataclasses.replace(report, batch=None)
             journal.append(session, actor, "feed", source=name, batch=report.batch)
+            failpoint("feed.stored")
+    failpoint("feed.committed")
     logger.info(
         "fed batch {batch}: {accepted} of {lines} rows accepted, {quarantined} "
         "quarantined",

@@ -1,14 +1,11 @@
 """Base models: found, loaded, frozen, and known by their bytes."""
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -16,21 +13,11 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
 from sleepcycle.config import ModelSettings
-from sleepcycle.errors import ConfigError, ModelError
-from sleepcycle.paths import PACKAGE
+from sleepcycle.errors import ConfigError
+from sleepcycle.model.files import identify, locate, not_loaded
 from sleepcycle.records import BaseIdentity
-from sleepcycle.sealed import sha256
 
-BUILTIN = "builtin:"
 ALL_LINEAR = ["all-linear"]
-IDENTITY = (
-    "config.json",
-    "tokenizer*",
-    "chat_template*",
-    "vocab*",
-    "merges.txt",
-    "*.safetensors",
-)
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """Keeps loading on this machine, and foreign code out."""
 
@@ -100,9 +87,9 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _not_loaded(settings.base, str(error)) from error
+        raise not_loaded(settings.base, str(error)) from error
     if missing := sorted(loading["missing_keys"]):
-        raise _not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
+        raise not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
     model.requires_grad_(False)
     model.eval()
     return Base(
@@ -129,28 +116,8 @@ def skeleton(settings: ModelSettings) -> Targets:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
     except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(settings.base, str(error)) from error
+        raise not_loaded(settings.base, str(error)) from error
     return find_targets(model, settings.target_modules)
-
-
-def locate(settings: ModelSettings) -> Path:
-    """Return the folder of a model: our own, a path, or a hub id's in the cache.
-
-    Raises:
-        ModelError: There is none on this machine.
-    """
-    if settings.base.startswith(BUILTIN):
-        folder = PACKAGE / settings.base.removeprefix(BUILTIN)
-        if not folder.is_dir():
-            raise ModelError(
-                f"there is no {settings.base}; the one there is: builtin:nano"
-            )
-        return folder
-    folder = Path(settings.base).expanduser()
-    folder = folder if folder.is_dir() else _cached(settings)
-    if not (folder / "config.json").is_file():
-        raise _not_loaded(settings.base, f"no config.json in {folder}")
-    return folder
 
 
 def pick_device(name: str) -> str:
@@ -199,57 +166,6 @@ def find_targets(model: nn.Module, names: list[str]) -> Targets:
     return Targets(chosen, found.transposed)
 
 
-def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
-    """Name a model by the bytes of its configuration, tokenizer and weights.
-
-    Hashing gigabytes takes seconds, so the hash is remembered for as long as no
-    file changes its size or its time.
-
-    Raises:
-        ModelError: The model is not on this machine.
-    """
-    files = list(_files(settings))
-    stamp = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
-    memory = cache / "base.json"
-    folder = str(files[0].parent)
-    known = _recall(memory)
-    if known.get("stamp") != stamp or known.get("folder") != folder:
-        digest = hashlib.sha256()
-        for file in files:
-            digest.update(bytes.fromhex(sha256(file)))
-        known = {"folder": folder, "stamp": stamp, "sha256": digest.hexdigest()}
-        cache.mkdir(parents=True, exist_ok=True)
-        memory.write_text(json.dumps(known))
-    return BaseIdentity(settings.base, settings.revision or None, known["sha256"])
-
-
-def _recall(memory: Path) -> dict[str, Any]:
-    """Read a remembered hash; one that is missing or half written is forgotten."""
-    try:
-        known: dict[str, Any] = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known
-
-
-def _cached(settings: ModelSettings) -> Path:
-    """Return where a hub id lies in the local cache; the hub itself is never asked."""
-    try:
-        found = snapshot_download(
-            settings.base, revision=settings.revision or None, local_files_only=True
-        )
-    except (OSError, ValueError) as error:
-        raise _not_loaded(settings.base, "neither folder nor cached hub id") from error
-    return Path(found)
-
-
-def _files(settings: ModelSettings) -> Iterator[Path]:
-    """Yield every file that decides what a text becomes, by name."""
-    folder = locate(settings)
-    for pattern in IDENTITY:
-        yield from sorted(folder.glob(pattern))
-
-
 def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
     """Return (out, in) of a linear layer, None for any other."""
     if isinstance(module, nn.Linear):
@@ -262,13 +178,3 @@ def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
 def _longest(config: Any) -> int:  # noqa: ANN401 - any model's configuration
     """Return how many positions a model knows."""
     return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**31
-
-
-def _not_loaded(base: str, why: str) -> ModelError:
-    """Say that a model could not be loaded, and what to do."""
-    first = why.strip().split("\n")[0]
-    return ModelError(
-        f"expected {base} to be a causal language model with its tokenizer, in "
-        f"safetensors, on this machine; got: {first}; name a folder that has one, or "
-        "a hub id that is in the local cache"
-    )

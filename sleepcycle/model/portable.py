@@ -28,6 +28,7 @@ KEY = re.compile(
     r"base_model\.model\.(?P<path>.+)\.lora_(?P<factor>[AB])(\.default)?\.weight"
 )
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+FLOATS = ("F32", "F16", "BF16", "F64")
 MAX_RANK = 4096  # beyond any that is trained; what asks for more is broken or hostile
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank takes
 
@@ -144,14 +145,15 @@ def read_factors(folder: Path) -> dict[str, LowRank]:
 
     Raises:
         AdapterError: The file is not safetensors, holds other tensors than pairs of
-            factors, or a value is NaN or infinite.
+            factors in floats, or a value is NaN or infinite.
     """
     file = folder / WEIGHTS
     if not file.is_file():
         raise _no_weights(folder)
     try:
         with safe_open(file, framework="pt") as tensors:
-            paths = _paths(file, {n: _shape(tensors, n) for n in tensors.keys()})  # noqa: SIM118 - not iterable
+            shapes = {n: _shape(file, tensors, n) for n in tensors.keys()}  # noqa: SIM118 - not iterable
+            paths = _paths(file, shapes)
             changes = {
                 path: LowRank(
                     up=tensors.get_tensor(up).float(),
@@ -211,9 +213,15 @@ def _paths(
     return {path: (pair["A"], pair["B"]) for path, pair in pairs.items()}
 
 
-def _shape(tensors: Any, name: str) -> tuple[int, ...]:  # noqa: ANN401
-    """Return a tensor's shape without reading it."""
-    return tuple(tensors.get_slice(name).get_shape())
+def _shape(file: Path, tensors: Any, name: str) -> tuple[int, ...]:  # noqa: ANN401
+    """Return a tensor's shape without reading it; its values must be floats."""
+    tensor = tensors.get_slice(name)
+    if tensor.get_dtype() not in FLOATS:
+        raise AdapterError(
+            f"{file}: expected {name} to be one of {', '.join(FLOATS)}, got "
+            f"{tensor.get_dtype()}"
+        )
+    return tuple(tensor.get_shape())
 
 
 def _finite(factor: Tensor) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from sleepcycle.config import Settings
 from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.cycle.keeper import Keeper
+from sleepcycle.errors import Paused, RunError
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import (
     BaseIdentity,
@@ -22,6 +23,7 @@ from sleepcycle.records import (
     WakeReport,
 )
 from sleepcycle.runfolder import RunFolder
+from sleepcycle.sealed import seal
 from sleepcycle.store import batches, examples
 from sleepcycle.store.engine import create_store
 from sleepcycle.store.records import ExampleState
@@ -39,7 +41,7 @@ class FakeEngine:
     orders: list[RunFolder] = field(default_factory=list)
     """Copies of what it was given, since a run forgets its examples."""
 
-    def execute(self, run, on_progress):
+    def execute(self, run, on_progress, reins):
         seen = run.path.parents[2] / f"given-{len(self.orders)}"
         shutil.copytree(run.path, seen)
         self.orders.append(RunFolder(seen))
@@ -56,6 +58,27 @@ class FakeEngine:
         run.write_report(
             WAKE_REPORT if order.kind is RunKind.WAKE else sleep_report(self.accepts)
         )
+
+
+def leave_checkpoint(run, step=120, steps=400):
+    """Leave a checkpoint in a run folder, as a worker does."""
+    stage = run.checkpoints / "stage"
+    stage.mkdir(parents=True)
+    (stage / "state.json").write_text(json.dumps({"step": step, "steps": steps}))
+    return seal(stage, run.checkpoints, f"{step:06d}")
+
+
+def pause(run):
+    """Break a run off at a checkpoint."""
+    leave_checkpoint(run)
+    raise Paused("paused at a checkpoint")
+
+
+def lose_worker(run):
+    """Lose the worker when it has kept a checkpoint."""
+    if run.checkpoint() is None:
+        leave_checkpoint(run)
+    raise RunError("the worker was ended by SIGKILL")
 
 
 def verdict(accepted: bool) -> Verdict:

@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 import pytest
 from loguru import logger
 
+from sleepcycle import disk
 from sleepcycle.cycle.recovery import recover
-from sleepcycle.cycle.run import wake
+from sleepcycle.cycle.run import sleep, wake
 from sleepcycle.errors import ManifestError
 from sleepcycle.publish import card_of, read_card, seal_version
 from sleepcycle.records import Card, RunState, Version, VersionKind
+from sleepcycle.runfolder import RunFolder
 from sleepcycle.sealed import seal, verify
 from sleepcycle.store import journal, runs, versions
 from tests.counting import count_examples
-from tests.cycle.conftest import BASE, WAKE_REPORT
+from tests.cycle.conftest import BASE, WAKE_REPORT, leave_checkpoint
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -105,6 +107,84 @@ def test_no_folder_of_a_killed_run_keeps_its_examples(keeper):
 
     assert not given.exists()
     assert (keeper.paths.run(1) / "run.json").exists()
+
+
+class TestCheckpoint:
+    """A wake that a crash broke off at a checkpoint is paused instead."""
+
+    @pytest.fixture
+    def kept(self, keeper, killed_while_computing):
+        """The checkpoint that its worker has kept."""
+        return leave_checkpoint(RunFolder(keeper.paths.run(1)))
+
+    @pytest.mark.usefixtures("kept")
+    def test_the_next_wake_goes_on_with_it(self, keeper, logged):
+        recover(keeper)
+
+        counts, _, ended, _ = state(keeper)
+        assert (counts.claimed, ended) == (2, [RunState.PAUSED])
+        assert "run 1 was paused at step 120 of 400" in logged.getvalue()
+        outcome = wake(keeper, no_progress)
+        assert (outcome.run, outcome.examples) == (1, 2)
+
+    def test_a_damaged_one_is_none(self, keeper, kept):
+        (kept / "state.json").write_text("{}")
+
+        recover(keeper)
+
+        counts, _, ended, _ = state(keeper)
+        assert (counts.pending, ended) == (2, [RunState.FAILED])
+
+    @pytest.mark.usefixtures("kept")
+    def test_recovering_again_leaves_it_and_its_examples(self, keeper):
+        """
+        Every command recovers before it does anything.
+        """
+        recover(keeper)
+        once = state(keeper)
+
+        recover(keeper)
+
+        assert state(keeper) == once
+        assert RunFolder(keeper.paths.run(1)).is_given()
+        assert RunFolder(keeper.paths.run(1)).reached() == (120, 400)
+
+    @pytest.mark.usefixtures("kept")
+    @pytest.mark.parametrize("name", ["", "run.json", "examples.jsonl"])
+    def test_one_whose_folder_is_gone_is_undone(self, keeper, name):
+        recover(keeper)
+        disk.remove(keeper.paths.run(1) / name)
+
+        recover(keeper)
+
+        counts, _, ended, _ = state(keeper)
+        assert (counts.pending, ended) == (2, [RunState.FAILED])
+
+    def test_a_version_that_was_sealed_goes_before_it(
+        self, keeper, killed_after_sealing
+    ):
+        """
+        The checkpoint of a wake that is done is of no more use.
+        """
+        leave_checkpoint(RunFolder(keeper.paths.run(1)))
+
+        recover(keeper)
+
+        _, names, ended, _ = state(keeper)
+        assert (names, ended) == ({"day": 1, "live": 0}, [RunState.DONE])
+        assert not RunFolder(keeper.paths.run(1)).checkpoints.exists()
+
+    def test_a_night_has_none(self, keeper, feed, engine):
+        feed("a")
+        wake(keeper, no_progress)
+        engine.instead = kill
+        with pytest.raises(Killed, match="before the end"):
+            sleep(keeper, no_progress)
+        leave_checkpoint(RunFolder(keeper.paths.run(2)))
+
+        recover(keeper)
+
+        assert state(keeper)[2] == [RunState.FAILED, RunState.DONE]
 
 
 def test_a_run_killed_between_seal_and_commit_is_recorded(keeper, killed_after_sealing):

@@ -1,6 +1,7 @@
 """Wakes and nights on an engine that computes nothing: who learned what, and what
 is live."""
 
+import errno
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -11,17 +12,27 @@ from sleepcycle.config import Settings, SleepSettings, StoreSettings
 from sleepcycle.content import Text
 from sleepcycle.cycle.gentler import soften
 from sleepcycle.cycle.ground import stand
+from sleepcycle.cycle.keeper import Reins
 from sleepcycle.cycle.recovery import recover
-from sleepcycle.cycle.run import sleep, wake
-from sleepcycle.errors import ConfigError, Interrupted, RunError
+from sleepcycle.cycle.run import cancel, sleep, wake
+from sleepcycle.errors import (
+    ConfigError,
+    DiskError,
+    DivergedError,
+    Interrupted,
+    NotFoundError,
+    Paused,
+    RunError,
+)
 from sleepcycle.publish import make_live, read_card
 from sleepcycle.records import Dream, Gentler, RunState, VersionKind
-from sleepcycle.runfolder import Material, read_dreams
+from sleepcycle.runfolder import Fault, Material, RunFolder, read_dreams
 from sleepcycle.sealed import verify
 from sleepcycle.store import journal, runs, versions
 from sleepcycle.store.connection import connect
 from sleepcycle.store.engine import Store
 from tests.counting import count_examples
+from tests.cycle.conftest import WAKE_REPORT, leave_checkpoint, lose_worker, pause
 
 
 def aliases(keeper):
@@ -518,6 +529,290 @@ class TestFailure:
         assert counts(keeper).known == 1
 
 
+class TestPause:
+    """A wake that was broken off at a checkpoint goes on with the next."""
+
+    @pytest.fixture
+    def paused(self, keeper, feed, engine):
+        """A home whose wake was paused; what computes next is the usual engine."""
+        feed("a", "b")
+        engine.instead = pause
+        with pytest.raises(
+            Paused,
+            match=r"^run 1 was paused at step 120 of 400; it goes on with the next",
+        ):
+            wake(keeper, no_progress)
+        engine.instead = None
+
+    @pytest.mark.usefixtures("paused")
+    def test_its_examples_stay_claimed(self, keeper):
+        with keeper.store.read() as session:
+            [run] = runs.list_runs(session, 10)
+            last = journal.entries(session, 1)[0]
+
+        assert run.state is RunState.PAUSED
+        assert (counts(keeper).pending, counts(keeper).claimed) == (0, 2)
+        assert (last.action, last.details["step"]) == ("pause wake", 120)
+
+    @pytest.mark.usefixtures("paused")
+    def test_the_next_wake_goes_on_under_its_number(self, keeper, feed, engine):
+        """
+        With what it was given, and what was fed meanwhile waits.
+        """
+        feed("c")
+
+        outcome = wake(keeper, no_progress)
+
+        assert (outcome.run, outcome.examples) == (1, 2)
+        given = [folder.read_examples(Material.NEW) for folder in engine.orders]
+        assert given[1] == given[0]
+        assert engine.orders[1].reached() == (120, 400)
+        assert (counts(keeper).pending, counts(keeper).known) == (1, 2)
+        assert read_card(keeper.paths.versions / outcome.version.folder).batches == {
+            1: 2
+        }
+        with keeper.store.read() as session:
+            assert runs.get(session, 1).state is RunState.DONE
+            actions = [entry.action for entry in journal.entries(session, 2)]
+        assert actions == ["seal wake", "resume wake"]
+
+    @pytest.mark.usefixtures("paused")
+    def test_nothing_of_it_is_left_afterwards(self, keeper):
+        wake(keeper, no_progress)
+
+        folder = RunFolder(keeper.paths.run(1))
+        assert not folder.checkpoints.exists()
+        assert not folder.is_given()
+
+    @pytest.mark.usefixtures("paused")
+    def test_what_its_worker_left_half_done_is_not_taken(self, keeper, engine):
+        folder = RunFolder(keeper.paths.run(1))
+        folder.write_report(WAKE_REPORT)
+        (folder.result / "half").touch()
+
+        wake(keeper, no_progress)
+
+        assert not (engine.orders[1].path / "report.json").exists()
+        assert not (engine.orders[1].result / "half").exists()
+
+    @pytest.mark.usefixtures("paused")
+    def test_it_may_be_paused_again(self, keeper, engine):
+        def later(run):
+            leave_checkpoint(run, step=240)
+            raise Paused("paused at a checkpoint")
+
+        engine.instead = later
+
+        with pytest.raises(Paused, match="run 1 was paused at step 240 of 400"):
+            wake(keeper, no_progress)
+
+    @pytest.mark.usefixtures("paused")
+    def test_a_night_leaves_it(self, keeper):
+        with pytest.raises(RunError, match="nothing to consolidate"):
+            sleep(keeper, no_progress)
+
+        assert wake(keeper, no_progress).run == 1
+
+    def test_after_a_night_that_moved_live_it_is_undone(self, keeper, feed, engine):
+        """
+        It stood on what is live no more; the next wake learns its examples anew.
+        """
+        feed("a")
+        wake(keeper, no_progress)
+        feed("b")
+        engine.instead = pause
+        with pytest.raises(Paused, match="run 2 was paused"):
+            wake(keeper, no_progress)
+        engine.instead = None
+        sleep(keeper, no_progress)
+
+        outcome = wake(keeper, no_progress)
+
+        assert (outcome.run, outcome.examples) == (4, 1)
+        with keeper.store.read() as session:
+            undone = runs.get(session, 2)
+        assert undone.state is RunState.CANCELLED
+        assert "live or the open day is another version now" in undone.error
+        assert not RunFolder(keeper.paths.run(2)).is_given()
+
+    def test_after_a_rejected_night_it_goes_on(self, keeper, feed, engine):
+        feed("a")
+        wake(keeper, no_progress)
+        feed("b")
+        engine.instead = pause
+        with pytest.raises(Paused, match="run 2 was paused"):
+            wake(keeper, no_progress)
+        engine.instead = None
+        reject(keeper, engine, nights=1)
+
+        assert wake(keeper, no_progress).run == 2
+
+    @pytest.mark.usefixtures("paused")
+    @pytest.mark.parametrize(
+        ("section", "change"),
+        [
+            ("wake", {"lr": 1e-3}),
+            ("model", {"max_length": 64}),
+            ("engine", {"device": "cpu"}),
+        ],
+    )
+    def test_with_other_settings_it_begins_anew(self, keeper, section, change):
+        changed = with_settings(keeper, section, change)
+
+        outcome = wake(changed, no_progress)
+
+        [name] = change
+        assert (outcome.run, outcome.examples) == (2, 2)
+        with keeper.store.read() as session:
+            assert f"other settings now: {section}.{name}" in runs.get(session, 1).error
+
+    @pytest.mark.usefixtures("paused")
+    @pytest.mark.parametrize(
+        ("section", "change"),
+        [
+            ("wake", {"window": "08:00-09:00", "checkpoint_every": 5}),
+            ("sleep", {"at": "04:00"}),
+            ("engine", {"heartbeat_timeout_s": 7.0}),
+            ("log", {"level": "DEBUG"}),
+            ("serve", {"port": 8000}),
+            ("feed", {"held_out_share": 0.1}),
+        ],
+    )
+    def test_with_settings_that_do_not_matter_it_goes_on(self, keeper, section, change):
+        changed = with_settings(keeper, section, change)
+
+        assert wake(changed, no_progress).run == 1
+
+    @pytest.mark.usefixtures("paused")
+    def test_it_can_be_cancelled(self, keeper):
+        assert cancel(keeper, 1) == 2
+
+        with keeper.store.read() as session:
+            run = runs.get(session, 1)
+        assert (run.state, run.error) == (RunState.CANCELLED, "cancelled by the user")
+        assert counts(keeper).pending == 2
+        assert not RunFolder(keeper.paths.run(1)).checkpoints.exists()
+
+    def test_only_a_paused_run_can(self, keeper, feed):
+        feed("a")
+        wake(keeper, no_progress)
+
+        with pytest.raises(RunError, match=r"expected run 1 to be paused, got .* done"):
+            cancel(keeper, 1)
+        with pytest.raises(NotFoundError, match="no run 9"):
+            cancel(keeper, 9)
+
+    @pytest.mark.usefixtures("paused")
+    @pytest.mark.parametrize("damage", ["", "{", '{"run": 1}'])
+    def test_a_damaged_order_is_no_trap(self, keeper, damage):
+        (keeper.paths.run(1) / "run.json").write_text(damage)
+
+        assert wake(keeper, no_progress).run == 2
+
+    @pytest.mark.usefixtures("paused")
+    def test_a_folder_of_another_run_is_not_taken(self, keeper):
+        """
+        As after an older database was put back, whose run 1 held other examples.
+        """
+        folder = RunFolder(keeper.paths.run(1))
+        folder.write_examples(Material.NEW, folder.read_examples(Material.NEW)[:1])
+
+        outcome = wake(keeper, no_progress)
+
+        assert (outcome.run, outcome.examples) == (2, 2)
+
+    def test_the_engine_is_handed_the_reins(self, keeper, feed, engine):
+        held = []
+        usual = engine.execute
+        engine.execute = lambda run, told, reins: (
+            held.append(reins),
+            usual(run, told, reins),
+        )
+        feed("a")
+        reins = Reins()
+        wake(keeper, no_progress, reins)
+        sleep(keeper, no_progress, reins)
+
+        assert held == [reins, reins]
+
+
+class TestLostWorker:
+    def test_the_run_goes_on_with_the_next_wake(self, keeper, feed, engine):
+        feed("a")
+        engine.instead = lose_worker
+
+        with pytest.raises(
+            RunError, match=r"ended by SIGKILL; run 1 was paused at step 120 of 400; "
+        ):
+            wake(keeper, no_progress)
+
+        engine.instead = None
+        assert wake(keeper, no_progress).run == 1
+
+    def test_the_third_time_it_is_undone(self, keeper, feed, engine):
+        feed("a")
+        engine.instead = lose_worker
+        for _ in range(2):
+            with pytest.raises(RunError, match="run 1 was paused"):
+                wake(keeper, no_progress)
+
+        with pytest.raises(RunError, match=r"ended by SIGKILL$"):
+            wake(keeper, no_progress)
+
+        with keeper.store.read() as session:
+            assert runs.get(session, 1).state is RunState.FAILED
+        assert counts(keeper).pending == 1
+
+    def test_without_a_checkpoint_it_is_undone(self, keeper, feed, engine):
+        def lose_early(run):
+            raise RunError("the worker was ended by SIGKILL")
+
+        feed("a")
+        engine.instead = lose_early
+
+        with pytest.raises(RunError, match=r"SIGKILL$"):
+            wake(keeper, no_progress)
+
+        assert counts(keeper).pending == 1
+
+    def test_what_would_come_again_is_undone(self, keeper, feed, engine):
+        """
+        A worker that said what was wrong would say so again.
+        """
+
+        def diverge(run):
+            leave_checkpoint(run)
+            run.write_fault(Fault("DivergedError", "the loss is nan"))
+            raise DivergedError("the loss is nan")
+
+        feed("a")
+        engine.instead = diverge
+
+        with pytest.raises(DivergedError, match=r"^the loss is nan$"):
+            wake(keeper, no_progress)
+
+        assert counts(keeper).pending == 1
+        assert not RunFolder(keeper.paths.run(1)).checkpoints.exists()
+
+    def test_a_full_disk_may_have_room_later(self, keeper, feed, engine):
+        def fill(run):
+            leave_checkpoint(run)
+            run.write_fault(Fault("DiskError", "no space left", errno.ENOSPC))
+            full = DiskError("no space left")
+            full.errno = errno.ENOSPC
+            raise full
+
+        feed("a")
+        engine.instead = fill
+
+        with pytest.raises(DiskError, match="no space left; run 1 was paused") as full:
+            wake(keeper, no_progress)
+
+        assert full.value.errno == errno.ENOSPC
+        engine.instead = None
+        assert wake(keeper, no_progress).run == 1
+
+
 class TestAfterTheSeal:
     def test_a_busy_database_costs_no_work(self, keeper, feed, engine):
         """
@@ -532,7 +827,7 @@ class TestAfterTheSeal:
             engine.instead = lambda run: (
                 other.execute("BEGIN IMMEDIATE"),
                 setattr(engine, "instead", None),
-                compute(run, no_progress),
+                compute(run, no_progress, Reins()),
             )
 
             with pytest.raises(
@@ -592,6 +887,13 @@ def with_wake(keeper, **changes):
     """Return a keeper with other settings of its wakes."""
     wakes = keeper.settings.wake.model_copy(update=changes)
     settings = keeper.settings.model_copy(update={"wake": wakes})
+    return replace(keeper, settings=settings)
+
+
+def with_settings(keeper, section, changes):
+    """Return a keeper with other settings in one section."""
+    values = getattr(keeper.settings, section).model_copy(update=changes)
+    settings = keeper.settings.model_copy(update={section: values})
     return replace(keeper, settings=settings)
 
 

@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM
 
 from sleepcycle.config import ModelSettings
 from sleepcycle.errors import ConfigError, ModelError
-from sleepcycle.model.base import find_targets, identify, locate, skeleton
+from sleepcycle.model.base import find_targets, skeleton
+from sleepcycle.model.files import identify, locate
 from tests.model.conftest import NANO, logits_of
 
 ATTENTION = {"q_proj": (32, 32), "k_proj": (16, 32), "v_proj": (16, 32)}

@@ -1,0 +1,20 @@
+"""The reins of a run: what its owner wishes of it while it is computed."""
+
+from sleepcycle.records import Wish
+
+
+class Reins:
+    """Hold at most one wish; one thread asks, another one heeds it."""
+
+    def __init__(self) -> None:
+        self._wish: Wish | None = None
+
+    @property
+    def wish(self) -> Wish | None:
+        """What is wished; None lets the run go on."""
+        return self._wish
+
+    def ask(self, wish: Wish) -> None:
+        """Wish something; a run that is to be cancelled is not paused instead."""
+        if self._wish is not Wish.CANCEL:
+            self._wish = wish

@@ -1,0 +1,200 @@
+"""Checkpoints of training: all it takes to go on at a step as if it never stopped.
+
+Tensors lie in safetensors and the rest in JSON, below a manifest; nothing is pickled.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from sleepcycle import disk
+from sleepcycle.errors import DiskError
+from sleepcycle.failpoint import failpoint
+from sleepcycle.plain import from_json, to_json
+from sleepcycle.runfolder import STATE, RunFolder
+from sleepcycle.sealed import seal
+
+TENSORS = "state.safetensors"
+STAGE = "stage"  # of a checkpoint that is not whole yet
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # as AdamW calls them
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run has seen up to a step, as `state.json` holds it."""
+
+    step: int
+    """Steps that are done."""
+
+    steps: int
+    """Steps that were planned."""
+
+    finished: bool
+    """Whether training is over, at the last step or early."""
+
+    plan: Mapping[str, object]
+    """The `FitPlan`; a checkpoint of another one is of no use."""
+
+    losses: tuple[float, ...]
+    tokens: tuple[int, ...]
+    looks: tuple[tuple[int, float], ...]
+    """Step and held-out loss of each look."""
+
+    best: tuple[float, int] | None
+    """Held-out loss and step of the weights that are kept so far."""
+
+    seconds: float
+    """Of training alone, the parts before earlier checkpoints included."""
+
+    micro_batches: int
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One moment of training."""
+
+    seen: Seen
+    tensors: Mapping[str, Tensor]
+    """Weights, moments, best weights and states of random generators, on the CPU."""
+
+
+class Checkpoints(Protocol):
+    """Where training keeps its state, so that it can be broken off and go on."""
+
+    def load(self) -> State | None:
+        """Return where to go on; None to begin anew."""
+
+    def due(self, step: int) -> bool:
+        """Say whether the state after this step shall be kept."""
+
+    def save(self, state: State) -> None:
+        """Keep a state; raise `Paused` where training shall end here for now."""
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """What is trained."""
+
+    model: nn.Module
+    weights: Sequence[nn.Parameter]
+    optimizer: AdamW
+    device: torch.device
+
+
+class FolderCheckpoints:
+    """Keeps the newest state of a run in its folder."""
+
+    def __init__(self, run: RunFolder, every: int) -> None:
+        self._run = run
+        self._every = every
+
+    def load(self) -> State | None:
+        """Return the newest state that is whole; a damaged one is never read."""
+        folder = self._run.checkpoint()
+        if folder is None:
+            return None
+        seen = from_json((folder / STATE).read_text(encoding="utf-8"), Seen)
+        return State(seen, load_file(folder / TENSORS))
+
+    def due(self, step: int) -> bool:
+        """Say whether a step is one of those after which the state is kept."""
+        return step % self._every == 0
+
+    def save(self, state: State) -> None:
+        """Keep a state; the one before stays until this one is whole.
+
+        Raises:
+            DiskError: The disk could not keep it.
+        """
+        place = self._run.checkpoints
+        stage = place / STAGE
+        disk.remove(stage)
+        disk.make(stage)
+        _write(stage / TENSORS, state.tensors)
+        disk.write(stage / STATE, to_json(state.seen))
+        failpoint("checkpoint.written")
+        whole = seal(stage, place, f"{state.seen.step:06d}")
+        failpoint("checkpoint.renamed")
+        disk.remove(*(other for other in place.iterdir() if other != whole))
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors; raise a `DiskError` with the system's number where that fails."""
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        failed = DiskError(f"expected to write {path}, got: {error}; free some space")
+        number = re.search(r"os error (\d+)", str(error))
+        failed.errno = int(number[1]) if number else None
+        raise failed from error
+
+
+def gather(student: Student, best: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Copy all tensors that make up the state of training.
+
+    Args:
+        student: What is trained.
+        best: The weights that are kept so far; empty where there are none.
+    """
+    found = {f"best.{i}": weight for i, weight in enumerate(best)}
+    for i, weight in enumerate(student.weights):
+        found[f"weight.{i}"] = weight
+        moments = student.optimizer.state.get(weight, {})
+        found |= {f"{name}.{i}": moment for name, moment in moments.items()}
+    found |= {f"random.{kind}": state for kind, state in _random(student.device)}
+    return {
+        name: tensor.detach().cpu().clone().contiguous()
+        for name, tensor in found.items()
+    }
+
+
+def best_of(student: Student, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return the best weights of a state, where they are trained."""
+    return [
+        tensors[f"best.{i}"].to(weight.device)
+        for i, weight in enumerate(student.weights)
+        if f"best.{i}" in tensors
+    ]
+
+
+@torch.no_grad()
+def put_weights_back(student: Student, tensors: Mapping[str, Tensor]) -> None:
+    """Let the weights be those of a state."""
+    for i, weight in enumerate(student.weights):
+        weight.copy_(tensors[f"weight.{i}"])
+
+
+def put_moments_back(student: Student, tensors: Mapping[str, Tensor]) -> None:
+    """Let optimizer and random generators be those of a state.
+
+    To be called right before the first step, since what happens between the steps of
+    a new loop draws random numbers too.
+    """
+    for i, weight in enumerate(student.weights):
+        if f"step.{i}" in tensors:
+            step, *moments = (tensors[f"{name}.{i}"].clone() for name in MOMENTS)
+            on_device = [moment.to(weight.device) for moment in moments]
+            student.optimizer.state[weight] = dict(
+                zip(MOMENTS, [step, *on_device], strict=True)
+            )
+    torch.set_rng_state(tensors["random.cpu"])
+    kind = student.device.type
+    if f"random.{kind}" in tensors and kind != "cpu":
+        torch.get_device_module(kind).set_rng_state(tensors[f"random.{kind}"])
+
+
+def _random(device: torch.device) -> list[tuple[str, Tensor]]:
+    """Return the states of the random generators that training draws from."""
+    states = [("cpu", torch.get_rng_state())]
+    if device.type != "cpu":
+        module = torch.get_device_module(device.type)
+        states.append((device.type, module.get_rng_state()))
+    return states
