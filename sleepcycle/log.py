@@ -6,25 +6,34 @@ from pathlib import Path
 from loguru import logger
 
 TEXT = "{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}"
+MB = 1_000_000
 
 
-def set_up(level: str, *, json_lines: bool, file: Path | None = None) -> None:
-    """Send records to standard error, and to a file where one is named.
+def set_up(file: Path, *, level: str, json_lines: bool, max_mb: int, keep: int) -> None:
+    """Send records to a file, and warnings to standard error too.
 
     Args:
+        file: Log file.
         level: Least severity that is written.
         json_lines: Write one JSON object a record instead of text.
-        file: Log file; it is turned over at 10 MB and five are kept.
+        max_mb: Size at which the file is turned over, in megabytes.
+        keep: How many turned-over files are kept.
     """
     logger.remove()
-    logger.add(sys.stderr, level="WARNING", format=TEXT, serialize=json_lines)
-    if file is not None:
-        logger.add(
-            file,
-            level=level,
-            format=TEXT,
-            serialize=json_lines,
-            rotation="10 MB",
-            retention=5,
-            encoding="utf-8",
-        )
+    logger.add(
+        sys.stderr,
+        level="WARNING",
+        format=TEXT,
+        serialize=json_lines,
+        diagnose=False,  # values in a traceback may be examples
+    )
+    logger.add(
+        file,
+        level=level,
+        format=TEXT,
+        diagnose=False,
+        serialize=json_lines,
+        rotation=max_mb * MB,
+        retention=keep,
+        encoding="utf-8",
+    )

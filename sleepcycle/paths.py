@@ -48,6 +48,11 @@ class HomePaths:
         return self.root / "backups"
 
     @property
+    def scratch(self) -> Path:
+        """What a backup, a restore or a clearing is at; deleted if none of them is."""
+        return self.root / "scratch"
+
+    @property
     def cache(self) -> Path:
         """What can be computed again, such as the base's hash."""
         return self.root / "cache"
@@ -56,6 +61,11 @@ class HomePaths:
     def logs(self) -> Path:
         """Log files."""
         return self.root / "logs"
+
+    @property
+    def log(self) -> Path:
+        """What is written down while running; turned over when it is long."""
+        return self.logs / "sleepcycle.log"
 
     @property
     def inbox(self) -> Path:

@@ -1,0 +1,54 @@
+"""The bell: signals and a failed disk, told to the one thread that waits for them."""
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+DISK = 0  # no signal has this number
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Bell:
+    """Rings with a small number; may be rung from any thread, and by signals.
+
+    A handler of Python's may run while its thread holds any lock, so signals go
+    through a pipe and are handled where nothing is held.
+    """
+
+    def __init__(self) -> None:
+        self._ear, self._rope = os.pipe()
+        for end in (self._ear, self._rope):
+            os.set_blocking(end, False)
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Let signals ring for the length of a block; only the main thread may."""
+        before = {number: signal.signal(number, _heard) for number in SIGNALS}
+        rope = signal.set_wakeup_fd(self._rope)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(rope)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def ring(self, number: int) -> None:
+        """Ring once."""
+        os.write(self._rope, bytes([number]))
+
+    def wait(self, most_s: float) -> bytes:
+        """Return what rang, in its order, as soon as anything did; or nothing."""
+        ready, _, _ = select.select([self._ear], [], [], most_s)
+        return os.read(self._ear, 64) if ready else b""
+
+    def close(self) -> None:
+        """Take the bell down."""
+        os.close(self._ear)
+        os.close(self._rope)
+
+
+def _heard(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the number is in the pipe already."""

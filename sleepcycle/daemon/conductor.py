@@ -1,0 +1,352 @@
+"""The conductor: decides when to wake and sleep, one thing at a time."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+
+from loguru import logger
+
+from sleepcycle.config import Settings
+from sleepcycle.cycle.keeper import Outcome
+from sleepcycle.daemon import calendar
+from sleepcycle.daemon.banner import CONFIG, ROOM, Banner
+from sleepcycle.daemon.diary import CLOCK, Diary
+from sleepcycle.daemon.homes import Homes
+from sleepcycle.daemon.job import Job
+from sleepcycle.daemon.outlook import Outlook, settled
+from sleepcycle.daemon.runner import Clocks, Runner
+from sleepcycle.daemon.state import DaemonState, Word
+from sleepcycle.errors import (
+    ConfigError,
+    DiskError,
+    Interrupted,
+    ServiceError,
+)
+from sleepcycle.records import RunKind, Version
+from sleepcycle.service.shelf import Switch
+from sleepcycle.service.space import expect_room
+
+USER = "user"
+NOTHING = "nothing was learned since the last night"
+MISSED = "its date was over before it came to its end"
+WORDS = {RunKind.WAKE: Word.AWAKE, RunKind.SLEEP: Word.ASLEEP}
+
+
+class Conductor:
+    """One home's days and nights. Every method may be called from any thread.
+
+    Wakes and nights run in a thread of their own, one at a time.
+    """
+
+    def __init__(
+        self,
+        homes: Homes,
+        *,
+        clocks: Clocks | None = None,
+        on_disk_error: Callable[[DiskError], None],
+    ) -> None:
+        """Look where the home stands; nothing begins before `consider`.
+
+        Args:
+            homes: Opens the home, in which recovery is done.
+            clocks: What time it is, if not what the system says.
+            on_disk_error: Is told when a run meets a disk that failed.
+        """
+        self._homes, self._clocks = homes, clocks or Clocks()
+        self._on_disk_error = on_disk_error
+        self._diary = Diary(homes.open(CLOCK).store)
+        self._page = self._diary.read()
+        self._runner = Runner(
+            homes,
+            self._diary,
+            self._clocks,
+            on_end=self._ended,
+            on_disk_error=on_disk_error,
+        )
+        self._lock = self._runner.lock
+        self._held: str | None = None  # a rollback or its like that is on
+        self._closing = False
+        self._rest_until: datetime | None = None
+        self._banner = Banner()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the next run will have."""
+        return self._homes.settings
+
+    def consider(self, now: datetime | None = None) -> Future[Outcome] | None:
+        """Begin or break off what the moment asks for.
+
+        Args:
+            now: The moment; the clock's where it is not given.
+
+        Returns:
+            The run that began, if one did.
+
+        Raises:
+            SleepcycleError: The books or the settings cannot be read.
+        """
+        moment = now or self._clocks.now()
+        with self._lock:
+            self._page = self._diary.read()
+            if self._closing or self._held:
+                return None
+            if self._runner.job is not None:
+                self._supervise(self._runner.job, self._outlook(moment))
+                return None
+            if self._page.paused or self._runner.is_waiting():
+                return None
+            return self._begin(self._outlook(moment))
+
+    def wake(self, *, actor: str = USER) -> Future[Outcome]:
+        """Learn what is pending now, whatever the hour and however little it is.
+
+        Raises:
+            ServiceError: Something else is on, or the service is stopping.
+            RunError: The disk has no room for a run.
+        """
+        return self._at_once(RunKind.WAKE, actor)
+
+    def sleep(self, *, actor: str = USER) -> Future[Outcome]:
+        """Run a night now. It is an extra: the night of the date comes all the same.
+
+        Where it leaves nothing to consolidate, that one is skipped.
+
+        Raises:
+            ServiceError: Something else is on, or the service is stopping.
+            RunError: The disk has no room for a run.
+        """
+        return self._at_once(RunKind.SLEEP, actor)
+
+    def pause(self, *, actor: str = USER) -> None:
+        """Begin nothing by itself until `resume`, also after a restart.
+
+        A wake that is on breaks off at a checkpoint; a night comes to its end.
+        """
+        with self._lock:
+            self._turn(actor, paused=True)
+            if self._runner.job is not None and self._runner.job.may_pause():
+                self._runner.job.pause()
+
+    def resume(self, *, actor: str = USER) -> None:
+        """Go on after `pause`, and learn at once what may be learned now."""
+        with self._lock:
+            self._turn(actor, paused=False)
+            self._rest_until = None
+            self.consider()
+
+    def cancel(self, run: int, *, actor: str = USER) -> int | None:
+        """Stop a run, and leave nothing of it.
+
+        The service then leaves waking until its next window, and where there is no
+        window, until the next night. A night that is cancelled is not tried again.
+
+        Returns:
+            How many examples are pending again; None for the run that is on, which
+            was asked to stop.
+
+        Raises:
+            NotFoundError: There is no such run.
+            RunError: It is over.
+        """
+        with self._lock:
+            job = self._runner.job
+            if job is not None and self._number(job) == run:
+                self._diary.note(actor, "cancel", run=run)
+                job.cancel()
+                return None
+        with self._alone(f"the undoing of run {run}"):
+            released = self._homes.open(actor).cancel(run)
+            self._rest()
+        return released
+
+    def rollback(
+        self, name: str = "previous", *, requeue: bool = False, actor: str = USER
+    ) -> Switch:
+        """Make an older version live again, as `Home.rollback` does.
+
+        Raises:
+            ServiceError: A run is on.
+        """
+        with self._alone("a rollback"):
+            return self._homes.open(actor).rollback(name, requeue=requeue)
+
+    def promote(self, name: str, *, actor: str = USER) -> Switch:
+        """Make a version live, as `Home.promote` does.
+
+        Raises:
+            ServiceError: A run is on.
+        """
+        with self._alone("a promotion"):
+            return self._homes.open(actor).promote(name)
+
+    def import_adapter(self, source: Path, *, actor: str = USER) -> Version:
+        """Take in an adapter made elsewhere, as `Home.import_adapter` does.
+
+        Raises:
+            ServiceError: A run is on.
+        """
+        with self._alone("an import"):
+            return self._homes.open(actor).import_adapter(source)
+
+    def reload(self) -> None:
+        """Read the settings again; where one is wrong, all stay as they are.
+
+        Raises:
+            ConfigError: One is wrong; the banner says so until they are right.
+        """
+        try:
+            self._homes.reload()
+        except ConfigError as error:
+            self._banner.show(CONFIG, f"the settings are not read again: {error}")
+            raise
+        self._banner.show(CONFIG, None)
+        with self._runner.guarded():
+            self.consider()
+
+    def state(self) -> DaemonState:
+        """Return where the service stands; waits for no run and no rollback."""
+        job, now, sleep = self._runner.job, self._clocks.now(), self.settings.sleep
+        return DaemonState(
+            word=self._word(job),
+            run=None if job is None else self._number(job),
+            kind=None if job is None else job.kind,
+            progress=None if job is None else job.progress,
+            next_night=calendar.next_night(now, sleep, settled(self._page)),
+            next_window=calendar.next_window(
+                now, self.settings.wake, calendar.zone(sleep)
+            ),
+            banner=self._banner.text(self._runner.waits_for(now)),
+            since=self._runner.since if job is None else job.since,
+            paused=self._page.paused,
+        )
+
+    def fail(self, error: DiskError) -> None:
+        """Take it that the disk failed, wherever that came out: the service ends."""
+        self._on_disk_error(error)
+
+    def close(self) -> Future[Outcome] | None:
+        """Begin nothing any more; ask a wake to break off, and a night to stop.
+
+        Returns:
+            What is on, if anything is.
+        """
+        with self._lock:
+            self._closing = True
+            job = self._runner.job
+            if job is None:
+                return None
+            if job.may_pause():
+                job.pause()
+            elif job.kind is RunKind.SLEEP:
+                job.stop()
+            return job.done
+
+    def _at_once(self, kind: RunKind, actor: str) -> Future[Outcome]:
+        """Begin what a user asked for."""
+        with self._lock:
+            self._expect_free()
+            expect_room(self._homes.paths, self.settings.engine)
+            self._runner.backoff.end()
+            self._rest_until = None
+            return self._runner.start(kind, actor)
+
+    def _begin(self, outlook: Outlook) -> Future[Outcome] | None:
+        """Begin the night that is due, or else a wake that may be."""
+        night = self._night(outlook)
+        rested = self._rest_until is None or outlook.now >= self._rest_until
+        may_wake = rested and outlook.in_window() and outlook.has_lesson()
+        if night is None and not may_wake:
+            self._banner.show(ROOM, None)
+            return None
+        if not self._banner.has_room(self._homes.paths, self.settings.engine):
+            return None
+        kind = RunKind.WAKE if night is None else RunKind.SLEEP
+        return self._runner.start(kind, CLOCK, night)
+
+    def _night(self, outlook: Outlook) -> date | None:
+        """Return the night to begin; write down those that need nothing."""
+        if (missed := outlook.left_open()) is not None:
+            self._diary.close(missed, MISSED)
+        night = outlook.due()
+        if night is not None and not outlook.has_day():
+            self._diary.skip(night, NOTHING)
+            logger.info("skipped the night of {night}: {why}", night=night, why=NOTHING)
+            night = None
+        self._page = self._diary.read()
+        return night
+
+    def _supervise(self, job: Job, outlook: Outlook) -> None:
+        """Let a wake break off if its time is over."""
+        stop = outlook.time_is_up(job, self._clocks.monotonic() - job.began)
+        if stop is not None:
+            job.pause(rest=stop.rest)
+            logger.info(
+                "asked {job} to break off: {why}", job=job.describe(), why=stop.reason
+            )
+
+    def _ended(self, job: Job, failure: Exception | None) -> None:
+        """Go on after a job; what was to rest is left for a while."""
+        if job.rest and isinstance(failure, Interrupted):
+            self._rest()
+        self.consider()
+
+    def _rest(self) -> None:
+        """Leave waking until the next window."""
+        self._rest_until = self._outlook(self._clocks.now()).rest_until()
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Hold off runs for a block, which is refused where one is on."""
+        with self._lock:
+            self._expect_free()
+            self._held = what
+        try:
+            yield
+        finally:
+            self._held = None
+        with self._runner.guarded():
+            self.consider()
+
+    def _expect_free(self) -> None:
+        """Refuse where something is on already."""
+        if self._closing:
+            raise ServiceError("the service is stopping; ask again when it is back")
+        if self._held:
+            raise ServiceError(f"{self._held} is on; ask again when it is over")
+        job = self._runner.job
+        if job is not None:
+            number = self._number(job)
+            how = "list" if number is None else f"cancel {number}"
+            raise ServiceError(
+                f"{job.describe()} is on; wait for it, or stop it: sleepcycle runs "
+                f"{how}"
+            )
+
+    def _turn(self, actor: str, *, paused: bool) -> None:
+        """Write down that the user pauses the service, or lets it go on."""
+        if self._diary.read().paused != paused:
+            self._diary.pause(paused, actor)
+            self._runner.since = self._clocks.now()
+        self._page = self._diary.read()
+
+    def _outlook(self, moment: datetime) -> Outlook:
+        """Look at a moment."""
+        snapshot = self._homes.open(CLOCK).status()
+        return Outlook(moment, self.settings, self._page, snapshot)
+
+    def _number(self, job: Job) -> int | None:
+        """Return the number of a job's run, if it has one yet."""
+        job.run = job.run or self._diary.running()
+        return job.run
+
+    def _word(self, job: Job | None) -> Word:
+        """Say in one word what the service is doing."""
+        if job is not None:
+            return WORDS[job.kind]
+        if self._page.paused:
+            return Word.PAUSED
+        waits = self._runner.is_waiting() or self._banner.shows(ROOM)
+        return Word.WAITING if waits else Word.IDLE

@@ -1,0 +1,131 @@
+"""What the service writes down beside its runs: its nights, and that it is paused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from sleepcycle.cycle.keeper import Outcome
+from sleepcycle.errors import Interrupted, RunError, StoreError
+from sleepcycle.store import control, journal, nights, runs
+from sleepcycle.store.engine import Store
+from sleepcycle.store.nights import Night, NightState
+
+MAX_ATTEMPTS = 3
+CLOCK = "clock"
+"""The service itself, in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the diary says now."""
+
+    paused: bool
+    last: Night | None
+    """The newest night, begun or over."""
+
+    broken_off: bool
+    """Whether a paused wake waits to go on."""
+
+
+@dataclass(frozen=True)
+class Diary:
+    """Nights and pauses in the books of one home."""
+
+    store: Store
+
+    def read(self) -> Page:
+        """Return what it says now."""
+        with self.store.read() as session:
+            return Page(
+                control.paused(session),
+                nights.last(session),
+                bool(runs.paused_runs(session)),
+            )
+
+    def running(self) -> int | None:
+        """Return the number of the run that is on; None where that cannot be told."""
+        try:
+            with self.store.read() as session:
+                return max((run.id for run in runs.running(session)), default=None)
+        except StoreError:
+            return None  # a run does not fail for want of its name
+
+    def pause(self, flag: bool, actor: str) -> None:
+        """Write down whether the user wants the service to rest."""
+        with self.store.write() as session:
+            control.pause(session, flag)
+            journal.append(session, actor, "pause" if flag else "resume")
+
+    def note(self, actor: str, action: str, **details: object) -> None:
+        """Write down what somebody asked for."""
+        with self.store.write() as session:
+            journal.append(session, actor, action, **details)
+
+    def skip(self, night: date, reason: str) -> None:
+        """Write down that there is nothing to do in a night."""
+        with self.store.write() as session:
+            nights.begin(session, night)
+            nights.end(session, night, NightState.SKIPPED, None, reason)
+            journal.append(
+                session, CLOCK, "skip sleep", date=night.isoformat(), reason=reason
+            )
+
+    def close(self, night: date, reason: str) -> None:
+        """Give up a night that was begun and never came to its end."""
+        self._end(night, NightState.FAILED, None, reason)
+
+    def keep(
+        self, night: date, sleep: Callable[[], Outcome], given_up: Callable[[], bool]
+    ) -> Outcome:
+        """Sleep, and write down how the night went.
+
+        A night that fails may be tried again, three times in all. One that is broken
+        off stays open as well, unless the user gave it up.
+
+        Args:
+            night: Its date.
+            sleep: Does it.
+            given_up: Says, once it was broken off, whether the user wanted that.
+
+        Raises:
+            RunError: The night is over, or was begun three times already.
+        """
+        attempt = self._begin(night)
+        try:
+            outcome = sleep()
+        except Interrupted as stop:
+            if given_up():
+                self._end(night, NightState.SKIPPED, None, str(stop))
+            raise
+        except Exception as error:
+            if attempt >= MAX_ATTEMPTS:
+                self._end(night, NightState.FAILED, None, str(error))
+            raise
+        verdict = outcome.report.verdict.reason
+        self._end(night, NightState.DONE, outcome.run, verdict)
+        return outcome
+
+    def _begin(self, night: date) -> int:
+        """Begin a night, and return which attempt this is."""
+        with self.store.write() as session:
+            last = nights.get(session, night)
+            if last is None or last.attempts < MAX_ATTEMPTS:
+                return nights.begin(session, night).attempts
+        reason = f"it was begun {MAX_ATTEMPTS} times and never came to its end"
+        self._end(night, NightState.FAILED, None, reason)
+        raise RunError(f"the night of {night} was given up: {reason}")
+
+    def _end(
+        self, night: date, state: NightState, run: int | None, reason: str
+    ) -> None:
+        """End a night; what it came to is in the journal by its run."""
+        with self.store.write() as session:
+            nights.end(session, night, state, run, reason)
+            if state is not NightState.DONE:
+                journal.append(
+                    session,
+                    CLOCK,
+                    f"{state} night",
+                    date=night.isoformat(),
+                    reason=reason,
+                )

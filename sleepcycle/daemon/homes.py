@@ -1,0 +1,68 @@
+"""The home as the service opens it, under settings that can be read again."""
+
+from loguru import logger
+
+from sleepcycle import log
+from sleepcycle.config import Settings
+from sleepcycle.configfile import load_settings
+from sleepcycle.paths import HomePaths
+from sleepcycle.service.home import Home
+
+FREE = ("wake", "sleep", "gate", "feed")
+"""Sections that apply from the next run on."""
+
+FREE_KEYS = {
+    "engine": ("backoff_s", "reserve_mb", "heartbeat_timeout_s"),
+    "log": ("level",),
+}
+"""Settings of other sections that do so too."""
+
+
+class Homes:
+    """Opens one home for whoever acts, under the settings of the moment."""
+
+    def __init__(self, paths: HomePaths, settings: Settings) -> None:
+        self.paths = paths
+        self.settings = settings
+
+    def open(self, actor: str) -> Home:
+        """Return the home for one who acts."""
+        return Home(self.paths, self.settings, actor)
+
+    def reload(self) -> None:
+        """Read the settings again; what cannot change now is named in the log.
+
+        Raises:
+            ConfigError: A setting is wrong; all stay as they are.
+        """
+        new = load_settings(self.paths.config)
+        waiting = fixed(self.settings, new)
+        self.settings = renewed(self.settings, new)
+        log.set_up(self.paths.log, **self.settings.log.model_dump())
+        logger.info("read the settings again")
+        if waiting:
+            logger.warning(
+                "{names} changed, which needs a restart of the service",
+                names=", ".join(waiting),
+            )
+
+
+def renewed(old: Settings, new: Settings) -> Settings:
+    """Return the old settings with those of the new that apply from the next run."""
+    sections = {name: getattr(new, name) for name in FREE}
+    for name, keys in FREE_KEYS.items():
+        values = {key: getattr(getattr(new, name), key) for key in keys}
+        sections[name] = getattr(old, name).model_copy(update=values)
+    return old.model_copy(update=sections)
+
+
+def fixed(old: Settings, new: Settings) -> list[str]:
+    """Return the names of settings that changed, and apply after a restart alone."""
+    before = renewed(old, new).model_dump()
+    after = new.model_dump()
+    return [
+        f"{section}.{key}"
+        for section, values in after.items()
+        for key, value in values.items()
+        if before[section][key] != value
+    ]

@@ -1,0 +1,300 @@
+"""The inbox: files that are dropped into a folder of the home are fed, each once."""
+
+import errno
+import itertools
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+from watchfiles import watch
+
+from sleepcycle import disk
+from sleepcycle.config import FeedSettings
+from sleepcycle.errors import DiskError, FeedError, HomeError, SleepcycleError
+from sleepcycle.failpoint import failpoint
+from sleepcycle.feed.sources import name_of
+from sleepcycle.paths import HomePaths
+from sleepcycle.plain import to_json
+from sleepcycle.records import FeedReport
+
+DONE, FAILED = "done", "failed"
+REPORT = ".report.json"
+UNFINISHED = (".partial", ".tmp", ".part", "~", ".swp", ".crdownload")
+SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
+"""The machine has run out of something; no file is to blame."""
+
+PASSING = SCARCE | {errno.EACCES, errno.EPERM, errno.ENOENT}
+"""The disk refused, yet lost nothing, so that it can be asked again."""
+
+NAME_BYTES = 200  # of 255, so that a number and the report's ending fit as well
+STEP_MS = 200  # how soon a stop is noticed, and how long to wait for more changes
+
+Feed = Callable[[Path], FeedReport]
+Stamp = tuple[int, int, int, int]  # inode, size, times of change of content and of all
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a file looked like, and since when it has."""
+
+    stamp: Stamp
+    since: float
+    """By the monotonic clock, in seconds."""
+
+
+class Inbox:
+    """The folder of one home that files are dropped into.
+
+    A file is fed once two looks at it, `inbox_quiet_s` apart, find it unchanged, as one
+    that was renamed into place is at once. It then goes to `done` or `failed` in the
+    same folder, its report beside it. Hidden and unfinished names, folders, links and
+    special files are never touched.
+
+    A crash between feeding and moving feeds the file again. That adds nothing: content
+    which the store has is a duplicate.
+    """
+
+    def __init__(self, paths: HomePaths, settings: FeedSettings, feed: Feed) -> None:
+        """Make an inbox; nothing is read yet.
+
+        Args:
+            paths: The home; the folder is made where it is missing.
+            settings: How long to wait for a file, and how often to look.
+            feed: Takes in one file as one batch, all of it or nothing.
+        """
+        self._root = paths.inbox
+        self._quiet_s = settings.inbox_quiet_s
+        self._rescan_s = settings.inbox_rescan_s
+        self._feed = feed
+        self._looks: dict[Path, Look] = {}
+        self._outcomes: dict[Path, FeedReport | FeedError] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._waiting = False
+        self._stop = threading.Event()
+        self._busy = threading.Lock()
+
+    def rescan(self) -> int:
+        """Look at every file once, and feed those that are complete, oldest first.
+
+        A file that was not fed through no fault of its own, as when the disk is full,
+        stays where it is, and is tried again by the next call.
+
+        Returns:
+            How many were fed.
+
+        Raises:
+            HomeError: Something else is where a folder of the inbox should be.
+            DiskError: The disk cannot be trusted any more; the service must stop.
+        """
+        with self._busy:
+            self._make()
+            files = self._files()
+            ready = [path for path in files if self._is_quiet(path, files[path])]
+            self._waiting = len(ready) < len(files)
+            return sum(self._take(path) for path in ready if not self._stop.is_set())
+
+    def watch(self, stop: threading.Event) -> None:
+        """Feed what comes, until the event is set; return soon after.
+
+        Raises:
+            DiskError: The disk cannot be trusted any more; the service must stop.
+        """
+        self._stop = stop
+        due = time.monotonic()
+        for changed in self._changes(stop):
+            if changed or self._waiting or time.monotonic() >= due:
+                self._try_rescan()
+                due = time.monotonic() + self._rescan_s
+
+    def _changes(self, stop: threading.Event) -> Iterator[bool]:
+        """Yield whether there are changes: when there are, and now and then.
+
+        Where the system cannot tell of them, it is now and then alone.
+        """
+        look_s = min(self._quiet_s, self._rescan_s)
+        try:
+            self._make()
+            for changes in watch(
+                self._root,
+                watch_filter=None,
+                step=STEP_MS,
+                stop_event=stop,
+                rust_timeout=max(1, round(1000 * look_s)),  # 0 would be for ever
+                yield_on_timeout=True,
+                recursive=False,
+            ):
+                yield bool(changes)
+        except (OSError, RuntimeError) as error:
+            self._tell("", "the inbox cannot be watched, only looked through", error)
+        while not stop.wait(look_s):
+            yield False
+
+    def _try_rescan(self) -> None:
+        """Rescan, and say so where that cannot be done."""
+        try:
+            self.rescan()
+        except (SleepcycleError, OSError) as error:
+            if _is_final(error):
+                raise
+            self._tell("", "the inbox could not be looked through", error)
+
+    def _make(self) -> None:
+        """Make the folders that are missing, but never the home."""
+        if not self._root.parent.is_dir():
+            raise HomeError(f"no home at {self._root.parent} any more")
+        for folder in (self._root, self._root / DONE, self._root / FAILED):
+            if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+                raise HomeError(
+                    f"expected a folder at {folder}, got a link or a file; move it away"
+                )
+            disk.make(folder)
+
+    def _files(self) -> dict[Path, Stamp]:
+        """Return the files that may be fed, oldest first, and forget all others."""
+        with os.scandir(self._root) as entries:
+            names = {entry.name for entry in entries}
+        found = {
+            path: stamp
+            for path in (self._root / name for name in names if _is_finished(name))
+            if (stamp := self._stamp(path))
+        }
+        self._told = {told for told in self._told if told[0] in names}
+        self._looks = {p: look for p, look in self._looks.items() if p in found}
+        self._outcomes = {p: done for p, done in self._outcomes.items() if p in found}
+        return dict(sorted(found.items(), key=lambda file: (file[1][2], file[0])))
+
+    def _stamp(self, path: Path) -> Stamp | None:
+        """Return what tells a change of a file; None where it is no plain file."""
+        try:
+            info = path.lstat()
+        except FileNotFoundError:
+            return None
+        if stat.S_ISLNK(info.st_mode):
+            link = HomeError("it is a link, and could name any file; copy it instead")
+            self._tell(path.name, "left a file in the inbox", link)
+        if not stat.S_ISREG(info.st_mode):
+            return None
+        return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+
+    def _is_quiet(self, path: Path, stamp: Stamp) -> bool:
+        """Look at a file, and say whether it has been the same for long enough."""
+        now = time.monotonic()
+        look = self._looks.get(path)
+        if look is None or look.stamp != stamp:
+            self._looks[path] = look = Look(stamp, now)
+            self._outcomes.pop(path, None)
+        return now - look.since >= self._quiet_s
+
+    def _take(self, path: Path) -> bool:
+        """Feed a file and put it away; say whether it was fed."""
+        if not self._is_same(path):
+            return False
+        outcome = self._outcomes.get(path) or self._outcome(path)
+        if outcome is None:
+            return False
+        failpoint("inbox.fed")
+        if not self._is_same(path):
+            return False  # what changed while it was read is fed again, when quiet
+        self._outcomes[path] = outcome  # only the move is tried again, should it fail
+        return self._put_away(path, outcome) and isinstance(outcome, FeedReport)
+
+    def _is_same(self, path: Path) -> bool:
+        """Say whether a file is still as it was when it was found quiet."""
+        same = self._stamp(path) == self._looks[path].stamp
+        self._waiting |= not same
+        return same
+
+    def _outcome(self, path: Path) -> FeedReport | FeedError | None:
+        """Feed a file; return None where it is to be tried again."""
+        try:
+            return self._feed(path)
+        except Exception as error:  # one file must not stop the others
+            if _is_final(error):
+                raise
+            if isinstance(error, FeedError) and not _is_scarce(error):
+                return error
+            self._tell(path.name, "left a file in the inbox", error)
+        return None
+
+    def _put_away(self, path: Path, outcome: FeedReport | FeedError) -> bool:
+        """Move a file, its report first; say whether that could be done."""
+        fed = isinstance(outcome, FeedReport)
+        target = _free(self._root / (DONE if fed else FAILED), _short(path.name))
+        report = target.with_name(target.name + REPORT)
+        try:
+            disk.write(report, _report(outcome))
+            disk.move(path, target)
+        except DiskError as error:
+            if _is_final(error):
+                raise
+            with suppress(OSError):  # the next try writes it anew
+                report.unlink(missing_ok=True)
+            self._tell(path.name, "could not move a file out of the inbox", error)
+            return False
+        failpoint("inbox.moved")
+        if isinstance(outcome, FeedError):
+            self._tell(path.name, "could not feed a file of the inbox", outcome)
+        return True
+
+    def _tell(self, name: str, what: str, error: Exception) -> None:
+        """Log a warning, once for a file and its kind of error.
+
+        The traceback is logged too where the error is one that nobody foresaw.
+        """
+        kind = f"{what} {type(error).__name__}"
+        if (name, kind) in self._told:
+            return
+        self._told.add((name, kind))
+        foreseen = isinstance(error, SleepcycleError | OSError)
+        logger.opt(exception=None if foreseen else error).warning(
+            "{what}: {file!r}: {error}",
+            what=what,
+            file=name_of(name or str(self._root)),
+            error=str(error),
+        )
+
+
+def _is_finished(name: str) -> bool:
+    """Say whether a name is one that its writer gives to what is complete."""
+    return not name.startswith(".") and not name.lower().endswith(UNFINISHED)
+
+
+def _report(outcome: FeedReport | FeedError) -> str:
+    """Return what came of a file as JSON."""
+    if isinstance(outcome, FeedReport):
+        return to_json(outcome)
+    return json.dumps({"error": str(outcome)}, indent=1)
+
+
+def _is_final(error: Exception) -> bool:
+    """Say whether the disk failed in a way that nothing may be tried after."""
+    return isinstance(error, DiskError) and error.errno not in PASSING
+
+
+def _is_scarce(error: FeedError) -> bool:
+    """Say whether a file was not fed because the machine had run out of something."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in SCARCE
+
+
+def _short(name: str) -> str:
+    """Cut a name so that its report can be named too."""
+    raw = os.fsencode(name)
+    return name if len(raw) <= NAME_BYTES else raw[:NAME_BYTES].decode(errors="ignore")
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Return a place for a file and its report that takes that of no other."""
+    names = itertools.chain([name], (f"{name}.{n}" for n in itertools.count(2)))
+    return next(
+        folder / free
+        for free in names
+        if not any(os.path.lexists(folder / (free + end)) for end in ("", REPORT))
+    )

@@ -1,0 +1,88 @@
+"""One wake or one night that the service has on its hands."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from sleepcycle.cycle.keeper import Outcome, Reins
+from sleepcycle.daemon.diary import CLOCK, Diary
+from sleepcycle.records import HEARTBEAT, Progress, RunKind, Wish
+from sleepcycle.service.home import Home
+
+
+@dataclass(eq=False)
+class Job:
+    """A run from the moment it is decided on; changed by the thread that runs it."""
+
+    kind: RunKind
+    actor: str
+    """Who wanted it: the clock, or a user."""
+
+    since: datetime
+    began: float
+    """The same moment by the monotonic clock, in seconds."""
+
+    failures: int
+    """Runs that had failed in a row before it."""
+
+    night: date | None = None
+    """The night it is, where the clock wanted one."""
+
+    reins: Reins = field(default_factory=Reins)
+    done: "Future[Outcome]" = field(default_factory=Future)
+    run: int | None = None
+    progress: Progress | None = None
+    given_up: bool = False
+    """Whether a user cancelled it."""
+
+    rest: bool = False
+    """Whether the service leaves waking for a while after it."""
+
+    @property
+    def is_clocks(self) -> bool:
+        """Whether the service began it by itself."""
+        return self.actor == CLOCK
+
+    def may_pause(self) -> bool:
+        """Tell whether it can go on later, and nobody has told it to stop yet."""
+        return self.kind is RunKind.WAKE and self.reins.wish is None
+
+    def pause(self, *, rest: bool = False) -> None:
+        """Ask a wake to break off at a checkpoint."""
+        self.rest = self.rest or rest
+        self.reins.ask(Wish.PAUSE)
+
+    def cancel(self) -> None:
+        """Ask it to stop, and to leave nothing."""
+        self.given_up = self.rest = True
+        self.reins.ask(Wish.CANCEL)
+
+    def stop(self) -> None:
+        """Ask a night to stop, since the service does; it is tried again."""
+        self.reins.ask(Wish.CANCEL)
+
+    def describe(self) -> str:
+        """Return what it is in words, such as `run 3, a wake,`."""
+        return f"run {self.run}, a {self.kind}," if self.run else f"a {self.kind}"
+
+
+def carry_out(job: Job, home: Home, diary: Diary) -> Outcome:
+    """Do what a job is for, and keep its number and its progress.
+
+    Raises:
+        Interrupted: It was asked to stop.
+        SleepcycleError: It failed.
+    """
+
+    def take(progress: Progress) -> None:
+        job.run = job.run or diary.running()
+        if progress != HEARTBEAT:
+            job.progress = progress
+
+    if job.kind is RunKind.WAKE:
+        return home.wake(take, job.reins)
+    if job.night is None:
+        return home.sleep(take, job.reins)
+    return diary.keep(
+        job.night, lambda: home.sleep(take, job.reins), lambda: job.given_up
+    )

@@ -1,0 +1,28 @@
+"""Telling systemd how the service is, where systemd started it."""
+
+import os
+import socket
+from contextlib import suppress
+
+
+def notify(*lines: str) -> None:
+    """Send lines such as `READY=1`; nothing happens where nobody listens."""
+    name = os.environ.get("NOTIFY_SOCKET", "")
+    if not name:
+        return
+    address = "\0" + name[1:] if name.startswith("@") else name  # an abstract socket
+    with (
+        suppress(OSError),  # who does not hear us ends us, if that was wanted
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
+    ):
+        channel.connect(address)
+        channel.sendall("\n".join(lines).encode())
+
+
+def watchdog_s() -> float | None:
+    """Return how often systemd wants to hear of us, in seconds; None for never."""
+    pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if pid != str(os.getpid()) or not microseconds.isdecimal():
+        return None
+    return int(microseconds) / 1e6 / 2 or None  # half of what it allows

@@ -1,0 +1,282 @@
+"""The life of the service: it owns a home from its start until a signal ends it."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import psutil
+from loguru import logger
+
+from sleepcycle import disk, log
+from sleepcycle.config import FeedSettings, ServeSettings
+from sleepcycle.daemon.address import (
+    forget_address,
+    pid_of,
+    token_of,
+    write_address,
+)
+from sleepcycle.daemon.bell import DISK, Bell
+from sleepcycle.daemon.clock import Clock
+from sleepcycle.daemon.conductor import Conductor
+from sleepcycle.daemon.homes import Homes
+from sleepcycle.daemon.inbox import Inbox
+from sleepcycle.daemon.notify import notify, watchdog_s
+from sleepcycle.errors import ConfigError, DiskError, HomeError
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import FeedReport
+from sleepcycle.service.lock import owned
+from sleepcycle.service.opening import open_home
+
+ENDED, KILLED, DISK_FAILED, TAKEN = 0, 1, 74, 75
+"""Exit codes: as asked, by a second signal, and EX_IOERR, EX_TEMPFAIL of sysexits.h."""
+
+TICK_S = 15.0
+BEAT_S = 5.0  # between two looks of the main thread
+GRACE_S = 28.0  # for a run to stop; its engine kills the worker a little sooner
+FEED_S = 5.0  # for the inbox to come to the end of a file
+RECOVERY, INBOX = "recovery", "inbox"  # actors in the journal
+
+
+class Server(Protocol):
+    """The HTTP server, as far as its life goes."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+
+    def stop(self) -> None:
+        """Answer what is being asked, and end."""
+
+
+class StartServer(Protocol):
+    """Starts the HTTP server, which this layer does not know."""
+
+    def __call__(
+        self,
+        conductor: Conductor,
+        token: str,
+        paths: HomePaths,
+        settings: ServeSettings,
+    ) -> Server:
+        """Return it once it answers."""
+
+
+def serve(
+    root: Path, start_server: StartServer, announce: Callable[[str], None]
+) -> int:
+    """Keep a home until a signal ends the service.
+
+    The first SIGTERM or SIGINT lets a wake break off at a checkpoint and stops a
+    night; a second kills the worker. SIGHUP reads the settings again.
+
+    Args:
+        root: The home.
+        start_server: Starts the HTTP server.
+        announce: Is told in one line that the service is ready.
+
+    Returns:
+        The exit code: 0; 1 after a second signal; 74 where the disk failed; 75 where
+        another process owns the home.
+
+    Raises:
+        SleepcycleError: The service cannot start.
+    """
+    home = open_home(root)
+    log.set_up(home.paths.log, **home.settings.log.model_dump())
+    bell = Bell()  # never closed: a thread may ring it to the end
+    with bell.hung(), ExitStack() as stack:
+        try:
+            stack.enter_context(owned(home.paths))
+        except HomeError as error:
+            logger.error("{taken}", taken=_taken(home.paths, error))
+            return TAKEN
+        try:
+            service = _Service(Homes(home.paths, home.settings), bell)
+            return service.live(start_server, announce)
+        except DiskError as error:
+            return _disk_failed(error)
+
+
+class _Service:
+    """One life of the service in a home that it owns."""
+
+    def __init__(self, homes: Homes, bell: Bell) -> None:
+        self._homes, self._bell = homes, bell
+        self._paths = homes.paths
+        self._disk_error: DiskError | None = None
+        homes.open(RECOVERY).recover()
+        self._conductor = Conductor(homes, on_disk_error=self._disk_failed)
+
+    def live(self, start_server: StartServer, announce: Callable[[str], None]) -> int:
+        """Serve until something ends it, and return the exit code."""
+        disk.make(self._paths.inbox)
+        token = token_of(self._paths)
+        settings = self._homes.settings.serve
+        server = start_server(self._conductor, token, self._paths, settings)
+        clock = Clock(self._tick, TICK_S)
+        try:
+            write_address(self._paths, server.port, server.url)
+            clock.start()
+            ready = self._ready(server.url)
+            logger.info("{ready}", ready=ready)
+            announce(ready)
+            notify("READY=1", self._status())
+            code = self._listen()
+            notify("STOPPING=1")
+            clock.stop()
+            code = code or self._break_off()
+            logger.info("the service ends with exit code {code}", code=code)
+            return code
+        finally:
+            clock.stop()
+            server.stop()
+            with suppress(DiskError):  # one that fails has been told already
+                forget_address(self._paths)
+
+    def _listen(self) -> int:
+        """Heed signals, and feed what comes, until the service is to end."""
+        while True:
+            settings = self._homes.settings.feed
+            with self._feeding(settings):
+                code = self._heed(settings)
+            if code is not None:
+                return code
+
+    def _heed(self, settings: FeedSettings) -> int | None:
+        """Heed signals until the service is to end, or the inbox has new settings."""
+        beat_s = min(BEAT_S, watchdog_s() or BEAT_S)
+        while settings == self._homes.settings.feed:
+            for number in self._bell.wait(beat_s):
+                if number != signal.SIGHUP:
+                    return self._close()
+                self._reload()
+            notify("WATCHDOG=1", self._status())
+        return None
+
+    def _close(self) -> int:
+        """Begin nothing any more; a second signal ends all at once from here on."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _die)
+        self._conductor.close()
+        return self._code()
+
+    def _code(self) -> int:
+        """Return the exit code, as things stand."""
+        if self._disk_error is None:
+            return ENDED
+        return _disk_failed(self._disk_error)
+
+    def _break_off(self) -> int:
+        """Wait until what is on has come to where it can go on later."""
+        run = self._conductor.close()
+        if run is not None and wait([run], GRACE_S).not_done:
+            logger.warning("the run did not stop in {limit:g} s", limit=GRACE_S)
+            kill_workers()
+        return self._code()
+
+    def _tick(self) -> None:
+        """Look what the moment asks for."""
+        try:
+            self._conductor.consider()
+        except DiskError as error:
+            logger.error("{error}", error=str(error))
+            self._disk_failed(error)
+
+    def _reload(self) -> None:
+        """Read the settings again; the banner says where they are wrong."""
+        try:
+            self._conductor.reload()
+        except ConfigError as error:
+            logger.error("the settings stay as they are: {error}", error=str(error))
+
+    @contextmanager
+    def _feeding(self, settings: FeedSettings) -> Iterator[None]:
+        """Feed what is dropped into the inbox for the length of a block."""
+        stop = threading.Event()
+        inbox = Inbox(self._paths, settings, self._feed)
+
+        def watch() -> None:
+            try:
+                inbox.watch(stop)
+            except DiskError as error:
+                self._disk_failed(error)
+            except Exception as error:  # noqa: BLE001 - the service goes on without
+                logger.opt(exception=error).error("the inbox is not watched any more")
+
+        thread = threading.Thread(target=watch, name=INBOX, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(FEED_S)  # a file that is cut short is fed again
+
+    def _feed(self, file: Path) -> FeedReport:
+        """Take in one file of the inbox, and look whether to wake for it."""
+        report = self._homes.open(INBOX).feed(file)
+        self._tick()
+        return report
+
+    def _disk_failed(self, error: DiskError) -> None:
+        """End the service, unless the disk is only full: that may pass."""
+        if disk.is_full(error):
+            return
+        self._disk_error = error
+        self._bell.ring(DISK)
+
+    def _ready(self, url: str) -> str:
+        """Say that the service is ready."""
+        night = self._conductor.state().next_night.astimezone()
+        return (
+            f"ready at {url}, home {self._paths.root}, next night "
+            f"{night:%Y-%m-%d %H:%M}"
+        )
+
+    def _status(self) -> str:
+        """Return the line that systemd shows."""
+        state = self._conductor.state()
+        words = f"{state.word}, run {state.run}" if state.run else str(state.word)
+        line = words if state.banner is None else f"{words}: {state.banner}"
+        return f"STATUS={' '.join(line.split())}"
+
+
+def kill_workers() -> None:
+    """Kill each process that we started, with all of its group, at once."""
+    for child in psutil.Process().children():
+        with suppress(ProcessLookupError):
+            if os.getpgid(child.pid) == child.pid:  # a worker leads its own group
+                os.killpg(child.pid, signal.SIGKILL)
+
+
+def _die(number: int, frame: FrameType | None) -> None:
+    """End at once, at a second signal; recovery undoes what was on."""
+    kill_workers()
+    os._exit(KILLED)
+
+
+def _taken(paths: HomePaths, error: HomeError) -> str:
+    """Say who owns the home."""
+    pid = pid_of(paths)
+    if pid is None:
+        return str(error)
+    return (
+        f"{paths.root} has a service already, process {pid}; to see it: sleepcycle "
+        "status"
+    )
+
+
+def _disk_failed(error: DiskError) -> int:
+    """Write down that the disk failed, and end without waiting for anything."""
+    logger.error("the service ends, since the disk failed: {error}", error=str(error))
+    kill_workers()
+    return DISK_FAILED

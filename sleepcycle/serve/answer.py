@@ -1,0 +1,79 @@
+"""What a request is answered: records as JSON, errors by name and in words."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from loguru import logger
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from sleepcycle.errors import (
+    AdapterError,
+    ConfigError,
+    NotFoundError,
+    SleepcycleError,
+    VersionError,
+)
+from sleepcycle.plain import finite
+
+NOT_FOUND = (NotFoundError, VersionError)
+WRONG = (AdapterError, ConfigError)
+
+
+def answer(body: Mapping[str, Any], status: int = 200) -> Response:
+    """Return JSON as `sleepcycle` prints it; records in it by their fields."""
+    text = json.dumps(finite(body), default=_plain, ensure_ascii=False, allow_nan=False)
+    return Response(text, status, media_type="application/json")
+
+
+def told(error: BaseException) -> dict[str, str]:
+    """Return an error of ours as JSON; of any other only that there was one."""
+    if isinstance(error, SleepcycleError):
+        return {"error": type(error).__name__, "message": str(error)}
+    return {
+        "error": "ServiceError",
+        "message": f"the service met an error that nobody foresaw, "
+        f"{type(error).__name__}; see its log",
+    }
+
+
+def foreseen(request: Request, error: Exception) -> Response:
+    """Answer for one of our errors."""
+    status = 404 if isinstance(error, NOT_FOUND) else 409
+    return answer(told(error), 422 if isinstance(error, WRONG) else status)
+
+
+def unreadable(request: Request, error: Exception) -> Response:
+    """Answer a body or a path that is not what the route takes."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    words = "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in found
+    )
+    return answer({"error": "BadRequest", "message": words}, 422)
+
+
+def no_route(request: Request, error: Exception) -> Response:
+    """Answer where there is no such route, or not with that method."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    words = f"no route {request.method} {request.url.path}"
+    return answer({"error": "NoRoute", "message": words}, status)
+
+
+def unforeseen(request: Request, error: Exception) -> Response:
+    """Answer for an error that nobody foresaw; what it was stands in the log alone."""
+    logger.opt(exception=error).error(
+        "{method} {path} failed", method=request.method, path=request.url.path
+    )
+    return answer(told(error), 500)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
+    """Turn a record or a time into what `json` knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return finite(dataclasses.asdict(value))
+    return value.isoformat() if isinstance(value, date) else str(value)

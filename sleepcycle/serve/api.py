@@ -1,0 +1,185 @@
+"""The HTTP control of a running service: its routes."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from sleepcycle.daemon.conductor import Conductor
+from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
+from sleepcycle.paths import HomePaths
+from sleepcycle.serve.answer import (
+    answer,
+    foreseen,
+    no_route,
+    told,
+    unforeseen,
+    unreadable,
+)
+from sleepcycle.serve.guard import Guard
+from sleepcycle.serve.jobs import Jobs
+from sleepcycle.serve.ready import hindrance
+from sleepcycle.serve.standing import standing_with
+from sleepcycle.store.snapshot import read_snapshot
+
+
+class Body(BaseModel):
+    """What a request may hold, and no more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RollbackBody(Body):
+    """Where to go back to."""
+
+    version: str = "previous"
+    requeue: bool = False
+
+
+class ImportBody(Body):
+    """What to take in."""
+
+    path: str
+    """A folder on this machine, by its whole path."""
+
+
+def create_app(conductor: Conductor, token: str, paths: HomePaths) -> FastAPI:
+    """Return the routes over one conductor, behind the guard.
+
+    Args:
+        conductor: What decides and runs; every call of it may come from any thread.
+        token: What a request must know.
+        paths: The home.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guard, token=token)
+
+    def disk_failed(request: Request, error: Exception) -> Response:
+        """Answer that the disk failed, and let the service end."""
+        if isinstance(error, DiskError):
+            conductor.fail(error)
+        return foreseen(request, error)
+
+    app.add_exception_handler(DiskError, disk_failed)
+    app.add_exception_handler(SleepcycleError, foreseen)
+    app.add_exception_handler(RequestValidationError, unreadable)
+    app.add_exception_handler(HTTPException, no_route)
+    app.add_exception_handler(Exception, unforeseen)
+    _probes(app, conductor, paths)
+    _status(app, conductor, paths)
+    _runs(app, conductor)
+    _schedule(app, conductor)
+    _versions(app, conductor)
+    return app
+
+
+def _probes(app: FastAPI, conductor: Conductor, paths: HomePaths) -> None:
+    """Add what a supervisor asks, without the token."""
+
+    @app.get("/livez")
+    async def livez() -> Response:
+        """Say that the loop turns; no disk and no database is asked."""
+        return answer({"status": "ok"})
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """Say whether runs can begin, and if not, why."""
+        reason = hindrance(paths, conductor.settings, conductor.state())
+        if reason is None:
+            return answer({"status": "ok"})
+        return answer({"status": "not ready", "reason": reason}, 503)
+
+
+def _status(app: FastAPI, conductor: Conductor, paths: HomePaths) -> None:
+    """Add what says how things are."""
+
+    @app.get("/api/status")
+    def status(request: Request) -> Response:
+        """Return the JSON of `sleepcycle status`, and what the service does."""
+        url = str(request.base_url).rstrip("/")
+        state = conductor.state()
+        fields = standing_with(read_snapshot(paths), state, pid=os.getpid(), url=url)
+        return answer(fields)
+
+
+def _runs(app: FastAPI, conductor: Conductor) -> None:
+    """Add wakes and nights: a request for one is answered before it is done."""
+    jobs = Jobs()
+
+    @app.post("/api/wake")
+    def wake() -> Response:
+        """Learn what is pending now."""
+        return answer({"job": jobs.keep(conductor.wake())}, 202)
+
+    @app.post("/api/sleep")
+    def sleep() -> Response:
+        """Run one night now."""
+        return answer({"job": jobs.keep(conductor.sleep())}, 202)
+
+    @app.get("/api/job/{job}")
+    def look(job: str) -> Response:
+        """Say how far what was asked for is, and what came of it."""
+        done = jobs.get(job)
+        if not done.done():
+            state = conductor.state()
+            now = {"run": state.run, "progress": state.progress}
+            return answer({"state": "running", **now})
+        error = done.exception()
+        if error is not None:
+            return answer({"state": "failed", **told(error)})
+        return answer({"state": "done", "outcome": done.result()})
+
+    @app.post("/api/runs/{run}/cancel")
+    def cancel(run: int) -> Response:
+        """Stop a run, or undo one that is paused."""
+        return answer({"run": run, "released": conductor.cancel(run)})
+
+
+def _schedule(app: FastAPI, conductor: Conductor) -> None:
+    """Add what decides whether anything begins by itself."""
+
+    @app.post("/api/pause")
+    def pause() -> Response:
+        """Let nothing begin by itself any more."""
+        conductor.pause()
+        return answer({"paused": True})
+
+    @app.post("/api/resume")
+    def resume() -> Response:
+        """Let things begin by themselves again."""
+        conductor.resume()
+        return answer({"paused": False})
+
+    @app.post("/api/reload")
+    def reload() -> Response:
+        """Read the settings again."""
+        conductor.reload()
+        return answer({"reloaded": True})
+
+
+def _versions(app: FastAPI, conductor: Conductor) -> None:
+    """Add what moves versions."""
+
+    @app.post("/api/rollback")
+    def rollback(body: RollbackBody) -> Response:
+        """Make an older version live again."""
+        switch = conductor.rollback(body.version, requeue=body.requeue)
+        return answer(asdict(switch))
+
+    @app.post("/api/versions/{name}/promote")
+    def promote(name: str) -> Response:
+        """Make a version live."""
+        return answer(asdict(conductor.promote(name)))
+
+    @app.post("/api/versions/import")
+    def take_in(body: ImportBody) -> Response:
+        """Take in an adapter made elsewhere; it is not live."""
+        path = Path(body.path)
+        if not path.is_absolute():
+            raise ConfigError(f"expected the whole path of a folder, got {body.path!r}")
+        return answer(asdict(conductor.import_adapter(path)))

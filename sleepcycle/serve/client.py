@@ -1,0 +1,172 @@
+"""The way to a running service, with the standard library alone."""
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from sleepcycle import errors
+from sleepcycle.errors import (
+    Interrupted,
+    RowError,
+    RunError,
+    ServiceError,
+    SleepcycleError,
+)
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import OnProgress, Progress, RunKind
+from sleepcycle.store import owner
+
+LIVE_S = 1.0  # for `/livez`
+ANSWER_S = 600.0  # for a rollback of a large adapter, or an import
+POLL_S = 0.3
+LEFT = "the service goes on with the run; to stop it: sleepcycle runs cancel"
+SEE = "sleepcycle runs list"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A service that answers."""
+
+    pid: int
+    url: str
+    token: str
+
+    def call(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Ask the service, and return what it answers.
+
+        Raises:
+            ServiceError: It cannot be reached, or does not answer as it should.
+            SleepcycleError: It refused; the error is the one that it met, where we
+                have one of that name.
+        """
+        status, answer = self._ask(method, path, body, ANSWER_S)
+        if status < 400:
+            return answer
+        raise error_of(answer)
+
+    def run(self, kind: RunKind, on_progress: OnProgress) -> Json:
+        """Let the service run a wake or a night now, and return its outcome.
+
+        Ctrl-C cancels the run; once more, and the run goes on without us.
+
+        Raises:
+            ServiceError: The service ended before the run did.
+            SleepcycleError: The run could not begin, or failed as it would here.
+        """
+        path = f"/api/job/{self.call('POST', f'/api/{kind}')['job']}"
+        stops = 0
+        while True:
+            try:
+                found = self._look(path)
+                if found["state"] != "running":
+                    break
+                if found["progress"]:
+                    on_progress(Progress(**found["progress"]))
+                if stops == 1 and found["run"]:
+                    self._cancel(found["run"])
+                    stops = 2
+                time.sleep(POLL_S)
+            except KeyboardInterrupt as stop:
+                stops += 1
+                if stops > 1:
+                    raise Interrupted(LEFT) from stop
+        if found["state"] == "done":
+            return dict(found["outcome"])
+        raise error_of(found)
+
+    def is_live(self) -> bool:
+        """Say whether it answers at once."""
+        try:
+            status, _ = self._ask("GET", "/livez", None, LIVE_S)
+        except ServiceError:
+            return False
+        return status == 200
+
+    def _look(self, path: str) -> Json:
+        """Return how far a job is."""
+        try:
+            return self.call("GET", path)
+        except ServiceError as error:
+            raise ServiceError(f"{error}; what came of the run: {SEE}") from error
+
+    def _cancel(self, run: int) -> None:
+        """Stop a run; one that has just ended is left as it is."""
+        with suppress(RunError):
+            self.call("POST", f"/api/runs/{run}/cancel")
+
+    def _ask(
+        self, method: str, path: str, body: Json | None, timeout_s: float
+    ) -> tuple[int, Json]:
+        """Send one request, and return status and body of the answer."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        text = None if body is None else json.dumps(body)
+        place = urlsplit(self.url)
+        connection = HTTPConnection(place.hostname or "", place.port, timeout=timeout_s)
+        try:
+            connection.request(method, path, text, headers)
+            answer = connection.getresponse()
+            found = json.loads(answer.read())
+        except (OSError, HTTPException, ValueError) as error:
+            raise ServiceError(
+                f"the service (pid {self.pid}) at {self.url} does not answer: "
+                f"{error!r}; see its log, or stop it: kill {self.pid}"
+            ) from error
+        finally:
+            connection.close()
+        return answer.status, found
+
+
+def reach(paths: HomePaths) -> Client | None:
+    """Return the way to the service of a home, or None where none runs.
+
+    What a service that was killed has left is nobody's, and never asked.
+
+    Raises:
+        ServiceError: Its process lives, but does not answer; or what it wrote about
+            itself cannot be read.
+    """
+    deadline = time.monotonic() + LIVE_S
+    while True:
+        client = _announced(paths)
+        if client is None or client.is_live():
+            return client
+        if time.monotonic() > deadline:
+            raise ServiceError(
+                f"the service (pid {client.pid}) runs, but {client.url} does not "
+                f"answer; see its log, or stop it: kill {client.pid}"
+            )
+        time.sleep(POLL_S)
+
+
+def _announced(paths: HomePaths) -> Client | None:
+    """Return what a living service says about itself."""
+    try:
+        said = json.loads(paths.daemon.read_text(encoding="utf-8"))
+        token = paths.token.read_text(encoding="ascii").strip()
+        pid, url = int(said["pid"]), str(said["url"])
+        same = said["started"] == owner.started(pid)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ServiceError(
+            f"expected {paths.daemon.name} and {paths.token.name} in {paths.root} to "
+            f"say how the service is reached, got: {error!r}; start it again"
+        ) from error
+    return Client(pid, url, token) if same else None
+
+
+def error_of(told: Json) -> SleepcycleError:
+    """Return the error that an answer tells of."""
+    kind = getattr(errors, str(told.get("error")), None)
+    message = str(told.get("message"))
+    if not (isinstance(kind, type) and issubclass(kind, SleepcycleError)):
+        return ServiceError(message)
+    return ServiceError(message) if issubclass(kind, RowError) else kind(message)

@@ -1,0 +1,53 @@
+"""Whether runs can begin: what `/readyz` says."""
+
+from sleepcycle.config import Settings, StoreSettings
+from sleepcycle.daemon.state import DaemonState, Word
+from sleepcycle.errors import RunError, SleepcycleError
+from sleepcycle.paths import HomePaths
+from sleepcycle.service.lock import owns
+from sleepcycle.service.space import expect_room
+from sleepcycle.store.migrate import check
+
+PATIENCE_S = 1.0  # for whoever is just writing to the database
+
+
+def hindrance(paths: HomePaths, settings: Settings, state: DaemonState) -> str | None:
+    """Return the first thing that keeps runs from beginning, or None."""
+    return (
+        _not_owned(paths)
+        or _no_books(paths)
+        or _full_disk(paths, settings)
+        or _backing_off(state)
+    )
+
+
+def _not_owned(paths: HomePaths) -> str | None:
+    """Say that another process may be at work in the home."""
+    if owns(paths):
+        return None
+    return f"{paths.lock} is not held by this service; restart it"
+
+
+def _no_books(paths: HomePaths) -> str | None:
+    """Say why the database does not answer, or is not at head."""
+    try:
+        check(paths, StoreSettings(busy_timeout_s=PATIENCE_S))
+    except SleepcycleError as error:
+        return str(error)
+    return None
+
+
+def _full_disk(paths: HomePaths, settings: Settings) -> str | None:
+    """Say that the disk is too full for a run."""
+    try:
+        expect_room(paths, settings.engine)
+    except RunError as error:
+        return str(error)
+    return None
+
+
+def _backing_off(state: DaemonState) -> str | None:
+    """Say what the service waits for after a run that failed."""
+    if state.word is not Word.WAITING:
+        return None
+    return state.banner or "the service waits before it tries again"

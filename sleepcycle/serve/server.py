@@ -1,0 +1,109 @@
+"""The HTTP server: uvicorn on the loopback interface, in a thread of its own."""
+
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+
+from sleepcycle.config import ServeSettings
+from sleepcycle.daemon.conductor import Conductor
+from sleepcycle.errors import ServiceError
+from sleepcycle.paths import HomePaths
+from sleepcycle.serve.api import create_app
+
+HOST = "127.0.0.1"
+PATIENCE_S = 10.0  # until the thread serves, or ends
+POLL_S = 0.01
+DRAIN_S = 2  # for requests that are being answered when it stops
+AT_ONCE = 64  # connections; more are told to come again
+QUEUE = 128
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    port: int
+    http: uvicorn.Server
+    thread: threading.Thread
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return f"http://{HOST}:{self.port}"
+
+    def stop(self) -> None:
+        """Answer what is being asked, and end."""
+        self.http.should_exit = True
+        self.thread.join(PATIENCE_S)
+
+
+def start(
+    conductor: Conductor, token: str, paths: HomePaths, settings: ServeSettings
+) -> Server:
+    """Serve the control of a home, and return once it answers.
+
+    Raises:
+        ServiceError: The port is taken.
+    """
+    return serve_app(create_app(conductor, token, paths), settings)
+
+
+def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
+    """Serve an app on the loopback interface.
+
+    Raises:
+        ServiceError: The port is taken, or the server did not come up.
+    """
+    channel = _bind(settings.port)
+    http = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=AT_ONCE,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    thread = threading.Thread(
+        target=http.run, args=([channel],), name="http", daemon=True
+    )
+    thread.start()
+    server = Server(channel.getsockname()[1], http, thread)
+    _await(server)
+    return server
+
+
+def _bind(port: int) -> socket.socket:
+    """Listen on a port of the loopback interface; 0 takes one that is free."""
+    channel = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        channel.bind((HOST, port))
+        channel.listen(QUEUE)
+    except OSError as error:
+        channel.close()
+        raise ServiceError(
+            f"expected port {port} of {HOST} to be free, got: {error.strerror}; set "
+            "serve.port to another one, or to 0 for any that is free"
+        ) from error
+    return channel
+
+
+def _await(server: Server) -> None:
+    """Wait until a server answers."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not server.http.started:
+        if not server.thread.is_alive() or time.monotonic() > deadline:
+            server.stop()
+            raise ServiceError("the HTTP server did not come up; see the log")
+        time.sleep(POLL_S)

@@ -1,0 +1,62 @@
+"""What `status` says, with a service or without; the standard library is enough."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sleepcycle.daemon.state import DaemonState
+from sleepcycle.store.records import Run, Snapshot
+
+
+def standing(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the JSON of `status` without a service; its keys are never renamed.
+
+    No night comes by itself then, so none is named.
+    """
+    night = snapshot.last_night
+    return {
+        "state": snapshot.state,
+        "paused": snapshot.paused,
+        "banner": None,
+        "base": snapshot.base.id,
+        "live": snapshot.live,
+        "previous": snapshot.previous,
+        "day": snapshot.day,
+        "accepted": snapshot.counts.accepted,
+        "pending": snapshot.counts.pending,
+        "claimed": snapshot.counts.claimed,
+        "known": snapshot.counts.known,
+        "orphaned": snapshot.orphaned,
+        "held_out": snapshot.counts.held_out,
+        "excluded": snapshot.counts.excluded,
+        "quarantined": snapshot.counts.quarantined,
+        "versions": len(snapshot.versions),
+        "last_run": _run(snapshot.runs[0]) if snapshot.runs else None,
+        "last_night": asdict(night) if night else None,
+        "next_night": None,
+        "daemon": None,
+    }
+
+
+def standing_with(
+    snapshot: Snapshot, state: DaemonState, *, pid: int, url: str
+) -> dict[str, Any]:
+    """Return the JSON of `status` where a service runs, with what that does."""
+    return {
+        **standing(snapshot),
+        "banner": state.banner,
+        "next_night": state.next_night,
+        "daemon": {"pid": pid, "url": url},
+        "service": asdict(state),
+    }
+
+
+def _run(run: Run) -> dict[str, object]:
+    """Return what a run came to, without its report."""
+    return {
+        "run": run.id,
+        "kind": run.kind,
+        "state": run.state,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "error": run.error,
+    }

@@ -1,0 +1,337 @@
+"""What the service's life is made of: settings, address, bell, watchdog, workers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from sleepcycle.config import Settings
+from sleepcycle.daemon import service
+from sleepcycle.daemon.address import forget_address, pid_of, token_of, write_address
+from sleepcycle.daemon.bell import DISK, Bell
+from sleepcycle.daemon.homes import Homes, fixed, renewed
+from sleepcycle.daemon.notify import notify, watchdog_s
+from sleepcycle.errors import ConfigError, DiskError
+from sleepcycle.paths import HomePaths
+from sleepcycle.serve.server import start
+from sleepcycle.service.opening import create_home, open_home
+
+PATIENCE_S = 10.0
+
+
+@pytest.fixture
+def paths(tmp_path):
+    create_home(tmp_path / "home")
+    return HomePaths(tmp_path / "home")
+
+
+@pytest.fixture
+def bell():
+    made = Bell()
+    yield made
+    made.close()
+
+
+class FakeServer:
+    """Serves nobody."""
+
+    port, url = 7, "http://127.0.0.1:7"
+
+    def __init__(self):
+        self.stopped = False
+
+    def stop(self):
+        self.stopped = True
+
+
+class TestSettings:
+    def test_those_of_the_next_run_are_renewed_and_others_wait(self):
+        old = Settings()
+        new = Settings(
+            model={"base": "other"},
+            wake={"rank": 8},
+            sleep={"at": "04:00"},
+            engine={"backoff_s": 1.0, "device": "cpu"},
+            serve={"port": 99},
+            log={"level": "DEBUG", "keep": 1},
+        )
+
+        now = renewed(old, new)
+
+        assert (now.wake, now.sleep) == (new.wake, new.sleep)
+        assert (now.engine.backoff_s, now.log.level) == (1.0, "DEBUG")
+        assert (now.model, now.serve) == (old.model, old.serve)
+        assert (now.engine.device, now.log.keep) == (old.engine.device, old.log.keep)
+        waiting = ["model.base", "serve.port", "engine.device", "log.keep"]
+        assert sorted(fixed(old, new)) == sorted(waiting)
+
+    def test_wrong_ones_change_nothing(self, paths):
+        homes = Homes(paths, Settings())
+        paths.config.write_text("[wake]\nrank = 0\n")
+
+        with pytest.raises(ConfigError, match=r"setting wake\.rank"):
+            homes.reload()
+
+        assert homes.settings == Settings()
+
+
+class TestAddress:
+    def test_a_live_process_is_named(self, paths):
+        write_address(paths, 7, "http://127.0.0.1:7")
+
+        assert pid_of(paths) == os.getpid()
+        written = json.loads(paths.daemon.read_text())
+        assert (written["port"], written["url"]) == (7, "http://127.0.0.1:7")
+        forget_address(paths)
+        assert pid_of(paths, patience_s=0) is None
+
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "{}", '{"pid": 1, "started": "a past boot 12"}']
+    )
+    def test_what_a_dead_one_left_names_nobody(self, paths, text):
+        paths.daemon.write_text(text)
+
+        assert pid_of(paths, patience_s=0) is None
+
+    def test_a_token_is_made_once_for_its_owner_alone(self, paths):
+        token = token_of(paths)
+
+        assert len(token) >= 43
+        assert paths.token.stat().st_mode & 0o777 == 0o600
+        paths.token.chmod(0o644)
+        assert token_of(paths) == token
+        assert paths.token.stat().st_mode & 0o777 == 0o600
+
+
+class TestBell:
+    def test_signals_ring_in_their_order(self, bell):
+        with bell.hung():
+            os.kill(os.getpid(), signal.SIGHUP)
+            heard = bell.wait(PATIENCE_S)
+            os.kill(os.getpid(), signal.SIGTERM)
+            heard += bell.wait(PATIENCE_S)
+
+        assert heard == bytes([signal.SIGHUP, signal.SIGTERM])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_another_thread_may_ring(self, bell):
+        threading.Thread(target=bell.ring, args=(DISK,)).start()
+
+        assert bell.wait(PATIENCE_S) == bytes([DISK])
+        assert bell.wait(0.0) == b""
+
+
+class TestNotify:
+    def test_systemd_hears_each_line(self, tmp_path, monkeypatch):
+        path = str(tmp_path / "notify")
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.bind(path)
+            notify("READY=1", "STATUS=idle")
+
+            assert channel.recv(100) == b"READY=1\nSTATUS=idle"
+
+    @pytest.mark.parametrize("name", ["", "/nowhere/notify"])
+    def test_nobody_need_listen(self, monkeypatch, name):
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+
+        notify("READY=1")
+
+    @pytest.mark.parametrize(
+        ("usec", "pid", "wanted"),
+        [
+            ("60000000", None, 30.0),
+            ("60000000", "1", None),
+            ("", None, None),
+            ("0", None, None),
+        ],
+    )
+    def test_the_watchdog_is_fed_twice_in_its_time(
+        self, monkeypatch, usec, pid, wanted
+    ):
+        monkeypatch.setenv("WATCHDOG_USEC", usec)
+        monkeypatch.setenv("WATCHDOG_PID", pid or str(os.getpid()))
+
+        assert watchdog_s() == wanted
+
+
+class TestServe:
+    def serve(self, paths, when_ready):
+        """Live once; return the exit code, the server and what was announced."""
+        server, said = FakeServer(), []
+
+        def start(conductor, token, paths, settings):
+            self.conductor = conductor
+            return server
+
+        def announce(line):
+            said.append(line)
+            assert pid_of(paths) == os.getpid()
+            when_ready()
+
+        code = service.serve(paths.root, start, announce)
+        assert server.stopped
+        assert not paths.daemon.exists()
+        return code, said
+
+    def test_it_ends_when_it_is_told(self, paths):
+        code, [said] = self.serve(paths, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+        assert code == 0
+        assert said.startswith(
+            f"ready at http://127.0.0.1:7, home {paths.root}, next night "
+        )
+
+    def test_a_disk_that_failed_ends_it(self, paths):
+        """
+        Whoever meets it, such as a request, says so.
+        """
+        fault = DiskError("expected to flush, got: no")
+
+        code, _ = self.serve(paths, lambda: self.conductor.fail(fault))
+
+        assert code == 74
+        assert "the service ends" in paths.log.read_text()
+
+    def test_a_request_that_meets_it_ends_it(self, paths):
+        """
+        What was asked is answered first.
+        """
+        codes = []
+
+        def announce(line):
+            paths.staging.rmdir()
+            paths.staging.touch()  # a folder cannot be made here
+            address = json.loads(paths.daemon.read_text())
+            request = Request(
+                f"{address['url']}/api/rollback",
+                data=b'{"version": "v0"}',
+                headers={
+                    "Authorization": f"Bearer {paths.token.read_text()}",
+                    "Content-Type": "application/json",
+                },
+            )
+            with pytest.raises(HTTPError, match="409") as refused:
+                urlopen(request, timeout=PATIENCE_S)
+            codes.append(json.load(refused.value)["error"])
+
+        assert service.serve(paths.root, start, announce) == 74
+        assert codes == ["DiskError"]
+
+    def test_a_full_disk_does_not(self, paths):
+        def fill():
+            fault = DiskError("expected to write, got: no space")
+            fault.errno = 28
+            self.conductor.fail(fault)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        assert self.serve(paths, fill)[0] == 0
+
+    def test_a_home_that_is_in_use_is_left_alone(self, paths):
+        """
+        A command holds it, so no service can be named.
+        """
+        hold = (
+            "import sys; from pathlib import Path\n"
+            "from sleepcycle.paths import HomePaths\n"
+            "from sleepcycle.service.lock import owned\n"
+            f"with owned(HomePaths(Path({str(paths.root)!r}))):\n"
+            "    print('held', flush=True); sys.stdin.read()"
+        )
+        holder = subprocess.Popen(
+            [sys.executable, "-c", hold],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with holder:
+            assert holder.stdout.readline() == b"held\n"
+            code = service.serve(paths.root, None, None)
+            holder.stdin.close()
+
+        assert code == 75
+        assert "another sleepcycle process" in paths.log.read_text()
+
+    def test_what_a_crash_left_is_put_right_before_it_is_ready(self, paths):
+        litter = paths.staging / "v0001"
+        litter.mkdir()
+
+        def look():
+            assert not litter.exists()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        assert self.serve(paths, look)[0] == 0
+
+    def test_systemd_is_told_of_its_life(self, paths, tmp_path, monkeypatch):
+        path = str(tmp_path / "notify")
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.bind(path)
+            self.serve(paths, lambda: os.kill(os.getpid(), signal.SIGINT))
+
+            assert channel.recv(1000) == b"READY=1\nSTATUS=idle"
+            assert channel.recv(1000) == b"STOPPING=1"
+
+
+def test_workers_are_killed_with_all_they_started():
+    """
+    Only children that lead a group of their own, as workers do.
+    """
+    forks = "import os, time; os.fork(); time.sleep(60)"
+    worker = subprocess.Popen([sys.executable, "-c", forks], start_new_session=True)
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    deadline = time.monotonic() + PATIENCE_S
+    while len(group := members(worker.pid)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    service.kill_workers()
+
+    assert worker.wait(PATIENCE_S) == -signal.SIGKILL
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+    while any(alive(pid) for pid in group):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def members(group):
+    """Return the processes of a group."""
+    import psutil
+
+    return [pid for pid in psutil.pids() if psutil.pid_exists(pid) and of(pid) == group]
+
+
+def of(pid):
+    """Return a process's group."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def alive(pid):
+    """Tell whether a process still runs."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_the_home_is_opened_under_the_settings_of_the_moment(paths):
+    homes = Homes(paths, open_home(paths.root).settings)
+    paths.config.write_text("[wake]\nrank = 8\n")
+
+    homes.reload()
+
+    assert homes.open("test").settings.wake.rank == 8

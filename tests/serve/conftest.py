@@ -1,0 +1,187 @@
+"""A served home whose conductor is a fake, and what asks it."""
+
+import dataclasses
+import json
+import os
+import shutil
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+
+import pytest
+
+from sleepcycle.config import ServeSettings, Settings
+from sleepcycle.cycle.keeper import Outcome
+from sleepcycle.daemon.state import DaemonState, Word
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import Verdict, Version, VersionKind, WakeReport
+from sleepcycle.serve import server
+from sleepcycle.serve.client import Client
+from sleepcycle.service.lock import owned
+from sleepcycle.service.opening import create_home
+from sleepcycle.service.shelf import Switch
+from sleepcycle.store import owner
+
+TOKEN = "s3cret"
+PATIENCE_S = 10.0
+NOW = datetime(2026, 3, 3, 20, 48, tzinfo=UTC)
+VERSION = Version(1, VersionKind.WAKE, "v0001-abc", (0,), 8, True, NOW, run=1)
+REPORT = WakeReport(
+    examples=4,
+    cut=0,
+    replayed=2,
+    steps=3,
+    tokens=120,
+    seconds=0.5,
+    tokens_per_second=240.0,
+    loss_first=float("nan"),
+    loss_last=1.5,
+    best_step=3,
+    stopped_early=False,
+    verdict=Verdict(True, "finite", None, None, True),
+    held_out=((0, 2.5), (3, 1.5)),
+    live_rank=0,
+    day_rank=8,
+)
+OUTCOME = Outcome(1, VERSION, 4, 1.25, REPORT)
+IDLE = DaemonState(
+    word=Word.IDLE,
+    run=None,
+    kind=None,
+    progress=None,
+    next_night=datetime(2026, 3, 4, 2, tzinfo=UTC),
+    next_window=NOW,
+    banner=None,
+    since=NOW,
+    paused=False,
+)
+
+
+class FakeConductor:
+    """Does nothing, and remembers what was asked of it."""
+
+    def __init__(self):
+        self.settings = Settings()
+        self.asked = []
+        self.now = IDLE
+        self.job = Future()
+        self.error = None
+
+    def state(self):
+        return self.now
+
+    def become(self, **changes):
+        """Change what it says that it does."""
+        self.now = dataclasses.replace(self.now, **changes)
+
+    def wake(self):
+        return self._do("wake", self.job)
+
+    def sleep(self):
+        return self._do("sleep", self.job)
+
+    def pause(self):
+        self._do("pause")
+
+    def resume(self):
+        self._do("resume")
+
+    def reload(self):
+        self._do("reload")
+
+    def cancel(self, run):
+        return self._do(("cancel", run), 7)
+
+    def rollback(self, name="previous", *, requeue=False):
+        return self._do(("rollback", name, requeue), Switch("v0", "v1", 4, 0, 0))
+
+    def promote(self, name):
+        return self._do(("promote", name), Switch("v1", "v0", 0, 0, 4))
+
+    def import_adapter(self, source):
+        return self._do(("import", source), VERSION)
+
+    def _do(self, what, result=None):
+        if self.error is not None:
+            raise self.error
+        self.asked.append(what)
+        return result
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """A new home, made once for all tests."""
+    root = tmp_path_factory.mktemp("made") / "home"
+    create_home(root)
+    return root
+
+
+@pytest.fixture
+def paths(made_once, tmp_path):
+    """A new home, which this process owns."""
+    shutil.copytree(made_once, tmp_path / "home")
+    paths = HomePaths(tmp_path / "home")
+    with owned(paths):
+        yield paths
+
+
+@pytest.fixture
+def conductor():
+    return FakeConductor()
+
+
+@pytest.fixture
+def served(paths, conductor):
+    running = server.start(conductor, TOKEN, paths, ServeSettings())
+    yield running
+    running.stop()
+    assert not running.thread.is_alive()
+
+
+@pytest.fixture
+def announced(paths, served):
+    """The home's files say how its service is reached."""
+    announce(paths, served.url)
+    return served
+
+
+def announce(paths, url, pid=None, started=None):
+    """Write what a service says about itself."""
+    pid = pid or os.getpid()
+    started = started or owner.started(pid)
+    said = {"pid": pid, "started": started, "url": url}
+    paths.daemon.write_text(json.dumps(said))
+    paths.token.write_text(TOKEN + "\n")
+
+
+def ask(served, method, path, *, body=None, token=TOKEN, **headers):
+    """Send one request, byte for byte as given, and return status and JSON.
+
+    There is none where h11 itself refused what it got.
+    """
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    headers.setdefault("Host", f"127.0.0.1:{served.port}")
+    if token is not None:
+        headers.setdefault("Authorization", f"Bearer {token}")
+    data = None if body is None else json.dumps(body).encode()
+    if data is not None:
+        headers.setdefault("Content-Type", "application/json")
+        headers.setdefault("Content-Length", str(len(data)))
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE_S)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            for one in [value] if isinstance(value, str) else value:
+                connection.putheader(name, one)
+        connection.endheaders(data)
+        answer = connection.getresponse()
+        text = answer.read()
+        ours = answer.headers.get_content_type() == "application/json" and text
+        return answer.status, json.loads(text) if ours else None
+    finally:
+        connection.close()
+
+
+def client_of(served):
+    """Return a client of a server."""
+    return Client(1, served.url, TOKEN)

@@ -1,0 +1,217 @@
+"""The routes: what they ask of the conductor, and what they answer."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from sleepcycle.config import EngineSettings, Settings
+from sleepcycle.cycle.keeper import Outcome
+from sleepcycle.daemon.state import Word
+from sleepcycle.errors import (
+    AdapterError,
+    Interrupted,
+    NotFoundError,
+    RunError,
+    ServiceError,
+    VersionError,
+)
+from sleepcycle.paths import HomePaths
+from sleepcycle.plain import from_json
+from sleepcycle.records import Progress, RunKind
+from sleepcycle.serve import ready
+from tests.serve.conftest import IDLE, OUTCOME, ask
+
+
+class TestProbes:
+    def test_a_service_that_turns_is_live(self, served):
+        assert ask(served, "GET", "/livez", token=None) == (200, {"status": "ok"})
+
+    def test_it_is_ready_where_runs_can_begin(self, served):
+        assert ask(served, "GET", "/readyz", token=None) == (200, {"status": "ok"})
+
+    def test_it_waits_after_a_failed_run(self, served, conductor):
+        conductor.become(word=Word.WAITING, banner="a run failed: no memory")
+
+        status, answer = ask(served, "GET", "/readyz", token=None)
+
+        assert (status, answer["reason"]) == (503, "a run failed: no memory")
+        assert ask(served, "GET", "/livez", token=None)[0] == 200
+
+    def test_it_is_not_ready_on_a_full_disk(self, served, conductor):
+        conductor.settings = Settings(engine=EngineSettings(reserve_mb=10**9))
+
+        status, answer = ask(served, "GET", "/readyz", token=None)
+
+        assert status == 503
+        assert "free space" in answer["reason"]
+
+    def test_it_is_not_ready_without_its_books(self, served, paths):
+        paths.database.unlink()
+
+        status, answer = ask(served, "GET", "/readyz", token=None)
+
+        assert status == 503
+        assert "no home at" in answer["reason"]
+        assert ask(served, "GET", "/livez", token=None)[0] == 200
+
+    def test_it_is_not_ready_in_a_home_that_it_does_not_own(self, tmp_path):
+        paths = HomePaths(tmp_path)
+
+        assert "is not held" in ready.hindrance(paths, Settings(), IDLE)
+
+
+class TestStatus:
+    def test_it_says_what_the_service_does(self, served, conductor):
+        step = Progress("train", 3, 40, loss=float("nan"))
+        conductor.become(word=Word.AWAKE, run=1, kind=RunKind.WAKE, progress=step)
+        conductor.become(banner="look at this", paused=True)
+
+        status, answer = ask(served, "GET", "/api/status")
+
+        assert status == 200
+        assert (answer["state"], answer["live"], answer["pending"]) == (
+            "ready",
+            "v0",
+            0,
+        )
+        assert answer["daemon"]["url"] == served.url
+        assert answer["next_night"] == "2026-03-04T02:00:00+00:00"
+        assert answer["banner"] == "look at this"
+        assert answer["service"]["word"] == "awake"
+        assert answer["service"]["progress"]["step"] == 3
+        assert answer["service"]["progress"]["loss"] is None
+
+
+class TestRuns:
+    @pytest.mark.parametrize("kind", ["wake", "sleep"])
+    def test_a_run_is_followed_to_its_outcome(self, served, conductor, kind):
+        status, answer = ask(served, "POST", f"/api/{kind}")
+        job = f"/api/job/{answer['job']}"
+        conductor.become(run=1, progress=Progress("train", 1, 3))
+        assert (status, conductor.asked) == (202, [kind])
+        running = ask(served, "GET", job)[1]
+        assert (running["state"], running["run"]) == ("running", 1)
+        assert running["progress"]["steps"] == 3
+
+        conductor.job.set_result(OUTCOME)
+
+        done = ask(served, "GET", job)[1]
+        assert done["state"] == "done"
+        assert done["outcome"]["report"]["loss_first"] is None
+
+    def test_an_outcome_is_the_same_on_the_other_side(self, served, conductor):
+        job = ask(served, "POST", "/api/wake")[1]["job"]
+        conductor.job.set_result(OUTCOME)
+
+        text = json.dumps(ask(served, "GET", f"/api/job/{job}")[1]["outcome"])
+
+        found = from_json(text, Outcome)
+        assert math.isnan(found.report.loss_first)
+        assert found.version == OUTCOME.version
+        assert found.report.held_out == OUTCOME.report.held_out
+        assert found.report.verdict == OUTCOME.report.verdict
+
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (RunError("nothing to learn"), ("RunError", "nothing to learn")),
+            (Interrupted("run 1 was stopped"), ("Interrupted", "run 1 was stopped")),
+            (ZeroDivisionError("a secret"), ("ServiceError", "ZeroDivisionError")),
+        ],
+    )
+    def test_a_run_that_failed_says_why(self, served, conductor, error, told):
+        job = ask(served, "POST", "/api/wake")[1]["job"]
+        conductor.job.set_exception(error)
+
+        status, answer = ask(served, "GET", f"/api/job/{job}")
+
+        assert (status, answer["state"], answer["error"]) == (200, "failed", told[0])
+        assert told[1] in answer["message"]
+        assert "secret" not in answer["message"]
+
+    def test_an_unknown_job_is_not_found(self, served):
+        assert ask(served, "GET", "/api/job/1")[0] == 404
+
+    def test_a_run_can_be_cancelled(self, served, conductor):
+        status, answer = ask(served, "POST", "/api/runs/3/cancel")
+
+        assert (status, answer) == (200, {"run": 3, "released": 7})
+        assert conductor.asked == [("cancel", 3)]
+        assert ask(served, "POST", "/api/runs/x/cancel")[0] == 422
+
+
+class TestVersions:
+    def test_a_rollback_goes_to_the_previous_unless_told(self, served, conductor):
+        status, answer = ask(served, "POST", "/api/rollback", body={})
+        asked = {"version": "v1", "requeue": True}
+        ask(served, "POST", "/api/rollback", body=asked)
+
+        assert (status, answer["live"], answer["orphaned"]) == (200, "v0", 4)
+        assert conductor.asked == [
+            ("rollback", "previous", False),
+            ("rollback", "v1", True),
+        ]
+
+    def test_a_version_is_promoted_by_its_name(self, served, conductor):
+        assert ask(served, "POST", "/api/versions/v1/promote")[1]["regained"] == 4
+        assert conductor.asked == [("promote", "v1")]
+
+    def test_an_adapter_is_taken_in_by_its_whole_path(self, served, conductor):
+        status, answer = ask(
+            served, "POST", "/api/versions/import", body={"path": "/a/b"}
+        )
+
+        assert (status, answer["number"], answer["kind"]) == (200, 1, "wake")
+        assert conductor.asked == [("import", Path("/a/b"))]
+        refused = ask(served, "POST", "/api/versions/import", body={"path": "a/b"})
+        assert refused[0] == 422
+        assert "whole path" in refused[1]["message"]
+
+
+@pytest.mark.parametrize("word", ["pause", "resume", "reload"])
+def test_the_owner_switches_what_begins_by_itself(served, conductor, word):
+    assert ask(served, "POST", f"/api/{word}")[0] == 200
+    assert conductor.asked == [word]
+
+
+@pytest.mark.parametrize(
+    "body", [{"version": 1}, {"requeue": "yes"}, {"nope": 1}, [], "v1"]
+)
+def test_a_body_of_another_shape_is_refused(served, conductor, body):
+    status, answer = ask(served, "POST", "/api/rollback", body=body)
+
+    assert (status, answer["error"]) == (422, "BadRequest")
+    assert conductor.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NotFoundError("no run 9"), 404),
+        (VersionError("no version v9"), 404),
+        (AdapterError("not finite"), 422),
+        (ServiceError("wake 3 is on"), 409),
+        (RunError("no room"), 409),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/wake", "/api/versions/v9/promote"])
+def test_a_foreseen_error_is_told_by_name(served, conductor, path, error, status):
+    conductor.error = error
+
+    assert ask(served, "POST", path) == (
+        status,
+        {"error": type(error).__name__, "message": str(error)},
+    )
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_words(served, conductor):
+    conductor.error = ZeroDivisionError("a secret")
+
+    status, answer = ask(served, "POST", "/api/pause")
+
+    assert (status, answer["error"]) == (500, "ServiceError")
+    assert "secret" not in answer["message"]
+    conductor.error = None
+    assert ask(served, "POST", "/api/pause")[0] == 200

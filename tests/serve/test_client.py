@@ -1,0 +1,162 @@
+"""The way to a service: found by its files, followed while a run is on."""
+
+import _thread
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from sleepcycle.errors import Interrupted, RunError, ServiceError, VersionError
+from sleepcycle.records import Progress, RunKind
+from sleepcycle.serve.client import Client, error_of, reach
+from tests.serve.conftest import OUTCOME, TOKEN, announce, client_of
+
+
+@pytest.fixture
+def silent():
+    """A port on which somebody listens who never answers."""
+    with socket.socket() as channel:
+        channel.bind(("127.0.0.1", 0))
+        channel.listen()
+        yield f"http://127.0.0.1:{channel.getsockname()[1]}"
+
+
+class TestReach:
+    def test_there_is_none_where_nothing_says_so(self, paths):
+        assert reach(paths) is None
+
+    def test_it_finds_the_service(self, paths, announced):
+        assert reach(paths) == Client(os.getpid(), announced.url, TOKEN)
+
+    def test_what_a_killed_service_left_is_nobodys(self, paths, announced):
+        """
+        Even if somebody answers there now: the token is not for them.
+        """
+        announce(paths, announced.url, started="another boot 17")
+
+        assert reach(paths) is None
+
+    def test_a_process_that_is_gone_is_none(self, paths):
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        announce(paths, "http://127.0.0.1:9", pid=ended.pid, started="x")
+
+        assert reach(paths) is None
+
+    def test_a_service_that_hangs_is_named(self, paths, silent):
+        announce(paths, silent)
+
+        with pytest.raises(ServiceError, match=r"pid \d+\) runs, but .* stop it: kill"):
+            reach(paths)
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": "x"}'])
+    def test_a_file_that_says_nothing_is_refused(self, paths, text):
+        paths.daemon.write_text(text)
+        paths.token.write_text(TOKEN)
+
+        with pytest.raises(ServiceError, match=r"expected daemon\.json and token"):
+            reach(paths)
+
+
+class TestCall:
+    def test_it_returns_the_answer(self, served, conductor):
+        asked = {"version": "v1", "requeue": True}
+        answer = client_of(served).call("POST", "/api/rollback", asked)
+
+        assert answer["live"] == "v0"
+        assert conductor.asked == [("rollback", "v1", True)]
+
+    def test_an_error_has_the_class_it_had(self, served, conductor):
+        conductor.error = VersionError("no version v9")
+
+        with pytest.raises(VersionError, match=r"^no version v9$"):
+            client_of(served).call("POST", "/api/versions/v9/promote")
+
+    def test_a_wrong_token_is_an_error_of_the_service(self, served):
+        client = Client(1, served.url, "wrong")
+
+        with pytest.raises(ServiceError, match="Authorization: Bearer TOKEN"):
+            client.call("GET", "/api/status")
+
+    def test_a_service_that_is_gone_is_named(self):
+        with socket.socket() as channel:
+            channel.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{channel.getsockname()[1]}"
+
+        with pytest.raises(ServiceError, match="does not answer: ConnectionRefused"):
+            Client(1, url, TOKEN).call("GET", "/livez")
+
+    @pytest.mark.parametrize("name", ["RowError", "SleepcycleError.x", "os", "None"])
+    def test_an_error_of_no_known_name_is_the_services(self, name):
+        assert type(error_of({"error": name, "message": "m"})) is ServiceError
+
+
+class TestRun:
+    def test_it_shows_progress_until_the_outcome(self, served, conductor):
+        steps = []
+
+        def take(progress):
+            steps.append(progress)
+            conductor.job.set_result(OUTCOME)
+
+        conductor.become(run=1, progress=Progress("train", 1, 3, loss=2.5))
+
+        outcome = client_of(served).run(RunKind.WAKE, take)
+
+        assert steps == [Progress("train", 1, 3, loss=2.5)]
+        assert (outcome["run"], outcome["examples"]) == (1, 4)
+
+    def test_a_run_that_fails_raises_what_it_met(self, served, conductor):
+        conductor.job.set_exception(RunError("nothing to learn"))
+
+        with pytest.raises(RunError, match=r"^nothing to learn$"):
+            client_of(served).run(RunKind.SLEEP, print)
+
+    def test_ctrl_c_cancels_the_run(self, served, conductor):
+        """
+        As without a service; what then stands is in the run's own words.
+        """
+        conductor.become(run=5, progress=Progress("train", 1, 3))
+
+        def cancel(run):
+            conductor.asked.append(("cancel", run))
+            conductor.job.set_exception(Interrupted("run 5 was stopped"))
+
+        conductor.cancel = cancel
+        presses = iter([_thread.interrupt_main])
+
+        with pytest.raises(Interrupted, match="run 5 was stopped"):
+            client_of(served).run(RunKind.WAKE, lambda _: next(presses, int)())
+        assert conductor.asked == ["wake", ("cancel", 5)]
+
+    def test_ctrl_c_twice_leaves_the_run_to_the_service(self, served, conductor):
+        conductor.become(progress=Progress("train", 1, 3))
+
+        with pytest.raises(Interrupted, match="goes on with the run"):
+            client_of(served).run(RunKind.WAKE, lambda _: _thread.interrupt_main())
+        assert conductor.asked == ["wake"]
+
+    def test_a_service_that_ends_meanwhile_is_named(self, served, conductor):
+        conductor.become(progress=Progress("train", 1, 3))
+
+        with pytest.raises(ServiceError, match=r"does not answer.*runs list"):
+            client_of(served).run(RunKind.WAKE, lambda _: served.stop())
+
+
+def test_it_loads_the_standard_library_alone():
+    """
+    `status` asks it, and must answer at once.
+    """
+    probe = (
+        "import json, sys, sleepcycle.serve.client, sleepcycle.serve.standing;"
+        "print(json.dumps([name for name in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    )
+
+    tops = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert not tops & {"fastapi", "uvicorn", "pydantic", "sqlalchemy", "torch", "rich"}
