@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory clean
+.PHONY: help demo test faults lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -21,6 +21,9 @@ demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a r
 
 test: .venv/ready  ## Run all tests.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
+
+faults: .venv/ready  ## Try every fault: each failing call, each power cut, each kill (about half an hour).
+	SLEEPCYCLE_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults -q -n auto
 
 lint: .venv/ready  ## Check style, types and import contracts.
 	$(BIN)/ruff check .

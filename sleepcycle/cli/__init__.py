@@ -4,19 +4,29 @@ import signal
 import sys
 from types import FrameType
 
-from sleepcycle.cli import books, day, evaluate, shelf  # noqa: F401 - they add their commands
+from sleepcycle.cli import (  # noqa: F401 - they add their commands
+    books,
+    care,
+    day,
+    evaluate,
+    keep,
+    run,
+    shelf,
+)
 from sleepcycle.cli.app import app
-from sleepcycle.errors import SleepcycleError
+from sleepcycle.errors import DiskError, SleepcycleError
+
+DISK_FAILED = 74  # EX_IOERR of sysexits.h
 
 
 def main() -> None:
-    """Run one command; a foreseen error is one line, and exit code 1."""
+    """Run one command; a foreseen error is one line, and exit code 1 or 74."""
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except (SleepcycleError, OSError) as error:
         print(f"sleepcycle: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(DISK_FAILED if isinstance(error, DiskError) else 1)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

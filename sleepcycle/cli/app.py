@@ -57,9 +57,5 @@ def open_logged(root: Path) -> "Home":
     from sleepcycle.service.opening import open_home
 
     home = open_home(root)
-    log.set_up(
-        home.settings.log.level,
-        json_lines=home.settings.log.json_lines,
-        file=home.paths.logs / "sleepcycle.log",
-    )
+    log.set_up(home.paths.log, **home.settings.log.model_dump())
     return home

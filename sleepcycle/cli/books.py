@@ -102,11 +102,32 @@ def show_run(
 
 
 @runs.command()
-def logs(ctx: typer.Context, run: Run) -> None:
-    """Print what a run's worker printed."""
-    from sleepcycle.cli.render import printable
+def logs(
+    ctx: typer.Context,
+    run: Run,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends.")
+    ] = False,
+) -> None:
+    """Print how far a run came, and what its worker printed."""
+    from sleepcycle.cli.runlog import show_log
 
-    print(printable(home_of(ctx).books.run_log(run)), end="")
+    show_log(home_of(ctx).books, run, follow=follow)
+
+
+@runs.command()
+def cancel(ctx: typer.Context, run: Run, as_json: Json = False) -> None:
+    """Stop a run that is on, or give up one that is paused; nothing is lost."""
+    from sleepcycle.cli.render import show_json
+    from sleepcycle.cli.service_link import cancel as stop
+
+    released = stop(ctx, run)
+    if as_json:
+        return show_json({"run": run, "released": released})
+    if released is None:
+        print(f"run {run} was asked to stop; see: sleepcycle runs show {run}")
+    else:
+        print(f"run {run} is cancelled: {released} examples are pending again")
 
 
 @db.command()

@@ -32,6 +32,9 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
             "created": datetime.fromisoformat(card["created_at"]),
             "base": f"{card['base']['id']} {card['base']['sha256'][:12]}",
             "learned itself": batches or None,
+            "files": f"gone since {card['removed_at']:%Y-%m-%d}"
+            if card["removed_at"]
+            else "there",
         }
     )
     report = card["report"] or {}

@@ -1,4 +1,4 @@
-"""The commands of a day: init, feed, wake, sleep, status, ask, demo."""
+"""The commands of a day: init, feed, wake, sleep, pause, status, ask, demo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -91,35 +91,65 @@ def feed(
 @app.command()
 def wake(ctx: typer.Context, as_json: Json = False) -> None:
     """Learn what is pending now."""
-    from sleepcycle.cli.outcome import log_run, show_wake
+    from sleepcycle.cli.outcome import show_wake
     from sleepcycle.cli.progress import progress_bar
+    from sleepcycle.cli.service_link import run_now
+    from sleepcycle.records import RunKind
 
     with progress_bar(visible=not as_json) as on_progress:
-        outcome = home_of(ctx).wake(on_progress)
-    log_run(outcome)
+        outcome = run_now(ctx, RunKind.WAKE, on_progress)
     show_wake(outcome, as_json=as_json)
 
 
 @app.command()
 def sleep(ctx: typer.Context, as_json: Json = False) -> None:
     """Run one night now: consolidate, ask the gate, publish."""
-    from sleepcycle.cli.outcome import log_run, show_sleep
+    from sleepcycle.cli.outcome import show_sleep
     from sleepcycle.cli.progress import progress_bar
+    from sleepcycle.cli.service_link import run_now
+    from sleepcycle.records import RunKind
 
     with progress_bar(visible=not as_json) as on_progress:
-        outcome = home_of(ctx).sleep(on_progress)
-    log_run(outcome)
+        outcome = run_now(ctx, RunKind.SLEEP, on_progress)
     show_sleep(outcome, as_json=as_json)
 
 
 @app.command()
-def status(ctx: typer.Context, as_json: Json = False) -> None:
-    """Say where the home stands."""
-    from sleepcycle.cli.outcome import show_status
-    from sleepcycle.paths import HomePaths
-    from sleepcycle.store.snapshot import read_snapshot
+def pause(ctx: typer.Context) -> None:
+    """Let no wake and no night begin by itself; what you ask for still runs."""
+    from sleepcycle.cli.service_link import pause as switch
 
-    show_status(read_snapshot(HomePaths(ctx.obj)), as_json=as_json)
+    there = switch(ctx, flag=True)
+    more = "" if there else "; no service is running, and one that starts stays so"
+    print(f"paused until: sleepcycle resume{more}")
+
+
+@app.command()
+def resume(ctx: typer.Context) -> None:
+    """Let wakes and nights begin by themselves again."""
+    from sleepcycle.cli.service_link import pause as switch
+
+    there = switch(ctx, flag=False)
+    print("resumed" if there else "resumed; no service is running")
+
+
+@app.command()
+def status(
+    ctx: typer.Context,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every 2 seconds, until Ctrl-C.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say where the home stands."""
+    from sleepcycle.cli.service_link import standing_of
+    from sleepcycle.cli.watch import show_status, watch_status
+
+    if watch and as_json:
+        raise typer.BadParameter("expected --watch or --json, got both")
+    if watch:
+        return watch_status(lambda: standing_of(ctx.obj))
+    show_status(standing_of(ctx.obj), as_json=as_json)
 
 
 @app.command()
@@ -154,8 +184,8 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Make an older version live again; nothing is deleted."""
-    from sleepcycle.cli.outcome import log_switch, show_switch
+    from sleepcycle.cli.outcome import show_switch
+    from sleepcycle.cli.service_link import roll_back
 
-    switch = home_of(ctx).rollback(version, requeue=requeue)
-    log_switch(switch, "rolled back")
+    switch = roll_back(ctx, version, requeue=requeue)
     show_switch(switch, as_json=as_json)

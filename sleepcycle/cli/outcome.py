@@ -7,8 +7,6 @@ from loguru import logger
 from sleepcycle.cli.render import (
     console,
     counted,
-    printable,
-    show_facts,
     show_json,
     show_table,
 )
@@ -18,11 +16,9 @@ from sleepcycle.records import RemReport, SleepReport
 if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome
     from sleepcycle.service.shelf import Switch
-    from sleepcycle.store.records import Run, Snapshot
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
 SLEEP_FIELDS = ("rank", "kept_energy")
-UNSHOWN = {"last_run", "next_night", "daemon"}
 
 
 def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
@@ -98,48 +94,6 @@ def show_switch(switch: "Switch", *, as_json: bool) -> None:
             f"{switch.orphaned} examples are known only to versions that are not live; "
             f"to learn them again: sleepcycle rollback {switch.live} --requeue"
         )
-
-
-def show_status(snapshot: "Snapshot", *, as_json: bool) -> None:
-    """Say where the home stands."""
-    fields = {
-        "state": snapshot.state,
-        "base": snapshot.base.id,
-        "live": snapshot.live,
-        "previous": snapshot.previous,
-        "day": snapshot.day,
-        "accepted": snapshot.counts.accepted,
-        "pending": snapshot.counts.pending,
-        "claimed": snapshot.counts.claimed,
-        "known": snapshot.counts.known,
-        "orphaned": snapshot.orphaned,
-        "held_out": snapshot.counts.held_out,
-        "excluded": snapshot.counts.excluded,
-        "quarantined": snapshot.counts.quarantined,
-        "versions": len(snapshot.versions),
-        "last_run": _run(snapshot.runs[0]) if snapshot.runs else None,
-        "next_night": None,
-        "daemon": None,
-    }
-    if as_json:
-        return show_json(fields)
-    shown = {k: v for k, v in fields.items() if k not in UNSHOWN}
-    show_facts(shown)
-    for run in snapshot.runs[:1]:
-        error = f": {run.error}" if run.error else ""
-        print(printable(f"last run: {run.kind} {run.id}, {run.state}{error}"))
-
-
-def _run(run: "Run") -> dict[str, object]:
-    """Return what a run came to, without its report."""
-    return {
-        "run": run.id,
-        "kind": run.kind,
-        "state": run.state,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "error": run.error,
-    }
 
 
 def _fields(outcome: "Outcome", names: tuple[str, ...]) -> dict[str, object]:

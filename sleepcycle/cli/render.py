@@ -38,12 +38,17 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 def show_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, a line each."""
+    console.print(facts_table(facts))
+
+
+def facts_table(facts: Mapping[str, object]) -> Table:
+    """Return names and values, a line each."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(clean(name.replace("_", " ")), clean(value))
-    console.print(table)
+    return table
 
 
 def counted(number: int, noun: str) -> str:

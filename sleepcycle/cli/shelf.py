@@ -35,7 +35,17 @@ def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         return show_json([_fields(listed) for listed in listing])
     show_table(
-        ["version", "kind", "parents", "rank", "accepted", "aliases", "created"],
+        [
+            "version",
+            "kind",
+            "parents",
+            "rank",
+            "accepted",
+            "tainted",
+            "aliases",
+            "created",
+            "files",
+        ],
         [
             [
                 listed.version.name,
@@ -43,8 +53,10 @@ def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
                 " ".join(_names(listed.version.parents)),
                 listed.version.rank,
                 "yes" if listed.version.accepted else "no",
+                "yes" if listed.tainted else "no",
                 " ".join(listed.aliases),
                 listed.version.created_at,
+                "gone" if listed.removed_at else "there",
             ]
             for listed in listing
         ],
@@ -56,7 +68,10 @@ def show(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
     """Show a version's card: where it comes from, and why it was accepted."""
     from sleepcycle.cli.card import show_card
 
-    show_card(json.loads(home_of(ctx).versions.card(version)), as_json=as_json)
+    shelf = home_of(ctx).versions
+    gone = shelf.removal(shelf.get(version))
+    card = json.loads(shelf.card(version))
+    show_card({**card, "removed_at": gone.at if gone else None}, as_json=as_json)
 
 
 @versions.command()
@@ -71,16 +86,23 @@ def diff(ctx: typer.Context, first: Name, second: Name, as_json: Json = False) -
 @versions.command()
 def verify(
     ctx: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(help="All, if none.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="All and the journal, if none.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check every byte of versions against their manifests; exit 1 if one fails."""
+    """Check every byte of versions, and every entry of the journal; exit 1 on a fault.
+
+    A version is held against its manifest, an entry against the one before it.
+    """
     from sleepcycle.cli.render import counted, printable, show_json
 
-    found = home_of(ctx).versions.verify(names or [])
+    shelf = home_of(ctx).versions
+    found = shelf.verify(names or [])
+    journal = {} if names else {"journal": shelf.verify_journal()}
     failed = [
         {"version": name, "fault": "; ".join(faults)}
-        for name, faults in found.items()
+        for name, faults in (found | journal).items()
         if faults
     ]
     if as_json:
@@ -88,7 +110,8 @@ def verify(
     else:
         for fault in failed:
             print(printable(f"{fault['version']}: {fault['fault']}"))
-        print(f"{counted(len(found), 'version')} checked, {len(failed)} failed")
+        checked = counted(len(found), "version") + " and the journal" * (not names)
+        print(f"{checked} checked, {len(failed)} failed")
     if failed:
         raise typer.Exit(1)
 
@@ -96,11 +119,10 @@ def verify(
 @versions.command()
 def promote(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
     """Make a version live."""
-    from sleepcycle.cli.outcome import log_switch, show_switch
+    from sleepcycle.cli.outcome import show_switch
+    from sleepcycle.cli.service_link import promote as switch_to
 
-    switch = home_of(ctx).promote(version)
-    log_switch(switch, "promoted")
-    show_switch(switch, as_json=as_json)
+    show_switch(switch_to(ctx, version), as_json=as_json)
 
 
 @versions.command()
@@ -151,14 +173,10 @@ def import_version(
     as_json: Json = False,
 ) -> None:
     """Take in a LoRA adapter made elsewhere; promote it to make it live."""
-    from loguru import logger
-
     from sleepcycle.cli.render import show_json
+    from sleepcycle.cli.service_link import take_in
 
-    version = home_of(ctx).import_adapter(folder)
-    logger.info(
-        "imported {folder} as {version}", folder=str(folder), version=version.name
-    )
+    version = take_in(ctx, folder)
     if as_json:
         return show_json({"version": version.name, "rank": version.rank})
     print(
@@ -176,6 +194,8 @@ def _fields(listed: "Listed") -> dict[str, object]:
         "parents": _names(version.parents),
         "rank": version.rank,
         "accepted": version.accepted,
+        "tainted": listed.tainted,
+        "removed_at": listed.removed_at,
         "aliases": listed.aliases,
         "created_at": version.created_at,
     }

@@ -101,10 +101,11 @@ def evaluate(shelf: Shelf, names: Sequence[str]) -> Evaluation:
 
     Args:
         shelf: The versions of a home.
-        names: Versions or aliases; none for every accepted night on the line of live.
+        names: Versions or aliases; none for every accepted night on the line of live
+            whose files are there.
 
     Raises:
-        VersionError: A version is unknown, or there is no night to evaluate.
+        VersionError: A version is unknown or removed, or there is no night to evaluate.
         NotFoundError: Nothing is held out of what was learned.
     """
     with shelf.store.read() as session:
@@ -148,7 +149,9 @@ def plan(session: Session, names: Sequence[str], settings: Settings) -> Course:
         else {
             v.number: v
             for v in versions.list_versions(session)
-            if v.number in line and v.accepted and v.kind is VersionKind.SLEEP
+            if v.number in line - versions.removed(session).keys()
+            and v.accepted
+            and v.kind is VersionKind.SLEEP
         }
     )
     if not rows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sleepcycle.config import Settings
 from sleepcycle.cycle import recovery, run
-from sleepcycle.cycle.keeper import Keeper, Outcome
+from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
@@ -17,6 +17,7 @@ from sleepcycle.records import FeedReport, OnProgress, Version, quiet
 from sleepcycle.service.books import Books
 from sleepcycle.service.lock import locked
 from sleepcycle.service.shelf import Shelf, Switch
+from sleepcycle.service.space import expect_room
 from sleepcycle.store.engine import Store, open_store
 from sleepcycle.store.records import Snapshot
 from sleepcycle.store.snapshot import read_snapshot
@@ -77,25 +78,64 @@ class Home:
             actor=self.actor,
         )
 
-    def wake(self, on_progress: OnProgress = quiet) -> Outcome:
+    def wake(
+        self, on_progress: OnProgress = quiet, reins: Reins | None = None
+    ) -> Outcome:
         """Learn what is pending; `live` stays as it is until the night.
+
+        A paused wake goes on, if live, the open day and the settings are as they were.
+
+        Args:
+            on_progress: Takes each heartbeat.
+            reins: What another thread asks to pause or cancel it by.
 
         Raises:
             RunError: Nothing is pending, or training failed.
+            Paused: It was broken off as wished; the next wake goes on from there.
+            Interrupted: It was stopped; its examples are pending again.
             HomeError: Another run holds the home.
         """
         with self._alone():
-            return run.wake(self._keeper, on_progress)
+            expect_room(self.paths, self.settings.engine)
+            return run.wake(self._keeper, on_progress, reins)
 
-    def sleep(self, on_progress: OnProgress = quiet) -> Outcome:
+    def sleep(
+        self, on_progress: OnProgress = quiet, reins: Reins | None = None
+    ) -> Outcome:
         """Fold what was learned into one small adapter; live if the gate accepts.
+
+        Args:
+            on_progress: Takes each heartbeat.
+            reins: What another thread asks to stop it by; a night begins anew later.
 
         Raises:
             RunError: Nothing was learned since the last night, or folding failed.
+            Interrupted: It was stopped; nothing has changed.
             HomeError: Another run holds the home.
         """
         with self._alone():
-            return run.sleep(self._keeper, on_progress)
+            expect_room(self.paths, self.settings.engine)
+            return run.sleep(self._keeper, on_progress, reins)
+
+    def recover(self) -> None:
+        """Finish or undo what a crash left half done; every run does so by itself.
+
+        Raises:
+            HomeError: Another run holds the home.
+        """
+        with self._alone():
+            pass
+
+    def cancel(self, number: int) -> int:
+        """Undo a paused run, and return how many examples are pending again.
+
+        Raises:
+            NotFoundError: There is no such run.
+            RunError: It is not paused.
+            HomeError: Another run holds the home.
+        """
+        with self._alone():
+            return run.cancel(self._keeper, number)
 
     def promote(self, name: str) -> Switch:
         """Make a version live.
@@ -146,8 +186,8 @@ class Home:
         from sleepcycle.service import answers  # loads torch
 
         found = self.versions.get(version)
-        base = answers.load(self.settings, self.paths, self.versions.base)
         folder = self.versions.folder(found)
+        base = answers.load(self.settings, self.paths, self.versions.base)
         [text] = answers.ask(base, folder, [prompt], max_new_tokens)
         return Answer(found.name, text)
 

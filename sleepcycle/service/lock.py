@@ -1,5 +1,6 @@
 """The home's lock: one owner at a time, and in it one run, rollback or migration."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import HomePaths
+from sleepcycle.store import owner
 
 _busy: dict[Path, threading.Lock] = {}
 _guard = threading.Lock()
@@ -24,14 +26,11 @@ def owned(paths: HomePaths) -> Iterator[None]:
     Raises:
         HomeError: Another process owns it.
     """
-    lock = FileLock(paths.lock, timeout=0, mode=0o600, is_singleton=True)
+    lock = _lock(paths)
     try:
         lock.acquire()
     except Timeout as error:
-        raise HomeError(
-            f"{paths.root} is in use: another sleepcycle process is running a wake, a "
-            "night or a rollback there; wait for it, or stop it"
-        ) from error
+        raise HomeError(f"{paths.root} is in use: {_owner(paths)}") from error
     try:
         yield
     finally:
@@ -57,3 +56,33 @@ def locked(paths: HomePaths) -> Iterator[None]:
             yield
     finally:
         busy.release()
+
+
+def owns(paths: HomePaths) -> bool:
+    """Tell whether this process owns a home."""
+    return _lock(paths).is_locked
+
+
+def _lock(paths: HomePaths) -> FileLock:
+    """Return the lock of a home: one object in this process."""
+    return FileLock(
+        paths.lock,
+        timeout=0,
+        mode=0o600,
+        is_singleton=True,
+        thread_local=False,  # the service's threads hold what its main thread owns
+    )
+
+
+def _owner(paths: HomePaths) -> str:
+    """Say who owns a home that is owned, and what to do about it."""
+    try:
+        pid = int(json.loads(paths.daemon.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pid = 0  # no service says that it is there
+    if pid and owner.started(pid) is not None:
+        return f"the service (pid {pid}) owns it; to stop it: kill {pid}"
+    return (
+        "another sleepcycle process is running a wake, a night or a rollback there; "
+        "wait for it, or stop it"
+    )

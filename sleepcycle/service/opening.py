@@ -3,11 +3,11 @@
 import getpass
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from sleepcycle import disk
 from sleepcycle.config import ModelSettings, Settings, StoreSettings
 from sleepcycle.configfile import load_settings, settings_from
 from sleepcycle.errors import HomeError
@@ -15,7 +15,13 @@ from sleepcycle.paths import HomePaths, carried
 from sleepcycle.records import BaseIdentity
 from sleepcycle.service.home import Home
 from sleepcycle.service.lock import locked
-from sleepcycle.store.connection import connect, explain, no_home, revision_of
+from sleepcycle.store.connection import (
+    UNREADABLE,
+    connect,
+    explain,
+    no_home,
+    revision_of,
+)
 from sleepcycle.store.engine import create_store
 from sleepcycle.store.migrate import upgrade
 from sleepcycle.store.records import Upgrade
@@ -69,7 +75,7 @@ def is_made(paths: HomePaths, settings: StoreSettings) -> bool:
     try:
         with closing(connect(paths, settings.busy_timeout_s)) as connection:
             return revision_of(connection) is not None
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise explain(error, paths) from error
 
 
@@ -89,7 +95,7 @@ def _settings(paths: HomePaths, base: str | None) -> Settings:
 
 def _is_ours(paths: HomePaths) -> Iterator[bool]:
     """Say of each thing at a place whether it is left of a home's making."""
-    files = {paths.config, _unfinished(paths), paths.lock}
+    files = {paths.config, disk.partial_of(paths.config), paths.lock}
     for path in paths.root.iterdir():
         yield (
             path in files
@@ -101,22 +107,17 @@ def _is_ours(paths: HomePaths) -> Iterator[bool]:
 
 def _lay_out(paths: HomePaths, base: str | None) -> None:
     """Make the folders of a home, and its settings unless they are there."""
-    paths.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    disk.make(paths.root)
     if not paths.config.exists():
-        _unfinished(paths).write_text(_config_text(base), encoding="utf-8")
-        _unfinished(paths).rename(paths.config)
+        disk.write(paths.config, _config_text(base))
     for folder in _folders(paths):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        disk.make(folder)
+    disk.sync(paths.root)  # also what a making that was killed had left
 
 
 def _folders(paths: HomePaths) -> tuple[Path, ...]:
     """Return the folders that every home has."""
     return paths.versions, paths.staging, paths.runs, paths.cache, paths.logs
-
-
-def _unfinished(paths: HomePaths) -> Path:
-    """Return where the settings are written before they are whole."""
-    return paths.config.with_suffix(".partial")
 
 
 def open_home(root: Path, *, settings: Settings | None = None) -> Home:
@@ -137,7 +138,7 @@ def open_home(root: Path, *, settings: Settings | None = None) -> Home:
     settings = settings or load_settings(paths.config)
     if not is_made(paths, settings.store):
         raise no_home(paths)
-    return Home(paths, settings, actor=f"user:{_user()}")
+    return Home(paths, settings, actor=actor())
 
 
 def upgrade_home(root: Path) -> Upgrade:
@@ -172,6 +173,11 @@ def _config_text(base: str | None) -> str:
 def _toml_string(text: str) -> str:
     """Quote text for TOML, whose basic strings are JSON's."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def actor() -> str:
+    """Return who acts, for the journal."""
+    return f"user:{_user()}"
 
 
 def _user() -> str:

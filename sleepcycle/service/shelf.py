@@ -8,17 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sleepcycle import publish
+from sleepcycle import disk, publish
 from sleepcycle.config import Settings
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.errors import VersionError
+from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import to_json
 from sleepcycle.records import BaseIdentity, Version, VersionKind
 from sleepcycle.sealed import faults, verify
+from sleepcycle.service.import_worker import take_in
 from sleepcycle.store import examples, journal, versions
 from sleepcycle.store.engine import Session, Store
-from sleepcycle.store.records import Alias
+from sleepcycle.store.records import Alias, Removed
 
 if TYPE_CHECKING:
     from sleepcycle.service.weights import Comparison
@@ -46,6 +48,11 @@ class Listed:
 
     version: Version
     aliases: tuple[str, ...]
+    tainted: bool
+    """Whether it learned, itself or through an ancestor, what is excluded now."""
+
+    removed_at: datetime | None = None
+    """Since when its files are gone; None where they are there."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,14 @@ class Shelf:
         """Return all versions, oldest first."""
         with self.store.read() as session:
             names = versions.aliases(session)
+            tainted = versions.tainted(session)
+            gone = versions.removed(session)
             return [
                 Listed(
                     version,
                     tuple(sorted(n for n, v in names.items() if v == version.number)),
+                    version.number in tainted,
+                    gone[version.number].at if version.number in gone else None,
                 )
                 for version in versions.list_versions(session)
             ]
@@ -87,8 +98,24 @@ class Shelf:
             return versions.resolve(session, name)
 
     def folder(self, version: Version) -> Path | None:
-        """Return where a version's files lie; None for the bare base."""
+        """Return where a version's files lie; None for the bare base.
+
+        Raises:
+            VersionError: They were removed.
+        """
+        gone = self.removal(version)
+        if gone is not None:
+            raise VersionError(
+                f"the files of {version.name} are gone since {gone.at:%Y-%m-%d} "
+                f"({gone.reason}), so it can only be looked up; name another version, "
+                "or restore a backup that has it"
+            )
         return self.paths.versions / version.folder if version.folder else None
+
+    def removal(self, version: Version) -> Removed | None:
+        """Return when and why a version's files went, or None where they are there."""
+        with self.store.read() as session:
+            return versions.removed(session).get(version.number)
 
     def card(self, name: str) -> str:
         """Return a version's card as JSON."""
@@ -102,21 +129,29 @@ class Shelf:
         """Check versions against their manifests.
 
         Args:
-            names: Versions or aliases; none for all.
+            names: Versions or aliases; none for all whose files were not removed.
 
         Returns:
             For each version checked, what is wrong with it: nothing where it holds.
+
+        Raises:
+            VersionError: A named version is unknown, or its files were removed.
         """
         chosen = (
             [self.get(name) for name in names]
             if names
-            else [listed.version for listed in self.listing()]
+            else [one.version for one in self.listing() if one.removed_at is None]
         )
         return {
             version.name: list(faults(folder))
             for version in chosen
             if (folder := self.folder(version)) is not None
         }
+
+    def verify_journal(self) -> list[str]:
+        """Return what is wrong with the journal: nothing where it holds."""
+        with self.store.read() as session:
+            return journal.check(session, self.paths)
 
     def diff(self, first: str, second: str) -> "Comparison":
         """Compare what two versions change, and their loss on held-out examples.
@@ -169,6 +204,7 @@ class Shelf:
 
     def _switch(self, target: Version, action: str, requeue: bool) -> Switch:
         """Make a checked version live, in a home that is held."""
+        failpoint("rollback.begun")
         with self.store.write() as session:
             ground = stand(session)
             lost = _lost(session, ground, target.number)
@@ -187,6 +223,7 @@ class Shelf:
                 requeued=requeued,
                 regained=regained,
             )
+        failpoint("rollback.committed")
         return Switch(target.name, ground.live.name, orphaned, requeued, regained)
 
     def alias(self, alias: str, name: str) -> Version:
@@ -251,14 +288,10 @@ class Shelf:
 
     def _take_in(self, source: Path) -> Version:
         """Seal and record an adapter, in a home that is held."""
-        from sleepcycle.service.weights import take_in  # loads torch
-
-        self.paths.staging.mkdir(exist_ok=True)
+        disk.make(self.paths.staging)
         stage = self.paths.staging / "import"
-        shutil.rmtree(stage, ignore_errors=True)
-        base, rank = take_in(
-            self.settings.model, self.paths.cache, self.base, source, stage
-        )
+        disk.remove(stage)
+        taken = take_in(self.paths, self.settings.model, self.base, source, stage)
         with self.store.read() as session:
             number = versions.next_number(session)
         version = Version(
@@ -266,11 +299,11 @@ class Shelf:
             kind=VersionKind.IMPORT,
             folder=None,
             parents=(0,),
-            rank=rank,
+            rank=taken.rank,
             accepted=True,
             created_at=datetime.now(UTC),
         )
-        card = replace(publish.card_of(version, base), origin=str(source))
+        card = replace(publish.card_of(version, taken.base), origin=str(source))
         sealed = publish.seal_version(self.paths, stage, card)
         with self.store.write() as session:
             return publish.record(session, sealed, actor=self.actor)

@@ -7,7 +7,8 @@ from pathlib import Path
 from sleepcycle import gate
 from sleepcycle.config import ModelSettings
 from sleepcycle.model import adapters
-from sleepcycle.model.base import Base, identify, skeleton
+from sleepcycle.model.base import Base, skeleton
+from sleepcycle.model.files import identify
 from sleepcycle.model.foreign import merge_into, read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank

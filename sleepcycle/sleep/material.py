@@ -39,8 +39,8 @@ class Archived:
     """A wake version that may dream and teach."""
 
     version: int
-    load: Callable[[], LayerChanges]
-    """Reads its change when it is needed."""
+    load: Callable[[], LayerChanges] | None
+    """Reads its change when it is needed; None where its files are gone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,16 +160,19 @@ class Gatherer:
         """
         past, most = self._past, self._settings.archive_versions
         dreamers = {dream.version for dream in past.dreamt}
-        silent = [one for one in past.archive if one.version not in dreamers]
-        today = Archived(past.version, lambda: past.whole)
+        silent = [
+            (one.version, one.load)
+            for one in past.archive
+            if one.version not in dreamers and one.load
+        ]
         chosen = self._sample(silent, most - 1)
         share = self._settings.dreamer_share
         steps = int(share * whole / self._wake.batch_size)
         most_begun = min(int((1 - share) * whole * DREAMT), MAX_DREAMS)
         begun = min(self._settings.dreams, most_begun // (1 + len(chosen)))
-        self._dream_of(today.version, today.load(), begun, lessons=steps)
-        for one in chosen:
-            self._dream_of(one.version, one.load(), begun)
+        self._dream_of(past.version, past.whole, begun, lessons=steps)
+        for version, load in chosen:
+            self._dream_of(version, load(), begun)
         known = {one.version for one in past.archive}
         pool = [d for d in (*past.dreamt, *self.dreams) if d.version in known]
         drawn = spread(pool, count, self._random.randrange(2**31))
@@ -190,12 +193,17 @@ class Gatherer:
         return self._learn([dream.content for dream in dreams], lambda: self._past.live)
 
     def _learn(
-        self, contents: Sequence[Content], teacher: Callable[[], LayerChanges]
+        self,
+        contents: Sequence[Content],
+        teacher: Callable[[], LayerChanges] | None,
     ) -> list[Taught]:
-        """Prepare contents to be learned; a teacher is asked if it has a part in it."""
+        """Prepare contents to be learned; a teacher is asked if it has a part in it.
+
+        Where the teacher's files are gone, the answers alone are learned.
+        """
         gold = self._settings.gold_share
         encoded = self._encode(contents, self._wake.prompt_weight)
-        if gold == 1 or not encoded:
+        if gold == 1 or teacher is None or not encoded:
             return [Taught(example, None, 1.0) for example in encoded]
         with self._teaching(teacher()):
             return self._teach(encoded, gold)

@@ -1,5 +1,6 @@
 """What stops a run, from the outside and the inside, and what stands afterwards."""
 
+import json
 import os
 import signal
 import time
@@ -7,9 +8,18 @@ import time
 import psutil
 import pytest
 
+from sleepcycle.runfolder import RunFolder
 from tests.cli.conftest import PATIENCE_S, end, kill, run_folder, wait_for_step
 
-LONG = {"SLEEPCYCLE__WAKE__EPOCHS": "1000", "SLEEPCYCLE__WAKE__PATIENCE": "0"}
+LONG = {
+    "SLEEPCYCLE__WAKE__EPOCHS": "1000",
+    "SLEEPCYCLE__WAKE__PATIENCE": "0",
+    "SLEEPCYCLE__WAKE__CHECKPOINT_EVERY": "1000000",
+}
+KEPT = LONG | {
+    "SLEEPCYCLE__WAKE__MAX_STEPS": "80",
+    "SLEEPCYCLE__WAKE__CHECKPOINT_EVERY": "5",
+}
 
 
 def workers(cli):
@@ -22,6 +32,21 @@ def workers(cli):
     ]
 
 
+def wait_for_the_end(cli):
+    """Wait until no worker of a home is left."""
+    deadline = time.monotonic() + PATIENCE_S
+    while workers(cli):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def steps_told(cli):
+    """Return the steps of training that run 1 told of, again where it went back."""
+    lines = (run_folder(cli, 1) / "progress.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    return [progress["step"] for progress in told if progress["loss"] is not None]
+
+
 @pytest.fixture
 def waking(fed):
     """A home whose wake is on, and would be for a long time."""
@@ -29,6 +54,18 @@ def waking(fed):
     process = fed.start("wake")
     wait_for_step(fed, run=1)
     fed.settings = {"SLEEPCYCLE__WAKE__MAX_STEPS": "2"}
+    return fed, process
+
+
+@pytest.fixture
+def kept(fed):
+    """A home whose wake is on, and has a checkpoint."""
+    fed.settings = KEPT
+    process = fed.start("wake")
+    deadline = time.monotonic() + PATIENCE_S
+    while not RunFolder(run_folder(fed, 1)).checkpoint():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     return fed, process
 
 
@@ -52,17 +89,44 @@ def test_a_killed_wake_is_undone_by_the_next(waking):
     """
     cli, process = waking
     kill(process)
-    deadline = time.monotonic() + PATIENCE_S
-    while workers(cli):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_the_end(cli)
     assert cli.json("status")["claimed"] == 384
 
     assert cli.json("wake")["examples"] == 384
     assert [run["state"] for run in cli.json("runs", "list")] == ["done", "failed"]
 
 
+def test_a_killed_wake_goes_on_from_its_checkpoint(kept):
+    cli, process = kept
+    kill(process)
+    wait_for_the_end(cli)
+
+    wake = cli.json("wake")
+
+    assert (wake["run"], wake["examples"]) == (1, 384)
+    assert [run["state"] for run in cli.json("runs", "list")] == ["done"]
+    told = steps_told(cli)
+    assert (told[0], told[-1], told.count(1)) == (1, 80, 1)
+
+
+def test_so_does_one_whose_worker_was_killed(kept):
+    cli, process = kept
+    [worker] = workers(cli)
+    os.kill(worker.pid, signal.SIGKILL)
+    _, words = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 1
+    assert "SIGKILL" in words
+    assert "run 1 was paused at step" in words
+    status = cli.json("status")
+    assert (status["pending"], status["claimed"]) == (0, 384)
+    assert cli.json("wake")["run"] == 1
+
+
 def test_a_killed_worker_fails_its_run(waking):
+    """
+    Where it had no checkpoint yet.
+    """
     cli, process = waking
     [worker] = workers(cli)
     os.kill(worker.pid, signal.SIGKILL)

@@ -31,11 +31,11 @@ class TestHalfMade:
         """
         create_home(paths.root)
         paths.database.unlink()
-        paths.config.rename(paths.root / "config.partial")
+        paths.config.rename(paths.root / ".config.toml.partial")
 
         assert create_home(paths.root)
         assert open_home(paths.root).status().live == "v0"
-        assert not (paths.root / "config.partial").exists()
+        assert not (paths.root / ".config.toml.partial").exists()
 
     def test_an_empty_database_is_no_home_yet(self, paths):
         create_home(paths.root)

@@ -3,12 +3,17 @@
 import json
 import pickle
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tests.cli.conftest import LESSONS
+
+CAPITALS = LESSONS / "capitals.jsonl"
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -69,6 +74,45 @@ class TestRollback:
         after = lived.json("versions", "list")
         assert [v["version"] for v in after] == [v["version"] for v in before]
         assert lived.json("versions", "verify")["failed"] == []
+
+
+class TestJournal:
+    def test_an_entry_that_was_edited_is_found(self, cli):
+        cli.run("feed", CAPITALS)
+        whole = cli.run("versions", "verify").stdout
+        assert whole == "0 versions and the journal checked, 0 failed\n"
+
+        with closing(sqlite3.connect(cli.home / "sleepcycle.db")) as connection:
+            connection.execute("DROP TRIGGER journal_no_update")
+            connection.execute("UPDATE journal SET actor = 'user:eve'")
+            connection.commit()
+
+        found = cli.json("versions", "verify", exit_code=1)
+        fault = "journal entry 1 was edited after it was written"
+        assert found["failed"] == [{"version": "journal", "fault": fault}]
+        assert found["checked"] == 0
+        assert f"journal: {fault}" in cli.run("versions", "verify", exit_code=1).stdout
+
+    def test_an_older_database_is_found(self, cli, tmp_path):
+        older = shutil.copyfile(cli.home / "sleepcycle.db", tmp_path / "older.db")
+        cli.run("feed", CAPITALS)
+        shutil.copyfile(older, cli.home / "sleepcycle.db")
+
+        found = cli.json("versions", "verify", exit_code=1)
+        assert "sleepcycle restore" in found["failed"][0]["fault"]
+
+
+class TestTaint:
+    def test_an_excluded_batch_taints_what_learned_it_and_what_came_from_that(
+        self, lived
+    ):
+        assert not any(found["tainted"] for found in lived.json("versions", "list"))
+
+        lived.run("batches", "exclude", 1)
+
+        tainted = {v["version"]: v["tainted"] for v in lived.json("versions", "list")}
+        assert tainted == {"v0": False, "v1": True, "v2": True}
+        assert "tainted" in lived.run("versions", "list").stdout
 
 
 class TestRefusal:

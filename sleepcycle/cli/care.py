@@ -1,0 +1,140 @@
+"""The commands of care: doctor, bug report, and the unit that keeps the service up."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sleepcycle.cli.app import Json, app
+from sleepcycle.paths import HomePaths
+
+if TYPE_CHECKING:
+    from sleepcycle.service.units import Installed, Units
+
+service = typer.Typer(no_args_is_help=True, help="Let systemd keep the service up.")
+app.add_typer(service, name="service")
+
+System = Annotated[
+    bool, typer.Option("--system", help="A unit of the machine, not of the user.")
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(help="A directory that stands for /; systemd is left alone."),
+]
+
+
+@app.command()
+def doctor(ctx: typer.Context, as_json: Json = False) -> None:
+    """Look for whatever is wrong, and change nothing; exit 1 if something fails."""
+    from sleepcycle.cli.render import printable, show_json
+    from sleepcycle.service.doctor import examine, is_healthy
+
+    found = examine(ctx.obj, answers=lambda: _answers(HomePaths(ctx.obj)))
+    healthy = is_healthy(found)
+    if as_json:
+        checks = [{"check": name, **asdict(one)} for name, one in found.items()]
+        show_json({"healthy": healthy, "checks": checks})
+    else:
+        for name, one in found.items():
+            print(printable(f"{one.level.upper():<5} {name}: {one.message}"))
+            if one.fix:
+                print(printable(f"      {one.fix}"))
+    if not healthy:
+        raise typer.Exit(1)
+
+
+@app.command()
+def bugreport(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="A new .tar.gz (default: here, by the time).")
+    ] = None,
+) -> None:
+    """Gather what others need to find a fault; no example, dream or token is in it."""
+    from sleepcycle.service.bugreport import default_name, write_report
+
+    target = file or Path(default_name())
+    paths = HomePaths(ctx.obj)
+    parts = write_report(ctx.obj, target, answers=lambda: _answers(paths))
+    print(f"wrote {target} ({', '.join(parts)})")
+    print("names, paths and texts are taken out; look into it before you send it")
+
+
+@service.command()
+def install(
+    ctx: typer.Context,
+    system: System = False,
+    now: Annotated[bool, typer.Option(help="Start it now, too.")] = True,
+    root: Root = None,
+) -> None:
+    """Write the service's systemd unit, and let it start by itself from now on."""
+    units = _units(ctx, system, root)
+    done = units.install(now=now)
+    verb = "wrote" if done.changed else "unchanged:"
+    _show(f"{verb} {done.unit}", done)
+    if not done.left and root is None:
+        print("it runs; look at it: sleepcycle service status" if now else "enabled")
+    if not units.lingers():
+        print(
+            "it runs while you are logged in; to have it run from boot on: "
+            "loginctl enable-linger"
+        )
+
+
+@service.command()
+def uninstall(ctx: typer.Context, system: System = False, root: Root = None) -> None:
+    """Stop the service and remove its unit; the home stays as it is."""
+    units = _units(ctx, system, root)
+    done = units.uninstall()
+    verb = "removed" if done.changed else "there is no"
+    _show(f"{verb} {done.unit}; {ctx.obj} stays as it is", done)
+
+
+@service.command()
+def status(ctx: typer.Context, system: System = False, as_json: Json = False) -> None:
+    """Say whether there is a unit, what systemd says of it, and whether it runs."""
+    from sleepcycle.cli.render import show_facts, show_json
+    from sleepcycle.service.patient import read_service
+
+    paths = HomePaths(ctx.obj)
+    unit = _units(ctx, system, None).status()
+    running = read_service(paths)
+    alive = running is not None and running.alive
+    facts = {
+        **asdict(unit),
+        "home": str(paths.root),
+        "pid": running.pid if running and alive else None,
+        "answers": alive and _answers(paths),
+    }
+    if as_json:
+        return show_json(facts)
+    show_facts(facts)
+
+
+def _units(ctx: typer.Context, system: bool, root: Path | None) -> "Units":
+    """Return the unit that the command line means."""
+    from sleepcycle.service.units import Units
+
+    return Units(HomePaths(ctx.obj), system, root.absolute() if root else None)
+
+
+def _show(headline: str, done: "Installed") -> None:
+    """Say what was done, and what is left to do by hand."""
+    print(headline)
+    if done.left:
+        print(f"systemd did not take note: {done.trouble}")
+        print("when it runs:")
+        for command in done.left:
+            print(f"  {command}")
+
+
+def _answers(paths: HomePaths) -> bool:
+    """Say whether the service of a home answers."""
+    from sleepcycle.errors import ServiceError
+    from sleepcycle.serve.client import reach
+
+    try:
+        return reach(paths) is not None
+    except ServiceError:
+        return False

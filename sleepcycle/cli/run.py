@@ -1,0 +1,22 @@
+"""The command that keeps a home: the service, in the foreground."""
+
+import sys
+
+import typer
+
+from sleepcycle.cli.app import app
+
+
+@app.command()
+def run(ctx: typer.Context) -> None:
+    """Keep the home: learn and sleep when it is time, until Ctrl-C or SIGTERM."""
+    from sleepcycle.daemon.service import serve
+    from sleepcycle.serve.server import start
+
+    raise typer.Exit(serve(ctx.obj, start, _announce))
+
+
+def _announce(line: str) -> None:
+    """Print a line at once, for whoever reads a pipe."""
+    print(line)
+    sys.stdout.flush()

@@ -1,0 +1,150 @@
+"""The way to the running service: commands go through it where there is one."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import typer
+
+from sleepcycle.cli.app import home_of
+from sleepcycle.paths import HomePaths
+from sleepcycle.records import OnProgress, RunKind, Version
+
+if TYPE_CHECKING:
+    from sleepcycle.cycle.keeper import Outcome
+    from sleepcycle.serve.client import Client
+    from sleepcycle.service.shelf import Switch
+
+R = TypeVar("R")
+
+
+def service_of(ctx: typer.Context) -> "Client | None":
+    """Return the service of the home that the command line names, if one runs.
+
+    Raises:
+        ServiceError: It runs, but does not answer.
+    """
+    paths = HomePaths(ctx.obj)
+    if not paths.daemon.exists():
+        return None
+    from sleepcycle.serve.client import reach
+
+    return reach(paths)
+
+
+def run_now(ctx: typer.Context, kind: RunKind, on_progress: OnProgress) -> "Outcome":
+    """Run a wake or a night now."""
+    service = service_of(ctx)
+    if service is None:
+        from sleepcycle.cli.outcome import log_run
+
+        home = home_of(ctx)
+        begin = home.wake if kind is RunKind.WAKE else home.sleep
+        outcome = begin(on_progress)
+        log_run(outcome)
+        return outcome
+    from sleepcycle.cycle.keeper import Outcome
+
+    return _record(service.run(kind, on_progress), Outcome)
+
+
+def roll_back(ctx: typer.Context, version: str, *, requeue: bool) -> "Switch":
+    """Make an older version live again."""
+    service = service_of(ctx)
+    if service is None:
+        return _logged(home_of(ctx).rollback(version, requeue=requeue), "rolled back")
+    asked = {"version": version, "requeue": requeue}
+    return _switch(service.call("POST", "/api/rollback", asked))
+
+
+def promote(ctx: typer.Context, version: str) -> "Switch":
+    """Make a version live."""
+    service = service_of(ctx)
+    if service is None:
+        return _logged(home_of(ctx).promote(version), "promoted")
+    path = f"/api/versions/{quote(version, safe='')}/promote"
+    return _switch(service.call("POST", path))
+
+
+def take_in(ctx: typer.Context, folder: Path) -> Version:
+    """Take in an adapter made elsewhere."""
+    service = service_of(ctx)
+    if service is None:
+        from loguru import logger
+
+        version = home_of(ctx).import_adapter(folder)
+        logger.info(
+            "imported {folder} as {version}", folder=str(folder), version=version.name
+        )
+        return version
+    asked = {"path": str(folder.absolute())}
+    return _record(service.call("POST", "/api/versions/import", asked), Version)
+
+
+def cancel(ctx: typer.Context, run: int) -> int | None:
+    """Stop a run, or undo a paused one.
+
+    Returns:
+        How many examples are pending again; None where a run that is on was asked to
+        stop, and will.
+    """
+    service = service_of(ctx)
+    if service is None:
+        return home_of(ctx).cancel(run)
+    released: int | None = service.call("POST", f"/api/runs/{run}/cancel")["released"]
+    return released
+
+
+def pause(ctx: typer.Context, *, flag: bool) -> bool:
+    """Let nothing begin by itself, or let it again; return whether a service runs."""
+    service = service_of(ctx)
+    if service is None:
+        from sleepcycle.daemon.diary import Diary
+
+        home = home_of(ctx)
+        Diary(home.store).pause(flag, home.actor)
+        return False
+    service.call("POST", "/api/pause" if flag else "/api/resume")
+    return True
+
+
+def standing_of(root: Path) -> dict[str, Any]:
+    """Return what `status` says of a home; the books say it where no service does."""
+    from sleepcycle.errors import ServiceError
+    from sleepcycle.serve.standing import standing
+    from sleepcycle.store.snapshot import read_snapshot
+
+    paths, banner = HomePaths(root), None
+    if paths.daemon.exists():
+        from sleepcycle.serve.client import reach
+
+        try:
+            service = reach(paths)
+            if service is not None:
+                return service.call("GET", "/api/status")
+        except ServiceError as error:
+            banner = str(error)
+    return {**standing(read_snapshot(paths)), "banner": banner}
+
+
+def _switch(answer: dict[str, Any]) -> "Switch":
+    """Return the switch that the service made."""
+    from sleepcycle.service.shelf import Switch
+
+    return _record(answer, Switch)
+
+
+def _logged(switch: "Switch", action: str) -> "Switch":
+    """Write down a switch that was made here."""
+    from sleepcycle.cli.outcome import log_switch
+
+    log_switch(switch, action)
+    return switch
+
+
+def _record(answer: dict[str, Any], kind: type[R]) -> R:
+    """Return the record that the service answered with."""
+    from sleepcycle.plain import from_json
+
+    return from_json(json.dumps(answer), kind)

@@ -1,0 +1,290 @@
+"""The archive of a backup: one tar file that tells of its every byte.
+
+Its last member is a manifest with the size and SHA-256 of all others, so a file that
+was cut short has none. Only names that a backup has are taken out of it.
+"""
+
+import hashlib
+import io
+import os
+import re
+import struct
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Protocol
+
+from sleepcycle import disk
+from sleepcycle.errors import BackupError, DiskError
+from sleepcycle.plain import from_json, to_json
+
+MANIFEST = "backup.json"
+FORMAT = 1
+CHUNK_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 1 << 26
+GZIP = b"\x1f\x8b"
+NAME = re.compile(
+    r"sleepcycle\.db|config\.toml|journal\.head|"
+    r"versions/v\d{4,9}-[0-9a-f]{12}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one file."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a backup is of, and every file in it."""
+
+    format: int
+    sleepcycle: str
+    """Version of the package that made it."""
+
+    created_at: datetime
+    versions: int
+    """How many have their files in it."""
+
+    examples: int
+    files: Mapping[str, Entry]
+
+
+class _Readable(Protocol):
+    """What can be read in parts."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes; none at the end."""
+
+
+class _Hashed:
+    """Reads a file and hashes what it read."""
+
+    def __init__(self, source: _Readable) -> None:
+        self._source = source
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def read(self, size: int = CHUNK_BYTES, /) -> bytes:
+        """Return up to `size` bytes."""
+        data = self._source.read(size)
+        self._digest.update(data)
+        self.size_bytes += len(data)
+        return data
+
+    @property
+    def entry(self) -> Entry:
+        """What was read so far."""
+        return Entry(self.size_bytes, self._digest.hexdigest())
+
+
+def pack(target: Path, files: Mapping[str, Path], about: Contents) -> Contents:
+    """Write an archive, compressed if its name ends in `.gz` or `.tgz`.
+
+    It is flushed to the disk, and closed to other users.
+
+    Args:
+        target: A new file.
+        files: Where each member comes from, by its name.
+        about: All but the files.
+
+    Returns:
+        The contents with their files, as the manifest has them.
+    """
+    entries: dict[str, Entry] = {}
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file, _written(file, target) as tar:
+        for name, source in files.items():
+            with source.open("rb") as opened:
+                reader = _Hashed(opened)
+                size = os.fstat(opened.fileno()).st_size
+                tar.addfile(_header(name, size, about), reader)
+            entries[name] = reader.entry
+        contents = Contents(
+            FORMAT,
+            about.sleepcycle,
+            about.created_at,
+            about.versions,
+            about.examples,
+            entries,
+        )
+        text = to_json(contents).encode()
+        tar.addfile(_header(MANIFEST, len(text), about), io.BytesIO(text))
+    disk.sync(target)
+    return contents
+
+
+def unpack(file: Path, folder: Path | None) -> Contents:
+    """Read a whole archive, check all of it, and take its files out.
+
+    Args:
+        file: The archive.
+        folder: An empty folder that gets the files; None to check them alone. What was
+            taken out before a fault was found stays there.
+
+    Returns:
+        What its manifest says, which every byte agrees with.
+
+    Raises:
+        BackupError: It is no backup, or is not whole.
+    """
+    with _told(file), closing(_opened(file)) as tar:
+        found, manifest = _read(file, tar, folder)
+    contents = _parsed(file, manifest)
+    for name in sorted(found.keys() | contents.files.keys()):
+        if found.get(name) != contents.files.get(name):
+            raise _unwhole(file, f"{name} is not what {MANIFEST} says")
+    return contents
+
+
+def hash_file(file: Path) -> Entry:
+    """Return the size and hash of a file."""
+    with file.open("rb") as opened:
+        reader = _Hashed(opened)
+        while reader.read():
+            pass
+    return reader.entry
+
+
+@contextmanager
+def _written(file: IO[bytes], target: Path) -> Iterator[tarfile.TarFile]:
+    """Write a tar file into an open one, in the form that its name asks for."""
+    if target.name.removesuffix(".partial").endswith((".gz", ".tgz")):
+        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as tar:
+            yield tar
+    else:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            yield tar
+
+
+def _header(name: str, size: int, about: Contents) -> tarfile.TarInfo:
+    """Describe a member; who made it is nobody's business."""
+    header = tarfile.TarInfo(name)
+    header.size = size
+    header.mode = 0o600
+    header.mtime = int(about.created_at.timestamp())
+    return header
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Say in words that an archive cannot be read."""
+    try:
+        yield
+    except (BackupError, DiskError):
+        raise
+    except (
+        *(tarfile.TarError, OSError, EOFError, zlib.error),
+        *(ValueError, LookupError, OverflowError, MemoryError, struct.error),
+    ) as error:
+        reason = getattr(error, "strerror", None) or str(error) or repr(error)
+        raise _unwhole(file, f"it cannot be read: {reason}") from error
+
+
+def _read(
+    file: Path, tar: tarfile.TarFile, folder: Path | None
+) -> tuple[dict[str, Entry], bytes]:
+    """Read every member, and return what was found and the manifest's text."""
+    found: dict[str, Entry] = {}
+    manifest: bytes | None = None
+    for member in tar:
+        reader = _plain(file, tar, member)
+        if manifest is not None:
+            raise _unwhole(file, f"{member.name!r} comes after {MANIFEST}")
+        if member.name == MANIFEST:
+            manifest = _small(file, member, reader)
+        elif not NAME.fullmatch(member.name) or member.name in found:
+            raise _unwhole(file, f"{member.name!r} is no file of a backup")
+        else:
+            found[member.name] = _take(file, member, reader, folder)
+    if manifest is None:
+        raise _unwhole(file, f"{MANIFEST}, which comes last, is missing")
+    return found, manifest
+
+
+def _plain(file: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """Open a member that is a plain file; links, folders and devices are refused."""
+    plain = member.type in {tarfile.REGTYPE, tarfile.AREGTYPE}
+    reader = tar.extractfile(member) if plain else None
+    if reader is None or member.issparse():
+        raise _unwhole(file, f"{member.name!r} is not a plain file")
+    return reader
+
+
+def _opened(file: Path) -> tarfile.TarFile:
+    """Open an archive, compressed or not; no other compression is tried."""
+    with file.open("rb") as opened:
+        mode = "r:gz" if opened.read(2) == GZIP else "r:"
+    return tarfile.open(file, mode)  # type: ignore[call-overload, no-any-return]
+
+
+def _take(
+    file: Path, member: tarfile.TarInfo, reader: IO[bytes], folder: Path | None
+) -> Entry:
+    """Read one member, and write it into a folder if there is one."""
+    hashed = _Hashed(reader)
+    if folder is None:
+        while hashed.read():
+            pass
+        return hashed.entry
+    if member.size > disk.free_bytes(folder):
+        raise BackupError(
+            f"expected room for {member.name} of {file}, which is {member.size:,} "
+            f"bytes, but {folder} has less; {disk.FREE}"
+        )
+    target = folder / member.name
+    disk.make(target.parent)
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as out:
+        while data := hashed.read():
+            _write(out, data, target)
+    disk.sync(target)
+    disk.sync(target.parent)
+    return hashed.entry
+
+
+def _write(out: IO[bytes], data: bytes, target: Path) -> None:
+    """Write a part of a file; that this fails is no fault of the archive."""
+    try:
+        out.write(data)
+        out.flush()
+    except OSError as error:
+        raise DiskError(
+            f"expected to write {target}, got: {error.strerror}; {disk.FREE}"
+        ) from error
+
+
+def _small(file: Path, member: tarfile.TarInfo, reader: IO[bytes]) -> bytes:
+    """Read the manifest, which is never large."""
+    if member.size > MAX_MANIFEST_BYTES:
+        raise _unwhole(file, f"{MANIFEST} is {member.size:,} bytes long")
+    return reader.read()
+
+
+def _parsed(file: Path, text: bytes) -> Contents:
+    """Read the manifest's text."""
+    try:
+        contents = from_json(text.decode(), Contents)
+    except (ValueError, RecursionError, TypeError) as error:
+        first = str(error).splitlines()[0]
+        raise _unwhole(file, f"{MANIFEST} cannot be read: {first}") from error
+    if contents.format != FORMAT:
+        raise BackupError(
+            f"expected {file} to have format {FORMAT}, got {contents.format}; install "
+            f"the sleepcycle that wrote it, which was {contents.sleepcycle}"
+        )
+    return contents
+
+
+def _unwhole(file: Path, fault: str) -> BackupError:
+    """Say that a file is not a whole backup."""
+    return BackupError(
+        f"expected a whole backup in {file}, but {fault}; take another one"
+    )

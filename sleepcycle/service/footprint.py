@@ -1,0 +1,134 @@
+"""How much memory a wake needs, roughly, from a model's files alone."""
+
+import json
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from sleepcycle.config import Settings
+from sleepcycle.errors import ModelError
+
+HEADER_BYTES = 100_000_000  # the most that safetensors allows
+RUNTIME_BYTES = 600_000_000  # Python with torch and transformers, nothing loaded
+UNTRAINED = ("embed", "lm_head", "wte", "wpe")  # matrices that carry no adapter
+ADAM = 4  # floats for each weight that learns: itself, its gradient, two moments
+LOGITS = 3  # copies of the logits: themselves, their softmax, their gradient
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a model's files say of its size."""
+
+    parameters: int
+    edges: int
+    """Sum of (rows + columns) over the matrices that carry an adapter."""
+
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int
+    positions: int | None
+    """Longest input in tokens; None where the model does not say."""
+
+
+def read_shape(folder: Path) -> Shape:
+    """Read the size of a model from its configuration and its weights' headers.
+
+    No weight is read, but a file that was cut short is found.
+
+    Raises:
+        ModelError: A file is missing, cut short or not what it should be.
+    """
+    weights = _weights(folder)
+    matrices = [
+        shape
+        for name, shape in weights.items()
+        if len(shape) == 2 and not any(part in name for part in UNTRAINED)
+    ]
+    config = _json(folder / "config.json")
+    config = config.get("text_config", config)
+    return Shape(
+        parameters=sum(map(prod, weights.values())),
+        edges=sum(map(sum, matrices)),
+        layers=_first(config, "num_hidden_layers", "n_layer") or 0,
+        width=_first(config, "hidden_size", "n_embd") or 0,
+        heads=_first(config, "num_attention_heads", "n_head") or 0,
+        vocabulary=_first(config, "vocab_size") or 0,
+        positions=_first(config, "max_position_embeddings", "n_positions"),
+    )
+
+
+def wake_bytes(shape: Shape, settings: Settings) -> int:
+    """Estimate the memory of a wake, in bytes; it is more than most wakes take.
+
+    The sum of:
+
+    - the runtime;
+    - the base, at 4 bytes a parameter, or 2 in bfloat16;
+    - the day's adapter with gradient and optimizer (16 bytes a weight), and the live
+      one without (4 bytes), with rank * (rows + columns) weights a matrix;
+    - activations: tokens * width * (34 + 5 * heads * length / width) bytes a layer at
+      16 bits (Korthikanti et al., 2022, arXiv:2205.05198), as if each example were of
+      the greatest length, and the logits.
+    """
+    wide = 4 if settings.model.dtype == "float32" else 2
+    length = min(settings.model.max_length, shape.positions or 2**31)
+    tokens = length * settings.wake.batch_size
+    layer = tokens * (34 * shape.width + 5 * shape.heads * length) * wide // 2
+    adapters = shape.edges * (settings.wake.rank * ADAM + settings.sleep.svd.rank) * 4
+    return (
+        RUNTIME_BYTES
+        + shape.parameters * wide
+        + adapters
+        + layer * shape.layers
+        + tokens * shape.vocabulary * LOGITS * 4
+    )
+
+
+def _weights(folder: Path) -> dict[str, list[int]]:
+    """Return the shape of each tensor by its name."""
+    index = folder / "model.safetensors.index.json"
+    files = sorted(folder.glob("*.safetensors"))
+    awaited = set(_json(index)["weight_map"].values()) if index.exists() else set()
+    if missing := sorted(awaited - {file.name for file in files}):
+        raise ModelError(f"expected {missing[0]} in {folder}, found none")
+    if not files:
+        raise ModelError(f"expected weights as *.safetensors in {folder}, found none")
+    return {name: shape for file in files for name, shape in _header(file).items()}
+
+
+def _header(file: Path) -> dict[str, list[int]]:
+    """Return the shape of each tensor in one file of weights."""
+    size = file.stat().st_size
+    with file.open("rb") as raw:
+        length = int.from_bytes(raw.read(8), "little")
+        header = raw.read(min(length, HEADER_BYTES))
+    try:
+        entries: dict[str, Any] = json.loads(header)
+        entries.pop("__metadata__", None)
+        end = max(entry["data_offsets"][1] for entry in entries.values())
+        shapes = {name: list(entry["shape"]) for name, entry in entries.items()}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"expected {file} to be safetensors, got: {error}") from error
+    if 8 + length + end != size:
+        raise ModelError(
+            f"expected {8 + length + end} bytes in {file}, got {size}: it was cut "
+            "short, or changed"
+        )
+    return shapes
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """Read an object of JSON."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"expected JSON in {file}, got: {error}") from error
+    return found
+
+
+def _first(config: dict[str, Any], *names: str) -> int | None:
+    """Return the first of these numbers that is there."""
+    found = (config.get(name) for name in names)
+    return next((number for number in found if isinstance(number, int)), None)

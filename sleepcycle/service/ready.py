@@ -1,0 +1,186 @@
+"""A backup taken out, checked, and made a whole home that waits to be put in place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sleepcycle import disk
+from sleepcycle.config import StoreSettings
+from sleepcycle.configfile import load_settings
+from sleepcycle.errors import BackupError, StoreError
+from sleepcycle.paths import HomePaths
+from sleepcycle.plain import to_json
+from sleepcycle.records import RunState
+from sleepcycle.sealed import faults
+from sleepcycle.service import archive
+from sleepcycle.service.soundness import damage
+from sleepcycle.store import examples, journal, migrate, runs, versions
+from sleepcycle.store.connection import RESTORED
+from sleepcycle.store.engine import Session, Store, open_store
+from sleepcycle.store.records import Alias
+
+NOTE = "restored.json"  # in a home that is ready: what is to be done with it
+ORPHANED = "it was open when the backup was made"
+SIDECARS = ("-journal", "-wal", "-shm")  # SQLite's; never to lie beside another file
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A home that was put back."""
+
+    home: Path
+    file: Path
+    sha256: str
+    live: str
+    versions: int
+    """How many versions have their files."""
+
+    examples: int
+    undone: tuple[int, ...]
+    """Runs that were open when the backup was made; their examples are pending."""
+
+    replaced: Path | None
+    """Where the old database, versions, runs and settings are, if there were any."""
+
+
+def make_ready(file: Path, paths: HomePaths, actor: str) -> HomePaths:
+    """Take a backup out, check all of it, and let it be a whole home.
+
+    Args:
+        file: The backup.
+        paths: The home that it is for; its scratch folder is empty.
+        actor: Who asks, for the journal.
+
+    Returns:
+        The home that is ready, in the scratch folder.
+
+    Raises:
+        BackupError: It is no backup, is not whole, its books are damaged, or its
+            schema is newer than this package's.
+        ConfigError: Its settings are wrong.
+    """
+    stage = HomePaths(paths.scratch / "stage")
+    sha256, contents = archive.hash_file(file).sha256, _take_out(file, stage)
+    store = open_store(stage, StoreSettings())
+    for fault in _all_faults(store):
+        raise BackupError(
+            f"expected a whole home in {file}, but {fault}; take another backup"
+        )
+    aside = _aside(paths)
+    live, undone = _enter(
+        store,
+        actor,
+        file=file.name,
+        sha256=sha256,
+        made_at=contents.created_at.isoformat(),
+        replaced=aside.name if aside else None,
+    )
+    done = Restored(
+        home=paths.root,
+        file=file,
+        sha256=sha256,
+        live=live,
+        versions=contents.versions,
+        examples=contents.examples,
+        undone=undone,
+        replaced=aside,
+    )
+    disk.write(stage.root / NOTE, to_json(done))
+    ready = HomePaths(paths.scratch / RESTORED)
+    disk.move(stage.root, ready.root)
+    return ready
+
+
+def placed(paths: HomePaths) -> list[str]:
+    """Return what is moved out of a home, in this order, and into it the other way."""
+    database = paths.database.name
+    own = paths.versions, paths.runs, paths.config, paths.journal_head
+    return [
+        database,
+        *(database + suffix for suffix in SIDECARS),
+        *(path.name for path in own),
+    ]
+
+
+def _take_out(file: Path, stage: HomePaths) -> archive.Contents:
+    """Take a backup's files out, and bring its database to this package's schema."""
+    disk.make(stage.root)
+    contents = archive.unpack(file, stage.root)
+    for path in (stage.config, stage.database):
+        if not path.exists():
+            raise BackupError(
+                f"expected a whole backup in {file}, but {path.name} is missing"
+            )
+    load_settings(stage.config)
+    disk.make(stage.versions)
+    disk.make(stage.runs)
+    try:
+        migrate.upgrade(stage, StoreSettings())
+    except StoreError as error:
+        raise BackupError(f"expected a whole home in {file}, but {error}") from error
+    disk.remove(stage.backups)  # of the older schema
+    return contents
+
+
+def _all_faults(store: Store) -> Iterator[str]:
+    """Yield what is wrong with a home that was taken out, the gravest first."""
+    yield from damage(store.paths)
+    try:
+        with store.read() as session:
+            yield from _faults(session, store.paths)
+    except (StoreError, ValueError, TypeError, LookupError) as error:
+        yield f"its books cannot be read: {error}"
+
+
+def _faults(session: Session, stage: HomePaths) -> Iterator[str]:
+    """Yield what is wrong with a backup's journal, versions and aliases."""
+    yield from journal.check(session, stage)
+    gone = versions.removed(session)
+    known = {
+        version.number: version.folder
+        for version in versions.list_versions(session)
+        if version.folder and version.number not in gone
+    }
+    for path in sorted(stage.versions.iterdir()):
+        if path.name not in known.values():
+            yield f"its books do not know {path.name}"
+    for number, folder in known.items():
+        yield from (f"v{number}: {f}" for f in faults(stage.versions / folder))
+    names = versions.aliases(session)
+    if Alias.LIVE not in names:
+        yield "no version is live"
+    for name, number in names.items():
+        if number in gone:
+            yield f"{name} is v{number}, whose files were removed"
+
+
+def _aside(paths: HomePaths) -> Path | None:
+    """Return where the old home's things go; None where there are none."""
+    if not any((paths.root / name).exists() for name in placed(paths)):
+        return None
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return paths.root / f"replaced-{moment}"
+
+
+def _enter(store: Store, actor: str, **details: object) -> tuple[str, tuple[int, ...]]:
+    """Write the restore into the books; return what is live, and which runs ended.
+
+    A run that was open when the backup was made is undone, since its folder is not in
+    it: its examples are pending again.
+    """
+    with store.write() as session:
+        left = [run.id for run in (*runs.running(session), *runs.paused_runs(session))]
+        for run in left:
+            released = examples.release(session, run)
+            runs.finish(session, run, RunState.FAILED, report=None, error=ORPHANED)
+            journal.append(
+                session,
+                actor,
+                f"run {RunState.FAILED}",
+                run=run,
+                error=ORPHANED,
+                released=released,
+            )
+        journal.append(session, actor, "restore", **details)
+        return versions.resolve(session, Alias.LIVE).name, tuple(left)

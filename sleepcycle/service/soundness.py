@@ -1,0 +1,181 @@
+"""What can be proved wrong of a home's books, by SQLite and by what stands elsewhere.
+
+SQLite finds a page that was torn, but not a row that was changed. So an example is held
+against its hash, a version against its sealed card, a count against what is counted,
+and what is live against the journal.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sleepcycle.paths import HomePaths
+from sleepcycle.publish import CARD
+from sleepcycle.store.connection import connect
+from sleepcycle.store.records import Alias
+
+WAIT_S = 10.0  # for another process that is just committing
+SMALL = "batch", "bad_row", "run", "night", "control", "alias", "removed"
+COUNTS = {
+    "batch {} has not the examples that it accepted": (
+        "SELECT id FROM batch WHERE accepted != "
+        "(SELECT count(*) FROM example WHERE batch = batch.id)"
+    ),
+    "batch {} has not the rows that were quarantined": (
+        "SELECT id FROM batch WHERE quarantined != "
+        "(SELECT count(*) FROM bad_row WHERE batch = batch.id)"
+    ),
+    "example {} is not what its hash says": (
+        "SELECT id FROM example WHERE sha256(content) IS NOT hash"
+    ),
+    "example {} names a version that did not learn it": (
+        "SELECT id FROM example WHERE state = 'trained' AND NOT EXISTS (SELECT 1 FROM "
+        "version_example AS v WHERE v.version = example.version AND v.example = id)"
+    ),
+    "the card of version {}, the bare base, is not empty": (
+        "SELECT number FROM version WHERE number = 0 AND card IS NOT '{}'"
+    ),
+    "version {} has not the examples that it learned": (
+        "SELECT number FROM version WHERE "
+        "(SELECT count(*) FROM version_example AS e WHERE e.version = number) != "
+        "(SELECT coalesce(sum(examples), 0) FROM version_batch AS b "
+        "WHERE b.version = number)"
+    ),
+}
+
+
+def damage(paths: HomePaths, versions: Path | None = None) -> Iterator[str]:
+    """Yield what is wrong with a home's books; nothing where they hold.
+
+    The journal's chain is not looked at: `journal.check` does that.
+
+    Args:
+        paths: The home.
+        versions: Where its sealed versions are, if not in it.
+    """
+    try:
+        with closing(connect(paths, WAIT_S)) as books:
+            books.create_function("sha256", 1, _sha256, deterministic=True)
+            books.execute("BEGIN")
+            yield from _by_sqlite(books)
+            for fault, query in COUNTS.items():
+                rows = books.execute(query).fetchall()
+                yield from (fault.format(row[0]) for row in rows)
+            yield from _by_cards(books, versions or paths.versions)
+            yield from _by_journal(books)
+            for table in SMALL:
+                books.execute(f"SELECT * FROM {table}").fetchall()  # all can be read
+    except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
+        yield f"the database cannot be read: {error}"
+
+
+def _by_sqlite(books: sqlite3.Connection) -> Iterator[str]:
+    """Yield what SQLite finds by itself."""
+    for (fault,) in books.execute("PRAGMA integrity_check(10)").fetchall():
+        if fault != "ok":
+            yield f"SQLite finds: {fault}"
+    for table, row, parent, _ in books.execute("PRAGMA foreign_key_check").fetchall():
+        yield f"row {row} of {table} refers to nothing in {parent}"
+
+
+def _by_cards(books: sqlite3.Connection, versions: Path) -> Iterator[str]:
+    """Yield each version whose rows are not what its card says.
+
+    The card of a version whose files are there is held against the sealed one.
+    """
+    gone = {number for (number,) in books.execute("SELECT version FROM removed")}
+    rows = books.execute(
+        "SELECT number, kind, folder, rank, accepted, created_at, run, base_id, "
+        "base_revision, base_sha256, card FROM version WHERE number > 0"
+    ).fetchall()
+    for number, kind, folder, rank, accepted, created_at, run, *base, text in rows:
+        sealed = versions / str(folder) / CARD
+        card = json.loads(text)
+        if number not in gone and sealed.is_file() and card != _plain(sealed):
+            yield f"the card of version {number} is not the sealed one"
+        found = {
+            "number": number,
+            "kind": kind,
+            "rank": rank,
+            "accepted": bool(accepted),
+            "run": run,
+            "base": dict(zip(("id", "revision", "sha256"), base, strict=True)),
+            "parents": _numbers(books, number),
+            "batches": _batches(books, number),
+        }
+        wrong = [name for name, value in found.items() if card[name] != value]
+        wrong += [] if _same_time(card["created_at"], created_at) else ["created_at"]
+        wrong += [] if _same_report(books, run, card["report"]) else ["report"]
+        if wrong:
+            yield f"version {number} has not the {', '.join(wrong)} of its card"
+
+
+def _by_journal(books: sqlite3.Connection) -> Iterator[str]:
+    """Yield where batches, live and the day are not what the journal says."""
+    at: dict[str, str | None] = {Alias.LIVE: "v0", Alias.DAY: None}
+    sources = dict(books.execute("SELECT id, source FROM batch").fetchall())
+    for action, text in books.execute(
+        "SELECT action, details FROM journal ORDER BY id"
+    ):
+        told = json.loads(text)
+        if action == "feed" and sources.get(told["batch"]) != told["source"]:
+            yield f"batch {told['batch']} is not from where the journal says"
+        if action == "seal wake" and told["accepted"]:
+            at[Alias.DAY] = told["version"]
+        elif action == "seal sleep" and told["accepted"]:
+            at = {Alias.LIVE: told["version"], Alias.DAY: None}
+        elif "live" in told and "previous" in told:  # a switch, under any word
+            at = {Alias.LIVE: told["live"], Alias.DAY: None}
+    names = dict(books.execute("SELECT name, 'v' || version FROM alias").fetchall())
+    for name, version in at.items():
+        if names.get(name) != version:
+            yield f"{name} is {names.get(name)}, and the journal says {version}"
+
+
+def _plain(file: Path) -> Any:  # noqa: ANN401
+    """Return what a file says as JSON, or None where it is none."""
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError:
+        return None
+
+
+def _numbers(books: sqlite3.Connection, version: int) -> list[int]:
+    """Return a version's parents."""
+    rows = books.execute(
+        "SELECT parent FROM version_parent WHERE version = ? ORDER BY position",
+        (version,),
+    )
+    return [number for (number,) in rows]
+
+
+def _batches(books: sqlite3.Connection, version: int) -> dict[str, int]:
+    """Return what a version learned itself, by batch."""
+    rows = books.execute(
+        "SELECT batch, examples FROM version_batch WHERE version = ?", (version,)
+    )
+    return {str(batch): examples for batch, examples in rows}
+
+
+def _same_report(books: sqlite3.Connection, run: int | None, report: Any) -> bool:  # noqa: ANN401
+    """Tell whether a run has the report of the version that it made."""
+    if run is None:
+        return True
+    row = books.execute("SELECT report FROM run WHERE id = ?", (run,)).fetchone()
+    return row is not None and json.loads(row[0]) == report
+
+
+def _same_time(one: str, other: str) -> bool:
+    """Tell whether two texts are the same moment."""
+    return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+
+
+def _sha256(text: str | bytes) -> bytes:
+    """Return the hash of content as it is kept."""
+    data = text.encode() if isinstance(text, str) else text
+    return hashlib.sha256(data).digest()

@@ -1,0 +1,44 @@
+"""Whether there is room for a run, told before it begins."""
+
+from pathlib import Path
+
+from sleepcycle import disk
+from sleepcycle.config import EngineSettings
+from sleepcycle.errors import RunError
+from sleepcycle.paths import HomePaths
+
+COPIES = 3  # of an adapter: the worker's checkpoint, its result, and one to spare
+MB = 1_000_000
+
+
+def expect_room(paths: HomePaths, settings: EngineSettings) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Free must be `engine.reserve_mb`, and three times the newest version.
+
+    Raises:
+        RunError: There is less.
+    """
+    want = wanted_bytes(paths, settings)
+    free = disk.free_bytes(paths.root)
+    if free < want:
+        raise RunError(
+            f"expected {want / MB:,.0f} MB of free space at {paths.root} "
+            f"(engine.reserve_mb, and three times the newest version), got "
+            f"{free / MB:,.0f} MB; free some, such as with: sleepcycle versions gc"
+        )
+
+
+def wanted_bytes(paths: HomePaths, settings: EngineSettings) -> int:
+    """Return how much space must be free before a run begins."""
+    reserve = settings.reserve_mb * MB
+    return reserve + COPIES * _newest_bytes(paths.versions)
+
+
+def _newest_bytes(versions: Path) -> int:
+    """Return the size of the version that was sealed last; 0 where there is none."""
+    folders = [folder for folder in versions.iterdir() if folder.is_dir()]
+    newest = max(folders, key=lambda f: (len(f.name), f.name), default=None)
+    if newest is None:
+        return 0
+    return sum(file.stat().st_size for file in newest.iterdir())

@@ -1,0 +1,204 @@
+"""The service as a process: how it starts, is told to stop, and is killed."""
+
+import json
+import os
+import re
+import signal
+import time
+from contextlib import contextmanager
+from urllib.request import Request, urlopen
+
+import psutil
+import pytest
+
+from tests.cli.conftest import LESSONS, PATIENCE_S, kill
+
+READY = re.compile(
+    r"ready at (http://127\.0\.0\.1:\d+), home (.+), next night "
+    r"\d{4}-\d\d-\d\d \d\d:\d\d"
+)
+LONG_WAKE = {
+    "SLEEPCYCLE__WAKE__MIN_PENDING": "1",
+    "SLEEPCYCLE__WAKE__MIN_STEPS": "100000",
+    "SLEEPCYCLE__WAKE__PATIENCE": "0",
+    "SLEEPCYCLE__FEED__INBOX_QUIET_S": "0.1",
+    "SLEEPCYCLE__ENGINE__THREADS": "1",
+}
+
+
+@contextmanager
+def running(cli):
+    """Yield a service that is ready; it is killed if the test leaves it."""
+    process = cli.start("run")
+    try:
+        line = process.stdout.readline()
+        found = READY.fullmatch(line.strip())
+        assert found, (line, process.poll() is not None and process.stderr.read())
+        assert found[2] == str(cli.home)
+        yield process
+    finally:
+        if process.poll() is None:
+            kill(process)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def ask(cli, path, method="GET"):
+    """Ask the service of a home."""
+    address = json.loads((cli.home / "daemon.json").read_text())
+    token = (cli.home / "token").read_text()
+    headers = {"Authorization": f"Bearer {token}"}
+    request = Request(address["url"] + path, method=method, headers=headers)
+    with urlopen(request, timeout=PATIENCE_S) as answer:
+        return json.load(answer)
+
+
+def until(found):
+    """Wait until a function finds something, and return it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
+def stop(process, number=signal.SIGTERM):
+    """Send one signal, and return the exit code and how long it took."""
+    begun = time.monotonic()
+    process.send_signal(number)
+    code = process.wait(PATIENCE_S)
+    return code, time.monotonic() - begun
+
+
+def worker_of(process):
+    """Return the worker that a service has started, if there is one."""
+    children = psutil.Process(process.pid).children()
+    return next((child for child in children if child.is_running()), None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_that_it_is_ready_and_ends_when_asked(cli, number):
+    with running(cli) as process:
+        address = json.loads((cli.home / "daemon.json").read_text())
+        assert address["pid"] == process.pid
+        assert (cli.home / "token").stat().st_mode & 0o777 == 0o600
+
+        code, seconds = stop(process, number)
+
+        assert code == 0
+        assert seconds < 5
+        assert process.stderr.read() == ""
+    assert not (cli.home / "daemon.json").exists()
+
+
+def test_an_idle_one_is_small_and_loads_no_torch(cli):
+    with running(cli) as process:
+        ask(cli, "/api/status")
+
+        with open(f"/proc/{process.pid}/maps") as maps:
+            assert "libtorch" not in maps.read()
+        assert psutil.Process(process.pid).memory_info().rss < 150e6
+
+
+def test_a_second_one_names_the_first(cli):
+    with running(cli) as process:
+        done = cli.run("run", exit_code=75)
+
+        assert f"has a service already, process {process.pid}" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert stop(process)[0] == 0
+
+
+def test_it_needs_a_home(cli):
+    cli.home = cli.home / "none"
+
+    assert "no home at" in cli.error("run")
+
+
+def test_a_killed_one_is_followed_by_the_next(cli):
+    with running(cli) as process:
+        token = (cli.home / "token").read_text()
+        kill(process)
+    assert (cli.home / "daemon.json").exists()
+
+    with running(cli) as process:
+        assert ask(cli, "/api/status")["daemon"]["pid"] == process.pid
+        assert (cli.home / "token").read_text() == token
+        assert stop(process)[0] == 0
+
+
+class TestReload:
+    def test_wrong_settings_are_told_and_leave_the_old(self, cli):
+        good = (cli.home / "config.toml").read_text()
+        with running(cli) as process:
+            (cli.home / "config.toml").write_text("[wake]\nrnk = 3\n")
+            process.send_signal(signal.SIGHUP)
+
+            banner = until(lambda: ask(cli, "/api/status")["banner"])
+
+            assert "unknown setting wake.rnk; did you mean wake.rank?" in banner
+            (cli.home / "config.toml").write_text(good)
+            process.send_signal(signal.SIGHUP)
+            until(lambda: ask(cli, "/api/status")["banner"] is None)
+            assert stop(process)[0] == 0
+            assert "the settings stay as they are" in process.stderr.read()
+
+    def test_a_new_hour_is_that_of_the_next_night(self, cli):
+        config = cli.home / "config.toml"
+        with running(cli) as process:
+            text = config.read_text().replace('at = "03:00"', 'at = "04:30"')
+            config.write_text(text.replace('base = "builtin:nano"', 'base = "other"'))
+            process.send_signal(signal.SIGHUP)
+
+            until(lambda: ":30:00" in ask(cli, "/api/status")["next_night"])
+
+            log = cli.home / "logs" / "sleepcycle.log"
+            until(lambda: "model.base changed, which needs" in log.read_text())
+            assert stop(process)[0] == 0
+
+
+class TestWaking:
+    @pytest.fixture
+    def awake(self, cli):
+        """A service that learns what was dropped into its inbox, for a long time."""
+        cli.settings = LONG_WAKE
+        with running(cli) as process:
+            lesson = (LESSONS / "capitals.jsonl").read_bytes()
+            (cli.home / "inbox" / "capitals.jsonl").write_bytes(lesson)
+            until(lambda: worker_of(process))
+            yield process
+
+    def test_a_wake_is_broken_off_and_leaves_no_worker(self, cli, awake):
+        until(lambda: ask(cli, "/api/status")["service"]["progress"])
+        worker = worker_of(awake)
+
+        code, seconds = stop(awake)
+
+        assert code == 0
+        assert seconds < 30
+        assert not worker.is_running()
+        [run] = cli.json("runs", "list")
+        assert run["state"] in {"paused", "cancelled"}
+
+    def test_a_second_signal_ends_it_at_once(self, cli, awake):
+        worker = worker_of(awake)
+        worker.suspend()  # so that it cannot break off
+        awake.send_signal(signal.SIGTERM)
+
+        while awake.poll() is None:
+            awake.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+
+        assert awake.returncode == 1
+        assert not psutil.pid_exists(worker.pid) or worker.status() == "zombie"
+        with running(cli):
+            [run] = cli.json("runs", "list")
+            assert run["state"] in {"paused", "failed", "running"}
+
+    def test_a_killed_one_takes_its_worker_along(self, cli, awake):
+        worker = worker_of(awake)
+
+        os.kill(awake.pid, signal.SIGKILL)
+        awake.wait(PATIENCE_S)
+
+        until(lambda: not worker.is_running() or worker.status() == "zombie")

@@ -1,0 +1,113 @@
+"""The status screen, at a moment that the test chooses."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from sleepcycle.cli.watch import headline, screen
+from sleepcycle.serve.standing import standing, standing_with
+from sleepcycle.service.opening import create_home, open_home
+from tests.serve.conftest import IDLE, NOW
+
+NIGHT = datetime(2026, 3, 3, 2, 0).astimezone()  # by this machine's clock, a Tuesday
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made") / "home"
+    create_home(root)
+    return open_home(root).status()
+
+
+@pytest.fixture
+def fields(snapshot):
+    """What a home says without a service."""
+    return standing(snapshot)
+
+
+def served(fields, **service):
+    """Return what a home says whose service does something."""
+    words = {"word": "idle", "progress": None} | service
+    return {**fields, "next_night": NIGHT.isoformat(), "service": words}
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (timedelta(hours=5, minutes=12), "in 5 h 12 m"),
+        (timedelta(hours=24), "in 1 d 0 h"),
+        (timedelta(minutes=59, seconds=20), "in 59 m"),
+        (timedelta(seconds=10), "in 0 m"),
+        (timedelta(seconds=-10), "in 0 m"),
+    ],
+)
+def test_the_first_line_says_when_the_next_night_is(fields, left, words):
+    line = headline(served(fields, word="awake"), NIGHT - left)
+
+    assert line == f"AWAKE · next sleep Tue 02:00 ({words}) · 0 pending"
+
+
+def test_the_first_line_counts_what_waits(fields):
+    many = served(fields) | {"pending": 1204, "quarantined": 3}
+
+    assert headline(many, NIGHT).endswith(" · 1,204 pending · 3 quarantined")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "READY · no service · 0 pending"),
+        ({"state": "wake"}, "WAKE · no service · 0 pending"),
+        ({"paused": True}, "PAUSED · 0 pending"),
+        ({"paused": True, "state": "interrupted"}, "INTERRUPTED · no service"),
+    ],
+)
+def test_without_a_service_no_night_is_promised(fields, changes, line):
+    assert headline({**fields, **changes}, NOW).startswith(line)
+
+
+def test_the_screen_says_what_is_on_and_what_needs_a_look(fields):
+    """
+    Control characters in what a run said never reach the terminal.
+    """
+    shown = served(
+        fields,
+        word="awake",
+        kind="wake",
+        run=3,
+        progress={"stage": "wake", "step": 2, "steps": 9, "loss": 1.5},
+    )
+    shown["banner"] = "a run failed: \x1b[2Jboo"
+    shown["last_night"] = {"date": "2026-03-02", "state": "skipped", "reason": "none"}
+    shown["daemon"] = {"pid": 7, "url": "http://127.0.0.1:1"}
+    console = Console(record=True, width=100, file=io.StringIO())
+
+    console.print(screen(shown, NOW))
+
+    text = console.export_text()
+    assert "now: wake 3, wake 2/9  loss 1.500" in text
+    assert "a run failed: \\x1b[2Jboo" in text
+    assert "last night: 2026-03-02, skipped: none" in text
+    assert "service: http://127.0.0.1:1, process 7" in text
+
+
+def test_what_is_in_brackets_is_no_markup(fields):
+    console = Console(record=True, width=100, file=io.StringIO())
+
+    console.print(screen({**fields, "banner": "set [red]engine[/red]"}, NOW))
+
+    assert "set [red]engine[/red]" in console.export_text()
+
+
+def test_a_service_adds_to_the_keys_and_renames_none(snapshot):
+    alone = standing(snapshot)
+    with_service = standing_with(snapshot, IDLE, pid=7, url="http://127.0.0.1:1")
+
+    assert with_service.keys() - alone.keys() == {"service"}
+    assert alone["daemon"] is None
+    assert with_service["daemon"] == {"pid": 7, "url": "http://127.0.0.1:1"}
+    assert datetime.fromisoformat("2026-03-04T02:00:00+00:00") == (
+        with_service["next_night"].astimezone(UTC)
+    )
