@@ -33,7 +33,7 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
             "base": f"{card['base']['id']} {card['base']['sha256'][:12]}",
             "learned itself": batches or None,
             "files": f"gone since {card['removed_at']:%Y-%m-%d}"
-            if card["removed_at"]
+            if card.get("removed_at")
             else "there",
         }
     )

@@ -5,6 +5,7 @@ Only the standard library is used here, so `snapshot` can share it.
 
 import errno
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -19,6 +20,7 @@ CACHE_KIB = 16_384  # a feed of a million rows then seldom waits for the disk
 
 BACKUP_NAME = "sleepcycle-%Y%m%dT%H%M%S.%fZ.tar"  # such names sort by their time
 
+_FOREIGN = re.compile("no such (table|column)|unsupported file format")
 _ADVICE = {
     sqlite3.SQLITE_BUSY: "another process is writing to it; try again when it is done",
     sqlite3.SQLITE_CORRUPT: "it is damaged; put back a whole copy: {restore}",
@@ -28,7 +30,7 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: "it cannot be written; check its owner and its mode",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check its owner and its mode",
 }
-UNREADABLE = (sqlite3.Error, ValueError)  # what reading a damaged database raises
+UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError)  # if it is damaged
 _DISK = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.EIO}
 
 
@@ -167,10 +169,10 @@ def no_home(paths: HomePaths) -> HomeError:
 def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:
     """Return our error for one of SQLite's, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
-    if isinstance(error, ValueError) or "Could not decode" in str(error):
+    if not isinstance(error, sqlite3.Error) or "Could not decode" in str(error):
         code = sqlite3.SQLITE_CORRUPT
     advice = _ADVICE.get(code, "").format(restore=restore_command(paths))
-    if "no such table" in str(error):
+    if _FOREIGN.search(str(error)):
         advice = f"it is not a sleepcycle database; {_ADVICE[sqlite3.SQLITE_NOTADB]}"
         advice = advice.format(restore=restore_command(paths))
     message = f"database {paths.database}: {error}" + (f"; {advice}" if advice else "")

@@ -376,7 +376,7 @@ class Wrecker:
 
     def _flip(self):
         data = bytearray(self.whole)
-        for _ in range(self.rng.randint(1, 64)):
+        for _ in range(self.rng.choice([1, 1, 2, 4, 8, 16, 32, 64])):
             data[self.rng.randrange(len(data))] ^= self.rng.randrange(1, 256)
         self.database.write_bytes(data)
 
