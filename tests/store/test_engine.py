@@ -85,7 +85,8 @@ class TestOpen:
         paths.root.mkdir()
         paths.database.write_bytes(content)
 
-        with pytest.raises(StoreError, match=r"damaged; put back a whole copy: sleepcycle --home .* restore BACKUP"):
+        advice = r"damaged; put back a whole copy: sleepcycle .* restore BACKUP"
+        with pytest.raises(StoreError, match=advice):
             open_store(paths, SETTINGS)
 
     def test_a_foreign_database_is_refused(self, paths):
