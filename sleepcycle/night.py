@@ -66,7 +66,7 @@ def sleep(
         what was dreamt.
 
     Raises:
-        DivergedError: REM's loss exploded or is not a number.
+        DivergedError: The loss of REM, or of the dreamer, exploded or is not a number.
         AdapterError: The day's change holds NaN or infinity.
     """
     started = time.perf_counter()

@@ -98,6 +98,9 @@ class Conductor:
                 return None
             if self._page.paused or self._runner.is_waiting():
                 return None
+            if self._diary.running() is not None:  # its end could not be written down
+                self._homes.open(CLOCK).recover()
+                self._page = self._diary.read()
             return self._begin(self._outlook(moment))
 
     def wake(self, *, actor: str = USER) -> Future[Outcome]:

@@ -224,7 +224,10 @@ class _Service:
     def _feed(self, file: Path) -> FeedReport:
         """Take in one file of the inbox, and look whether to wake for it."""
         report = self._homes.open(INBOX).feed(file)
-        self._tick()
+        try:
+            self._tick()
+        except Exception as error:  # noqa: BLE001 - the file is fed all the same
+            logger.error("{error}; the next tick looks again", error=str(error))
         return report
 
     def _disk_failed(self, error: DiskError) -> None:

@@ -77,10 +77,11 @@ def _lock(paths: HomePaths) -> FileLock:
 def _owner(paths: HomePaths) -> str:
     """Say who owns a home that is owned, and what to do about it."""
     try:
-        pid = int(json.loads(paths.daemon.read_text(encoding="utf-8"))["pid"])
+        said = json.loads(paths.daemon.read_text(encoding="utf-8"))
+        pid, started = int(said["pid"]), str(said["started"])
     except (OSError, ValueError, KeyError, TypeError):
-        pid = 0  # no service says that it is there
-    if pid and owner.started(pid) is not None:
+        pid, started = 0, ""  # no service says that it is there
+    if pid and owner.started(pid) == started:
         return f"the service (pid {pid}) owns it; to stop it: kill {pid}"
     return (
         "another sleepcycle process is running a wake, a night or a rollback there; "

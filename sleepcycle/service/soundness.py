@@ -23,12 +23,12 @@ WAIT_S = 10.0  # for another process that is just committing
 SMALL = "batch", "bad_row", "run", "night", "control", "alias", "removed"
 COUNTS = {
     "batch {} has not the examples that it accepted": (
-        "SELECT id FROM batch WHERE accepted != "
-        "(SELECT count(*) FROM example WHERE batch = batch.id)"
+        "SELECT id FROM batch LEFT JOIN (SELECT batch AS of, count(*) AS there FROM "
+        "example GROUP BY batch) ON of = id WHERE accepted != coalesce(there, 0)"
     ),
     "batch {} has not the rows that were quarantined": (
-        "SELECT id FROM batch WHERE quarantined != "
-        "(SELECT count(*) FROM bad_row WHERE batch = batch.id)"
+        "SELECT id FROM batch LEFT JOIN (SELECT batch AS of, count(*) AS there FROM "
+        "bad_row GROUP BY batch) ON of = id WHERE quarantined != coalesce(there, 0)"
     ),
     "example {} is not what its hash says": (
         "SELECT id FROM example WHERE sha256(content) IS NOT hash"

@@ -227,15 +227,15 @@ class Gatherer:
         if steps == 0 or not examples:
             yield
             return
-        tokens = teach_to_ask(
-            self._base,
-            [TEACHER],
-            examples,
-            Course(self._wake, steps, self._random.randrange(2**31)),
-            on_progress=lambda _: self._on_batch(),
-        )
-        self._spend(LEARNED * tokens)
         try:
+            tokens = teach_to_ask(
+                self._base,
+                [TEACHER],
+                examples,
+                Course(self._wake, steps, self._random.randrange(2**31)),
+                on_progress=lambda _: self._on_batch(),
+            )
+            self._spend(LEARNED * tokens)
             yield
         finally:
             adapters.remove(self._base, DREAMER)

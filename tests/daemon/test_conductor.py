@@ -1,5 +1,6 @@
 """The conductor: when it wakes and sleeps, what it breaks off, what it refuses."""
 
+import os
 from datetime import date, timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from sleepcycle.errors import (
 )
 from sleepcycle.records import RunKind, RunState, Wish
 from sleepcycle.service.opening import create_home
-from sleepcycle.store import nights
+from sleepcycle.store import examples, nights, owner, runs
 from sleepcycle.store.records import NightState
 from tests.daemon.conductor_home import (
     HOUR,
@@ -372,6 +373,23 @@ class TestBackingOff:
         desk.consider()
 
         assert desk.disk_errors == [desk.engine.fault]
+
+
+class TestLeftOpen:
+    def test_a_run_whose_end_could_not_be_written_is_settled_at_the_next_look(
+        self, desk
+    ):
+        """
+        As on a disk that was full: no restart is needed to learn its examples.
+        """
+        desk.feed("one", "two")
+        with desk.home.store.write() as session:
+            run = runs.start(session, WAKE, os.getpid(), owner.started(os.getpid()))
+            examples.claim(session, run, 10)
+
+        desk.consider()
+
+        assert desk.runs() == [(WAKE, FAILED), (WAKE, DONE)]
 
 
 class TestPausing:

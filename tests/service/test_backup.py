@@ -35,6 +35,7 @@ from tests.service.lived import bytes_of, feed, killed_at, live_days, rows_of, t
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
 ONLINE = 100 if FULL else 5
+LONG = 12  # days, until a home has versions enough
 MUTANTS = 2_000 if FULL else 150
 MOVES = range(1, 6) if FULL else (1, 3, 5)
 PLACES = (
@@ -232,6 +233,8 @@ class TestBackup:
                 found = put_back(file, tmp_path / "new" / str(number))
                 assert_invariants(found.home)
                 seen.append(found.examples)
+                shutil.rmtree(found.home)
+                file.unlink()
         finally:
             done.set()
             busy.join(30)
@@ -242,10 +245,13 @@ class TestBackup:
 
 
 def _live_on(root, done):
-    """Live days without a pause."""
+    """Live days without a pause, and after some of them feed alone."""
     home, day = tiny(root), 0
     while not done.is_set():
-        live_days(home, f"day-{day}")
+        if day < LONG:
+            live_days(home, f"day-{day}")
+        else:
+            feed(home, f"day-{day}")
         day += 1
 
 
