@@ -1,6 +1,6 @@
 """Clearing: what something needs stays byte for byte, and the rest is only rows.
 
-6 random lives in the short form; 200 with `SLEEPCYCLE_FAULTS=full`.
+4 random lives in the short form; 200 with `SLEEPCYCLE_FAULTS=full`.
 """
 
 import hashlib
@@ -381,8 +381,8 @@ class Days(RuleBasedStateMachine):
 
 TestDays = Days.TestCase
 TestDays.settings = settings(
-    max_examples=200 if FULL else 6,
-    stateful_step_count=25 if FULL else 8,
+    max_examples=200 if FULL else 4,
+    stateful_step_count=12 if FULL else 8,
     deadline=None,
     derandomize=not FULL,
     suppress_health_check=list(HealthCheck),
