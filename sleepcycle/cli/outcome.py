@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from loguru import logger
-
 from sleepcycle.cli.render import (
     console,
     counted,
@@ -53,28 +51,6 @@ def _rem(rem: RemReport) -> str:
         return f"REM: no step; teachers and dreams took {cost}"
     shown = ", ".join(f"{count} of {name}" for name, count in rem.sources.items())
     return f"REM: {rem.steps} steps, step {rem.best_step} kept; {shown}; {cost}"
-
-
-def log_run(outcome: "Outcome") -> None:
-    """Write down what a wake or a night made."""
-    logger.bind(run=outcome.run).info(
-        "{kind} made {version} of {examples} examples in {seconds:.1f} s, {word}",
-        kind=outcome.version.kind,
-        version=outcome.version.name,
-        examples=outcome.examples,
-        seconds=outcome.seconds,
-        word="accepted" if outcome.report.verdict.accepted else "rejected",
-    )
-
-
-def log_switch(switch: "Switch", action: str) -> None:
-    """Write down that another version is live, and by which action."""
-    logger.info(
-        "{action}: live is {live}, before it was {previous}",
-        action=action,
-        live=switch.live,
-        previous=switch.previous,
-    )
 
 
 def show_switch(switch: "Switch", *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """The command that keeps a home: the service, in the foreground."""
 
+import os
 import sys
 
 import typer
@@ -10,10 +11,13 @@ from sleepcycle.cli.app import app
 @app.command()
 def run(ctx: typer.Context) -> None:
     """Keep the home: learn and sleep when it is time, until Ctrl-C or SIGTERM."""
-    from sleepcycle.daemon.service import serve
+    from sleepcycle.daemon.service import DISK_FAILED, serve
     from sleepcycle.serve.server import start
 
-    raise typer.Exit(serve(ctx.obj, start, _announce))
+    code = serve(ctx.obj, start, _announce)
+    if code == DISK_FAILED:
+        os._exit(code)  # no thread writes another byte to a disk that failed
+    raise typer.Exit(code)
 
 
 def _announce(line: str) -> None:

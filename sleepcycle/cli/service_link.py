@@ -37,13 +37,8 @@ def run_now(ctx: typer.Context, kind: RunKind, on_progress: OnProgress) -> "Outc
     """Run a wake or a night now."""
     service = service_of(ctx)
     if service is None:
-        from sleepcycle.cli.outcome import log_run
-
         home = home_of(ctx)
-        begin = home.wake if kind is RunKind.WAKE else home.sleep
-        outcome = begin(on_progress)
-        log_run(outcome)
-        return outcome
+        return (home.wake if kind is RunKind.WAKE else home.sleep)(on_progress)
     from sleepcycle.cycle.keeper import Outcome
 
     return _record(service.run(kind, on_progress), Outcome)
@@ -53,7 +48,7 @@ def roll_back(ctx: typer.Context, version: str, *, requeue: bool) -> "Switch":
     """Make an older version live again."""
     service = service_of(ctx)
     if service is None:
-        return _logged(home_of(ctx).rollback(version, requeue=requeue), "rolled back")
+        return home_of(ctx).rollback(version, requeue=requeue)
     asked = {"version": version, "requeue": requeue}
     return _switch(service.call("POST", "/api/rollback", asked))
 
@@ -62,7 +57,7 @@ def promote(ctx: typer.Context, version: str) -> "Switch":
     """Make a version live."""
     service = service_of(ctx)
     if service is None:
-        return _logged(home_of(ctx).promote(version), "promoted")
+        return home_of(ctx).promote(version)
     path = f"/api/versions/{quote(version, safe='')}/promote"
     return _switch(service.call("POST", path))
 
@@ -133,14 +128,6 @@ def _switch(answer: dict[str, Any]) -> "Switch":
     from sleepcycle.service.shelf import Switch
 
     return _record(answer, Switch)
-
-
-def _logged(switch: "Switch", action: str) -> "Switch":
-    """Write down a switch that was made here."""
-    from sleepcycle.cli.outcome import log_switch
-
-    log_switch(switch, action)
-    return switch
 
 
 def _record(answer: dict[str, Any], kind: type[R]) -> R:

@@ -66,9 +66,10 @@ def wake(
         Paused: It was broken off as wished; the next wake goes on from there.
         Interrupted: It was stopped.
     """
-    started = time.monotonic()
+    started, reins = time.monotonic(), reins or Reins()
     paused = find_paused(keeper)
     run, ground, claimed = _go_on(keeper, paused) if paused else _claim(keeper)
+    reins.run = run
     with _undone_on_failure(keeper, run):
         failpoint("run.claimed")
         batches = Counter(example.batch for example in claimed)
@@ -79,7 +80,7 @@ def wake(
             folder.write_examples(Material.REPLAY, replay(keeper, run, claimed, ground))
             write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
         failpoint("run.ordered")
-        keeper.engine.execute(folder, on_progress, reins or Reins())
+        keeper.engine.execute(folder, on_progress, reins)
         failpoint("run.computed")
         parent = ground.day or ground.live
         report = folder.read_report(WakeReport)
@@ -99,7 +100,7 @@ def sleep(
         RunError: Nothing was learned since the last night, or the worker failed.
         Interrupted: It was stopped; a night begins anew.
     """
-    started = time.monotonic()
+    started, reins = time.monotonic(), reins or Reins()
     with keeper.store.write() as session:
         ground = stand(session)
         if ground.day is None:
@@ -109,6 +110,7 @@ def sleep(
             )
         run = _start(session, keeper, RunKind.SLEEP)
         gentler = _plan(session, keeper, run, ground)
+    reins.run = run
     if gentler is not None:
         keeper = replace(keeper, settings=soften(keeper.settings, gentler))
     with _undone_on_failure(keeper, run):
@@ -117,7 +119,7 @@ def sleep(
         write_memory(keeper, run, folder, ground)
         write_held_out(keeper, folder, ground, today=ground.learned)
         failpoint("run.ordered")
-        keeper.engine.execute(folder, on_progress, reins or Reins())
+        keeper.engine.execute(folder, on_progress, reins)
         failpoint("run.computed")
         parents = [ground.live.number, ground.day.number]
         report = replace(folder.read_report(SleepReport), gentler=gentler)

@@ -60,7 +60,7 @@ def _live(paths: HomePaths) -> int | None:
     """Return the process that the address names, if it is still that process."""
     try:
         fields = json.loads(paths.daemon.read_text(encoding="utf-8"))
-        pid = int(fields["pid"])
+        pid, started = int(fields["pid"]), str(fields["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none yet, or of a version that wrote it otherwise
-    return pid if owner.started(pid) == fields.get("started") else None
+    return pid if owner.started(pid) == started else None

@@ -24,7 +24,7 @@ from sleepcycle.errors import (
     Interrupted,
     ServiceError,
 )
-from sleepcycle.records import RunKind, Version
+from sleepcycle.records import Progress, RunKind, Version
 from sleepcycle.service.shelf import Switch
 from sleepcycle.service.space import expect_room
 
@@ -62,7 +62,8 @@ class Conductor:
             homes,
             self._diary,
             self._clocks,
-            on_end=self._ended,
+            on_over=self._over,
+            on_end=self.consider,
             on_disk_error=on_disk_error,
         )
         self._lock = self._runner.lock
@@ -98,9 +99,10 @@ class Conductor:
                 return None
             if self._page.paused or self._runner.is_waiting():
                 return None
-            if self._diary.running() is not None:  # its end could not be written down
+            if self._diary.has_open_run():  # its end could not be written down
                 self._homes.open(CLOCK).recover()
-                self._page = self._diary.read()
+            self._diary.settle()
+            self._page = self._diary.read()
             return self._begin(self._outlook(moment))
 
     def wake(self, *, actor: str = USER) -> Future[Outcome]:
@@ -156,7 +158,7 @@ class Conductor:
         """
         with self._lock:
             job = self._runner.job
-            if job is not None and self._number(job) == run:
+            if job is not None and job.run == run:
                 self._diary.note(actor, "cancel", run=run)
                 job.cancel()
                 return None
@@ -214,7 +216,7 @@ class Conductor:
         job, now, sleep = self._runner.job, self._clocks.now(), self.settings.sleep
         return DaemonState(
             word=self._word(job),
-            run=None if job is None else self._number(job),
+            run=None if job is None else job.run,
             kind=None if job is None else job.kind,
             progress=None if job is None else job.progress,
             next_night=calendar.next_night(now, sleep, settled(self._page)),
@@ -225,6 +227,18 @@ class Conductor:
             since=self._runner.since if job is None else job.since,
             paused=self._page.paused,
         )
+
+    def progress_of(
+        self, done: "Future[Outcome]"
+    ) -> tuple[int | None, Progress | None]:
+        """Return the run and the last heartbeat of what `wake` or `sleep` began.
+
+        Both are None where it is over, or has none yet.
+        """
+        job = self._runner.job
+        if job is None or job.done is not done:
+            return None, None
+        return job.run, job.progress
 
     def fail(self, error: DiskError) -> None:
         """Take it that the disk failed, wherever that came out: the service ends."""
@@ -290,11 +304,12 @@ class Conductor:
                 "asked {job} to break off: {why}", job=job.describe(), why=stop.reason
             )
 
-    def _ended(self, job: Job, failure: Exception | None) -> None:
-        """Go on after a job; what was to rest is left for a while."""
+    def _over(self, job: Job, failure: Exception | None) -> None:
+        """Settle what a job leaves: a pause that was overtaken by a cancel, a rest."""
+        if job.given_up and job.run is not None and self._diary.is_paused(job.run):
+            self._homes.open(job.actor).cancel(job.run)
         if job.rest and isinstance(failure, Interrupted):
             self._rest()
-        self.consider()
 
     def _rest(self) -> None:
         """Leave waking until the next window."""
@@ -321,8 +336,7 @@ class Conductor:
             raise ServiceError(f"{self._held} is on; ask again when it is over")
         job = self._runner.job
         if job is not None:
-            number = self._number(job)
-            how = "list" if number is None else f"cancel {number}"
+            how = "list" if job.run is None else f"cancel {job.run}"
             raise ServiceError(
                 f"{job.describe()} is on; wait for it, or stop it: sleepcycle runs "
                 f"{how}"
@@ -339,11 +353,6 @@ class Conductor:
         """Look at a moment."""
         snapshot = self._homes.open(CLOCK).status()
         return Outlook(moment, self.settings, self._page, snapshot)
-
-    def _number(self, job: Job) -> int | None:
-        """Return the number of a job's run, if it has one yet."""
-        job.run = job.run or self._diary.running()
-        return job.run
 
     def _word(self, job: Job | None) -> Word:
         """Say in one word what the service is doing."""

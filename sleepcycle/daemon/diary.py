@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from sleepcycle.cycle.keeper import Outcome
-from sleepcycle.errors import Interrupted, RunError, StoreError
+from sleepcycle.errors import Interrupted, RunError
+from sleepcycle.records import RunKind, RunState
 from sleepcycle.store import control, journal, nights, runs
 from sleepcycle.store.engine import Store
 from sleepcycle.store.nights import Night, NightState
@@ -42,13 +43,26 @@ class Diary:
                 bool(runs.paused_runs(session)),
             )
 
-    def running(self) -> int | None:
-        """Return the number of the run that is on; None where that cannot be told."""
-        try:
-            with self.store.read() as session:
-                return max((run.id for run in runs.running(session)), default=None)
-        except StoreError:
-            return None  # a run does not fail for want of its name
+    def has_open_run(self) -> bool:
+        """Tell whether the books have a run that is on, though none may be."""
+        with self.store.read() as session:
+            return bool(runs.running(session))
+
+    def is_paused(self, run: int) -> bool:
+        """Tell whether a run was broken off and may go on."""
+        with self.store.read() as session:
+            return runs.get(session, run).state is RunState.PAUSED
+
+    def settle(self) -> None:
+        """End a night whose run is done, where that could not be written down."""
+        with self.store.write() as session:
+            last = nights.last(session)
+            if last is None or last.state is not NightState.BEGUN:
+                return
+            run = runs.last_done(session, RunKind.SLEEP, since=last.at)
+            if run is not None:
+                reason = "its run was done; its end was written down later"
+                nights.end(session, last.date, NightState.DONE, run, reason)
 
     def pause(self, flag: bool, actor: str) -> None:
         """Write down whether the user wants the service to rest."""

@@ -30,13 +30,17 @@ class Job:
 
     reins: Reins = field(default_factory=Reins)
     done: "Future[Outcome]" = field(default_factory=Future)
-    run: int | None = None
     progress: Progress | None = None
     given_up: bool = False
     """Whether a user cancelled it."""
 
     rest: bool = False
     """Whether the service leaves waking for a while after it."""
+
+    @property
+    def run(self) -> int | None:
+        """Number of its run, once it has one."""
+        return self.reins.run
 
     @property
     def is_clocks(self) -> bool:
@@ -67,7 +71,7 @@ class Job:
 
 
 def carry_out(job: Job, home: Home, diary: Diary) -> Outcome:
-    """Do what a job is for, and keep its number and its progress.
+    """Do what a job is for, and keep its progress.
 
     Raises:
         Interrupted: It was asked to stop.
@@ -75,7 +79,6 @@ def carry_out(job: Job, home: Home, diary: Diary) -> Outcome:
     """
 
     def take(progress: Progress) -> None:
-        job.run = job.run or diary.running()
         if progress != HEARTBEAT:
             job.progress = progress
 

@@ -45,7 +45,8 @@ class Runner:
         diary: Diary,
         clocks: Clocks,
         *,
-        on_end: Callable[[Job, Exception | None], None],
+        on_over: Callable[[Job, Exception | None], None],
+        on_end: Callable[[], object],
         on_disk_error: Callable[[DiskError], None],
     ) -> None:
         """Wait on where an earlier process left.
@@ -54,11 +55,13 @@ class Runner:
             homes: Opens the home.
             diary: Where nights are written down.
             clocks: What time it is.
-            on_end: Is told how each job ended, when the next may begin.
+            on_over: Is told how each job ended, before another may begin.
+            on_end: Is called after that, when the next may.
             on_disk_error: Is told when a disk failed.
         """
         self._homes, self._diary, self._clocks = homes, diary, clocks
-        self._on_end, self._on_disk_error = on_end, on_disk_error
+        self._on_over, self._on_end = on_over, on_end
+        self._on_disk_error = on_disk_error
         self.lock = threading.RLock()
         self.job: Job | None = None
         self.since = clocks.now()
@@ -115,12 +118,13 @@ class Runner:
         with self.lock, self.guarded():
             self.job, self.since = None, self._clocks.now()
             self._learn(job, failure)
+            self._on_over(job, failure)
         if failure is not None:
             job.done.set_exception(failure)
         elif outcome is not None:
             job.done.set_result(outcome)
         with self.guarded():
-            self._on_end(job, failure)
+            self._on_end()
 
     def _learn(self, job: Job, failure: Exception | None) -> None:
         """Draw the lesson from how a job ended."""

@@ -133,15 +133,17 @@ class _Service:
             notify("READY=1", self._status())
             code = self._listen()
             notify("STOPPING=1")
-            clock.stop()
-            code = code or self._break_off()
+            code = code or self._break_off(clock)
             logger.info("the service ends with exit code {code}", code=code)
             return code
         finally:
             clock.stop()
-            server.stop()
-            with suppress(DiskError):  # one that fails has been told already
-                forget_address(self._paths)
+            server.stop()  # what is asked is answered, also by a disk that failed
+            if self._disk_error is None:
+                with suppress(DiskError):
+                    forget_address(self._paths)
+            else:
+                kill_workers()  # last, so that no run goes on to write how it ended
 
     def _listen(self) -> int:
         """Heed signals, and feed what comes, until the service is to end."""
@@ -176,8 +178,9 @@ class _Service:
             return ENDED
         return _disk_failed(self._disk_error)
 
-    def _break_off(self) -> int:
+    def _break_off(self, clock: Clock) -> int:
         """Wait until what is on has come to where it can go on later."""
+        clock.stop()
         run = self._conductor.close()
         if run is not None and wait([run], GRACE_S).not_done:
             logger.warning("the run did not stop in {limit:g} s", limit=GRACE_S)
@@ -206,12 +209,14 @@ class _Service:
         inbox = Inbox(self._paths, settings, self._feed)
 
         def watch() -> None:
-            try:
-                inbox.watch(stop)
-            except DiskError as error:
-                self._disk_failed(error)
-            except Exception as error:  # noqa: BLE001 - the service goes on without
-                logger.opt(exception=error).error("the inbox is not watched any more")
+            while not stop.is_set():
+                try:
+                    inbox.watch(stop)
+                except DiskError as error:
+                    self._disk_failed(error)
+                except Exception as error:  # noqa: BLE001 - whatever it was, it may pass
+                    logger.opt(exception=error).error("the inbox is looked at again")
+                stop.wait(settings.inbox_rescan_s)
 
         thread = threading.Thread(target=watch, name=INBOX, daemon=True)
         thread.start()
@@ -281,5 +286,4 @@ def _taken(paths: HomePaths, error: HomeError) -> str:
 def _disk_failed(error: DiskError) -> int:
     """Write down that the disk failed, and end without waiting for anything."""
     logger.error("the service ends, since the disk failed: {error}", error=str(error))
-    kill_workers()
     return DISK_FAILED

@@ -8,6 +8,8 @@ class Reins:
 
     def __init__(self) -> None:
         self._wish: Wish | None = None
+        self.run: int | None = None
+        """Number of the run, once it has one."""
 
     @property
     def wish(self) -> Wish | None:

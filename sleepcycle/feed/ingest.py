@@ -92,7 +92,8 @@ def feed_files(
             if options.dry_run:
                 session.rollback()
                 return dataclasses.replace(report, batch=None)
-            journal.append(session, actor, "feed", source=name, batch=report.batch)
+            brought = batches.as_told(session, report.batch)
+            journal.append(session, actor, "feed", **brought)
             failpoint("feed.stored")
     failpoint("feed.committed")
     logger.info(

@@ -126,9 +126,8 @@ def _runs(app: FastAPI, conductor: Conductor) -> None:
         """Say how far what was asked for is, and what came of it."""
         done = jobs.get(job)
         if not done.done():
-            state = conductor.state()
-            now = {"run": state.run, "progress": state.progress}
-            return answer({"state": "running", **now})
+            run, progress = conductor.progress_of(done)
+            return answer({"state": "running", "run": run, "progress": progress})
         error = done.exception()
         if error is not None:
             return answer({"state": "failed", **told(error)})

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loguru import logger
+
 from sleepcycle.config import Settings
 from sleepcycle.cycle import recovery, run
 from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
@@ -97,7 +99,7 @@ class Home:
         """
         with self._alone():
             expect_room(self.paths, self.settings.engine)
-            return run.wake(self._keeper, on_progress, reins)
+            return _logged(run.wake(self._keeper, on_progress, reins))
 
     def sleep(
         self, on_progress: OnProgress = quiet, reins: Reins | None = None
@@ -115,7 +117,7 @@ class Home:
         """
         with self._alone():
             expect_room(self.paths, self.settings.engine)
-            return run.sleep(self._keeper, on_progress, reins)
+            return _logged(run.sleep(self._keeper, on_progress, reins))
 
     def recover(self) -> None:
         """Finish or undo what a crash left half done; every run does so by itself.
@@ -144,7 +146,7 @@ class Home:
             VersionError: There is no such version.
             ManifestError: Its files are not what was sealed.
         """
-        return self.versions.switch(name, action="promote")
+        return _told(self.versions.switch(name, action="promote"), "promoted")
 
     def import_adapter(self, source: Path) -> Version:
         """Take in a LoRA adapter made elsewhere as a version; it is not live.
@@ -171,7 +173,8 @@ class Home:
             VersionError: There is no such version.
             ManifestError: Its files are not what was sealed.
         """
-        return self.versions.switch(name, action="rollback", requeue=requeue)
+        switch = self.versions.switch(name, action="rollback", requeue=requeue)
+        return _told(switch, "rolled back")
 
     def ask(
         self, prompt: str, *, version: str = "live", max_new_tokens: int = 64
@@ -218,3 +221,27 @@ class Home:
         """What runs need."""
         engine = LocalEngine(self.settings.engine)
         return Keeper(self.store, self.paths, self.settings, engine, self.actor)
+
+
+def _logged(outcome: Outcome) -> Outcome:
+    """Write down what a wake or a night made, and return it."""
+    logger.bind(run=outcome.run).info(
+        "{kind} made {version} of {examples} examples in {seconds:.1f} s, {word}",
+        kind=outcome.version.kind,
+        version=outcome.version.name,
+        examples=outcome.examples,
+        seconds=outcome.seconds,
+        word="accepted" if outcome.report.verdict.accepted else "rejected",
+    )
+    return outcome
+
+
+def _told(switch: Switch, action: str) -> Switch:
+    """Write down that another version is live, and return how that came."""
+    logger.info(
+        "{action}: live is {live}, before it was {previous}",
+        action=action,
+        live=switch.live,
+        previous=switch.previous,
+    )
+    return switch

@@ -8,7 +8,7 @@ and what is live against the journal.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from sleepcycle.paths import HomePaths
 from sleepcycle.publish import CARD
 from sleepcycle.store.connection import connect
+from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.records import Alias
 
 WAIT_S = 10.0  # for another process that is just committing
@@ -117,24 +118,51 @@ def _by_cards(books: sqlite3.Connection, versions: Path) -> Iterator[str]:
 
 def _by_journal(books: sqlite3.Connection) -> Iterator[str]:
     """Yield where batches, live and the day are not what the journal says."""
+    entries = [
+        (action, json.loads(text))
+        for action, text in books.execute(
+            "SELECT action, details FROM journal ORDER BY id"
+        )
+    ]
+    batches = _rows(books, "batch")
+    for told in (told for action, told in entries if action == "feed"):
+        batch = told.pop("batch")
+        found = batches.get(batch, {}) | {"bad_rows": _bad_rows(books, batch)}
+        wrong = [name for name, value in told.items() if found.get(name) != value]
+        if wrong:
+            fields = ", ".join(wrong)
+            yield f"batch {batch} has not the {fields} of the journal"
+    names = dict(books.execute("SELECT name, 'v' || version FROM alias").fetchall())
+    for name, version in _names_told(entries).items():
+        if names.get(name) != version:
+            yield f"{name} is {names.get(name)}, and the journal says {version}"
+
+
+def _names_told(entries: Iterable[tuple[str, Any]]) -> dict[str, str | None]:
+    """Return which versions are live and the day by the journal's entries."""
     at: dict[str, str | None] = {Alias.LIVE: "v0", Alias.DAY: None}
-    sources = dict(books.execute("SELECT id, source FROM batch").fetchall())
-    for action, text in books.execute(
-        "SELECT action, details FROM journal ORDER BY id"
-    ):
-        told = json.loads(text)
-        if action == "feed" and sources.get(told["batch"]) != told["source"]:
-            yield f"batch {told['batch']} is not from where the journal says"
+    for action, told in entries:
         if action == "seal wake" and told["accepted"]:
             at[Alias.DAY] = told["version"]
         elif action == "seal sleep" and told["accepted"]:
             at = {Alias.LIVE: told["version"], Alias.DAY: None}
         elif "live" in told and "previous" in told:  # a switch, under any word
             at = {Alias.LIVE: told["live"], Alias.DAY: None}
-    names = dict(books.execute("SELECT name, 'v' || version FROM alias").fetchall())
-    for name, version in at.items():
-        if names.get(name) != version:
-            yield f"{name} is {names.get(name)}, and the journal says {version}"
+    return at
+
+
+def _rows(books: sqlite3.Connection, table: str) -> dict[int, dict[str, Any]]:
+    """Return a table's rows as plain values, by their number."""
+    found = books.execute(f"SELECT * FROM {table}")
+    names = [column[0] for column in found.description]
+    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    return {row["id"]: row for row in rows}
+
+
+def _bad_rows(books: sqlite3.Connection, batch: int) -> str:
+    """Return the hash of a batch's bad rows, as the journal has it."""
+    query = f"SELECT {', '.join(BAD_ROW)} FROM bad_row WHERE batch = ? ORDER BY id"
+    return sha256_of(books.execute(query, (batch,)))
 
 
 def _plain(file: Path) -> Any:  # noqa: ANN401

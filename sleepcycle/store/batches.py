@@ -1,6 +1,7 @@
 """Batches, and the rows of theirs that could not become examples."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sqlalchemy import func, insert, select, update
@@ -8,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import NotFoundError
 from sleepcycle.records import BadRow, FeedReport
+from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.records import Batch, ExampleState
-from sleepcycle.store.tables import BadRowRow, BatchRow, ExampleRow
+from sleepcycle.store.tables import BadRowRow, BatchRow, ExampleRow, utc_text
 
 
 def add(session: Session, source: str, shapes: str, held_out_share: float) -> int:
@@ -75,6 +77,25 @@ def get(session: Session, batch: int) -> Batch:
     if row is None:
         raise NotFoundError(f"no batch {batch}; see: sleepcycle batches list")
     return _record(row)
+
+
+def as_told(session: Session, batch: int | None) -> dict[str, object]:
+    """Return all that the books say of a new batch, for the journal to vouch for.
+
+    Raises:
+        NotFoundError: There is none with that number.
+    """
+    fields = asdict(get(session, batch or 0))
+    opened_at = utc_text(fields.pop("created_at"))
+    columns = [getattr(BadRowRow, name) for name in BAD_ROW]
+    query = select(*columns).where(BadRowRow.batch == batch).order_by(BadRowRow.id)
+    bad = sha256_of(session.execute(query.execution_options(yield_per=500)))
+    return {
+        "batch": fields.pop("id"),
+        **fields,
+        "created_at": opened_at,
+        "bad_rows": bad,
+    }
 
 
 def list_batches(session: Session) -> list[Batch]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from sleepcycle.errors import NotFoundError, RunError
@@ -109,6 +109,14 @@ def list_runs(session: Session, limit: int) -> list[Run]:
     """Return the last runs, newest first."""
     rows = session.scalars(select(RunRow).order_by(RunRow.id.desc()).limit(limit))
     return [_record(row) for row in rows]
+
+
+def last_done(session: Session, kind: RunKind, since: datetime) -> int | None:
+    """Return the last run of a kind that began at a time or later and is done."""
+    query = select(func.max(RunRow.id)).where(
+        RunRow.kind == kind, RunRow.state == RunState.DONE, RunRow.started_at >= since
+    )
+    return session.scalar(query)
 
 
 def running(session: Session) -> list[Run]:

@@ -165,7 +165,7 @@ class VersionRow(Base):
     base_id: Mapped[str]
     base_revision: Mapped[str | None]
     base_sha256: Mapped[str]
-    card: Mapped[str]
+    card: Mapped[str] = mapped_column(deferred=True)  # large, and asked for alone
 
 
 class VersionParentRow(Base):

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from sleepcycle.config import EngineSettings, Settings, SleepSettings, WakeSettings
+from sleepcycle.cycle import openrun
 from sleepcycle.daemon.backoff import Backoff, delay_s
 from sleepcycle.daemon.state import Word
 from sleepcycle.errors import (
@@ -391,6 +392,21 @@ class TestLeftOpen:
 
         assert desk.runs() == [(WAKE, FAILED), (WAKE, DONE)]
 
+    def test_a_night_whose_end_could_not_be_written_is_not_done_again(self, desk):
+        """
+        A rejected one leaves the day open, so that alone would not tell.
+        """
+        desk.learn("one")
+        desk.engine.accepts = False
+        with desk.home.store.write() as session:
+            nights.begin(session, FIRST)
+        desk.conductor.sleep().result(PATIENCE_S)
+        desk.settle()
+
+        assert desk.consider(NIGHT - MORNING) is None
+        assert (desk.night().state, desk.night().run) == (NightState.DONE, 2)
+        assert desk.runs() == [(WAKE, DONE), (SLEEP, DONE)]
+
 
 class TestPausing:
     def test_nothing_begins_while_it_is_paused(self, desk):
@@ -492,6 +508,23 @@ class TestCancelling:
         desk.settle()
 
         assert desk.conductor.cancel(1) == 2
+        assert desk.runs() == [(WAKE, CANCELLED)]
+        assert desk.home.status().counts.pending == 2
+
+    def test_it_is_heeded_while_a_pause_is_written_down(self, desk, monkeypatch):
+        def put_aside(*args):
+            words = openrun.put_aside(*args)
+            desk.conductor.cancel(1)
+            return words
+
+        monkeypatch.setattr("sleepcycle.cycle.run.put_aside", put_aside)
+        desk.engine.hold()
+        desk.feed("one", "two")
+        desk.conductor.consider()
+        desk.engine.wait_begun()
+        desk.conductor.pause()
+        desk.settle()
+
         assert desk.runs() == [(WAKE, CANCELLED)]
         assert desk.home.status().counts.pending == 2
 

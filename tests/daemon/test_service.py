@@ -179,7 +179,7 @@ class TestServe:
 
         code = service.serve(paths.root, start, announce)
         assert server.stopped
-        assert not paths.daemon.exists()
+        assert paths.daemon.exists() == (code == service.DISK_FAILED)
         return code, said
 
     def test_it_ends_when_it_is_told(self, paths):
