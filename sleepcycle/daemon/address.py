@@ -10,7 +10,7 @@ from sleepcycle.paths import HomePaths
 from sleepcycle.store import owner
 
 TOKEN_BYTES = 32
-PATIENCE_S = 1.5  # for a service that was started at the same moment as we
+PATIENCE_S = 5.0  # for a service that was started at the same moment as we
 POLL_S = 0.05
 
 
