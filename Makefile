@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory clean
+.PHONY: help demo test faults lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory study-quick clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +56,10 @@ bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one train
 
 bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours on two cores; see ARGS).
 	$(BIN)/python -m benchmarks.memory $(ARGS)
+
+study-quick: .venv/ready  ## Run a small slice of the study, and report into build/study-quick (about 3 minutes).
+	$(BIN)/sleepcycle study run quick --out build/study-quick
+	$(BIN)/sleepcycle study report build/study-quick
 
 clean:  ## Remove the environment and caches.
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -59,3 +59,10 @@ class Downscaling(StrEnum):
     NONE = "none"
     UNIFORM = "uniform"
     INTRUDERS = "intruders"
+
+
+class Tool(StrEnum):
+    """What answers the calls that a model writes in its answer."""
+
+    NONE = "none"
+    CALCULATOR = "calculator"

@@ -125,6 +125,10 @@ class WakeSettings(Section):
     checkpoint_every: PositiveInt = 50
     """Steps between two checkpoints, from which a wake goes on that was broken off."""
 
+    curriculum: str = ""
+    """A curriculum, whose phases wakes learn one after another: the path of its TOML,
+    from the folder of this file, or the name of one that is built in; "" is none."""
+
     rank: Rank = 16
     """Rank of the day adapter, at most 256."""
 
@@ -136,6 +140,9 @@ class WakeSettings(Section):
 
     lr: PositiveFloat | Literal["auto"] = "auto"
     """Peak learning rate; `auto` takes it from the base's width (docs/math.md)."""
+
+    lr_scale: PositiveFloat = 1.0
+    """What `lr` is multiplied by; a phase without a rate of its own scales it more."""
 
     batch_size: PositiveInt = 8
     """Examples a step, replayed ones included."""

@@ -25,13 +25,18 @@ def load_settings(file: Path | None) -> Settings:
         file: A `config.toml`; None or an absent file leaves the defaults.
 
     Raises:
-        ConfigError: The file is not TOML, a key is unknown (the nearest known one
-            is named), or a value is out of range.
+        ConfigError: The file cannot be read or is not TOML, a key is unknown (the
+            nearest known one is named), or a value is out of range.
     """
     try:
         fields = tomllib.loads(file.read_text()) if file and file.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"expected to read the settings in {file}, got: {error.strerror}; see to "
+            "it that it is a file, and yours"
+        ) from error
     return settings_from(fields)
 
 

@@ -25,6 +25,11 @@ ADVICE = {
     errno.EPERM: OWNER,
 }
 MISTRUST = "check the disk before anything else"
+SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
+"""The machine has run out of something; no file is to blame."""
+
+PASSING = SCARCE | {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTEMPTY}
+"""The disk refused, yet lost nothing, so that it can be asked again."""
 
 
 class System:
@@ -167,8 +172,12 @@ def is_full(error: DiskError) -> bool:
 
 
 def is_failed(error: BaseException) -> bool:
-    """Tell whether an error is of a disk that failed: nothing more is written to it."""
-    return isinstance(error, DiskError) and not is_full(error)
+    """Tell whether an error is of a disk that failed: nothing more is written to it.
+
+    One that only refused, as without room or leave, lost nothing. A failed flush is
+    never taken for that, whatever its reason.
+    """
+    return isinstance(error, DiskError) and error.errno not in PASSING
 
 
 @contextmanager

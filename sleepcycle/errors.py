@@ -18,6 +18,8 @@ SleepcycleError
 │   └── DivergedError  the loss is not a number, or exploded
 ├── ServiceError     the running service refused, or cannot be reached
 ├── BackupError      a backup cannot be made, or is not whole
+├── StudyError       a study's plan, runs or figures are wrong
+├── CalculationError an expression is not arithmetic, or is too large
 └── Interrupted      the user stopped a run; the message says what stands
     └── Paused         a run was broken off at a checkpoint, to go on later
 """
@@ -102,6 +104,14 @@ class ServiceError(SleepcycleError, RuntimeError):
 
 class BackupError(SleepcycleError, ValueError):
     """A backup cannot be made, or is not whole."""
+
+
+class StudyError(SleepcycleError, ValueError):
+    """A study's plan, runs or figures are wrong."""
+
+
+class CalculationError(SleepcycleError, ValueError):
+    """An expression is not arithmetic, or is too large."""
 
 
 class Interrupted(SleepcycleError):  # noqa: N818 - an event, not a fault

@@ -79,7 +79,7 @@ class RemSettings(Section):
     """Examples a step."""
 
     lr: PositiveFloat | Literal["auto"] = "auto"
-    """Peak learning rate; `auto` is half of `wake.lr`."""
+    """Peak learning rate; `auto` is half of a wake's."""
 
     warmup_steps: NonNegativeInt = 5
     """Steps until the learning rate reaches its peak."""

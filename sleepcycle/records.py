@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sleepcycle.content import Content
 from sleepcycle.errors import ModelError
+from sleepcycle.planned import Gentler as Gentler
+from sleepcycle.planned import PhasePlan as PhasePlan
 from sleepcycle.verdict import Loss as Loss
 from sleepcycle.verdict import Verdict as Verdict
 
@@ -234,6 +236,9 @@ class WakeReport:
     day_rank: int
     """Columns after those that the day learned."""
 
+    phase: PhasePlan | None = None
+    """None where the wake learned no phase, but all that was pending."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dream:
@@ -270,20 +275,6 @@ class RemReport:
     held_out: tuple[tuple[int, float], ...]
     """Step and held-out loss of each look: the mean of today's, of known batches', and
     of the base's dreams'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gentler:
-    """How a night was planned after others on the same ground were rejected."""
-
-    rejected: int
-    """Nights on this ground that were rejected before."""
-
-    max_share_of_wake: float | None
-    """`sleep.rem.max_share_of_wake` in this night; None where it is as set."""
-
-    rank: int | None
-    """`sleep.svd.rank` in this night; None where it is as set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +334,9 @@ class RunOrder:
 
     gentler: Gentler | None = None
     """Where `settings` differ from the user's, after rejected nights."""
+
+    phase: PhasePlan | None = None
+    """Where `settings` differ from the user's, in a wake of a phase."""
 
 
 @dataclass(frozen=True, slots=True)

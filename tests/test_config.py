@@ -37,6 +37,10 @@ class TestPrecedence:
         assert settings.wake.alpha == 8.0
         assert settings.wake.batch_size == Settings().wake.batch_size
 
+    def test_a_folder_in_its_place_is_no_file_of_settings(self, tmp_path):
+        with pytest.raises(ConfigError, match=r"got: Is a directory; see to it"):
+            load_settings(tmp_path)
+
     def test_an_absent_file_leaves_the_defaults(self, tmp_path):
         assert load_settings(tmp_path / "none.toml") == Settings()
 

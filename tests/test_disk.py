@@ -161,6 +161,30 @@ class TestFailure:
         assert not disk.is_failed(OSError("of something else"))
 
     @pytest.mark.parametrize(
+        ("code", "failed"),
+        [
+            (errno.EMFILE, False),
+            (errno.ENFILE, False),
+            (errno.EACCES, False),
+            (errno.EPERM, False),
+            (errno.ENOENT, False),
+            (errno.ENOTEMPTY, False),
+            (errno.EROFS, True),
+            (errno.EIO, True),
+        ],
+    )
+    def test_a_refusal_that_lost_nothing_is_no_failed_disk(
+        self, tmp_path, through, code, failed
+    ):
+        (tmp_path / "a").touch()
+        through(Telling("rename", code))
+
+        with pytest.raises(DiskError, match="expected to move") as raised:
+            disk.move(tmp_path / "a", tmp_path / "b")
+
+        assert disk.is_failed(raised.value) is failed
+
+    @pytest.mark.parametrize(
         ("code", "advice"),
         [
             (errno.EMFILE, "ulimit -n"),

@@ -91,6 +91,9 @@ def test_the_best_rate_falls_with_the_width():
     assert wake.learning_rate(auto, 1000) == pytest.approx(5e-4 * 2**0.78)
     assert wake.learning_rate(auto, 64) == MAX_LR
     assert wake.learning_rate(WakeSettings(lr=1e-4), 64) == 1e-4
+    scaled = WakeSettings(lr_scale=0.5)
+    assert wake.learning_rate(scaled, 2000) == pytest.approx(2.5e-4)
+    assert wake.learning_rate(WakeSettings(lr=1e-4, lr_scale=2.0), 64) == 2e-4
 
 
 def test_a_night_keeps_what_its_rank_can_hold(base):

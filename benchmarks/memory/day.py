@@ -119,13 +119,6 @@ def wake_up(
     whole, report = wake.learn(
         base, morning, lesson, settings.wake, seed=today.seed, on_progress=quiet
     )
-    bare(base)
+    adapters.remove_all(base)
     life.cost.trained += report.tokens
     return whole
-
-
-def bare(base: Base) -> None:
-    """Take every adapter off, so that what comes next finds the base as loaded."""
-    modules = list(base.model.modules())
-    for name in {name for module in modules for name in getattr(module, "lora_A", ())}:
-        adapters.remove(base, name)

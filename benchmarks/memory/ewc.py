@@ -7,7 +7,7 @@ et al. (2018), arXiv:1805.06370.
 import torch
 from torch import Tensor, nn
 
-from benchmarks.memory.day import Life, Today, bare
+from benchmarks.memory.day import Life, Today
 from benchmarks.memory.penalised import Penalty, encoded, new_adapter, train
 from sleepcycle import wake
 from sleepcycle.config import Settings
@@ -41,7 +41,7 @@ def learn(
         KEPT * old + new for old, new in zip(earlier, found, strict=True)
     ]
     learned = adapters.read(base, wake.DAY)
-    bare(base)
+    adapters.remove_all(base)
     return learned
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from benchmarks.memory.day import bare
 from benchmarks.memory.lessons import Lesson
 from sleepcycle.content import Completion, Text
 from sleepcycle.model import adapters
@@ -29,7 +28,7 @@ def ask(base: Base, change: LayerChanges, lessons: Sequence[Lesson]) -> list[flo
         for question in lesson.questions
     ]
     said = iter(answer(base, prompts, max_new_tokens=ANSWER_TOKENS))
-    bare(base)
+    adapters.remove_all(base)
     return [
         sum(
             _is_right(next(said).strip(), question, lesson)
@@ -51,7 +50,7 @@ def loss(base: Base, change: LayerChanges, texts: Sequence[Text]) -> float:
     _put_on(base, change)
     encoded = [encode(text, base, prompt_weight=0) for text in texts]
     nats, tokens = nll(base, encoded, BATCH_SIZE)
-    bare(base)
+    adapters.remove_all(base)
     return nats / tokens
 
 

@@ -4,7 +4,7 @@ Sun et al. (2020), arXiv:1909.03329. Samples are dreamt as the package dreams, a
 replayed as its wake replays stored examples; no example is stored.
 """
 
-from benchmarks.memory.day import Life, Today, bare, wake_up
+from benchmarks.memory.day import Life, Today, wake_up
 from sleepcycle import wake
 from sleepcycle.config import RemSettings, Settings
 from sleepcycle.model import adapters
@@ -42,6 +42,6 @@ def _dreamt(
         seed=today.seed,
     )
     found = dream(base, plan, set())
-    bare(base)
+    adapters.remove_all(base)
     life.cost.read += found.tokens
     return [Example(-i, -1, c) for i, c in enumerate(found.contents[:wanted], 1)]

@@ -11,13 +11,14 @@ from functools import partial
 from statistics import mean
 
 from benchmarks.memory.arms import ARMS, Arm, Schedule, settings
-from benchmarks.memory.day import Life, Today, bare, begin
+from benchmarks.memory.day import Life, Today, begin
 from benchmarks.memory.exam import ask, loss
 from benchmarks.memory.lessons import Lesson
 from benchmarks.memory.results import Result, Run
 from benchmarks.memory.streams import Stream
 from sleepcycle import night
 from sleepcycle.config import Settings
+from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records import quiet
@@ -118,7 +119,7 @@ def _evening(
 def _sleep(base: Base, life: Life, evening: night.Evening, chosen: Settings) -> None:
     """Sleep, take the night's adapters off again, and book its cost."""
     folded, report, dreams = night.sleep(base, evening, chosen, on_progress=quiet)
-    bare(base)
+    adapters.remove_all(base)
     life.live = trim(folded)
     life.dreamt += dreams
     cost = life.cost

@@ -7,7 +7,7 @@ entries of A_i A_t.T, A being what we call `down`, is added to the loss.
 import torch
 from torch import Tensor
 
-from benchmarks.memory.day import Life, Today, bare
+from benchmarks.memory.day import Life, Today
 from benchmarks.memory.penalised import Penalty, new_adapter, train
 from sleepcycle import wake
 from sleepcycle.config import Settings
@@ -27,7 +27,7 @@ def learn(base: Base, life: Life, today: Today, settings: Settings) -> LayerChan
     adapters.activate(base, [*live, wake.DAY])
     train(base, life, today, settings.wake, overlap(base, life.live))
     day = adapters.read(base, wake.DAY)
-    bare(base)
+    adapters.remove_all(base)
     return compose_layers(life.live, day) if life.live else day
 
 

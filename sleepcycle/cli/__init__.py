@@ -12,9 +12,11 @@ from sleepcycle.cli import (  # noqa: F401 - they add their commands
     keep,
     run,
     shelf,
+    study,
 )
 from sleepcycle.cli.app import app
-from sleepcycle.errors import DiskError, SleepcycleError
+from sleepcycle.disk import is_failed
+from sleepcycle.errors import SleepcycleError
 
 DISK_FAILED = 74  # EX_IOERR of sysexits.h
 
@@ -26,7 +28,7 @@ def main() -> None:
         app()
     except (SleepcycleError, OSError) as error:
         print(f"sleepcycle: {error}", file=sys.stderr)
-        sys.exit(DISK_FAILED if isinstance(error, DiskError) else 1)
+        sys.exit(DISK_FAILED if is_failed(error) else 1)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

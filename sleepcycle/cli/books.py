@@ -98,7 +98,7 @@ def show_run(
     books = home_of(ctx).books
     if dreams:
         return show_dreams(books.dreams(run), as_json=as_json)
-    show(books.run(run), as_json=as_json)
+    show(books.run(run), books.phase(run), as_json=as_json)
 
 
 @runs.command()

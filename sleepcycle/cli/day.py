@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sleepcycle.choices import Tool
 from sleepcycle.cli.app import Json, app, home_of
 
 
@@ -158,15 +159,18 @@ def ask(
     prompt: str,
     version: Annotated[str, typer.Option(help="Version or alias.")] = "live",
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 64,
+    tool: Annotated[
+        Tool, typer.Option(help="What answers the calls that the version writes.")
+    ] = Tool.NONE,
     as_json: Json = False,
 ) -> None:
     """Ask the live version, or another one, a question."""
-    from sleepcycle.cli.render import printable, show_json
+    from sleepcycle.cli.outcome import show_answer
 
-    answer = home_of(ctx).ask(prompt, version=version, max_new_tokens=max_new_tokens)
-    if as_json:
-        return show_json(answer)
-    print(printable(answer.text))
+    answer = home_of(ctx).ask(
+        prompt, version=version, max_new_tokens=max_new_tokens, tool=tool
+    )
+    show_answer(answer, as_json=as_json)
 
 
 @app.command()

@@ -4,7 +4,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sleepcycle.cli.render import clean, console, show_facts, show_json, show_table
+from sleepcycle.cli.render import (
+    clean,
+    console,
+    printable,
+    show_facts,
+    show_json,
+    show_table,
+)
 from sleepcycle.content import canonical_json
 
 if TYPE_CHECKING:
@@ -81,12 +88,14 @@ def show_runs(runs: "Sequence[Run]", *, as_json: bool) -> None:
     )
 
 
-def show_run(run: "Run", *, as_json: bool) -> None:
-    """Print what a run reported."""
+def show_run(run: "Run", phase: str | None, *, as_json: bool) -> None:
+    """Print what a run reported, and which phase of a curriculum it learned."""
     report = json.loads(run.report) if run.report else None
     if as_json:
-        return show_json({"run": run, "report": report})
+        return show_json({"run": run, "phase": phase, "report": report})
     show_runs([run], as_json=False)
+    if phase is not None:
+        print(f"phase: {printable(phase)}")
     if report is None:
         return
     facts = {k: v for k, v in report.items() if not isinstance(v, dict | list)}

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING
 from sleepcycle.cli.render import (
     console,
     counted,
+    printable,
     show_json,
     show_table,
 )
 from sleepcycle.cli.verdict import show_measures, show_plan, verdict_json
-from sleepcycle.records import RemReport, SleepReport
+from sleepcycle.records import RemReport, SleepReport, WakeReport
 
 if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome
+    from sleepcycle.service.home import Answer
     from sleepcycle.service.shelf import Switch
+    from sleepcycle.toolcall import ToolUse
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
 SLEEP_FIELDS = ("rank", "kept_energy")
@@ -21,9 +24,13 @@ SLEEP_FIELDS = ("rank", "kept_energy")
 
 def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
     """Say what a wake learned."""
+    report = outcome.report
+    phase = report.phase if isinstance(report, WakeReport) else None
     if as_json:
-        return show_json(_fields(outcome, WAKE_FIELDS))
+        return show_json({**_fields(outcome, WAKE_FIELDS), "phase": phase})
     _show(outcome, WAKE_FIELDS)
+    if phase:
+        print(printable(f"phase {phase.name} of the curriculum {phase.curriculum}"))
 
 
 def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:
@@ -70,6 +77,23 @@ def show_switch(switch: "Switch", *, as_json: bool) -> None:
             f"{switch.orphaned} examples are known only to versions that are not live; "
             f"to learn them again: sleepcycle rollback {switch.live} --requeue"
         )
+
+
+def show_answer(answer: "Answer", *, as_json: bool) -> None:
+    """Say what a version answered; a program hears what the tool was asked, too."""
+    if not as_json:
+        return print(printable(answer.text))
+    shown: dict[str, object] = {"version": answer.version, "text": answer.text}
+    if answer.tool is not None:
+        shown["tool"] = [_use(use) for use in answer.tool]
+    return show_json(shown)
+
+
+def _use(use: "ToolUse") -> dict[str, str]:
+    """Return a call's JSON: what was asked, and the result or why there is none."""
+    said = {"result": use.result, "error": use.error}
+    known = {name: value for name, value in said.items() if value is not None}
+    return {"expression": use.expression, **known}
 
 
 def _fields(outcome: "Outcome", names: tuple[str, ...]) -> dict[str, object]:

@@ -11,13 +11,12 @@ from sleepcycle.cli.app import app
 @app.command()
 def run(ctx: typer.Context) -> None:
     """Keep the home: learn and sleep when it is time, until Ctrl-C or SIGTERM."""
-    from sleepcycle.daemon.service import DISK_FAILED, serve
+    from sleepcycle.daemon.service import serve
     from sleepcycle.serve.server import start
 
     code = serve(ctx.obj, start, _announce)
-    if code == DISK_FAILED:
-        os._exit(code)  # no thread writes another byte to a disk that failed
-    raise typer.Exit(code)
+    sys.stdout.flush()
+    os._exit(code)  # no thread writes another byte, or keeps the process waiting
 
 
 def _announce(line: str) -> None:

@@ -114,7 +114,8 @@ def _events(fields: Fields) -> Iterator[str]:
         yield f"now: {service['kind']} {service['run']}, {how_far}".rstrip()
     if run := fields["last_run"]:
         error = f": {run['error']}" if run["error"] else ""
-        yield f"last run: {run['kind']} {run['run']}, {run['state']}{error}"
+        phase = f" of the phase {run['phase']}" if run.get("phase") else ""
+        yield f"last run: {run['kind']} {run['run']}{phase}, {run['state']}{error}"
     if night := fields["last_night"]:
         reason = f": {night['reason']}" if night["reason"] else ""
         yield f"last night: {night['date']}, {night['state']}{reason}"

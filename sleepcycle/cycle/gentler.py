@@ -27,17 +27,23 @@ def plan_gentler(
     return Gentler(rejected, share, rank)
 
 
-def rejected_nights(session: Session, ground: Ground) -> int:
+def rejected_nights(session: Session, ground: Ground, since: int = 0) -> int:
     """Count the nights that were rejected on this ground.
 
     They folded the same live with the open day, or with what it was before its last
     wake. An accepted night ends the day, and so does a rollback: both begin anew.
+
+    Args:
+        session: A transaction.
+        ground: Where the next run starts from.
+        since: The oldest version of the day that a counted night may have folded.
     """
     return sum(
         version.kind is VersionKind.SLEEP
         and not version.accepted
         and version.parents[0] == ground.live.number
         and version.parents[1] in ground.day_versions
+        and version.parents[1] >= since
         for version in versions.list_versions(session)
     )
 

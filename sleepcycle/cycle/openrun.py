@@ -7,6 +7,7 @@ from loguru import logger
 
 from sleepcycle.cycle.ground import stand
 from sleepcycle.cycle.keeper import Keeper
+from sleepcycle.cycle.phases import follow
 from sleepcycle.errors import DiskError, RunError
 from sleepcycle.records import RunOrder, RunState
 from sleepcycle.runfolder import Material, RunFolder
@@ -25,6 +26,7 @@ WITHOUT_EFFECT |= {
     f"wake.{name}"
     for name in ("window", "days", "min_pending", "max_duration_s", "checkpoint_every")
 }
+WITHOUT_EFFECT |= {"wake.curriculum"}  # its phase, if it has one, is in its order
 
 
 def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
@@ -111,7 +113,8 @@ def survives(keeper: Keeper, run: int, error: Exception) -> bool:
 def find_paused(keeper: Keeper) -> int | None:
     """Return the paused run that can go on; undo those that cannot.
 
-    It can where live, the open day and the settings are what they were when it began.
+    It can where live, the open day and the settings are what they were when it began;
+    a wake of a phase goes on in that phase, whatever became of the curriculum.
     """
     with keeper.store.read() as session:
         paused = [run.id for run in runs.paused_runs(session)]
@@ -148,7 +151,8 @@ def _obstacle(keeper: Keeper, run: int) -> str | None:
         return f"its folder is damaged: {error}"
     if _moved(keeper, order):
         return "live or the open day is another version now"
-    changed = _changed(order.settings, keeper.settings.model_dump(mode="json"))
+    now = follow(keeper.settings, order.phase)
+    changed = _changed(order.settings, now.model_dump(mode="json"))
     if changed:
         return f"other settings now: {', '.join(changed)}"
     with keeper.store.read() as session:

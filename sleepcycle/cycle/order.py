@@ -16,6 +16,7 @@ from sleepcycle.records import (
     Dream,
     Example,
     Gentler,
+    PhasePlan,
     RunKind,
     RunOrder,
     VersionKind,
@@ -31,9 +32,11 @@ def order_run(
     run: int,
     kind: RunKind,
     ground: Ground,
-    gentler: Gentler | None = None,
+    plan: Gentler | PhasePlan | None = None,
 ) -> RunFolder:
     """Create the run folder with its order.
+
+    The plan says where the keeper's settings are not the user's.
 
     A folder of that number is left from before an older database was put back.
     """
@@ -72,7 +75,8 @@ def order_run(
             },
             day_version=ground.day.number if ground.day else 0,
             wake_tokens=tokens,
-            gentler=gentler,
+            gentler=plan if isinstance(plan, Gentler) else None,
+            phase=plan if isinstance(plan, PhasePlan) else None,
         )
     )
     return folder

@@ -23,6 +23,7 @@ from sleepcycle.cycle.openrun import cancel as cancel
 from sleepcycle.cycle.openrun import find_paused, put_aside, survives, take_up
 from sleepcycle.cycle.openrun import undo as undo
 from sleepcycle.cycle.order import order_run, replay, write_held_out, write_memory
+from sleepcycle.cycle.phases import expect_open, find_barrier, find_course, follow
 from sleepcycle.errors import (
     ConfigError,
     DiskError,
@@ -42,6 +43,7 @@ from sleepcycle.records import (
     Example,
     Gentler,
     OnProgress,
+    PhasePlan,
     RunKind,
     RunState,
     SleepReport,
@@ -53,29 +55,36 @@ from sleepcycle.runfolder import Material, Report, RunFolder
 from sleepcycle.store import examples, journal, owner, runs, versions
 from sleepcycle.store.engine import Session
 
+_Begun = tuple[int, Ground, list[Example], PhasePlan | None]
+"""A wake's number, where it starts from, what it learns, and in which phase."""
+
 
 def wake(
     keeper: Keeper, on_progress: OnProgress, reins: Reins | None = None
 ) -> Outcome:
     """Learn what is pending, as a new version of kind `wake`.
 
-    A paused wake goes on instead, under its number, where it still can.
+    With a curriculum that is what is pending of its first phase that has anything. A
+    paused wake goes on instead, under its number, where it still can.
 
     Raises:
-        RunError: Nothing is pending, or the worker failed.
+        ConfigError: The curriculum is missing or wrong; nothing is claimed.
+        RunError: Nothing is pending, its phase needs a night first, or the worker
+            failed.
         Paused: It was broken off as wished; the next wake goes on from there.
         Interrupted: It was stopped.
     """
     started, reins = time.monotonic(), reins or Reins()
     paused = find_paused(keeper)
-    run, ground, claimed = _go_on(keeper, paused) if paused else _claim(keeper)
+    run, ground, claimed, phase = _go_on(keeper, paused) if paused else _claim(keeper)
     reins.run = run
+    keeper = replace(keeper, settings=follow(keeper.settings, phase))
     with _undone_on_failure(keeper, run):
         failpoint("run.claimed")
         batches = Counter(example.batch for example in claimed)
         folder = RunFolder(keeper.paths.run(run))
         if run != paused:
-            folder = order_run(keeper, run, RunKind.WAKE, ground)
+            folder = order_run(keeper, run, RunKind.WAKE, ground, phase)
             folder.write_examples(Material.NEW, claimed)
             folder.write_examples(Material.REPLAY, replay(keeper, run, claimed, ground))
             write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
@@ -83,7 +92,7 @@ def wake(
         keeper.engine.execute(folder, on_progress, reins)
         failpoint("run.computed")
         parent = ground.day or ground.live
-        report = folder.read_report(WakeReport)
+        report = replace(folder.read_report(WakeReport), phase=phase)
         version = _publish(keeper, folder, report, [parent.number], batches)
     return Outcome(run, version, len(claimed), time.monotonic() - started, report)
 
@@ -128,32 +137,41 @@ def sleep(
     return Outcome(run, version, folded, time.monotonic() - started, report)
 
 
-def _claim(keeper: Keeper) -> tuple[int, Ground, list[Example]]:
-    """Begin a wake: claim what is pending."""
+def _claim(keeper: Keeper) -> _Begun:
+    """Begin a wake: claim what is pending, or what is of its phase."""
+    course = find_course(keeper.paths, keeper.settings.wake)
     with keeper.store.write() as session:
-        run = _start(session, keeper, RunKind.WAKE)
-        claimed = examples.claim(session, run, keeper.settings.wake.max_examples)
+        expect_open(find_barrier(session, course))
+        phase = course.plan(session) if course else None
+        run = _start(session, keeper, RunKind.WAKE, phase)
+        limit = keeper.settings.wake.max_examples
+        source = phase.source if phase else None
+        claimed = examples.claim(session, run, limit, source)
         if not claimed:
             raise RunError(
                 "nothing to learn: no example is pending; feed some, or queue what a "
                 "rollback left behind again: sleepcycle rollback live --requeue"
             )
-        return run, stand(session), claimed
+        return run, stand(session), claimed, phase
 
 
-def _go_on(keeper: Keeper, run: int) -> tuple[int, Ground, list[Example]]:
-    """Go on with a paused wake."""
+def _go_on(keeper: Keeper, run: int) -> _Begun:
+    """Go on with a paused wake, in its phase."""
     take_up(keeper, run)
+    phase = RunFolder(keeper.paths.run(run)).read_order().phase
     with keeper.store.read() as session:
-        return run, stand(session), examples.claimed(session, run)
+        return run, stand(session), examples.claimed(session, run), phase
 
 
-def _start(session: Session, keeper: Keeper, kind: RunKind) -> int:
-    """Write down that a run begins."""
+def _start(
+    session: Session, keeper: Keeper, kind: RunKind, phase: PhasePlan | None = None
+) -> int:
+    """Write down that a run begins, and in which phase."""
     _expect_base(session, keeper)
     pid = os.getpid()
     run = runs.start(session, kind, pid, owner.started(pid) or "")
-    journal.append(session, keeper.actor, f"start {kind}", run=run)
+    taught = {"curriculum": phase.curriculum, "phase": phase.name} if phase else {}
+    journal.append(session, keeper.actor, f"start {kind}", run=run, **taught)
     return run
 
 

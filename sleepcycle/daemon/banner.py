@@ -7,7 +7,8 @@ from sleepcycle.errors import RunError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service.space import expect_room
 
-CONFIG, ROOM = "config", "room"  # what the sentences are about
+CONFIG, CURRICULUM, PHASE, ROOM = "config", "curriculum", "phase", "room"
+"""What the sentences are about."""
 
 
 class Banner:

@@ -11,7 +11,8 @@ from loguru import logger
 from sleepcycle.config import Settings
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon import calendar
-from sleepcycle.daemon.banner import CONFIG, ROOM, Banner
+from sleepcycle.daemon.ahead import look_ahead
+from sleepcycle.daemon.banner import CONFIG, CURRICULUM, ROOM, Banner
 from sleepcycle.daemon.diary import CLOCK, Diary
 from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.job import Job
@@ -271,17 +272,26 @@ class Conductor:
             return self._runner.start(kind, actor)
 
     def _begin(self, outlook: Outlook) -> Future[Outcome] | None:
-        """Begin the night that is due, or else a wake that may be."""
+        """Begin the night that is due, or else what may be before it."""
         night = self._night(outlook)
-        rested = self._rest_until is None or outlook.now >= self._rest_until
-        may_wake = rested and outlook.in_window() and outlook.has_lesson()
-        if night is None and not may_wake:
+        kind = self._by_day(outlook) if night is None else RunKind.SLEEP
+        if kind is None:
             self._banner.show(ROOM, None)
             return None
         if not self._banner.has_room(self._homes.paths, self.settings.engine):
             return None
-        kind = RunKind.WAKE if night is None else RunKind.SLEEP
         return self._runner.start(kind, CLOCK, night)
+
+    def _by_day(self, outlook: Outlook) -> RunKind | None:
+        """Return what may begin now: a wake, or the night that its phase asks for.
+
+        A wake that was broken off goes on in its phase, whatever lies ahead.
+        """
+        ahead = look_ahead(self._homes.open(CLOCK), self._banner)
+        rested = self._rest_until is None or outlook.now >= self._rest_until
+        if not (rested and outlook.in_window() and outlook.has_lesson()):
+            return None
+        return RunKind.WAKE if outlook.page.broken_off else ahead
 
     def _night(self, outlook: Outlook) -> date | None:
         """Return the night to begin; write down those that need nothing."""
@@ -360,5 +370,6 @@ class Conductor:
             return WORDS[job.kind]
         if self._page.paused:
             return Word.PAUSED
-        waits = self._runner.is_waiting() or self._banner.shows(ROOM)
+        hindered = any(self._banner.shows(what) for what in (CURRICULUM, ROOM))
+        waits = self._runner.is_waiting() or hindered
         return Word.WAITING if waits else Word.IDLE

@@ -8,7 +8,7 @@ from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.errors import Interrupted, RunError
 from sleepcycle.records import RunKind, RunState
 from sleepcycle.store import control, journal, nights, runs
-from sleepcycle.store.engine import Store
+from sleepcycle.store.engine import Session, Store
 from sleepcycle.store.nights import Night, NightState
 
 MAX_ATTEMPTS = 3
@@ -54,15 +54,18 @@ class Diary:
             return runs.get(session, run).state is RunState.PAUSED
 
     def settle(self) -> None:
-        """End a night whose run is done, where that could not be written down."""
-        with self.store.write() as session:
-            last = nights.last(session)
-            if last is None or last.state is not NightState.BEGUN:
+        """End a night whose run is done, where that could not be written down.
+
+        It is looked for first, so that no other writer is waited for in vain.
+        """
+        with self.store.read() as session:
+            if _done_since(session) is None:
                 return
-            run = runs.last_done(session, RunKind.SLEEP, since=last.at)
-            if run is not None:
+        with self.store.write() as session:
+            left = _done_since(session)
+            if left is not None:
                 reason = "its run was done; its end was written down later"
-                nights.end(session, last.date, NightState.DONE, run, reason)
+                nights.end(session, left[0].date, NightState.DONE, left[1], reason)
 
     def pause(self, flag: bool, actor: str) -> None:
         """Write down whether the user wants the service to rest."""
@@ -94,7 +97,7 @@ class Diary:
         """Sleep, and write down how the night went.
 
         A night that fails may be tried again, three times in all. One that is broken
-        off stays open as well, unless the user gave it up.
+        off stays open as well, and has lost no try, unless the user gave it up.
 
         Args:
             night: Its date.
@@ -110,6 +113,8 @@ class Diary:
         except Interrupted as stop:
             if given_up():
                 self._end(night, NightState.SKIPPED, None, str(stop))
+            else:
+                self._put_back(night, str(stop))
             raise
         except Exception as error:
             if attempt >= MAX_ATTEMPTS:
@@ -123,11 +128,16 @@ class Diary:
         """Begin a night, and return which attempt this is."""
         with self.store.write() as session:
             last = nights.get(session, night)
-            if last is None or last.attempts < MAX_ATTEMPTS:
+            if last is None or nights.spent(last) < MAX_ATTEMPTS:
                 return nights.begin(session, night).attempts
         reason = f"it was begun {MAX_ATTEMPTS} times and never came to its end"
         self._end(night, NightState.FAILED, None, reason)
         raise RunError(f"the night of {night} was given up: {reason}")
+
+    def _put_back(self, night: date, reason: str) -> None:
+        """Let a try not count that was broken off."""
+        with self.store.write() as session:
+            nights.put_back(session, night, reason or "it was broken off")
 
     def _end(
         self, night: date, state: NightState, run: int | None, reason: str
@@ -143,3 +153,12 @@ class Diary:
                     date=night.isoformat(),
                     reason=reason,
                 )
+
+
+def _done_since(session: Session) -> tuple[Night, int] | None:
+    """Return the night that is begun, and the run that was done for it since."""
+    last = nights.last(session)
+    if last is None or last.state is not NightState.BEGUN:
+        return None
+    run = runs.last_done(session, RunKind.SLEEP, since=last.at)
+    return None if run is None else (last, run)

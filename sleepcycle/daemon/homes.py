@@ -5,6 +5,7 @@ from loguru import logger
 from sleepcycle import log
 from sleepcycle.config import Settings
 from sleepcycle.configfile import load_settings
+from sleepcycle.errors import ConfigError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service.home import Home
 
@@ -33,8 +34,13 @@ class Homes:
         """Read the settings again; what cannot change now is named in the log.
 
         Raises:
-            ConfigError: A setting is wrong; all stay as they are.
+            ConfigError: The file is gone, or a setting is wrong; all stay as they are.
         """
+        if not self.paths.config.exists():
+            raise ConfigError(
+                f"expected the settings in {self.paths.config}, got no file; put it "
+                "back, or an empty one for the defaults"
+            )
         new = load_settings(self.paths.config)
         waiting = fixed(self.settings, new)
         self.settings = renewed(self.settings, new)

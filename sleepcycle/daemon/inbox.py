@@ -1,6 +1,5 @@
 """The inbox: files that are dropped into a folder of the home are fed, each once."""
 
-import errno
 import itertools
 import json
 import os
@@ -27,12 +26,6 @@ from sleepcycle.records import FeedReport
 DONE, FAILED = "done", "failed"
 REPORT = ".report.json"
 UNFINISHED = (".partial", ".tmp", ".part", "~", ".swp", ".crdownload")
-SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
-"""The machine has run out of something; no file is to blame."""
-
-PASSING = SCARCE | {errno.EACCES, errno.EPERM, errno.ENOENT}
-"""The disk refused, yet lost nothing, so that it can be asked again."""
-
 NAME_BYTES = 200  # of 255, so that a number and the report's ending fit as well
 STEP_MS = 200  # how soon a stop is noticed, and how long to wait for more changes
 
@@ -141,7 +134,7 @@ class Inbox:
         try:
             self.rescan()
         except (SleepcycleError, OSError) as error:
-            if _is_final(error):
+            if disk.is_failed(error):
                 raise
             self._tell("", "the inbox could not be looked through", error)
 
@@ -216,7 +209,7 @@ class Inbox:
         try:
             return self._feed(path)
         except Exception as error:  # one file must not stop the others
-            if _is_final(error):
+            if disk.is_failed(error):
                 raise
             if isinstance(error, FeedError) and not _is_scarce(error):
                 return error
@@ -232,7 +225,7 @@ class Inbox:
             disk.write(report, _report(outcome))
             disk.move(path, target)
         except DiskError as error:
-            if _is_final(error):
+            if disk.is_failed(error):
                 raise
             with suppress(OSError):  # the next try writes it anew
                 report.unlink(missing_ok=True)
@@ -273,15 +266,10 @@ def _report(outcome: FeedReport | FeedError) -> str:
     return json.dumps({"error": str(outcome)}, indent=1)
 
 
-def _is_final(error: Exception) -> bool:
-    """Say whether the disk failed in a way that nothing may be tried after."""
-    return isinstance(error, DiskError) and error.errno not in PASSING
-
-
 def _is_scarce(error: FeedError) -> bool:
     """Say whether a file was not fed because the machine had run out of something."""
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in SCARCE
+    return isinstance(cause, OSError) and cause.errno in disk.SCARCE
 
 
 def _short(name: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,12 +34,17 @@ from sleepcycle.records import FeedReport
 from sleepcycle.service.lock import owned
 from sleepcycle.service.opening import open_home
 
-ENDED, KILLED, DISK_FAILED, TAKEN = 0, 1, 74, 75
-"""Exit codes: as asked, by a second signal, and EX_IOERR, EX_TEMPFAIL of sysexits.h."""
+ENDED, FAILED, DISK_FAILED, TAKEN = 0, 1, 74, 75
+"""Exit codes: as asked, not as asked, and EX_IOERR, EX_TEMPFAIL of sysexits.h."""
 
 TICK_S = 15.0
 BEAT_S = 5.0  # between two looks of the main thread
-GRACE_S = 28.0  # for a run to stop; its engine kills the worker a little sooner
+HUNG_S = 300.0  # without the end of a tick, a guess: systemd may then restart us
+TAKEN_S = 5.0  # for a lock that only passes by, or a service that is just starting
+POLL_S = 0.1
+STOP_S = 30.0  # from the first signal to the end, whatever is on
+SERVER_S = 29.0  # of these, until the server is left alone
+RUN_S = 26.0  # and until a run is; its engine kills the worker a little sooner
 FEED_S = 5.0  # for the inbox to come to the end of a file
 RECOVERY, INBOX = "recovery", "inbox"  # actors in the journal
 
@@ -54,7 +60,7 @@ class Server(Protocol):
     def url(self) -> str:
         """Where it is reached."""
 
-    def stop(self) -> None:
+    def stop(self, patience_s: float) -> None:
         """Answer what is being asked, and end."""
 
 
@@ -85,8 +91,8 @@ def serve(
         announce: Is told in one line that the service is ready.
 
     Returns:
-        The exit code: 0; 1 after a second signal; 74 where the disk failed; 75 where
-        another process owns the home.
+        The exit code: 0; 1 after a second signal, or where the disk only refused, as
+        when it is full; 74 where it failed; 75 where another process owns the home.
 
     Raises:
         SleepcycleError: The service cannot start.
@@ -96,15 +102,15 @@ def serve(
     bell = Bell()  # never closed: a thread may ring it to the end
     with bell.hung(), ExitStack() as stack:
         try:
-            stack.enter_context(owned(home.paths))
+            _own(stack, home.paths)
         except HomeError as error:
-            logger.error("{taken}", taken=_taken(home.paths, error))
+            logger.error("{taken}", taken=str(error))
             return TAKEN
         try:
             service = _Service(Homes(home.paths, home.settings), bell)
             return service.live(start_server, announce)
         except DiskError as error:
-            return _disk_failed(error)
+            return _refused(error)
 
 
 class _Service:
@@ -114,6 +120,10 @@ class _Service:
         self._homes, self._bell = homes, bell
         self._paths = homes.paths
         self._disk_error: DiskError | None = None
+        self._ticked_at = time.monotonic()
+        self._asked_at: float | None = None  # to end
+        self._fuse = threading.Timer(STOP_S, _die, (signal.SIGALRM, None))
+        self._fuse.daemon = True
         homes.open(RECOVERY).recover()
         self._conductor = Conductor(homes, on_disk_error=self._disk_failed)
 
@@ -138,12 +148,12 @@ class _Service:
             return code
         finally:
             clock.stop()
-            server.stop()  # what is asked is answered, also by a disk that failed
+            server.stop(self._left_s(SERVER_S))  # what was asked is answered first
+            kill_workers()  # so late, that no run goes on to write how it ended
             if self._disk_error is None:
                 with suppress(DiskError):
                     forget_address(self._paths)
-            else:
-                kill_workers()  # last, so that no run goes on to write how it ended
+            self._fuse.cancel()
 
     def _listen(self) -> int:
         """Heed signals, and feed what comes, until the service is to end."""
@@ -162,13 +172,15 @@ class _Service:
                 if number != signal.SIGHUP:
                     return self._close()
                 self._reload()
-            notify("WATCHDOG=1", self._status())
+            notify(*self._signs())
         return None
 
     def _close(self) -> int:
         """Begin nothing any more; a second signal ends all at once from here on."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _die)
+        self._asked_at = time.monotonic()
+        self._fuse.start()  # whatever hangs, such as a database that is busy
         self._conductor.close()
         return self._code()
 
@@ -182,10 +194,15 @@ class _Service:
         """Wait until what is on has come to where it can go on later."""
         clock.stop()
         run = self._conductor.close()
-        if run is not None and wait([run], GRACE_S).not_done:
-            logger.warning("the run did not stop in {limit:g} s", limit=GRACE_S)
+        if run is not None and wait([run], self._left_s(RUN_S)).not_done:
+            logger.warning("the run did not stop in {limit:g} s", limit=RUN_S)
             kill_workers()
         return self._code()
+
+    def _left_s(self, limit_s: float) -> float:
+        """Return what is left of a time from the first signal on."""
+        now = time.monotonic()
+        return max(0.0, limit_s + (self._asked_at or now) - now)
 
     def _tick(self) -> None:
         """Look what the moment asks for."""
@@ -194,6 +211,8 @@ class _Service:
         except DiskError as error:
             logger.error("{error}", error=str(error))
             self._disk_failed(error)
+        finally:
+            self._ticked_at = time.monotonic()
 
     def _reload(self) -> None:
         """Read the settings again; the banner says where they are wrong."""
@@ -224,7 +243,8 @@ class _Service:
             yield
         finally:
             stop.set()
-            thread.join(FEED_S)  # a file that is cut short is fed again
+            # A file that is cut short is fed again.
+            thread.join(min(FEED_S, self._left_s(RUN_S)))
 
     def _feed(self, file: Path) -> FeedReport:
         """Take in one file of the inbox, and look whether to wake for it."""
@@ -236,8 +256,8 @@ class _Service:
         return report
 
     def _disk_failed(self, error: DiskError) -> None:
-        """End the service, unless the disk is only full: that may pass."""
-        if disk.is_full(error):
+        """End the service, unless the disk only refused: that may pass."""
+        if not disk.is_failed(error):
             return
         self._disk_error = error
         self._bell.ring(DISK)
@@ -249,6 +269,11 @@ class _Service:
             f"ready at {url}, home {self._paths.root}, next night "
             f"{night:%Y-%m-%d %H:%M}"
         )
+
+    def _signs(self) -> tuple[str, ...]:
+        """Return what systemd is told; no sign of life where no tick ends any more."""
+        lives = time.monotonic() - self._ticked_at < HUNG_S
+        return ("WATCHDOG=1", self._status()) if lives else (self._status(),)
 
     def _status(self) -> str:
         """Return the line that systemd shows."""
@@ -267,20 +292,39 @@ def kill_workers() -> None:
 
 
 def _die(number: int, frame: FrameType | None) -> None:
-    """End at once, at a second signal; recovery undoes what was on."""
+    """End at once: a second signal, or time is up. Recovery undoes what was on."""
     kill_workers()
-    os._exit(KILLED)
+    os._exit(FAILED)
 
 
-def _taken(paths: HomePaths, error: HomeError) -> str:
-    """Say who owns the home."""
-    pid = pid_of(paths)
-    if pid is None:
-        return str(error)
-    return (
-        f"{paths.root} has a service already, process {pid}; to see it: sleepcycle "
-        "status"
-    )
+def _own(stack: ExitStack, paths: HomePaths) -> None:
+    """Own the home until the stack ends; a lock that only passes by is waited for.
+
+    Raises:
+        HomeError: Another service owns it, or a command holds it for longer.
+    """
+    deadline = time.monotonic() + TAKEN_S
+    while True:
+        try:
+            return stack.enter_context(owned(paths))
+        except HomeError as error:
+            pid = pid_of(paths, patience_s=0.0)
+            if pid is not None:
+                raise HomeError(
+                    f"{paths.root} has a service already, process {pid}; to see it: "
+                    "sleepcycle status"
+                ) from error
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(POLL_S)
+
+
+def _refused(error: DiskError) -> int:
+    """Say why the service ends; what the disk only refused may be tried again."""
+    if disk.is_failed(error):
+        return _disk_failed(error)
+    logger.error("the service ends, to be started again: {error}", error=str(error))
+    return FAILED
 
 
 def _disk_failed(error: DiskError) -> int:

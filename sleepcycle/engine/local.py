@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sleepcycle.config import EngineSettings
@@ -37,22 +38,14 @@ class LocalEngine:
         """Compute one run folder, and return when its report is there.
 
         Raises:
-            RunError: The worker failed, died or fell silent.
+            RunError: The worker could not be started, failed, died or fell silent.
             DivergedError: The loss is not a number, or exploded.
             DiskError: The disk did not keep what the worker wrote.
             Paused: It was broken off as wished, and has a checkpoint to go on from.
             Interrupted: Ctrl-C, or as wished; the worker has ended.
         """
         heartbeats = run.follow_progress(run.skip_progress())
-        with run.log.open("ab") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "sleepcycle.worker", str(run.path)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self._environment(),
-                start_new_session=True,  # so that Ctrl-C reaches us alone
-            )
+        worker = self._start(run)
         try:
             self._watch(worker, heartbeats, on_progress, reins)
         except KeyboardInterrupt as stop:
@@ -64,6 +57,24 @@ class LocalEngine:
         finally:
             _end(worker)
         _judge(run, worker.returncode, reins.wish)
+
+    def _start(self, run: RunFolder) -> "subprocess.Popen[bytes]":
+        """Start a worker."""
+        try:
+            with run.log.open("ab") as log:
+                return subprocess.Popen(
+                    [sys.executable, "-m", "sleepcycle.worker", str(run.path)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(),
+                    start_new_session=True,  # so that Ctrl-C reaches us alone
+                )
+        except OSError as error:
+            raise RunError(
+                f"expected to start a worker in {run.path}, got: {error}; see what "
+                "the machine has run out of: sleepcycle doctor"
+            ) from error
 
     def _watch(
         self,
@@ -133,11 +144,11 @@ def _end(worker: "subprocess.Popen[bytes]") -> None:
         worker.stdin.close()
     if worker.poll() is None:
         os.killpg(worker.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             worker.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
+    with suppress(ProcessLookupError):  # nothing of its group is left
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
 
 
 def _judge(run: RunFolder, code: int, wish: Wish | None) -> None:

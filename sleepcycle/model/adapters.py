@@ -111,6 +111,13 @@ def remove(base: Base, name: str) -> None:
         layer.delete_adapter(name)
 
 
+def remove_all(base: Base) -> None:
+    """Take every adapter off, so that what comes next finds the base as loaded."""
+    modules = list(base.model.modules())
+    for name in {name for module in modules for name in getattr(module, "lora_A", ())}:
+        remove(base, name)
+
+
 def check_fits(changes: LayerChanges, targets: Targets) -> None:
     """Refuse changes that belong to another model.
 

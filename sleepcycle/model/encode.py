@@ -73,7 +73,7 @@ def render_prompt(prompt: str, base: Base) -> list[int]:
     """Return the ids after which the model answers, as training saw them."""
     if base.chat:
         return _template(base, [Message(Role.USER, prompt)], answer_next=True)
-    return _start(base) + _tokens(base, prompt)
+    return _start(base) + tokens(base, prompt)
 
 
 def dream_start(base: Base) -> list[int]:
@@ -103,7 +103,7 @@ def dream_start(base: Base) -> list[int]:
             f"the chat template of {base.identity.id} changes what a user says, so no "
             'turn can be dreamt; set model.chat = "never"'
         )
-    return _tokens(base, before)
+    return tokens(base, before)
 
 
 def collate(examples: Sequence[Encoded], pad: int) -> Batch:
@@ -141,7 +141,7 @@ def _pieces(content: Content, base: Base, prompt_weight: float) -> Iterator[Piec
     match content:
         case Text(text):
             yield _start(base), 0.0
-            yield _tokens(base, text) + _end(base), 1.0
+            yield tokens(base, text) + _end(base), 1.0
         case Completion(prompt, completion) if base.chat:
             turns = (
                 Message(Role.USER, prompt),
@@ -150,8 +150,8 @@ def _pieces(content: Content, base: Base, prompt_weight: float) -> Iterator[Piec
             yield from _turns(base, turns, prompt_weight)
         case Completion(prompt, completion):
             yield _start(base), 0.0
-            yield _tokens(base, prompt), prompt_weight
-            yield _tokens(base, completion) + _end(base), 1.0
+            yield tokens(base, prompt), prompt_weight
+            yield tokens(base, completion) + _end(base), 1.0
         case Conversation(messages) if base.chat:
             yield from _turns(base, messages, prompt_weight)
         case Conversation(messages):
@@ -210,15 +210,15 @@ def _plain_turns(
 ) -> Iterator[Piece]:
     """Yield a conversation for a base without a template, each turn with its role."""
     for message in messages:
-        label = _tokens(base, f"{message.role}: ")
+        label = tokens(base, f"{message.role}: ")
         yield label, prompt_weight
         if message.role is Role.ASSISTANT:
-            yield _tokens(base, message.content) + _end(base), 1.0
+            yield tokens(base, message.content) + _end(base), 1.0
         else:
-            yield _tokens(base, f"{message.content}\n"), prompt_weight
+            yield tokens(base, f"{message.content}\n"), prompt_weight
 
 
-def _tokens(base: Base, text: str) -> list[int]:
+def tokens(base: Base, text: str) -> list[int]:
     """Tokenize text without any special token."""
     return list(base.tokenizer(text, add_special_tokens=False)["input_ids"])
 

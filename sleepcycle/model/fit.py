@@ -53,7 +53,8 @@ def auto_lr(width: int) -> float:
 
 def learning_rate(settings: WakeSettings, width: int) -> float:
     """Return a wake's peak learning rate on a base of hidden size `width`."""
-    return auto_lr(width) if settings.lr == "auto" else settings.lr
+    lr = auto_lr(width) if settings.lr == "auto" else settings.lr
+    return lr * settings.lr_scale
 
 
 def weighted_nll(model: nn.Module, batch: Batch) -> Tensor:

@@ -3,8 +3,10 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import FastAPI, Request
+from fastapi import Path as Part
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
@@ -26,6 +28,9 @@ from sleepcycle.serve.jobs import Jobs
 from sleepcycle.serve.ready import hindrance
 from sleepcycle.serve.standing import standing_with
 from sleepcycle.store.snapshot import read_snapshot
+
+Number = Annotated[int, Part(ge=1, lt=2**63)]
+"""A number that the books can hold."""
 
 
 class Body(BaseModel):
@@ -134,7 +139,7 @@ def _runs(app: FastAPI, conductor: Conductor) -> None:
         return answer({"state": "done", "outcome": done.result()})
 
     @app.post("/api/runs/{run}/cancel")
-    def cancel(run: int) -> Response:
+    def cancel(run: Number) -> Response:
         """Stop a run, or undo one that is paused."""
         return answer({"run": run, "released": conductor.cancel(run)})
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sleepcycle import errors
 from sleepcycle.errors import (
     Interrupted,
+    NotFoundError,
     RowError,
     RunError,
     ServiceError,
@@ -21,8 +22,10 @@ from sleepcycle.records import OnProgress, Progress, RunKind
 from sleepcycle.store import owner
 
 LIVE_S = 1.0  # for `/livez`
+LOOK_S = 10.0  # for what only looks
 ANSWER_S = 600.0  # for a rollback of a large adapter, or an import
 POLL_S = 0.3
+MAYBE = "the service may have begun the run; see: sleepcycle runs list"
 LEFT = "the service goes on with the run; to stop it: sleepcycle runs cancel"
 SEE = "sleepcycle runs list"
 
@@ -45,7 +48,8 @@ class Client:
             SleepcycleError: It refused; the error is the one that it met, where we
                 have one of that name.
         """
-        status, answer = self._ask(method, path, body, ANSWER_S)
+        patience_s = LOOK_S if method == "GET" else ANSWER_S
+        status, answer = self._ask(method, path, body, patience_s)
         if status < 400:
             return answer
         raise error_of(answer)
@@ -57,9 +61,10 @@ class Client:
 
         Raises:
             ServiceError: The service ended before the run did.
+            Interrupted: The run was cancelled, or goes on without us.
             SleepcycleError: The run could not begin, or failed as it would here.
         """
-        path = f"/api/job/{self.call('POST', f'/api/{kind}')['job']}"
+        path = f"/api/job/{self._begin(kind)}"
         stops = 0
         while True:
             try:
@@ -88,6 +93,13 @@ class Client:
             return False
         return status == 200
 
+    def _begin(self, kind: RunKind) -> str:
+        """Ask for a run, and return the job's name."""
+        try:
+            return str(self.call("POST", f"/api/{kind}")["job"])
+        except KeyboardInterrupt as stop:
+            raise Interrupted(MAYBE) from stop
+
     def _look(self, path: str) -> Json:
         """Return how far a job is."""
         try:
@@ -96,8 +108,8 @@ class Client:
             raise ServiceError(f"{error}; what came of the run: {SEE}") from error
 
     def _cancel(self, run: int) -> None:
-        """Stop a run; one that has just ended is left as it is."""
-        with suppress(RunError):
+        """Stop a run; where that fails, as it has just ended, the next look tells."""
+        with suppress(NotFoundError, RunError, ServiceError):
             self.call("POST", f"/api/runs/{run}/cancel")
 
     def _ask(

@@ -1,4 +1,4 @@
-"""Whether runs can begin: what `/readyz` says."""
+"""Whether runs can begin: what `/readyz` says, to whoever asks: so no path, no text."""
 
 from sleepcycle.config import Settings, StoreSettings
 from sleepcycle.daemon.state import DaemonState, Word
@@ -25,15 +25,15 @@ def _not_owned(paths: HomePaths) -> str | None:
     """Say that another process may be at work in the home."""
     if owns(paths):
         return None
-    return f"{paths.lock} is not held by this service; restart it"
+    return "the home is not held by this service; restart it"
 
 
 def _no_books(paths: HomePaths) -> str | None:
-    """Say why the database does not answer, or is not at head."""
+    """Say that the database does not answer, or is not at head."""
     try:
         check(paths, StoreSettings(busy_timeout_s=PATIENCE_S))
-    except SleepcycleError as error:
-        return str(error)
+    except SleepcycleError:
+        return "the database cannot be used; see: sleepcycle doctor"
     return None
 
 
@@ -41,13 +41,16 @@ def _full_disk(paths: HomePaths, settings: Settings) -> str | None:
     """Say that the disk is too full for a run."""
     try:
         expect_room(paths, settings.engine)
-    except RunError as error:
-        return str(error)
+    except RunError:
+        return "the disk has no room for a run; see: sleepcycle status"
     return None
 
 
 def _backing_off(state: DaemonState) -> str | None:
-    """Say what the service waits for after a run that failed."""
+    """Say that the service waits, as after a run that failed."""
     if state.word is not Word.WAITING:
         return None
-    return state.banner or "the service waits before it tries again"
+    return (
+        "a run failed or could not begin, and the next try is waited for; see: "
+        "sleepcycle status"
+    )

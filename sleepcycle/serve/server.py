@@ -35,10 +35,10 @@ class Server:
         """Where it is reached."""
         return f"http://{HOST}:{self.port}"
 
-    def stop(self) -> None:
-        """Answer what is being asked, and end."""
+    def stop(self, patience_s: float = PATIENCE_S) -> None:
+        """Answer what is being asked, and end; wait no longer than that."""
         self.http.should_exit = True
-        self.thread.join(PATIENCE_S)
+        self.thread.join(patience_s)
 
 
 def start(

@@ -30,7 +30,7 @@ def standing(snapshot: Snapshot) -> dict[str, Any]:
         "excluded": snapshot.counts.excluded,
         "quarantined": snapshot.counts.quarantined,
         "versions": len(snapshot.versions),
-        "last_run": _run(snapshot.runs[0]) if snapshot.runs else None,
+        "last_run": _run(snapshot.runs[0], snapshot.phase) if snapshot.runs else None,
         "last_night": asdict(night) if night else None,
         "next_night": None,
         "daemon": None,
@@ -50,11 +50,12 @@ def standing_with(
     }
 
 
-def _run(run: Run) -> dict[str, object]:
+def _run(run: Run, phase: str | None) -> dict[str, object]:
     """Return what a run came to, without its report."""
     return {
         "run": run.id,
         "kind": run.kind,
+        "phase": phase,
         "state": run.state,
         "started_at": run.started_at,
         "ended_at": run.ended_at,

@@ -6,9 +6,8 @@ from pathlib import Path
 from sleepcycle.config import Settings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
-from sleepcycle.model.encode import render_prompt
-from sleepcycle.model.generate import answer
 from sleepcycle.model.portable import load_portable
+from sleepcycle.model.reply import Asked, Reply, reply_to
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
 from sleepcycle.sealed import verify
@@ -50,11 +49,16 @@ def ask(
     base: Base, folder: Path | None, prompts: Sequence[str], max_new_tokens: int
 ) -> list[str]:
     """Let one version answer prompts, greedily; the base is bare again afterwards."""
+    asked = [Asked(prompt, max_new_tokens=max_new_tokens) for prompt in prompts]
+    return [said.text for said in reply(base, folder, asked)]
+
+
+def reply(base: Base, folder: Path | None, asked: Sequence[Asked]) -> list[Reply]:
+    """Do the same, with the calculator for those prompts that have it."""
     names = put_on(base, ADAPTER, folder)
     adapters.activate(base, names)
     try:
-        ids = [render_prompt(prompt, base) for prompt in prompts]
-        return answer(base, ids, max_new_tokens=max_new_tokens)
+        return reply_to(base, asked)
     finally:
         for name in names:
             adapters.remove(base, name)

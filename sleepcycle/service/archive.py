@@ -256,9 +256,11 @@ def _write(out: IO[bytes], data: bytes, target: Path) -> None:
         out.write(data)
         out.flush()
     except OSError as error:
-        raise DiskError(
+        failed = DiskError(
             f"expected to write {target}, got: {error.strerror}; {disk.FREE}"
-        ) from error
+        )
+        failed.errno = error.errno
+        raise failed from error
 
 
 def _small(file: Path, member: tarfile.TarInfo, reader: IO[bytes]) -> bytes:

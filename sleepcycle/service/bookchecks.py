@@ -1,6 +1,7 @@
 """Checks of the books: database, versions, aliases, journal, runs."""
 
 from sleepcycle.config import StoreSettings
+from sleepcycle.runfolder import RunFolder
 from sleepcycle.service.patient import Finding, Patient, fail, ok, open_books, warn
 from sleepcycle.store import journal, owner
 from sleepcycle.store.connection import head, journal_mode
@@ -59,14 +60,27 @@ def check_integrity(patient: Patient) -> Finding | None:
 
 
 def check_versions(patient: Patient) -> Finding:
-    """Look whether the files of every version are what was sealed."""
+    """Look whether the files of every version are what was sealed.
+
+    One that rotted fails where it is needed: a name points at it, or an open run stands
+    on it. Where the books cannot tell, it may be.
+    """
     if not patient.folders:
         return ok("no version is sealed yet")
     if not patient.unsound:
         return ok(f"all {len(patient.folders)} sealed versions hold")
-    faults = [f"{name}: {fault}" for name, fault in patient.unsound.items()]
+    bad = patient.unsound
+    used = bad.keys() if patient.revision is None else bad.keys() & _used(patient)
+    faults = [
+        f"{name}: {bad[name]}" for name in sorted(bad, key=lambda n: n not in used)
+    ]
     said = f"{len(faults)} versions do not hold: {_some(faults)}"
-    return fail(said, patient.restore)
+    if used:
+        return fail(said, patient.restore)
+    return warn(
+        f"{said}; nothing needs them, and backups leave them out",
+        patient.command("versions gc --dry-run"),
+    )
 
 
 def check_aliases(patient: Patient) -> Finding | None:
@@ -122,6 +136,22 @@ def check_runs(patient: Patient) -> Finding | None:
             patient.command("wake"),
         )
     return ok("no run was left open by a process that is gone")
+
+
+def _used(patient: Patient) -> set[str]:
+    """Return the versions that a name points at, or that an open run stands on."""
+    used = {f"v{number}" for _, number in patient.rows("SELECT * FROM alias")}
+    names = {folder.name: name for name, folder in patient.folders.items()}
+    for (run,) in patient.rows(
+        "SELECT id FROM run WHERE state IN ('running', 'paused')"
+    ):
+        try:
+            order = RunFolder(patient.paths.run(run)).read_order()
+        except (OSError, ValueError, LookupError):
+            continue  # it was not ordered yet, or cannot go on
+        grounds = (order.live, order.day, *order.archive.values())
+        used |= {names[path.name] for path in grounds if path and path.name in names}
+    return used
 
 
 def _some(faults: list[str]) -> str:

@@ -94,6 +94,11 @@ class Books:
         with self.store.read() as session:
             return runs.get(session, number)
 
+    def phase(self, number: int) -> str | None:
+        """Return which phase of a curriculum a run learned; None where none."""
+        with self.store.read() as session:
+            return journal.phase_of(session, number)
+
     def dreams(self, number: int) -> list[Dream]:
         """Return what a night dreamt, as it was sealed; nothing where it did not.
 

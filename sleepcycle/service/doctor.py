@@ -28,6 +28,7 @@ CHECKS: dict[str, Check] = {
     "home": homechecks.check_home,
     "token": homechecks.check_token,
     "settings": homechecks.check_settings,
+    "curriculum": homechecks.check_curriculum,
     "lock": homechecks.check_lock,
     "database": bookchecks.check_database,
     "schema": bookchecks.check_schema,

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from sleepcycle.choices import Tool
 from sleepcycle.config import Settings
 from sleepcycle.cycle import recovery, run
 from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
+from sleepcycle.cycle.phases import Barrier, find_barrier, find_course
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
@@ -23,6 +25,7 @@ from sleepcycle.service.space import expect_room
 from sleepcycle.store.engine import Store, open_store
 from sleepcycle.store.records import Snapshot
 from sleepcycle.store.snapshot import read_snapshot
+from sleepcycle.toolcall import ToolUse
 
 if TYPE_CHECKING:
     from sleepcycle.service.evaluate import Evaluation
@@ -34,6 +37,8 @@ class Answer:
 
     version: str
     text: str
+    tool: tuple[ToolUse, ...] | None = None
+    """What the tool was asked; None where there was none to ask."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +90,17 @@ class Home:
     ) -> Outcome:
         """Learn what is pending; `live` stays as it is until the night.
 
-        A paused wake goes on, if live, the open day and the settings are as they were.
+        With a curriculum it learns what is pending of one phase. A paused wake goes
+        on, if live, the open day and the settings are as they were.
 
         Args:
             on_progress: Takes each heartbeat.
             reins: What another thread asks to pause or cancel it by.
 
         Raises:
-            RunError: Nothing is pending, or training failed.
+            ConfigError: The curriculum is missing or wrong.
+            RunError: Nothing is pending, its phase needs a night first, or training
+                failed.
             Paused: It was broken off as wished; the next wake goes on from there.
             Interrupted: It was stopped; its examples are pending again.
             HomeError: Another run holds the home.
@@ -118,6 +126,18 @@ class Home:
         with self._alone():
             expect_room(self.paths, self.settings.engine)
             return _logged(run.sleep(self._keeper, on_progress, reins))
+
+    def barrier(self) -> Barrier | None:
+        """Say which night the next wake's phase waits for; None where it does not.
+
+        Raises:
+            ConfigError: The curriculum is missing or wrong.
+        """
+        course = find_course(self.paths, self.settings.wake)
+        if course is None:
+            return None
+        with self.store.read() as session:
+            return find_barrier(session, course)
 
     def recover(self) -> None:
         """Finish or undo what a crash left half done; every run does so by itself.
@@ -177,22 +197,31 @@ class Home:
         return _told(switch, "rolled back")
 
     def ask(
-        self, prompt: str, *, version: str = "live", max_new_tokens: int = 64
+        self,
+        prompt: str,
+        *,
+        version: str = "live",
+        max_new_tokens: int = 64,
+        tool: Tool = Tool.NONE,
     ) -> Answer:
         """Let a version answer a prompt.
 
         Args:
             prompt: What the user says; chat models get it as a user turn.
             version: Version or alias.
-            max_new_tokens: Longest answer.
+            max_new_tokens: Longest answer, a tool's results included.
+            tool: What answers the calls that the version writes.
         """
-        from sleepcycle.service import answers  # loads torch
+        from sleepcycle.model.reply import Asked  # loads torch
+        from sleepcycle.service import answers
 
         found = self.versions.get(version)
         folder = self.versions.folder(found)
         base = answers.load(self.settings, self.paths, self.versions.base)
-        [text] = answers.ask(base, folder, [prompt], max_new_tokens)
-        return Answer(found.name, text)
+        uses_tool = tool is Tool.CALCULATOR
+        asked = Asked(prompt, uses_tool, max_new_tokens)
+        [said] = answers.reply(base, folder, [asked])
+        return Answer(found.name, said.text, said.uses if uses_tool else None)
 
     def evaluate(self, names: Sequence[str] = ()) -> "Evaluation":
         """Score versions on what was held out of every batch that was learned.

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from sleepcycle.configfile import load_settings
+from sleepcycle.cycle.phases import find_course
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.model.files import BUILTIN, locate, recall
 from sleepcycle.paths import carried
@@ -64,6 +65,21 @@ def check_settings(patient: Patient) -> Finding | None:
     except ConfigError as error:
         return fail(str(error), f"edit {config}, or the environment")
     return ok("the settings can be read")
+
+
+def check_curriculum(patient: Patient) -> Finding | None:
+    """Look whether the curriculum can be read, where one is set."""
+    if patient.settings is None:
+        return None
+    try:
+        course = find_course(patient.paths, patient.settings.wake)
+    except ConfigError as error:
+        config = patient.paths.config
+        return fail(str(error), f"edit it, or wake.curriculum in {config}")
+    if course is None:
+        return None
+    phases = ", ".join(phase.name for phase in course.curriculum.phases)
+    return ok(f"the curriculum can be read: {phases}")
 
 
 def check_lock(patient: Patient) -> Finding:

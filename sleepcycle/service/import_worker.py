@@ -7,19 +7,24 @@ file does to its reader stays there.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcycle import errors
+from sleepcycle import disk, errors
 from sleepcycle.config import ModelSettings
 from sleepcycle.errors import AdapterError, SleepcycleError
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import from_json, to_json
 from sleepcycle.records import BaseIdentity
 from sleepcycle.runfolder import Fault
+
+LIMIT_S = 1800.0  # for one adapter; a guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +60,41 @@ def take_in(
 
     Raises:
         AdapterError: It is not a plain LoRA in safetensors, its values are not
-            finite, it does not fit the base, or the worker died over it.
+            finite, it does not fit the base, or the worker died over it or took too
+            long.
         ModelError: The base is not the expected one.
     """
     model = settings.model_dump(mode="json")
     order = ImportOrder(model, paths.cache, expected, source.absolute(), stage)
     log = paths.logs / "import.log"
-    with tempfile.TemporaryDirectory(prefix="sleepcycle-import-") as place:
+    with tempfile.TemporaryDirectory(prefix="import-", dir=paths.staging) as place:
         ordered, result = Path(place) / "order.json", Path(place) / "result.json"
-        ordered.write_text(to_json(order), encoding="utf-8")
+        disk.write(ordered, to_json(order))
         with log.open("wb") as stream:
-            done = subprocess.run(
+            worker = subprocess.Popen(
                 [
                     sys.executable, "-m", "sleepcycle.service.import_worker",
                     ordered, result,
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closes when we are gone, however that was
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"HF_HUB_OFFLINE": "1"},
                 start_new_session=True,  # so that a service that must end kills it
-                check=False,
             )  # fmt: skip
+        try:
+            code = worker.wait(LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise AdapterError(
+                f"expected to read {source} within {LIMIT_S:g} s, got no end of it; "
+                f"see {log}"
+            ) from error
+        finally:
+            _end(worker)
         text = result.read_text(encoding="utf-8") if result.exists() else ""
-    if done.returncode == 0:
+    if code == 0:
         return from_json(text, Taken)
-    raise _fault(text, source, done.returncode, log)
+    raise _fault(text, source, code, log)
 
 
 def main(ordered: Path, result: Path) -> int:
@@ -104,6 +118,22 @@ def main(ordered: Path, result: Path) -> int:
     return 0
 
 
+def end_with_parent() -> None:
+    """End this process when the other end of standard input closes."""
+    while os.read(0, 1):  # not sys.stdin: its lock would outlive this thread
+        pass
+    os._exit(1)
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> None:
+    """Make sure that a worker and all it started are gone."""
+    if worker.stdin:
+        worker.stdin.close()
+    with suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
 def _fault(text: str, source: Path, code: int, log: Path) -> SleepcycleError:
     """Return why a worker took nothing in."""
     if not text:
@@ -117,4 +147,5 @@ def _fault(text: str, source: Path, code: int, log: Path) -> SleepcycleError:
 
 
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from sleepcycle.paths import HomePaths
 from sleepcycle.store.connection import no_home
 
 NAME = "sleepcycle.service"
+HOME = re.compile(r"^ExecStart=.* --home (.+) run$", re.MULTILINE)
 STATE = Path("/var/lib")
 LINGER = Path("/var/lib/systemd/linger")
 PATIENCE_S = 120.0  # until the service says that it is ready, or fails to
@@ -22,8 +24,8 @@ HEAD = """\
 # Written by `sleepcycle service install`; to change a line: systemctl edit sleepcycle
 [Unit]
 Description=sleepcycle, a language model that keeps learning
-StartLimitIntervalSec=600
-StartLimitBurst=5
+{mounts}# It is started again for as long as it takes.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -32,9 +34,13 @@ ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
 WatchdogSec=60
 Restart=on-failure
-RestartSec=5
-# 74: the disk failed; 75: another process owns the home. Neither mends itself.
-RestartPreventExitStatus=74 75
+RestartSec=30
+# 74: the disk failed, which does not mend itself. 75, a home in use, does.
+RestartPreventExitStatus=74
+# Recovery reads what a crash left, however large.
+TimeoutStartSec=10min
+# A worker that takes too much memory is lost; the service settles that.
+OOMPolicy=continue
 TimeoutStopSec=40
 # The service ends its worker itself; what is left after the timeout is killed.
 KillMode=mixed
@@ -165,9 +171,11 @@ class Units:
         words = [sys.executable, "-m", "sleepcycle", "--home", str(self.paths.root)]
         # A colon keeps systemd from reading a $ in a path as a variable.
         command = ":" + " ".join(map(quoted, [*words, "run"]))
-        head = HEAD.format(command=command)
         if not self.system:
+            head = HEAD.format(command=command, mounts="")
             return head + TAIL.format(target="default.target")
+        mounts = f"RequiresMountsFor={quoted(str(self.paths.root))}\n"
+        head = HEAD.format(command=command, mounts=mounts)
         user = _name(self.paths.root.stat().st_uid)
         system = SYSTEM.format(user=user, state=self._state())
         return head + system + TAIL.format(target="multi-user.target")
@@ -176,25 +184,27 @@ class Units:
         """Write the unit and let systemd start it with the machine or the login.
 
         Args:
-            now: Start the service too.
+            now: Start the service too, or start it again where its unit has changed.
 
         Raises:
-            ServiceError: There is no systemd on this system, or the file cannot be
-                written.
+            ServiceError: There is no systemd on this system, the unit is of another
+                home, or the file cannot be written.
             HomeError: There is no home.
         """
         self._expect_systemd()
         if not self.paths.database.exists():
             raise no_home(self.paths)
-        text = self.text()
-        changed = not self.path.exists() or self.path.read_text() != text
+        text, before = self.text(), self._written()
+        self._expect_ours(before)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise self._refused("write", error) from error
-        start = ("--now",) if now else ()
-        return self._tell(changed, ("daemon-reload",), ("enable", *start, NAME))
+        start = [("enable", "--now", NAME) if now else ("enable", NAME)]
+        if now and before not in {None, text}:
+            start.append(("restart", NAME))
+        return self._tell(before != text, ("daemon-reload",), *start)
 
     def uninstall(self) -> Installed:
         """Stop the service and remove its unit; the home stays as it is.
@@ -235,6 +245,25 @@ class Units:
             return f"StateDirectory={quoted(home.name)}\nStateDirectoryMode=0700"
         return f"ReadWritePaths={quoted(str(home))}"
 
+    def _written(self) -> str | None:
+        """Return the unit's file as it is; None where there is none."""
+        if not self.path.exists():
+            return None
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._refused("read", error) from error
+
+    def _expect_ours(self, text: str | None) -> None:
+        """Refuse to take the unit away from another home."""
+        found = HOME.search(text or "")
+        if found and found[1] != quoted(str(self.paths.root)):
+            scope = " --system" if self.system else ""
+            raise ServiceError(
+                f"expected {self.path} to keep {self.paths.root} up, got the unit of "
+                f"{found[1]}; remove that first: sleepcycle service uninstall{scope}"
+            )
+
     def _expect_systemd(self) -> None:
         """Refuse systems that do not have it."""
         if self.platform != "linux":
@@ -268,7 +297,7 @@ class Units:
         """Return the word that names the user's own systemd."""
         return () if self.system else ("--user",)
 
-    def _refused(self, verb: str, error: OSError) -> ServiceError:
+    def _refused(self, verb: str, error: Exception) -> ServiceError:
         """Return the error for a unit's file that cannot be touched."""
         hint = "; run it with sudo" if isinstance(error, PermissionError) else ""
         return ServiceError(f"expected to {verb} {self.path}, got: {error}{hint}")

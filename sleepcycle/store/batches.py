@@ -1,6 +1,6 @@
 """Batches, and the rows of theirs that could not become examples."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -11,7 +11,13 @@ from sleepcycle.errors import NotFoundError
 from sleepcycle.records import BadRow, FeedReport
 from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.records import Batch, ExampleState
-from sleepcycle.store.tables import BadRowRow, BatchRow, ExampleRow, utc_text
+from sleepcycle.store.tables import (
+    BadRowRow,
+    BatchRow,
+    ExampleRow,
+    VersionBatchRow,
+    utc_text,
+)
 
 
 def add(session: Session, source: str, shapes: str, held_out_share: float) -> int:
@@ -131,6 +137,19 @@ def states(session: Session, batch: int) -> dict[ExampleState, int]:
     )
     found = dict(rows.all())
     return {state: found.get(state, 0) for state in ExampleState}
+
+
+def sources_of(session: Session, versions: Collection[int]) -> dict[int, set[str]]:
+    """Return the sources of the batches that each version learned from itself."""
+    rows = session.execute(
+        select(VersionBatchRow.version, BatchRow.source)
+        .join(BatchRow, BatchRow.id == VersionBatchRow.batch)
+        .where(VersionBatchRow.version.in_(versions))
+    )
+    found: dict[int, set[str]] = {}
+    for version, source in rows:
+        found.setdefault(version, set()).add(source)
+    return found
 
 
 def _record(row: BatchRow) -> Batch:

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from loguru import logger
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from sleepcycle import disk
 from sleepcycle.config import StoreSettings
-from sleepcycle.errors import HomeError
+from sleepcycle.errors import DiskError, HomeError
 from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
@@ -39,7 +41,8 @@ class Store:
 
         Raises:
             StoreError: The database is busy, full, damaged or refuses the change.
-            DiskError: It was committed, but `journal.head` could not be written.
+            DiskError: It was committed, but `journal.head` could not be written, and
+                not for want of room alone: then the head stays behind, as it may.
         """
         with self._translated(), Session(self._writer) as session:
             session.connection()  # takes the lock now, not at the first statement
@@ -70,8 +73,12 @@ class Store:
                 journal.anchor(session, self.paths)
         except DBAPIError as error:
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-            if code != sqlite3.SQLITE_BUSY:
+            if code not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL}:
                 raise
+        except DiskError as error:
+            if not disk.is_full(error):
+                raise
+            logger.warning("journal.head stays behind: {error}", error=str(error))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ from sleepcycle.records import Example
 from sleepcycle.store import batches as batch_table
 from sleepcycle.store import versions as version_table
 from sleepcycle.store.records import Alias, ExampleState
-from sleepcycle.store.tables import ExampleRow, VersionExampleRow
+from sleepcycle.store.tables import BatchRow, ExampleRow, VersionExampleRow
 
 
 def add(
@@ -53,18 +53,37 @@ def add(
     return added.rowcount
 
 
-def claim(session: Session, run: int, limit: int) -> list[Example]:
+def pending_sources(session: Session) -> set[str]:
+    """Return the sources of the batches that have pending examples."""
+    pending = select(ExampleRow.batch).where(ExampleRow.state == ExampleState.PENDING)
+    query = select(BatchRow.source).where(BatchRow.id.in_(pending)).distinct()
+    return set(session.scalars(query))
+
+
+def claim(
+    session: Session, run: int, limit: int, source: str | None = None
+) -> list[Example]:
     """Take up to `limit` pending examples for one run, oldest first.
 
     A single UPDATE, so two processes can never claim the same example. If the run
     dies, `release` gives them back.
 
+    Args:
+        session: A transaction that may write.
+        run: Whose they are from now on.
+        limit: How many at most.
+        source: Take those of batches from there alone; None for all.
+
     Returns:
         All that the run holds now.
     """
+    wanted = ExampleRow.state == ExampleState.PENDING
+    if source is not None:
+        from_there = select(BatchRow.id).where(BatchRow.source == source)
+        wanted &= ExampleRow.batch.in_(from_there)
     oldest = (
         select(ExampleRow.id)
-        .where(ExampleRow.state == ExampleState.PENDING)
+        .where(wanted)
         .order_by(ExampleRow.batch, ExampleRow.id)
         .limit(limit)
     )

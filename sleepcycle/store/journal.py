@@ -14,6 +14,7 @@ from sleepcycle.errors import StoreError
 from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
 from sleepcycle.store.records import JournalEntry
+from sleepcycle.store.snapshot import PHASE_OF
 from sleepcycle.store.tables import JournalRow, utc_text
 
 START = bytes(32)  # what the first entry is chained to
@@ -58,6 +59,12 @@ def entries(session: Session, limit: int) -> list[JournalEntry]:
     return [
         JournalEntry(row.id, row.at, row.actor, row.action, row.details) for row in rows
     ]
+
+
+def phase_of(session: Session, run: int) -> str | None:
+    """Return which phase of a curriculum a run learned; None where it learned none."""
+    row = session.connection().exec_driver_sql(PHASE_OF, (run,)).first()
+    return None if row is None else row[0]
 
 
 def link(before: bytes, entry: Sequence[object]) -> bytes:

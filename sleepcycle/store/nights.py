@@ -9,7 +9,7 @@ from sleepcycle.errors import RunError
 from sleepcycle.store.records import Night, NightState
 from sleepcycle.store.tables import NightRow
 
-__all__ = ["Night", "NightState", "begin", "end", "get", "last"]
+__all__ = ["Night", "NightState", "begin", "end", "get", "last", "put_back", "spent"]
 
 SETTLED = frozenset({NightState.DONE, NightState.SKIPPED})
 
@@ -42,13 +42,34 @@ def begin(session: Session, date: datetime.date) -> Night:
     night = Night(
         date,
         NightState.BEGUN,
-        attempts=before.attempts + 1 if before else 1,
+        attempts=spent(before) + 1 if before else 1,
         run=None,
         reason="",
         at=datetime.datetime.now(datetime.UTC),
     )
     _write(session, night, new=before is None)
     return night
+
+
+def put_back(session: Session, date: datetime.date, reason: str) -> None:
+    """Let an attempt not count that nobody wanted to end; the night stays begun.
+
+    Args:
+        session: A transaction that may write.
+        date: When it was begun.
+        reason: What ended the attempt, which marks it as put back.
+    """
+    session.execute(
+        update(NightRow)
+        .where(NightRow.date == date.isoformat(), NightRow.state == NightState.BEGUN)
+        .values(reason=reason)
+    )
+
+
+def spent(night: Night) -> int:
+    """Return how many attempts count: all but one that was put back."""
+    was_put_back = night.state is NightState.BEGUN and night.reason != ""
+    return night.attempts - was_put_back
 
 
 def end(

@@ -167,6 +167,9 @@ class Snapshot:
     failures: int
     """Runs that failed since one last ended otherwise."""
 
+    phase: str | None
+    """Phase of a curriculum that the newest run learns or learned, if it does."""
+
     @property
     def state(self) -> str:
         """`ready`, the kind of the run that is on, or `interrupted`."""

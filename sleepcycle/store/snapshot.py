@@ -33,6 +33,12 @@ __all__ = ["Snapshot", "read_snapshot"]
 
 WAIT_S = 60.0  # for a writer that is just committing, as `store.busy_timeout_s`
 LAST_RUNS = 10
+PHASE_OF = (
+    "SELECT json_extract(details, '$.phase') FROM journal WHERE CASE WHEN "
+    "action = 'start wake' AND json_valid(details) "
+    "THEN json_extract(details, '$.run') END = ? ORDER BY id DESC LIMIT 1"
+)
+"""The phase that the journal names for a wake when it began."""
 
 
 def read_snapshot(paths: HomePaths) -> Snapshot:
@@ -72,6 +78,7 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
         paused=_paused(connection),
         last_night=_last_night(connection),
         failures=_failures(connection),
+        phase=_phase(connection, runs[0]) if runs else None,
     )
 
 
@@ -134,6 +141,14 @@ def _failures(connection: sqlite3.Connection) -> int:
         "(SELECT max(id) FROM run WHERE state IN ('done', 'cancelled')), 0)"
     ).fetchone()
     return int(count)
+
+
+def _phase(connection: sqlite3.Connection, run: Run) -> str | None:
+    """Read which phase a run learns; None where it learns none."""
+    if run.kind is not RunKind.WAKE:
+        return None
+    row = connection.execute(PHASE_OF, (run.id,)).fetchone()
+    return None if row is None else row[0]
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:

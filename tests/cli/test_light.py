@@ -19,7 +19,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-@pytest.mark.parametrize("command", ["--help", "status", "wake --help"])
+@pytest.mark.parametrize("command", ["--help", "status", "wake --help", "study list"])
 def test_it_imports_nothing_heavy(cli, command):
     words = ["--home", str(cli.home), *command.split()]
 

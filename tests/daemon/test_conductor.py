@@ -1,6 +1,7 @@
 """The conductor: when it wakes and sleeps, what it breaks off, what it refuses."""
 
 import os
+import threading
 from datetime import date, timedelta
 
 import pytest
@@ -407,6 +408,21 @@ class TestLeftOpen:
         assert (desk.night().state, desk.night().run) == (NightState.DONE, 2)
         assert desk.runs() == [(WAKE, DONE), (SLEEP, DONE)]
 
+    def test_an_idle_look_waits_for_no_writer(self, desk):
+        """
+        Another process, such as one that feeds, may write for a minute.
+        """
+        desk.conductor.consider()
+        looking = threading.Thread(target=desk.conductor.consider)
+
+        with desk.home.store.write():
+            looking.start()
+            looking.join(PATIENCE_S)
+            waits = looking.is_alive()
+        looking.join(PATIENCE_S)
+
+        assert not waits
+
 
 class TestPausing:
     def test_nothing_begins_while_it_is_paused(self, desk):
@@ -657,4 +673,20 @@ class TestClosing:
         desk.engine.release()
         desk.restart()
         desk.consider(HOUR)
-        assert (desk.night().state, desk.night().attempts) == (NightState.DONE, 2)
+        assert (desk.night().state, desk.night().attempts) == (NightState.DONE, 1)
+
+    def test_a_night_that_was_stopped_often_has_all_its_tries(self, desk):
+        desk.learn("one")
+        desk.now = NIGHT
+        for _ in range(4):
+            desk.engine.hold()
+            desk.conductor.consider()
+            desk.engine.wait_begun()
+            desk.conductor.close().exception(PATIENCE_S)
+            desk.settle()
+            desk.engine.release()
+            desk.restart()
+
+        desk.consider(HOUR)
+
+        assert desk.night().state is NightState.DONE

@@ -1,5 +1,6 @@
 """What the service's life is made of: settings, address, bell, watchdog, workers."""
 
+import errno
 import json
 import os
 import signal
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
+from contextlib import contextmanager
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -23,6 +26,7 @@ from sleepcycle.errors import ConfigError, DiskError
 from sleepcycle.paths import HomePaths
 from sleepcycle.serve.server import start
 from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.store import owner
 
 PATIENCE_S = 10.0
 
@@ -48,7 +52,8 @@ class FakeServer:
     def __init__(self):
         self.stopped = False
 
-    def stop(self):
+    def stop(self, patience_s):
+        assert 0 < patience_s < 30
         self.stopped = True
 
 
@@ -72,6 +77,16 @@ class TestSettings:
         assert (now.engine.device, now.log.keep) == (old.engine.device, old.log.keep)
         waiting = ["model.base", "serve.port", "engine.device", "log.keep"]
         assert sorted(fixed(old, new)) == sorted(waiting)
+
+    def test_those_of_a_file_that_is_gone_are_kept(self, paths):
+        kept = Settings(wake={"rank": 8})
+        homes = Homes(paths, kept)
+        paths.config.unlink()
+
+        with pytest.raises(ConfigError, match=r"config\.toml, got no file; put it"):
+            homes.reload()
+
+        assert homes.settings == kept
 
     def test_wrong_ones_change_nothing(self, paths):
         homes = Homes(paths, Settings())
@@ -163,6 +178,31 @@ class TestNotify:
         assert watchdog_s() == wanted
 
 
+def refused(code):
+    """Return what the file layer raises where the system refuses."""
+    fault = DiskError("expected to write, got: no")
+    fault.errno = code
+    return fault
+
+
+@contextmanager
+def held(paths):
+    """Let another process hold a home, until its input ends."""
+    hold = (
+        "import sys; from pathlib import Path\n"
+        "from sleepcycle.paths import HomePaths\n"
+        "from sleepcycle.service.lock import owned\n"
+        f"with owned(HomePaths(Path({str(paths.root)!r}))):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-c", hold]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        yield holder
+        holder.stdin.close()
+
+
 class TestServe:
     def serve(self, paths, when_ready):
         """Live once; return the exit code, the server and what was announced."""
@@ -226,38 +266,119 @@ class TestServe:
         assert service.serve(paths.root, start, announce) == 74
         assert codes == ["DiskError"]
 
-    def test_a_full_disk_does_not(self, paths):
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
+    def test_one_that_only_refuses_does_not(self, paths, code):
         def fill():
-            fault = DiskError("expected to write, got: no space")
-            fault.errno = 28
-            self.conductor.fail(fault)
+            self.conductor.fail(refused(code))
             os.kill(os.getpid(), signal.SIGTERM)
 
         assert self.serve(paths, fill)[0] == 0
 
-    def test_a_home_that_is_in_use_is_left_alone(self, paths):
+    @pytest.mark.parametrize(
+        ("code", "ended"), [(errno.ENOSPC, 1), (errno.EACCES, 1), (errno.EIO, 74)]
+    )
+    def test_a_start_that_the_disk_refused_may_be_tried_again(self, paths, code, ended):
+        def start(*parts):
+            raise refused(code)
+
+        assert service.serve(paths.root, start, None) == ended
+        assert "expected to write, got: no" in paths.log.read_text()
+
+    def test_a_lock_that_passes_is_waited_for(self, paths):
+        """
+        As of a command that was given while the service started again.
+        """
+        with held(paths) as holder:
+            threading.Timer(0.3, holder.stdin.close).start()
+
+            code, _ = self.serve(paths, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+        assert code == 0
+
+    def test_another_service_is_named_at_once(self, paths):
+        with held(paths) as holder:
+            fields = {"pid": holder.pid, "started": owner.started(holder.pid)}
+            paths.daemon.write_text(json.dumps(fields))
+            began = time.monotonic()
+
+            assert service.serve(paths.root, None, None) == 75
+
+        assert time.monotonic() - began < service.TAKEN_S
+        assert f"a service already, process {holder.pid}" in paths.log.read_text()
+
+    def test_a_home_that_is_in_use_is_left_alone(self, paths, monkeypatch):
         """
         A command holds it, so no service can be named.
         """
-        hold = (
-            "import sys; from pathlib import Path\n"
-            "from sleepcycle.paths import HomePaths\n"
-            "from sleepcycle.service.lock import owned\n"
-            f"with owned(HomePaths(Path({str(paths.root)!r}))):\n"
-            "    print('held', flush=True); sys.stdin.read()"
-        )
-        holder = subprocess.Popen(
-            [sys.executable, "-c", hold],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        with holder:
-            assert holder.stdout.readline() == b"held\n"
+        monkeypatch.setattr(service, "TAKEN_S", 0.2)
+        with held(paths):
             code = service.serve(paths.root, None, None)
-            holder.stdin.close()
 
         assert code == 75
         assert "another sleepcycle process" in paths.log.read_text()
+
+    def test_a_tick_that_does_not_end_is_no_sign_of_life(
+        self, paths, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(service, "HUNG_S", 0.5)
+        monkeypatch.setenv("WATCHDOG_USEC", "40000")
+        path = str(tmp_path / "notify")
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        ends = threading.Event()
+        told = []
+
+        def listen():
+            while not told or not told[-1].startswith(b"STATUS"):
+                told.append(channel.recv(1000))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.bind(path)
+            channel.settimeout(PATIENCE_S)
+            listening = threading.Thread(target=listen)
+
+            def hang():
+                self.conductor.consider = ends.wait
+                listening.start()
+
+            self.serve(paths, hang)
+            listening.join(PATIENCE_S)
+            ends.set()
+
+        assert told[0].startswith(b"READY=1")
+        assert told[1].startswith(b"WATCHDOG=1")
+
+    def test_it_ends_in_time_whatever_hangs(self, paths, monkeypatch):
+        """
+        Its parts share one limit, and past it the process is ended.
+        """
+        died = threading.Event()
+        monkeypatch.setattr(service, "STOP_S", 0.3)
+        monkeypatch.setattr(service, "_die", lambda *_: died.set())
+
+        def hang():
+            self.conductor.close = lambda: died.wait(PATIENCE_S) and None
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        self.serve(paths, hang)
+
+        assert died.is_set()
+
+    def test_a_run_and_the_server_have_what_the_first_signal_left(
+        self, paths, monkeypatch
+    ):
+        monkeypatch.setattr(service, "RUN_S", 0.2)
+        monkeypatch.setattr(service, "SERVER_S", 0.5)
+        began = []
+
+        def hang():
+            self.conductor.close = Future
+            began.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        assert self.serve(paths, hang)[0] == 0
+        assert time.monotonic() - began[0] < 2
+        assert "the run did not stop" in paths.log.read_text()
 
     def test_what_a_crash_left_is_put_right_before_it_is_ready(self, paths):
         litter = paths.staging / "v0001"

@@ -5,6 +5,7 @@ import json
 import os
 import time
 
+import psutil
 import pytest
 
 from sleepcycle import disk
@@ -84,6 +85,25 @@ def test_an_unforeseen_error_is_named_with_its_log(run):
         LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
 
     assert "Traceback" in run.log.read_text()
+
+
+def test_a_worker_that_cannot_be_started_is_a_run_that_failed(run, monkeypatch):
+    monkeypatch.setattr("sleepcycle.engine.local.sys.executable", "/nowhere/python")
+
+    with pytest.raises(RunError, match=r"to start a worker in .*No such file"):
+        LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+
+
+def test_a_worker_that_ends_leaves_nothing_that_it_started(run, play):
+    play(f"sleep 60 & echo $! > {run.path}/child")
+
+    LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+
+    child = int((run.path / "child").read_text())
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != "zombie":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_silent_worker_is_ended(run, monkeypatch):

@@ -32,11 +32,16 @@ class TestProbes:
         assert ask(served, "GET", "/readyz", token=None) == (200, {"status": "ok"})
 
     def test_it_waits_after_a_failed_run(self, served, conductor):
-        conductor.become(word=Word.WAITING, banner="a run failed: no memory")
+        """
+        Whoever asks is told that it waits, and not what it met.
+        """
+        conductor.become(word=Word.WAITING, banner="a run failed: /secret is gone")
 
         status, answer = ask(served, "GET", "/readyz", token=None)
 
-        assert (status, answer["reason"]) == (503, "a run failed: no memory")
+        assert status == 503
+        assert answer["reason"].endswith("waited for; see: sleepcycle status")
+        assert "secret" not in answer["reason"]
         assert ask(served, "GET", "/livez", token=None)[0] == 200
 
     def test_it_is_not_ready_on_a_full_disk(self, served, conductor):
@@ -45,7 +50,9 @@ class TestProbes:
         status, answer = ask(served, "GET", "/readyz", token=None)
 
         assert status == 503
-        assert "free space" in answer["reason"]
+        assert answer["reason"] == (
+            "the disk has no room for a run; see: sleepcycle status"
+        )
 
     def test_it_is_not_ready_without_its_books(self, served, paths):
         paths.database.unlink()
@@ -53,7 +60,9 @@ class TestProbes:
         status, answer = ask(served, "GET", "/readyz", token=None)
 
         assert status == 503
-        assert "no home at" in answer["reason"]
+        assert answer["reason"] == (
+            "the database cannot be used; see: sleepcycle doctor"
+        )
         assert ask(served, "GET", "/livez", token=None)[0] == 200
 
     def test_it_is_not_ready_in_a_home_that_it_does_not_own(self, tmp_path):
@@ -130,6 +139,13 @@ class TestRuns:
         assert (status, answer["state"], answer["error"]) == (200, "failed", told[0])
         assert told[1] in answer["message"]
         assert "secret" not in answer["message"]
+
+    @pytest.mark.parametrize("run", ["0", "-1", str(2**63), "1.5", "x"])
+    def test_a_number_that_no_run_has_is_refused(self, served, conductor, run):
+        status, answer = ask(served, "POST", f"/api/runs/{run}/cancel")
+
+        assert (status, answer["error"]) == (422, "BadRequest")
+        assert conductor.asked == []
 
     def test_an_unknown_job_is_not_found(self, served):
         assert ask(served, "GET", "/api/job/1")[0] == 404

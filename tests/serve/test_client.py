@@ -6,11 +6,19 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from sleepcycle.errors import Interrupted, RunError, ServiceError, VersionError
+from sleepcycle.errors import (
+    Interrupted,
+    NotFoundError,
+    RunError,
+    ServiceError,
+    VersionError,
+)
 from sleepcycle.records import Progress, RunKind
+from sleepcycle.serve import client as client_module
 from sleepcycle.serve.client import Client, error_of, reach
 from tests.serve.conftest import OUTCOME, TOKEN, announce, client_of
 
@@ -89,6 +97,12 @@ class TestCall:
         with pytest.raises(ServiceError, match="does not answer: ConnectionRefused"):
             Client(1, url, TOKEN).call("GET", "/livez")
 
+    def test_what_only_looks_is_not_waited_for_long(self, silent, monkeypatch):
+        monkeypatch.setattr(client_module, "LOOK_S", 0.2)
+
+        with pytest.raises(ServiceError, match="does not answer: TimeoutError"):
+            Client(1, silent, TOKEN).call("GET", "/api/status")
+
     @pytest.mark.parametrize("name", ["RowError", "SleepcycleError.x", "os", "None"])
     def test_an_error_of_no_known_name_is_the_services(self, name):
         assert type(error_of({"error": name, "message": "m"})) is ServiceError
@@ -131,6 +145,42 @@ class TestRun:
         with pytest.raises(Interrupted, match="run 5 was stopped"):
             client_of(served).run(RunKind.WAKE, lambda _: next(presses, int)())
         assert conductor.asked == ["wake", ("cancel", 5)]
+
+    @pytest.mark.parametrize(
+        "refusal", [NotFoundError("no"), RunError("no"), ServiceError("no")]
+    )
+    def test_a_cancel_that_comes_too_late_is_no_error(self, served, conductor, refusal):
+        """
+        What came of the run is told by the next look.
+        """
+        conductor.become(run=5, progress=Progress("train", 1, 3))
+
+        def cancel(run):
+            conductor.job.set_result(OUTCOME)
+            raise refusal
+
+        conductor.cancel = cancel
+        presses = iter([_thread.interrupt_main])
+
+        outcome = client_of(served).run(RunKind.WAKE, lambda _: next(presses, int)())
+
+        assert outcome["run"] == 1
+
+    def test_ctrl_c_before_it_is_known_to_be_on_says_that_it_may_be(
+        self, served, conductor
+    ):
+        asked = threading.Event()
+
+        def wake():
+            _thread.interrupt_main()
+            asked.wait(5)
+            return conductor.job
+
+        conductor.wake = wake
+
+        with pytest.raises(Interrupted, match="may have begun the run; see: sleepcyc"):
+            client_of(served).run(RunKind.WAKE, print)
+        asked.set()
 
     def test_ctrl_c_twice_leaves_the_run_to_the_service(self, served, conductor):
         conductor.become(progress=Progress("train", 1, 3))

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from sleepcycle import disk
 from sleepcycle.errors import (
     BackupError,
     ConfigError,
+    DiskError,
     HomeError,
 )
 from sleepcycle.records import RunKind
@@ -443,6 +445,17 @@ def _rows_now(root):
 def _rows_of_backup(file, tmp_path):
     """Return the rows of a home made of a backup."""
     return rows_of(put_back(file, tmp_path / "made" / "home").home)
+
+
+class TestUnpack:
+    def test_a_disk_that_is_full_is_told_from_one_that_failed(self, tmp_path):
+        with (
+            open("/dev/full", "wb", buffering=0) as full,
+            pytest.raises(DiskError, match="expected to write .*; free some") as raised,
+        ):
+            archive._write(full, b"text", tmp_path / "file")
+
+        assert disk.is_full(raised.value)
 
 
 class TestRefusal:

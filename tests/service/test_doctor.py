@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from sleepcycle.config import Settings
 from sleepcycle.errors import ModelError
 from sleepcycle.paths import PACKAGE
-from sleepcycle.records import BaseIdentity, RunKind, Version, VersionKind
+from sleepcycle.records import BaseIdentity, RunKind, RunOrder, Version, VersionKind
+from sleepcycle.runfolder import RunFolder
 from sleepcycle.sealed import seal
 from sleepcycle.service.doctor import CHECKS, examine, is_healthy
 from sleepcycle.service.footprint import read_shape, wake_bytes
@@ -246,15 +247,55 @@ class TestDatabase:
 
 
 class TestVersions:
-    def test_one_whose_bytes_changed_fails(self, home):
+    def test_one_whose_bytes_changed_is_named(self, home):
+        """
+        Nothing points at it, so putting back a whole backup would be the greater loss.
+        """
         add_version(home, 1, live=True)
         folder = add_version(home, 2)
         (folder / "adapter_model.safetensors").write_bytes(b"other")
 
         found = look(home)
 
-        assert worst(found) == ["versions"]
+        assert worst(found) == []
+        assert found["versions"].level is Level.WARN
         assert "v2: adapter_model.safetensors differs" in found["versions"].message
+        assert "nothing needs them" in found["versions"].message
+        assert found["versions"].fix.endswith("versions gc --dry-run")
+
+    def test_one_with_a_name_fails(self, home):
+        add_version(home, 1, live=True)
+        folder = add_version(home, 2)
+        home.versions.alias("best", "v2")
+        (folder / "adapter_model.safetensors").write_bytes(b"other")
+
+        found = look(home)
+
+        assert worst(found) == ["versions", "aliases"]
+        assert "restore --replace" in found["versions"].fix
+
+    def test_one_that_an_open_run_stands_on_fails(self, home):
+        folder = add_version(home, 1)
+        with home.store.write() as session:
+            run = runs.start(
+                session, RunKind.WAKE, os.getpid(), owner.started(os.getpid())
+            )
+        base = BaseIdentity("builtin:nano", None, "")
+        order = RunOrder(
+            run=run,
+            kind=RunKind.WAKE,
+            base=base,
+            live=folder,
+            live_rank=1,
+            day=None,
+            day_rank=0,
+            seed=1,
+            settings={},
+        )
+        RunFolder(home.paths.run(run)).write_order(order)
+        (folder / "adapter_model.safetensors").write_bytes(b"other")
+
+        assert "versions" in worst(look(home))
 
     def test_live_that_does_not_hold_is_rolled_back_to_the_newest_that_does(self, home):
         add_version(home, 1)
@@ -419,6 +460,28 @@ class TestSettings:
 
         assert worst(found) == ["settings"]
         assert "did you mean wake.rank?" in found["settings"].message
+
+    def test_a_curriculum_is_read(self, home):
+        home.paths.config.write_text('[wake]\ncurriculum = "four_phases"\n')
+
+        found = look(home)["curriculum"]
+
+        assert found.level is Level.OK
+        assert found.message.startswith("the curriculum can be read: foundation, ")
+
+    def test_a_curriculum_that_is_missing_or_wrong_fails(self, home):
+        home.paths.config.write_text('[wake]\ncurriculum = "own.toml"\n')
+        missing = look(home)
+        (home.paths.root / "own.toml").write_text('name = "own"\nphase = []\n')
+        wrong = look(home)
+
+        assert worst(missing) == worst(wrong) == ["curriculum"]
+        assert "expected a curriculum in" in missing["curriculum"].message
+        assert "did you mean phases?" in wrong["curriculum"].message
+        assert "wake.curriculum" in wrong["curriculum"].fix
+
+    def test_without_one_there_is_nothing_to_look_at(self, home):
+        assert "curriculum" not in look(home)
 
     def test_a_file_that_is_gone_fails(self, home):
         home.paths.config.unlink()

@@ -59,12 +59,22 @@ class TestText:
         assert unit["NotifyAccess"] == "main"
         assert unit["WatchdogSec"] == "60"
         assert unit["Restart"] == "on-failure"
-        assert unit["RestartPreventExitStatus"] == "74 75"
+        assert unit["RestartSec"] == "30"
+        assert unit["StartLimitIntervalSec"] == "0"
+        assert unit["TimeoutStartSec"] == "10min"
         assert unit["TimeoutStopSec"] == "40"
+        assert unit["OOMPolicy"] == "continue"
         assert unit["KillMode"] == "mixed"
         assert unit["ExecReload"] == "/bin/kill -HUP $MAINPID"
         assert unit["NoNewPrivileges"] == "yes"
         assert unit["WantedBy"] == "default.target"
+        assert "RequiresMountsFor" not in unit
+
+    def test_a_failed_disk_alone_is_final(self, make):
+        """
+        A home in use, as by a wake by hand while the service restarts, passes.
+        """
+        assert settings(make().text())["RestartPreventExitStatus"] == "74"
 
     def test_the_system_unit_can_write_its_home_alone(self, make, paths):
         unit = settings(make(system=True).text())
@@ -72,6 +82,7 @@ class TestText:
         assert unit["ProtectSystem"] == "strict"
         assert unit["ProtectHome"] == "read-only"
         assert unit["ReadWritePaths"] == quoted(str(paths.root))
+        assert unit["RequiresMountsFor"] == quoted(str(paths.root))
         assert unit["User"] == paths.root.owner()
         assert unit["MemoryDenyWriteExecute"] == "no"
         assert "DevicePolicy" not in unit
@@ -182,7 +193,32 @@ class TestInstall:
     def test_a_second_time_changes_nothing(self, make):
         make(systemctl=Systemd()).install(now=True)
 
-        assert not make(systemctl=Systemd()).install(now=True).changed
+        systemd = Systemd()
+        assert not make(systemctl=systemd).install(now=True).changed
+        assert ("--user", "restart", NAME) not in systemd.asked
+
+    def test_a_unit_that_changed_is_started_again(self, make):
+        old = make(systemctl=Systemd()).install(now=True).unit
+        old.write_text(old.read_text().replace("RestartSec=30", "RestartSec=5"))
+        systemd = Systemd()
+
+        assert make(systemctl=systemd).install(now=True).changed
+        assert systemd.asked[-1] == ("--user", "restart", NAME)
+        old.write_text("")
+        assert make(systemctl=systemd).install(now=False).changed
+        assert systemd.asked[-1] == ("--user", "enable", NAME)
+
+    def test_the_unit_of_another_home_is_left_alone(self, make, tmp_path):
+        unit = make(systemctl=Systemd()).install(now=True).unit
+        before = unit.read_text()
+        other = HomePaths(tmp_path / "other")
+        other.root.mkdir()
+        other.database.touch()
+        units = Units(other, environment={"XDG_CONFIG_HOME": str(tmp_path / "config")})
+
+        with pytest.raises(ServiceError, match=r"got the unit of .*service uninstall"):
+            units.install(now=True)
+        assert unit.read_text() == before
 
     def test_without_a_running_systemd_it_says_what_is_left(self, make):
         systemd = Systemd("daemon-reload", text="no bus")

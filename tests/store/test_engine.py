@@ -1,4 +1,6 @@
 import contextlib
+import errno
+import os
 import sqlite3
 import stat
 import subprocess
@@ -8,12 +10,19 @@ import threading
 
 import pytest
 
-from sleepcycle.errors import HomeError, StoreError
+from sleepcycle import disk
+from sleepcycle.errors import DiskError, HomeError, StoreError
 from sleepcycle.store import journal, versions
 from sleepcycle.store.connection import connect, head, journal_mode
 from sleepcycle.store.engine import create_store, open_store
 from sleepcycle.store.snapshot import read_snapshot
 from tests.store.conftest import BASE, SETTINGS, add_batch
+
+
+def add(store, action):
+    """Add an entry to the journal."""
+    with store.write() as session:
+        journal.append(session, "test", action)
 
 
 def mode(path):
@@ -110,7 +119,40 @@ class TestOpen:
             open_store(paths, SETTINGS)
 
 
+class Refusing(disk.System):
+    """Refuses to write `journal.head`."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def write(self, handle, data):
+        raise OSError(self.code, os.strerror(self.code))
+
+
 class TestTransactions:
+    def test_a_head_that_has_no_room_fails_no_change(self, paths, store, monkeypatch):
+        """
+        The change is committed; the head may be behind, and the next writer moves it.
+        """
+        add(store, "one")
+        behind = paths.journal_head.read_text()
+        with monkeypatch.context() as full:
+            full.setattr(disk, "system", Refusing(errno.ENOSPC))
+            add(store, "two")
+
+        with store.read() as session:
+            assert journal.entries(session, 1)[0].action == "two"
+            assert journal.check(session, paths) == []
+        assert paths.journal_head.read_text() == behind
+        add(store, "three")
+        assert paths.journal_head.read_text() != behind
+
+    def test_a_head_that_the_disk_lost_is_told(self, store, monkeypatch):
+        monkeypatch.setattr(disk, "system", Refusing(errno.EIO))
+
+        with pytest.raises(DiskError, match=r"expected to write .*journal\.head"):
+            add(store, "one")
+
     def test_an_error_leaves_nothing(self, store):
         def fail():
             with store.write() as session:

@@ -57,6 +57,20 @@ def test_a_night_that_failed_or_was_cut_short_is_begun_again(session):
     assert nights.get(session, MONDAY) == third
 
 
+def test_an_attempt_that_is_put_back_does_not_count(session):
+    for _ in range(2):
+        nights.begin(session, MONDAY)
+        nights.put_back(session, MONDAY, "the service was stopped")
+        assert nights.spent(nights.get(session, MONDAY)) == 0
+
+    again = nights.begin(session, MONDAY)
+
+    assert (again.attempts, nights.spent(again), again.reason) == (1, 1, "")
+    assert nights.begin(session, MONDAY).attempts == 2
+    nights.end(session, MONDAY, NightState.FAILED, None, "no disk")
+    assert nights.spent(nights.get(session, MONDAY)) == 2
+
+
 @pytest.mark.parametrize("state", [NightState.DONE, NightState.SKIPPED])
 def test_a_night_that_is_over_is_not_begun_again(session, state):
     nights.begin(session, MONDAY)

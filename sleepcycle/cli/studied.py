@@ -1,0 +1,141 @@
+"""Reports on a study's runs, writes its lessons, and shows what is built in."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sleepcycle import disk
+from sleepcycle.cli.render import printable, show_json, show_table
+from sleepcycle.curriculum import Curriculum, builtin, builtins, read_curriculum
+from sleepcycle.errors import StudyError
+from sleepcycle.study.arms import ARMS, Arm
+from sleepcycle.study.domains import DOMAINS
+from sleepcycle.study.plan import PLANS, StudyPlan, read_plan
+from sleepcycle.study.teaching import rows
+
+SHOWN = {"curriculum", "arms", "controls", "seeds", "questions"}  # of a plan
+
+
+def write_report(folder: Path, plan: Path | None, out: Path) -> None:
+    """Write the report on a folder's runs, and print what it sums up to.
+
+    Args:
+        folder: Where the runs are.
+        plan: What should be there; None for the plan that the folder keeps.
+        out: Where the report goes.
+
+    Raises:
+        StudyError: There are no runs, or one of them is damaged.
+    """
+    from sleepcycle.study import planfile, report, results
+    from sleepcycle.study.sample import arrange, lacking
+    from sleepcycle.study.tables import summary_table
+
+    outcomes = results.read(folder)
+    if not outcomes:
+        raise StudyError(
+            f"expected the runs of a study in {folder}, got none; make some with: "
+            f"sleepcycle study run PLAN --out {folder}"
+        )
+    found = read_plan(plan) if plan else planfile.kept(folder)
+    title = found.name if found else outcomes[0].study
+    expected = found.expected() if found else None
+    controls = found.controls if found else report.CONTROLS
+    paths = report.report(outcomes, title, out, expected, controls)
+    arms = arrange(outcomes, expected)
+    table = summary_table(arms)
+    show_table(table.columns, [[cell.text for cell in row.cells] for row in table.rows])
+    for line in [*lacking(arms, expected, controls), *map(str, paths)]:
+        print(printable(line))
+
+
+def write_lessons(name: Path, out: Path | None, *, seed: int, language: str) -> None:
+    """Write a file for each phase of a curriculum, and print how to feed them.
+
+    Raises:
+        ConfigError: There is no such curriculum, or it lacks a form.
+        StudyError: A phase has rows of its own.
+    """
+    curriculum = _curriculum(name)
+    folder = out or Path(f"lessons-{curriculum.name}")
+    lessons = list(rows(curriculum, seed=seed, language=language))
+    disk.make(folder)
+    for number, (phase, (source, lines)) in enumerate(
+        zip(curriculum.phases, lessons, strict=True), start=1
+    ):
+        path = folder / f"{number}-{phase.name}.jsonl"
+        disk.write_lines(path, (f"{line}\n" for line in lines))
+        words = ["sleepcycle", "feed", "--source", source, str(path)]
+        print(printable(shlex.join(words)))
+
+
+def show_parts(*, as_json: bool) -> None:
+    """Show the plans, curricula, arms and domains that come with the package."""
+    plans = {file.stem: read_plan(file) for file in sorted(PLANS.glob("*.toml"))}
+    if as_json:
+        return show_json(_parts(plans))
+    show_table(
+        ["plan", "curriculum", "arms", "seeds", "questions"],
+        [
+            [name, plan.curriculum, len(plan.arms), len(plan.seeds), plan.questions]
+            for name, plan in plans.items()
+        ],
+    )
+    print()
+    show_table(
+        ["curriculum", "phases"],
+        [[name, ", ".join(phases)] for name, phases in _curricula().items()],
+    )
+    print()
+    show_table(["arm", "how it learns"], [[n, way(arm)] for n, arm in ARMS.items()])
+    print()
+    print(f"domains: {', '.join(DOMAINS)}")
+
+
+def way(arm: Arm) -> str:
+    """Say how an arm learns."""
+    if not arm.teaches:
+        return "not at all"
+    if arm.mixed:
+        return "all phases at once"
+    if arm.last_only:
+        return "the last phase alone"
+    if not arm.stages:
+        return f"phase by phase{f', rank {arm.rank}' if arm.rank else ''}"
+    place = "a night after every phase" if arm.is_cycle else "a night between phases"
+    done = " then ".join(arm.stages)
+    told = ", ".join(f"{key} {value}" for key, value in _flat(arm.sleep))
+    return f"phase by phase, {place}: {done}{f' ({told})' if told else ''}"
+
+
+def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield settings, those of inner tables among them."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield key, value
+
+
+def _parts(plans: Mapping[str, StudyPlan]) -> dict[str, object]:
+    """Return what is built in as plain data."""
+    return {
+        "plans": {
+            name: plan.model_dump(mode="json", include=SHOWN)
+            for name, plan in plans.items()
+        },
+        "curricula": _curricula(),
+        "arms": {name: way(arm) for name, arm in ARMS.items()},
+        "domains": list(DOMAINS),
+    }
+
+
+def _curriculum(name: Path) -> Curriculum:
+    """Return a curriculum that is built in, or one's own."""
+    known = str(name) in builtins()
+    return builtin(str(name)) if known else read_curriculum(name)
+
+
+def _curricula() -> dict[str, list[str]]:
+    """Return the names of each curriculum's phases."""
+    return {name: [p.name for p in builtin(name).phases] for name in builtins()}

@@ -1,0 +1,289 @@
+"""One run of the study: an arm learns a course by the service's own wake and night."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from statistics import fmean
+from typing import Any
+
+from sleepcycle import night, wake
+from sleepcycle.choices import Compression, Stage
+from sleepcycle.config import Settings, WakeSettings
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.encode import encode
+from sleepcycle.model.fit import learning_rate
+from sleepcycle.numerics.lowrank import LayerChanges, trim
+from sleepcycle.records import Example, OnProgress, Progress, RemReport, SleepReport
+from sleepcycle.sleep.material import Past
+from sleepcycle.sleep.rem import LEARNED
+from sleepcycle.study.arms import Arm
+from sleepcycle.study.plan import StudyPlan
+from sleepcycle.study.results import Curve, Fold
+from sleepcycle.study.teaching import Course, Taught
+
+LOOKED_AT = 200  # examples whose mean length stands for a phase's
+POINTS = 50  # of a learning curve
+SEEDS = 1_000  # more phases than a course has
+REPLAY = 0.5  # of a cycle's wakes, the service's default
+CYCLE = 1.5  # a cycle's phase and the night after it, over the phase
+GATE: dict[str, Any] = {"probe_dreams": 16, "max_asked": 0}
+"""The gate is asked as ever, and not heeded: an arm is measured by what it does."""
+
+
+@dataclass
+class Life:
+    """What one run has learned, and what that took."""
+
+    whole: LayerChanges = field(default_factory=dict)
+    """All that was learned, as one change."""
+
+    rank: int = 0
+    """With which learning goes on; 0 for the plan's."""
+
+    known: list[Example] = field(default_factory=list)
+    """Learned before the last night."""
+
+    today: list[Example] = field(default_factory=list)
+    """Learned since."""
+
+    trained: int = 0
+    """Tokens that passed forward and backward."""
+
+    read: int = 0
+    """Tokens that passed forward alone."""
+
+    since_night: int = 0
+    """Tokens trained on since the last night."""
+
+    steps: int = 0
+    curves: list[Curve] = field(default_factory=list)
+    folds: list[Fold] = field(default_factory=list)
+
+
+def live(
+    base: Base,
+    arm: Arm,
+    course: Course,
+    study: StudyPlan,
+    *,
+    seed: int,
+    on_progress: OnProgress,
+) -> Life:
+    """Learn a course in one way, on a base that carries no adapter, and leave it bare.
+
+    Every arm that teaches trains on as many tokens: those of all phases, each with
+    its epochs. What a night trains on is taken from the phases behind it.
+
+    Raises:
+        DivergedError: The loss exploded or is not a number.
+    """
+    run = _Run(base, arm, study, seed, on_progress)
+    if not arm.teaches:
+        return run.life
+    phases = _phases(arm, course)
+    planned = [_tokens(base, taught) for taught in phases]
+    goal = sum(_tokens(base, taught) for taught in course.phases)
+    for number, taught in enumerate(phases):
+        if number and taught.phase.consolidate and not arm.is_cycle:
+            run.sleep(taught.phase.name)
+        left = max(0, goal - run.life.trained)
+        share = left / sum(planned[number:])
+        run.learn(taught, share / CYCLE if arm.is_cycle else share)
+        if arm.is_cycle:
+            run.sleep(f"after {taught.phase.name}")
+    return run.life
+
+
+class _Run:
+    """The days and nights of one run."""
+
+    def __init__(
+        self,
+        base: Base,
+        arm: Arm,
+        study: StudyPlan,
+        seed: int,
+        on_progress: OnProgress,
+    ) -> None:
+        self._base, self._arm, self._study = base, arm, study
+        self._seed, self._on_progress = seed * SEEDS, on_progress
+        self.life = Life(rank=arm.rank or 0)
+
+    def learn(self, taught: Taught, share: float) -> None:
+        """Learn one phase; `share` scales its epochs."""
+        life = self.life
+        settings = self._wake_settings(taught, share)
+        if settings is None:
+            return
+        fresh = self._arm.is_cycle
+        morning = (
+            wake.Morning(life.whole, {}) if fresh else wake.Morning({}, life.whole)
+        )
+        losses: list[tuple[int, float]] = []
+
+        def hear(progress: Progress) -> None:
+            if progress.loss is not None:
+                losses.append((progress.step, progress.loss))
+            self._on_progress(progress)
+
+        replay = list(life.known) if fresh else []
+        life.whole, report = wake.learn(
+            self._base,
+            morning,
+            wake.Lesson(taught.examples, replay, (), ()),
+            settings,
+            seed=self._next_seed(),
+            on_progress=hear,
+        )
+        adapters.remove_all(self._base)
+        life.trained += report.tokens
+        life.since_night += report.tokens
+        life.today += taught.examples
+        life.curves.append(_curve(taught.phase.name, losses, life.steps))
+        life.steps += report.steps
+
+    def sleep(self, phase: str) -> None:
+        """Consolidate and relearn as the arm says; nothing for one that does not."""
+        arm, life = self._arm, self.life
+        if not arm.stages:
+            return
+        evening = night.Evening(
+            past=Past(
+                whole=life.whole,
+                live={},
+                new=life.today,
+                replay=life.known,
+            ),
+            wake_tokens=life.since_night,
+            seed=self._next_seed(),
+        )
+        settings = self._night_settings()
+        folded, report, _ = night.sleep(
+            self._base, evening, settings, on_progress=self._on_progress
+        )
+        adapters.remove_all(self._base)
+        life.whole = trim(folded)
+        self._book(report.rem)
+        if Stage.SVD in arm.stages:
+            life.folds.append(_fold(phase, report, settings))
+            if settings.sleep.compression is Compression.SVD and not arm.is_cycle:
+                life.rank = report.rank
+        life.known += life.today
+        life.today, life.since_night = [], 0
+
+    def _book(self, rem: RemReport | None) -> None:
+        """Write down what a night trained on and read."""
+        if rem is not None:
+            passes = rem.cost * LEARNED * self.life.since_night
+            self.life.trained += rem.tokens
+            self.life.read += max(0, round(passes - LEARNED * rem.tokens))
+
+    def _wake_settings(self, taught: Taught, share: float) -> WakeSettings | None:
+        """Return how a phase is learned; None where no token is left for it."""
+        wakes, phase = self._study.wake, taught.phase
+        replays = self._arm.is_cycle and bool(self.life.known)
+        epochs = phase.epochs * share * (1 - REPLAY if replays else 1)
+        if epochs <= 0:
+            return None
+        lr = wakes.lr if phase.lr == "auto" else phase.lr
+        peak = learning_rate(wakes, self._base.width) if lr == "auto" else lr
+        scale = max(phase.lr_scale, self._study.lr_floor)
+        rank = self.life.rank or wakes.rank
+        return wakes.model_copy(
+            update={
+                "rank": rank,
+                "alpha": wakes.alpha / wakes.rank * rank,
+                "lr": peak * (1.0 if self._arm.is_cycle else scale),
+                "lr_scale": 1.0,
+                "epochs": epochs,
+                "min_steps": 1,
+                "max_steps": 0,
+                "patience": 0,
+                "replay_share": REPLAY if replays else 0.0,
+            }
+        )
+
+    def _night_settings(self) -> Settings:
+        """Return the settings of a night."""
+        own = dict(self._arm.sleep)
+        plain = self._study.sleep.model_dump()
+        svd = plain["svd"] | dict(own.pop("svd", {}))  # type: ignore[call-overload]
+        sleep = plain | own | {"svd": svd, "stages": list(self._arm.stages)}
+        return Settings(wake=self._study.wake, sleep=sleep, gate=GATE)
+
+    def _next_seed(self) -> int:
+        """Return another seed for each day and night of the run."""
+        self._seed += 1
+        return self._seed
+
+
+def _phases(arm: Arm, course: Course) -> list[Taught]:
+    """Return what an arm is taught, in its order."""
+    phases = list(course.phases)
+    if arm.last_only:
+        return phases[-1:]
+    if not arm.mixed:
+        return phases
+    shown = [
+        example
+        for taught in phases
+        for example in _repeated(taught.examples, taught.phase.epochs)
+    ]
+    examples = tuple(
+        Example(place + 1, example.batch, example.content)
+        for place, example in enumerate(shown)
+    )
+    update = {
+        "name": "all phases",
+        "epochs": 1.0,
+        "lr_scale": 1.0,
+        "consolidate": False,
+    }
+    return [Taught(phases[0].phase.model_copy(update=update), examples)]
+
+
+def _repeated(examples: Sequence[Example], epochs: float) -> list[Example]:
+    """Return examples as often as a phase shows them; a broken epoch is a part."""
+    whole, part = divmod(epochs, 1)
+    return [*examples] * int(whole) + [*examples[: round(part * len(examples))]]
+
+
+def _tokens(base: Base, taught: Taught) -> int:
+    """Return about how many tokens a phase trains on."""
+    stride = max(1, len(taught.examples) // LOOKED_AT)
+    looked = taught.examples[::stride]  # from all phases, where they are mixed
+    mean = fmean(len(encode(e.content, base, prompt_weight=0).ids) for e in looked)
+    return round(mean * len(taught.examples) * taught.phase.epochs)
+
+
+def _curve(phase: str, losses: Sequence[tuple[int, float]], before: int) -> Curve:
+    """Thin a learning curve out: each point is the mean of the steps up to it."""
+    size = max(1, -(-len(losses) // POINTS))
+    groups = [losses[i : i + size] for i in range(0, len(losses), size)]
+    return Curve(
+        phase,
+        tuple(
+            (before + group[-1][0], fmean(loss for _, loss in group))
+            for group in groups
+        ),
+    )
+
+
+def _fold(phase: str, report: SleepReport, settings: Settings) -> Fold:
+    """Return what a fold did, as means over the layers."""
+    is_svd = settings.sleep.compression is Compression.SVD
+    before = [layer.spectrum for layer in report.layers]
+    after = [layer.spectrum[: layer.rank] for layer in report.layers]
+    return Fold(
+        phase,
+        report.kept_energy,
+        report.rank,
+        _mean(before),
+        _mean(after) if is_svd else (),
+    )
+
+
+def _mean(spectra: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Return mean singular values; a layer that has fewer counts as zero there."""
+    return tuple(fmean(values) for values in zip_longest(*spectra, fillvalue=0.0))

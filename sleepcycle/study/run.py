@@ -1,0 +1,190 @@
+"""Runs a study: every arm with every seed, each run once, and again where it is new."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+from sleepcycle.errors import StudyError
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.reply import Asked
+from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.records import OnProgress, quiet
+from sleepcycle.study import dimensions, general, results
+from sleepcycle.study.arms import arm_of
+from sleepcycle.study.asking import reply
+from sleepcycle.study.domains import domain_of
+from sleepcycle.study.life import live
+from sleepcycle.study.plan import StudyPlan
+from sleepcycle.study.results import Answer, Outcome
+from sleepcycle.study.teaching import Course, draw
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One arm with one seed."""
+
+    arm: str
+    seed: int
+
+
+def jobs(
+    plan: StudyPlan, arms: Sequence[str] = (), seeds: Sequence[int] = ()
+) -> list[Job]:
+    """Return the runs of a plan, or some of them, seed by seed.
+
+    Raises:
+        StudyError: An arm or a seed is not in the plan.
+    """
+    _expect_some("arms", arms, plan.arms)
+    _expect_some("seeds", seeds, plan.seeds)
+    return [
+        Job(arm, seed)
+        for seed in plan.seeds
+        if not seeds or seed in seeds
+        for arm in plan.arms
+        if not arms or arm in arms
+    ]
+
+
+def missing(
+    plan: StudyPlan, base: Base, folder: Path, wanted: Sequence[Job]
+) -> Iterator[Job]:
+    """Yield those runs that are not in a folder yet, or were decided otherwise."""
+    for job in wanted:
+        print_ = results.fingerprint(decided_by(plan, base, job))
+        if not results.has(folder, job.arm, job.seed, print_):
+            yield job
+
+
+def run(
+    plan: StudyPlan, base: Base, job: Job, *, on_progress: OnProgress = quiet
+) -> Outcome:
+    """Teach, ask and grade one run; the base is bare before and after.
+
+    Raises:
+        StudyError: The plan asks or teaches what is not there.
+        DivergedError: The loss exploded or is not a number.
+    """
+    started = time.perf_counter()
+    course = draw(
+        plan.lessons(),
+        seed=job.seed,
+        questions=plan.questions,
+        language=plan.language,
+        samples_scale=plan.samples_scale,
+    )
+    texts = _texts(plan)
+
+    def look(change: LayerChanges) -> dict[str, float]:
+        return general.scores(
+            base, change, seed=job.seed, count=plan.questions, texts=texts
+        )
+
+    before = look({})
+    try:
+        life = live(
+            base, arm_of(job.arm), course, plan, seed=job.seed, on_progress=on_progress
+        )
+    finally:
+        adapters.remove_all(base)  # also of one that diverged
+    after = look(life.whole)
+    return Outcome(
+        study=plan.name,
+        arm=job.arm,
+        seed=job.seed,
+        base=base.identity.id,
+        domain=", ".join(course.questions),
+        tokens_trained=life.trained,
+        tokens_read=life.read,
+        seconds=time.perf_counter() - started,
+        rank=max((change.rank for change in life.whole.values()), default=0),
+        curves=tuple(life.curves),
+        folds=tuple(life.folds),
+        answers=tuple(_ask(base, life.whole, course)),
+        general={
+            task: {"before": score, "after": after[task]}
+            for task, score in before.items()
+        },
+        settings=decided_by(plan, base, job),
+    )
+
+
+def decided_by(plan: StudyPlan, base: Base, job: Job) -> dict[str, object]:
+    """Return all that decides a run, as plain data."""
+    read = {"curriculum", "text"}  # by what is in them, wherever they lie
+    named = {"arms", "controls", "seeds", "name"}
+    study = plan.model_dump(mode="json", exclude=named | read)
+    return {
+        "arm": job.arm,
+        "seed": job.seed,
+        "base": base.identity.sha256,
+        "sleepcycle": version("sleepcycle"),
+        "curriculum": plan.lessons().model_dump(mode="json"),
+        "texts": sha256("\n\n".join(_texts(plan)).encode()).hexdigest(),
+        "arm_settings": _plain(arm_of(job.arm)),
+        **study,
+    }
+
+
+def _plain(arm: object) -> Mapping[str, object]:
+    """Return an arm's fields as plain data."""
+    return {name: str(value) for name, value in vars(arm).items()}
+
+
+def _ask(base: Base, change: LayerChanges, course: Course) -> Iterator[Answer]:
+    """Ask every question of a course at once, and grade the answers."""
+    questions = [
+        (domain, question)
+        for domain, asked in course.questions.items()
+        for question in asked
+    ]
+    replies = reply(
+        base,
+        change,
+        [Asked(q.prompt, q.uses_tool, q.max_new_tokens) for _, q in questions],
+    )
+    texts = {
+        question.id: said.text
+        for (_, question), said in zip(questions, replies, strict=True)
+    }
+    twins = dimensions.consistent([q for _, q in questions], texts)
+    for (domain, question), said in zip(questions, replies, strict=True):
+        graded = domain_of(domain).grade(question, said.text)
+        measures = {**graded, **twins.get(question.id, {})}
+        yield Answer(
+            question.id,
+            question.dimension,
+            question.prompt,
+            said.text,
+            measures,
+            said.uses[-1].expression if said.uses else None,
+        )
+
+
+def _texts(plan: StudyPlan) -> list[str]:
+    """Return the texts on which the loss is looked at."""
+    if not plan.text:
+        return []
+    path = plan.folder / plan.text
+    try:
+        whole = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f'expected texts in {path}, got: {why}; set text to another file, or to ""'
+        ) from error
+    return [text.strip() for text in whole.split("\n\n") if text.strip()]
+
+
+def _expect_some(what: str, asked: Sequence[object], known: Sequence[object]) -> None:
+    """Refuse what the plan does not have."""
+    unknown = [one for one in asked if one not in known]
+    if unknown:
+        raise StudyError(
+            f"expected {what} of the plan ({', '.join(map(str, known))}), got "
+            f"{unknown[0]}"
+        )

@@ -1,0 +1,443 @@
+"""The commands of the study, on plans so small that they take a second a run."""
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from sleepcycle.cli import main
+from sleepcycle.cli.studied import way
+from sleepcycle.study import results
+from sleepcycle.study.arms import ARMS
+from sleepcycle.study.plan import read_plan
+from tests.cli.conftest import PATIENCE_S, Cli, end, kill
+
+PLAN = """
+name = "tiny study"
+curriculum = "mine.toml"
+arms = ["base", "dream"]
+seeds = [7]
+questions = 3
+text = "text.txt"
+[wake]
+warmup_steps = 1
+[model]
+target_modules = ["q_proj"]
+"""
+PHASE = """
+[[phases]]
+name = "{name}"
+domain = "arithmetic"
+samples = 8
+epochs = 1
+consolidate = true
+[[phases.forms]]
+prompt = "Calculate: {{expression}} ="
+answer = "{{value}}"
+[[phases.forms]]
+language = "it"
+prompt = "Calcola: {{expression}} ="
+answer = "{{value}}"
+"""
+CURRICULUM = 'name = "mine"\n' + PHASE.format(name="first") + PHASE.format(name="then")
+
+
+@dataclass
+class Said:
+    """What a command printed."""
+
+    out: str
+    err: str
+
+
+@pytest.fixture
+def study():
+    """Run one command in this process, which has torch already."""
+    return in_process
+
+
+def in_process(*words, exit_code=0):
+    """Run one command, which must end as expected, and return what it printed."""
+    out, err, heeded = StringIO(), StringIO(), signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["sleepcycle", *map(str, words)])
+        patch.setenv("COLUMNS", "200")
+        with (
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit, match=r"^\d*$") as e,
+        ):
+            main()
+    signal.signal(signal.SIGTERM, heeded)
+    assert (e.value.code or 0) == exit_code, (out.getvalue(), err.getvalue())
+    return Said(out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """A plan with a curriculum and a text of its own."""
+    return write_plan(tmp_path / "plan")
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    """The folder of that plan's study, made once; a kill came after its first run."""
+    place = tmp_path_factory.mktemp("study")
+    plan, out = write_plan(place / "plan"), place / "out"
+    cli = Cli(place / "no-home")
+    started = cli.start("study", "run", plan, "--out", out, "--threads", "1")
+    first = finished_first(out)
+    kill(started)
+    left = [path.name for path in (out / "runs").glob("*.json")]
+    said = in_process("study", "run", plan, "--out", out).out
+    return out, first, left, said
+
+
+@pytest.fixture
+def made(made_once, tmp_path):
+    """A copy of that folder, to do with as a test likes."""
+    return Path(shutil.copytree(made_once[0], tmp_path / "made"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def named(plan, made):
+    """What words of a command stand for."""
+    return {"PLAN": plan, "MADE": made}
+
+
+def write_plan(folder, plan=PLAN, curriculum=CURRICULUM):
+    """Write a plan and what it names, and return its path."""
+    folder.mkdir()
+    (folder / "mine.toml").write_text(curriculum)
+    (folder / "text.txt").write_text("Water is wet.\n\nThe sky is blue.\n")
+    (folder / "tiny.toml").write_text(plan)
+    return folder / "tiny.toml"
+
+
+def finished_first(out):
+    """Wait for the first run, and return its bytes."""
+    path = out / "runs" / "base-7.json"
+    deadline = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return path.read_bytes()
+
+
+def stamps(folder):
+    """Return what tells whether runs were written again."""
+    return {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in runs(folder)}
+
+
+def runs(folder):
+    return sorted((folder / "runs").glob("*.json"))
+
+
+class TestRun:
+    def test_what_a_kill_left_stays_byte_for_byte_and_the_rest_is_made(self, made_once):
+        out, first, left, said = made_once
+
+        assert left == ["base-7.json"]
+        assert (out / "runs" / "base-7.json").read_bytes() == first
+        assert [run.arm for run in results.read(out)] == ["base", "dream"]
+        assert f"{out}: 1 of 2 there already, 1 run to make\n" in said
+        assert re.search(r"\[1/1\] dream, seed 7: exact \d+%, .*tokens trained", said)
+        assert f"2 of 2 runs in {out}\n" in said
+        assert f"sleepcycle study report {out}" in said
+
+    def test_no_home_is_made(self, made_once):
+        assert not (made_once[0].parent / "no-home").exists()
+
+    def test_a_second_time_there_is_nothing_to_do(self, study, made, plan):
+        before = stamps(made)
+
+        said = study("study", "run", plan, "--out", made)
+
+        assert "2 of 2 there already, 0 runs to make" in said.out
+        assert stamps(made) == before
+
+    def test_the_folder_goes_on_by_its_own_plan_wherever_it_is(self, study, made):
+        before = stamps(made)
+
+        said = study("study", "run", made / "plan.toml", "--out", made)
+
+        assert "2 of 2 there already" in said.out
+        assert stamps(made) == before
+
+    def test_the_kept_plan_is_the_plan_in_effect(self, made, plan):
+        kept, given = read_plan(made / "plan.toml"), read_plan(plan)
+
+        moved = {"folder", "curriculum", "text"}
+        assert kept.model_dump(exclude=moved) == given.model_dump(exclude=moved)
+        assert kept.lessons().model_dump() == given.lessons().model_dump()
+        assert (made / kept.text).read_text() == (plan.parent / "text.txt").read_text()
+
+    def test_another_number_of_questions_is_another_run(self, study, made, plan):
+        words = ["run", plan, "--out", made, "--limit", 4, "--arms", "base", "--json"]
+
+        found = json.loads(study("study", *words).out)
+
+        assert found == {
+            "folder": str(made),
+            "wanted": 1,
+            "there": 1,
+            "made": [{"arm": "base", "seed": 7, "file": "runs/base-7.json"}],
+            "diverged": [],
+        }
+        assert read_plan(made / "plan.toml").questions == 4
+        said = study("study", "report", made)
+        assert "The runs differ in their settings: questions" in said.out
+
+    def test_an_edited_curriculum_is_another_study(self, study, made, plan):
+        lessons = plan.parent / "mine.toml"
+        lessons.write_text(lessons.read_text().replace("Calculate", "Work out", 1))
+
+        said = study("study", "run", plan, "--out", made, "--arms", "base")
+
+        assert "0 of 1 there already, 1 run to make" in said.out
+
+    def test_ctrl_c_leaves_what_is_finished_and_says_how_to_go_on(self, tmp_path):
+        long = CURRICULUM.replace("samples = 8", "samples = 5000")
+        plan, out = write_plan(tmp_path / "plan", curriculum=long), tmp_path / "out"
+        started = Cli(tmp_path / "home").start("study", "run", plan, "--out", out)
+        first = finished_first(out)
+
+        code, said = end(started, signal.SIGINT)
+
+        assert code == 1
+        assert "sleepcycle: stopped; 1 of 2 runs are kept" in said
+        assert "the same command goes on from there" in said
+        assert "Traceback" not in said
+        assert [path.read_bytes() for path in runs(out)] == [first]
+
+    def test_a_run_that_diverges_is_told_and_the_next_finds_the_base_bare(
+        self, study, made, tmp_path
+    ):
+        wild = PLAN.replace('["base", "dream"]', '["phases", "base"]')
+        wild = wild.replace("[wake]", "[wake]\nlr = 1e6\nmax_loss = 4.0")
+        plan = write_plan(tmp_path / "plan", wild)
+        out = tmp_path / "out"
+
+        said = study("study", "run", plan, "--out", out, exit_code=1)
+
+        assert "[1/2] phases, seed 7: diverged: " in said.out
+        assert "[2/2] base, seed 7: " in said.out
+        assert f"1 of 2 runs in {out}; 1 diverged" in said.out
+        alone = results.read_run(made / "runs" / "base-7.json")
+        assert results.read_run(out / "runs" / "base-7.json").answers == alone.answers
+
+    def test_the_folder_is_called_after_the_plan(self, study, here, made, plan):
+        made.rename(here / "study-tiny-study")
+
+        said = study("study", "run", plan)
+
+        assert said.out.startswith("study-tiny-study: 2 of 2 there already")
+
+
+class TestReport:
+    def test_three_files_that_need_nothing_else(self, study, made):
+        said = study("study", "report", made)
+
+        page = (made / "report.html").read_text()
+        assert "tiny study" in page
+        assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!["']?#)|url\(""", page)
+        assert "tiny study" in (made / "report.md").read_text()
+        assert json.loads((made / "report.json").read_text())
+        assert [line.split()[0] for line in said.out.splitlines()[1:3]] == [
+            "base",
+            "dream",
+        ]
+
+    def test_what_the_kept_plan_expects_and_is_not_there_is_said(self, study, made):
+        (made / "runs" / "dream-7.json").unlink()
+
+        said = study("study", "report", made, "--out", made / "else")
+
+        assert "The arm dream was not run (seeds 7)." in said.out
+        assert "The arm dream was not run" in (made / "else/report.md").read_text()
+        assert not (made / "report.md").exists()
+
+    def test_another_plan_may_say_what_is_expected(self, study, made, plan):
+        more = plan.with_name("more.toml")
+        more.write_text(PLAN.replace("seeds = [7]", "seeds = [7, 8]"))
+
+        said = study("study", "report", made, "--plan", more)
+
+        assert "The arm base lacks seeds: 8." in said.out
+
+    def test_a_folder_without_a_plan_is_reported_on_as_it_is(self, study, made):
+        (made / "plan.toml").unlink()
+
+        said = study("study", "report", made)
+
+        assert "lacks seeds" not in said.out
+        assert "tiny study" in (made / "report.md").read_text()
+
+
+class TestWrite:
+    def test_what_is_written_can_be_fed_as_is_printed(self, study, tmp_path):
+        home, out = tmp_path / "home", tmp_path / "the lessons"
+        study("--home", home, "init")
+        (mine := tmp_path / "mine.toml").write_text(CURRICULUM)
+
+        said = study("study", "write", mine, "--out", out, "--seed", 3)
+
+        assert [path.name for path in sorted(out.iterdir())] == [
+            "1-first.jsonl",
+            "2-then.jsonl",
+        ]
+        for line, source in zip(said.out.splitlines(), ("first", "then"), strict=True):
+            words = shlex.split(line)
+            assert words[:4] == ["sleepcycle", "feed", "--source", source]
+            dry = study("--home", home, *words[1:], "--dry-run", "--json")
+            fed = json.loads(dry.out)
+            assert (fed["lines"], fed["quarantined"]) == (8, 0)
+
+    def test_a_seed_and_a_language_decide_the_lessons(self, study, tmp_path):
+        (mine := tmp_path / "mine.toml").write_text(CURRICULUM)
+
+        def written(name, *words):
+            study("study", "write", mine, "--out", tmp_path / name, *words)
+            return [path.read_text() for path in sorted((tmp_path / name).iterdir())]
+
+        one = written("one")
+
+        assert written("same") == one
+        assert written("other", "--seed", 1) != one
+        assert "Calcola" in "".join(written("it", "--language", "it"))
+
+
+class TestList:
+    def test_people_see_what_is_built_in(self, study):
+        said = study("study", "list")
+
+        assert "four_phases" in said.out
+        assert "quick" in said.out
+        assert "domains: arithmetic, logic, facts, code" in said.out
+
+    def test_programs_get_names_that_the_other_commands_take(self, study, tmp_path):
+        found = json.loads(study("study", "list", "--json").out)
+
+        assert found["plans"]["quick"]["seeds"] == [42]
+        assert set(found["arms"]) == set(ARMS)
+        assert found["domains"] == ["arithmetic", "logic", "facts", "code"]
+        for name, phases in found["curricula"].items():
+            lessons = read_plan(asked(tmp_path, name)).lessons()
+            assert phases == [phase.name for phase in lessons.phases]
+
+    @pytest.mark.parametrize(
+        ("arm", "words"),
+        [
+            ("base", "not at all"),
+            ("flat", "all phases at once"),
+            ("last phase", "the last phase alone"),
+            ("phases", "phase by phase"),
+            ("dream", "phase by phase, a night between phases: svd (rank 8)"),
+            ("cycle", "phase by phase, a night after every phase: svd then rem"),
+        ],
+    )
+    def test_an_arm_is_said_in_words(self, arm, words):
+        assert way(ARMS[arm]) == words
+
+
+def asked(folder, curriculum):
+    """Write a plan for a curriculum that is built in."""
+    path = folder / f"{curriculum}.toml"
+    path.write_text(f'curriculum = "{curriculum}"\narms = ["base"]\n')
+    return path
+
+
+FILE_PHASE = 'name = "mine"\n[[phases]]\nname = "own"\nfile = "rows.jsonl"\n'
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["run", "nope"], "expected a study's plan in nope, got: No such file"),
+            (["run", "PLAN", "--arms", "nope"], "expected arms of the plan"),
+            (["run", "PLAN", "--arms", "base", "--arms", "flat"], "got flat"),
+            (["run", "PLAN", "--seeds", "9"], "expected seeds of the plan (7), got 9"),
+            (["run", "PLAN", "--base", "builtin:no"], "there is no builtin:no"),
+            (["run", "quick", "--out", "MADE"], "or of the study 'quick', got that of"),
+            (["report", "nope"], "expected the runs of a study in nope, got none"),
+            (["report", "PLAN"], "got none"),
+            (["report", "MADE", "--plan", "nope"], "expected a study's plan in nope"),
+            (["write", "nope"], "expected a curriculum in nope, got: No such file"),
+            (["write", "logic", "--language", "xx"], 'for language "xx"'),
+        ],
+    )
+    def test_a_foreseen_fault_is_one_line(self, study, here, named, words, message):
+        made = named["MADE"]
+        before = stamps(made), (made / "plan.toml").read_bytes()
+        there = set(here.iterdir())
+
+        said = study("study", *(named.get(word, word) for word in words), exit_code=1)
+
+        assert said.err.startswith("sleepcycle: ")
+        assert len(said.err.splitlines()) == 1
+        assert message in said.err
+        assert (stamps(made), (made / "plan.toml").read_bytes()) == before
+        assert set(here.iterdir()) == there
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ('"dream"', '"nope"', "expected arms among"),
+            ("questions = 3", "questions = 0", "questions: expected"),
+            ("questions = 3", "question = 3", "did you mean questions?"),
+            ("questions = 3", "questions 3", "expected TOML, got"),
+            ('"mine.toml"', '"no.toml"', "expected a curriculum in"),
+            ('"text.txt"', '"no.txt"', "expected a text file in"),
+        ],
+    )
+    def test_a_wrong_plan_is_one_line(self, study, tmp_path, old, new, message):
+        plan = write_plan(tmp_path / "plan", PLAN.replace(old, new))
+
+        said = study("study", "run", plan, "--out", tmp_path / "out", exit_code=1)
+
+        assert said.err.startswith("sleepcycle: ")
+        assert len(said.err.splitlines()) == 1
+        assert message in said.err
+        assert not runs(tmp_path / "out")
+
+    @pytest.mark.parametrize("command", ["run", "write"])
+    def test_a_phase_with_rows_of_its_own_is_one_line(self, study, tmp_path, command):
+        plan = write_plan(tmp_path / "plan", curriculum=FILE_PHASE)
+        given = plan if command == "run" else plan.with_name("mine.toml")
+
+        said = study("study", command, given, "--out", tmp_path / "out", exit_code=1)
+
+        assert "expected every phase of a study to have a domain" in said.err
+        assert len(said.err.splitlines()) == 1
+
+    def test_a_damaged_run_is_named_and_kept(self, study, made, plan):
+        path = made / "runs" / "base-7.json"
+        path.write_bytes(path.read_bytes()[:-100])
+
+        said = study("study", "run", plan, "--out", made, exit_code=1)
+
+        assert f"{path}" in said.err
+        assert "delete it" in said.err
+
+    @pytest.mark.parametrize("device", ["gpu", "cuda:x", ""])
+    def test_an_unknown_device_is_wrong_usage(self, study, plan, device):
+        said = study("study", "run", plan, "--device", device, exit_code=2)
+
+        assert "expected auto, cpu, mps, cuda" in said.err

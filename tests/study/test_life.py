@@ -1,0 +1,140 @@
+"""How an arm lives through a course, on the builtin base."""
+
+import pytest
+import torch
+
+from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import encode
+from sleepcycle.records import quiet
+from sleepcycle.study import general, run
+from sleepcycle.study.arms import ARMS, arm_of
+from sleepcycle.study.life import live
+from sleepcycle.study.plan import read_plan
+from sleepcycle.study.results import fingerprint
+from sleepcycle.study.teaching import draw
+
+SMALL = 0.004  # of the items: 8, 6, 6 and 4
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plan") / "tiny.toml"
+    path.write_text(
+        'curriculum = "four_phases"\narms = ["base", "dream"]\nseeds = [1]\n'
+        f"questions = 2\nsamples_scale = {SMALL}\nlr_floor = 0.5\n"
+        '[model]\ntarget_modules = ["all-linear"]\n[wake]\nbatch_size = 4\n'
+    )
+    return read_plan(path)
+
+
+@pytest.fixture(scope="module")
+def base(plan, tmp_path_factory):
+    return load_base(
+        plan.model, device=torch.device("cpu"), cache=tmp_path_factory.mktemp("cache")
+    )
+
+
+@pytest.fixture(scope="module")
+def course(plan):
+    return draw(plan.lessons(), seed=1, questions=2, samples_scale=SMALL)
+
+
+@pytest.fixture(scope="module")
+def lives(base, plan, course):
+    """Some arms' lives."""
+    names = ("phases", "flat", "dream", "cycle", "last phase", "rank 8")
+    return {
+        name: live(base, arm_of(name), course, plan, seed=1, on_progress=quiet)
+        for name in names
+    }
+
+
+def planned(base, course):
+    """Return how many tokens the phases have, each as often as it is shown."""
+    return sum(
+        taught.phase.epochs
+        * sum(
+            len(encode(e.content, base, prompt_weight=0).ids) for e in taught.examples
+        )
+        for taught in course.phases
+    )
+
+
+def test_every_arm_that_teaches_trains_on_as_many_tokens(lives, base, course):
+    goal = planned(base, course)
+
+    trained = {name: life.trained / goal for name, life in lives.items()}
+
+    assert all(0.85 <= share <= 1.15 for n, share in trained.items() if n != "cycle")
+    assert 0.6 <= trained["cycle"] <= 1.15
+
+
+def test_a_fold_leaves_half_the_rank_for_the_rest_of_the_life(lives):
+    [fold] = lives["dream"].folds
+
+    assert (fold.phase, fold.rank) == ("consolidation", 8)
+    assert 0.5 < fold.kept_energy < 1
+    assert (len(fold.before), len(fold.after)) == (16, 8)
+    assert fold.before[:8] == fold.after
+    assert max(change.rank for change in lives["dream"].whole.values()) == 8
+
+
+def test_the_control_has_the_small_rank_and_no_fold(lives):
+    assert max(change.rank for change in lives["rank 8"].whole.values()) == 8
+    assert not lives["rank 8"].folds
+
+
+def test_a_cycle_sleeps_after_every_phase(lives):
+    assert [fold.phase for fold in lives["cycle"].folds] == [
+        "after foundation",
+        "after consolidation",
+        "after delegation",
+        "after orchestration",
+    ]
+
+
+def test_steps_of_a_curve_go_on_from_phase_to_phase(lives):
+    curves = lives["phases"].curves
+
+    assert [curve.phase for curve in curves] == [
+        "foundation",
+        "consolidation",
+        "delegation",
+        "orchestration",
+    ]
+    steps = [step for curve in curves for step, _ in curve.losses]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == lives["phases"].steps
+
+
+def test_what_is_mixed_has_one_phase(lives):
+    assert [curve.phase for curve in lives["flat"].curves] == ["all phases"]
+
+
+def test_the_base_is_bare_after_each_life(lives, base, plan, course):
+    again = general.scores(base, {}, seed=1, count=3, texts=["One day."])
+    life = live(base, ARMS["base"], course, plan, seed=1, on_progress=quiet)
+
+    assert life.whole == {}
+    assert again["copying"] == 1.0
+    assert not [n for n, _ in base.model.named_parameters() if "lora" in n]
+
+
+def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
+    job = run.Job("dream", 1)
+
+    first, second = run.run(plan, base, job), run.run(plan, base, job)
+
+    assert first.answers == second.answers
+    assert first.curves == second.curves
+    assert fingerprint(first.settings) == fingerprint(run.decided_by(plan, base, job))
+    other = plan.model_copy(update={"questions": 3})
+    assert fingerprint(run.decided_by(other, base, job)) != fingerprint(first.settings)
+    assert {answer.dimension for answer in first.answers} == {
+        "exact",
+        "number_sense",
+        "metacognition",
+        "adversarial",
+        "errors",
+        "effective",
+    }
