@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from sleepcycle import disk
 from sleepcycle.config import EngineSettings
-from sleepcycle.disk import is_full
 from sleepcycle.errors import DiskError, RunError
 from sleepcycle.service.space import expect_room
 from tests.faults.conftest import FULL
@@ -133,11 +133,26 @@ def test_a_database_that_cannot_grow_keeps_what_it_has(new_day, tmp_path):
         day.check()
 
 
+def test_what_is_committed_without_room_for_its_mark_is_not_said_to_have_failed(
+    new_day, through
+):
+    """
+    The database had room, and `journal.head` may be behind.
+    """
+    day = new_day()
+    through(Quota(0))
+
+    day.feed(day.open(), "monday")
+
+    through(Counting())
+    day.check()
+
+
 def test_only_a_lack_of_room_is_said_to_be_one(new_day, through):
     day = new_day()
     through(Quota(0))
 
     with pytest.raises(DiskError, match="No space left on device; free some") as raised:
-        day.feed(day.open(), "monday")
+        disk.write(day.root / "file", "text")
 
-    assert is_full(raised.value)
+    assert disk.is_full(raised.value)

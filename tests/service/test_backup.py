@@ -451,7 +451,7 @@ class TestUnpack:
     def test_a_disk_that_is_full_is_told_from_one_that_failed(self, tmp_path):
         with (
             open("/dev/full", "wb", buffering=0) as full,
-            pytest.raises(DiskError, match="expected to write .*; free some") as raised,
+            pytest.raises(DiskError, match=r"to write .*; free some") as raised,
         ):
             archive._write(full, b"text", tmp_path / "file")
 
