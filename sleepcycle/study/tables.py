@@ -35,6 +35,7 @@ from sleepcycle.study.scores import Paired, estimate, holm, paired
 
 SPREAD = "Mean ± standard deviation over seeds"
 INTERVAL = f"{SPREAD} [95 % bootstrap over questions within seeds], in percent."
+NATS = "nats a token"  # how a task ends whose score is a loss
 KILO = 1e-3
 
 
@@ -206,21 +207,27 @@ def general_table(arms: Arms) -> Table:
     for arm, runs in _run(arms):
         for task in dict.fromkeys(task for run in runs for task in run.general):
             own = [run for run in runs if task in run.general]
-            before, after, change = _moved([run.general[task] for run in own])
-            rows.append(row(own, arm, task, before, after, change))
-    note = f"{SPREAD}, in percent; the change is after less before."
+            form = (1.0, 2) if task.endswith(NATS) else (PERCENT, 1)
+            moved = _moved([run.general[task] for run in own], *form)
+            rows.append(row(own, arm, task, *moved))
+    note = (
+        f"{SPREAD}, in percent, or in nats where the task says so; the change is "
+        "after less before."
+    )
     columns = ("arm", "task", "before", "after", "change")
     return Table("Generalism", note, columns, tuple(rows))
 
 
-def _moved(scores: Sequence[Mapping[str, float | None]]) -> tuple[Cell, Cell, Cell]:
+def _moved(
+    scores: Sequence[Mapping[str, float | None]], scale: float, digits: int
+) -> tuple[Cell, Cell, Cell]:
     """Return scores before and after, and how far they moved."""
     pairs = [(score.get("before"), score.get("after")) for score in scores]
     both = [(b, a) for b, a in pairs if b is not None and a is not None]
     return (
-        spread([before for before, _ in pairs if before is not None], PERCENT),
-        spread([after for _, after in pairs if after is not None], PERCENT),
-        spread([after - before for before, after in both], PERCENT),
+        spread([old for old, _ in pairs if old is not None], scale, digits),
+        spread([new for _, new in pairs if new is not None], scale, digits),
+        spread([new - old for old, new in both], scale, digits),
     )
 
 
