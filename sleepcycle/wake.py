@@ -49,6 +49,9 @@ class Morning:
     day: LayerChanges
     """What earlier wakes of the same day learned; empty on the first."""
 
+    holds_zeros: bool = False
+    """Whether what is zero in `day` stays zero: a pruned adapter."""
+
 
 def learn(  # noqa: PLR0913 - where it goes on is an option
     base: Base,
@@ -147,6 +150,8 @@ def _attach(
         seed=seed,
         start=morning.day or None,
     )
+    if morning.holds_zeros:
+        adapters.hold_zeros(base, DAY)
     return live
 
 

@@ -6,6 +6,7 @@ package knows of them.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -91,6 +92,13 @@ def parameters(base: Base, name: str) -> list[nn.Parameter]:
     for parameter in found:
         parameter.requires_grad_(True)
     return found
+
+
+def hold_zeros(base: Base, name: str) -> None:
+    """Let what is zero in an adapter's factors stay zero while it is trained."""
+    for parameter in parameters(base, name):
+        kept = parameter.detach() != 0
+        parameter.register_hook(partial(torch.mul, kept))  # type: ignore[no-untyped-call]
 
 
 def read(base: Base, name: str) -> dict[str, LowRank]:

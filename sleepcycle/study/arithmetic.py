@@ -5,7 +5,7 @@ from random import Random
 
 from sleepcycle.study import dimensions
 from sleepcycle.study.domain import Item, Measures, Question
-from sleepcycle.study.expressions import Difficulty, approximate, draw
+from sleepcycle.study.expressions import Difficulty, approximate, canonical, draw
 
 COMPLEXITY = {
     Difficulty.ELEMENTARY: ("elementary", "elementare"),
@@ -33,7 +33,7 @@ class Arithmetic:
             "complexity_it": italian,
         }
         when = "hard" if expression.should_delegate else "simple"
-        return Item(expression.text, when, fields)
+        return Item(canonical(expression.text), when, fields)
 
     def ask(self, rng: Random, count: int, taken: Collection[str]) -> list[Question]:
         """Draw `count` questions for each dimension, none about a taken key."""

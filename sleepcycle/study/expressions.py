@@ -1,5 +1,6 @@
 """Arithmetic expressions, drawn by difficulty, and how large their values are."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,6 +11,9 @@ from sleepcycle.errors import CalculationError, ConfigError
 
 MAX_NUMBER = 9_999
 MIN_NUMBER = 100  # below it there is nothing to draw for the medium difficulty
+
+SIGNS = re.compile(r" (?=[+-] )")
+"""What parts the terms of a sum; each begins with its sign."""
 
 WORDS = {
     "en": ("about {}", "in the order of {} thousand", "in the order of {}"),
@@ -86,6 +90,12 @@ def evaluate(text: str) -> int:
     return value.numerator
 
 
+def canonical(text: str) -> str:
+    """Write an expression so that commuted ones are alike: `93 * 48` as `48 * 93`."""
+    terms = (term.split(" ", 1) for term in SIGNS.split(f"+ {text}"))
+    return " ".join(sorted(f"{sign} {_sorted(product)}" for sign, product in terms))
+
+
 def approximate(value: int, language: str = "en") -> str:
     """Say roughly how large a value is.
 
@@ -106,6 +116,11 @@ def approximate(value: int, language: str = "en") -> str:
     if size < 10_000:
         return thousands.format(f"{sign}{_rounded(size, 1_000) // 1_000}")
     return power.format(f"{sign}10^{len(str(size)) - 1}")
+
+
+def _sorted(product: str) -> str:
+    """Write the factors of a product in one order."""
+    return " * ".join(sorted(product.split(" * ")))
 
 
 def _step(size: int) -> int:

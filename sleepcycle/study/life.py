@@ -24,7 +24,8 @@ from sleepcycle.study.teaching import Course, Taught
 
 LOOKED_AT = 200  # examples whose mean length stands for a phase's
 POINTS = 50  # of a learning curve
-SEEDS = 1_000  # more phases than a course has
+SEEDS = 1_000  # more days and nights than a course has
+DAY, NIGHT = 0, SEEDS // 2  # where their seeds begin
 REPLAY = 0.5  # of a cycle's wakes, the service's default
 CYCLE = 1.5  # a cycle's phase and the night after it, over the phase
 GATE: dict[str, Any] = {"probe_dreams": 16, "max_asked": 0}
@@ -86,12 +87,12 @@ def live(
     goal = sum(_tokens(base, taught) for taught in course.phases)
     for number, taught in enumerate(phases):
         if number and taught.phase.consolidate and not arm.is_cycle:
-            run.sleep(taught.phase.name)
+            run.sleep(taught.phase.name, number)
         left = max(0, goal - run.life.trained)
         share = left / sum(planned[number:])
-        run.learn(taught, share / CYCLE if arm.is_cycle else share)
+        run.learn(taught, share / CYCLE if arm.is_cycle else share, number)
         if arm.is_cycle:
-            run.sleep(f"after {taught.phase.name}")
+            run.sleep(f"after {taught.phase.name}", number)
     return run.life
 
 
@@ -108,17 +109,23 @@ class _Run:
     ) -> None:
         self._base, self._arm, self._study = base, arm, study
         self._seed, self._on_progress = seed * SEEDS, on_progress
+        self._is_pruned = False
         self.life = Life(rank=arm.rank or 0)
 
-    def learn(self, taught: Taught, share: float) -> None:
-        """Learn one phase; `share` scales its epochs."""
+    def learn(self, taught: Taught, share: float, number: int) -> None:
+        """Learn a phase, counted from 0; `share` scales its epochs.
+
+        Its batches are drawn alike in every arm, whatever nights came before.
+        """
         life = self.life
         settings = self._wake_settings(taught, share)
         if settings is None:
             return
         fresh = self._arm.is_cycle
         morning = (
-            wake.Morning(life.whole, {}) if fresh else wake.Morning({}, life.whole)
+            wake.Morning(life.whole, {})
+            if fresh
+            else wake.Morning({}, life.whole, self._is_pruned)
         )
         losses: list[tuple[int, float]] = []
 
@@ -133,7 +140,7 @@ class _Run:
             morning,
             wake.Lesson(taught.examples, replay, (), ()),
             settings,
-            seed=self._next_seed(),
+            seed=self._seed + DAY + number,
             on_progress=hear,
         )
         adapters.remove_all(self._base)
@@ -143,8 +150,13 @@ class _Run:
         life.curves.append(_curve(taught.phase.name, losses, life.steps))
         life.steps += report.steps
 
-    def sleep(self, phase: str) -> None:
-        """Consolidate and relearn as the arm says; nothing for one that does not."""
+    def sleep(self, phase: str, number: int) -> None:
+        """Consolidate and relearn as the arm says; nothing for one that does not.
+
+        Args:
+            phase: What the fold is told by.
+            number: The phase that the night is before, or in a cycle behind.
+        """
         arm, life = self._arm, self.life
         if not arm.stages:
             return
@@ -156,7 +168,7 @@ class _Run:
                 replay=life.known,
             ),
             wake_tokens=life.since_night,
-            seed=self._next_seed(),
+            seed=self._seed + NIGHT + number,
         )
         settings = self._night_settings()
         folded, report, _ = night.sleep(
@@ -167,7 +179,9 @@ class _Run:
         self._book(report.rem)
         if Stage.SVD in arm.stages:
             life.folds.append(_fold(phase, report, settings))
-            if settings.sleep.compression is Compression.SVD and not arm.is_cycle:
+            is_svd = settings.sleep.compression is Compression.SVD
+            self._is_pruned = not is_svd
+            if is_svd and not arm.is_cycle:
                 life.rank = report.rank
         life.known += life.today
         life.today, life.since_night = [], 0
@@ -211,11 +225,6 @@ class _Run:
         svd = plain["svd"] | dict(own.pop("svd", {}))  # type: ignore[call-overload]
         sleep = plain | own | {"svd": svd, "stages": list(self._arm.stages)}
         return Settings(wake=self._study.wake, sleep=sleep, gate=GATE)
-
-    def _next_seed(self) -> int:
-        """Return another seed for each day and night of the run."""
-        self._seed += 1
-        return self._seed
 
 
 def _phases(arm: Arm, course: Course) -> list[Taught]:

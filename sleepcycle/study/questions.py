@@ -8,7 +8,13 @@ from itertools import cycle
 from random import Random
 
 from sleepcycle.study.domain import JSON, Question
-from sleepcycle.study.expressions import Difficulty, draw, draw_of, evaluate
+from sleepcycle.study.expressions import (
+    Difficulty,
+    canonical,
+    draw,
+    draw_of,
+    evaluate,
+)
 from sleepcycle.study.fresh import fresh
 from sleepcycle.study.traps import Trap, trap
 
@@ -63,7 +69,8 @@ LONGEST = len("99 * 99")  # of the elementary expressions
 def ask(rng: Random, count: int, taken: Collection[str]) -> list[Question]:
     """Draw `count` questions for each dimension, none about a taken expression.
 
-    No expression is asked about twice, in any dimension. Of every dimension the
+    No expression is asked about twice, in any dimension, nor one that is it with
+    operands in another order, but for twins. Of every dimension the
     first questions are the same for a larger count, unless one of another has come to
     be asked about in between.
 
@@ -105,12 +112,13 @@ class _Drawing:
     def together(self, texts: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
         """Draw expressions that belong together, all of them new."""
         drawn = next(fresh(texts, self._key, self.seen))
-        self.seen.update(drawn)
+        self.seen.update(map(canonical, drawn))
         return drawn
 
     def _key(self, texts: tuple[str, ...]) -> str:
-        """Return the first text that is not new, or just the first."""
-        return next((text for text in texts if text in self.seen), texts[0])
+        """Return the key of the first that is not new, or just of the first."""
+        keys = [canonical(text) for text in texts]
+        return next((key for key in keys if key in self.seen), keys[0])
 
 
 def _question(dimension: Dimension, number: int, chosen: _Chosen) -> Question:
@@ -124,7 +132,7 @@ def _question(dimension: Dimension, number: int, chosen: _Chosen) -> Question:
         facts=facts,
         uses_tool=dimension is Dimension.EFFECTIVE,
         max_new_tokens=MAX_NEW_TOKENS.get(dimension, 64),
-        key=text,
+        key=canonical(text),
     )
 
 

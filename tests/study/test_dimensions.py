@@ -10,7 +10,7 @@ from sleepcycle.errors import StudyError
 from sleepcycle.study import answers
 from sleepcycle.study.dimensions import ask, consistent, grade
 from sleepcycle.study.domain import Question
-from sleepcycle.study.expressions import evaluate
+from sleepcycle.study.expressions import canonical, evaluate
 from sleepcycle.study.questions import Dimension
 from sleepcycle.study.scores import PARTS, composite
 from sleepcycle.study.traps import Trap
@@ -80,12 +80,23 @@ class TestAsk:
         assert len(same) >= len(few) - 3  # unless asked about elsewhere in between
 
     def test_no_expression_is_asked_about_twice(self, asked):
-        assert max(Counter(one.key for one in asked).values()) == 1
+        texts = Counter(one.facts["expression"] for one in asked)
+        keys = Counter(o.key for o in asked if o.facts.get("trap") != "twin")
 
-    def test_the_key_is_the_expression_and_the_value_is_its_value(self, asked):
+        assert max(texts.values()) == 1
+        assert max(keys.values()) == 1
+
+    def test_the_expression_is_in_the_prompt_and_the_value_is_its_value(self, asked):
         for one in asked:
-            assert one.key in one.prompt
-            assert evaluate(one.key) == one.facts["value"]
+            assert one.facts["expression"] in one.prompt
+            assert evaluate(one.facts["expression"]) == one.facts["value"]
+
+    def test_the_key_is_the_same_for_commuted_operands_alone(self):
+        assert canonical("93 * 48") == canonical("48 * 93")
+        assert canonical("10 + 3 * 4") == canonical("4 * 3 + 10")
+        assert canonical("10 - 3 - 4") == canonical("10 - 4 - 3")
+        assert canonical("5 - 2") != canonical("2 - 5")
+        assert canonical("10 + 3 * 4") != canonical("3 + 10 * 4")
 
     def test_nothing_taken_is_asked(self):
         """
@@ -111,7 +122,7 @@ class TestAsk:
         ]
 
         with pytest.raises(StudyError, match="expected something new within"):
-            ask(Random(1), 1, single)
+            ask(Random(1), 1, [canonical(text) for text in single])
 
     @pytest.mark.parametrize(
         ("dimension", "prompt"),
@@ -126,7 +137,7 @@ class TestAsk:
     )
     def test_each_dimension_has_its_prompt(self, asked, dimension, prompt):
         for one in of(asked, dimension):
-            assert one.prompt == prompt.format(one.key)
+            assert one.prompt == prompt.format(one.facts["expression"])
 
     def test_the_tool_answers_in_one_dimension_alone(self, asked):
         assert {one.dimension for one in asked if one.uses_tool} == {"effective"}
@@ -149,7 +160,7 @@ class TestAsk:
         The best line between short and long is right on three of four and a few more.
         """
         found = [
-            (len(one.key), one.facts["should_delegate"])
+            (len(one.facts["expression"]), one.facts["should_delegate"])
             for one in of(ask(Random(5), 400, ()), "metacognition")
         ]
 
@@ -170,10 +181,10 @@ class TestAsk:
         by_trap = {one.facts["trap"]: one for one in of(asked, "adversarial")}
 
         assert by_trap["times_zero"].facts["value"] == 0
-        assert by_trap["zero_times"].key.startswith("0 * ")
+        assert by_trap["zero_times"].facts["expression"].startswith("0 * ")
         assert by_trap["minus_itself"].facts["value"] == 0
         assert by_trap["negative"].facts["value"] < 0
-        left, _, more = by_trap["carry"].key.split()
+        left, _, more = by_trap["carry"].facts["expression"].split()
         assert len(more) <= 2
         assert int(left) // 100 < by_trap["carry"].facts["value"] // 100
 
@@ -184,8 +195,10 @@ class TestAsk:
         for one in twins:
             other = by_id[one.facts["twin"]]
             assert other.facts["twin"] == one.id
-            assert other.key.split() == one.key.split()[::-1]
-            assert other.key != one.key
+            text = one.facts["expression"]
+            assert other.facts["expression"].split() == text.split()[::-1]
+            assert other.facts["expression"] != text
+            assert other.key == one.key
 
 
 class TestGrade:
@@ -371,7 +384,7 @@ class TestGrade:
         With the protocol itself: a call as written, and the result it gets.
         """
         for one in of(asked, "effective"):
-            written = f"Routing: DELEGATE\nTool: {one.key} ="
+            written = f"Routing: DELEGATE\nTool: {one.facts['expression']} ="
             text, failed = with_result(written, call_in(written))
 
             assert failed is None

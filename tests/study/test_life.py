@@ -138,3 +138,17 @@ def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
         "errors",
         "effective",
     }
+
+
+def test_what_magnitude_pruning_zeroed_stays_zero(base, plan, course):
+    """
+    The second factor is never zero by itself, so its zeros are those of pruning.
+    """
+    arm = arm_of("magnitude")
+    life = live(base, arm, course, plan, seed=1, on_progress=quiet)
+
+    share = arm.sleep["prune_share"]
+    for change in life.whole.values():
+        zeros = (change.down == 0).double().mean().item()
+        assert zeros == pytest.approx(share, abs=0.01)
+    assert life.steps > 0
