@@ -24,6 +24,9 @@ SleepcycleError
     └── Paused         a run was broken off at a checkpoint, to go on later
 """
 
+DISK_FAILED = 74
+"""Exit code of a process that met a disk that failed: EX_IOERR of sysexits.h."""
+
 
 class SleepcycleError(Exception):
     """Base of them all; the CLI prints its message on one line and exits 1."""

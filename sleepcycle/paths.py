@@ -1,5 +1,6 @@
 """Where everything lies in a home, the state directory."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,10 @@ class HomePaths:
     def lock(self) -> Path:
         """The lock that a run, a rollback or a migration holds."""
         return self.root / "lock"
+
+    def command(self, words: str) -> str:
+        """Return a command on this home, as a person types it in a shell."""
+        return f"sleepcycle --home {shlex.quote(str(self.root))} {words}"
 
     def run(self, number: int) -> Path:
         """Return the folder of one run."""

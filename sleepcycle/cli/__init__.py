@@ -16,9 +16,7 @@ from sleepcycle.cli import (  # noqa: F401 - they add their commands
 )
 from sleepcycle.cli.app import app
 from sleepcycle.disk import is_failed
-from sleepcycle.errors import SleepcycleError
-
-DISK_FAILED = 74  # EX_IOERR of sysexits.h
+from sleepcycle.errors import DISK_FAILED, SleepcycleError
 
 
 def main() -> None:

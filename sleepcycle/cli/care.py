@@ -95,17 +95,16 @@ def uninstall(ctx: typer.Context, system: System = False, root: Root = None) -> 
 def status(ctx: typer.Context, system: System = False, as_json: Json = False) -> None:
     """Say whether there is a unit, what systemd says of it, and whether it runs."""
     from sleepcycle.cli.render import show_facts, show_json
-    from sleepcycle.service.patient import read_service
+    from sleepcycle.service.address import find_service
 
     paths = HomePaths(ctx.obj)
     unit = _units(ctx, system, None).status()
-    running = read_service(paths)
-    alive = running is not None and running.alive
+    running = find_service(paths)
     facts = {
         **asdict(unit),
         "home": str(paths.root),
-        "pid": running.pid if running and alive else None,
-        "answers": alive and _answers(paths),
+        "pid": None if running is None else running.pid,
+        "answers": running is not None and _answers(paths),
     }
     if as_json:
         return show_json(facts)

@@ -1,9 +1,18 @@
 """What lies ahead of a wake: whether it may begin, or a night must come first."""
 
+from datetime import date
+
+from loguru import logger
+
 from sleepcycle.daemon.banner import CURRICULUM, PHASE, Banner
+from sleepcycle.daemon.diary import Diary
+from sleepcycle.daemon.outlook import Outlook
 from sleepcycle.errors import ConfigError
 from sleepcycle.records import RunKind
 from sleepcycle.service.home import Home
+
+NOTHING = "nothing was learned since the last night"
+MISSED = "its date was over before it came to its end"
 
 
 def look_ahead(home: Home, banner: Banner) -> RunKind | None:
@@ -32,3 +41,15 @@ def look_ahead(home: Home, banner: Banner) -> RunKind | None:
     if barrier is None:
         return RunKind.WAKE
     return None if waits else RunKind.SLEEP
+
+
+def night_ahead(diary: Diary, outlook: Outlook) -> date | None:
+    """Return the night to begin; those that need nothing are written down as over."""
+    if (missed := outlook.left_open()) is not None:
+        diary.close(missed, MISSED)
+    night = outlook.due()
+    if night is None or outlook.has_day():
+        return night
+    diary.skip(night, NOTHING)
+    logger.info("skipped the night of {night}: {why}", night=night, why=NOTHING)
+    return None

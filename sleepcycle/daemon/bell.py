@@ -15,7 +15,8 @@ class Bell:
     """Rings with a small number; may be rung from any thread, and by signals.
 
     A handler of Python's may run while its thread holds any lock, so signals go
-    through a pipe and are handled where nothing is held.
+    through a pipe and are handled where nothing is held. The pipe is never closed: a
+    thread may ring to the end of the process.
     """
 
     def __init__(self) -> None:
@@ -43,11 +44,6 @@ class Bell:
         """Return what rang, in its order, as soon as anything did; or nothing."""
         ready, _, _ = select.select([self._ear], [], [], most_s)
         return os.read(self._ear, 64) if ready else b""
-
-    def close(self) -> None:
-        """Take the bell down."""
-        os.close(self._ear)
-        os.close(self._rope)
 
 
 def _heard(number: int, frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ TICK = "tick"
 
 
 class Clock:
-    """Calls a tick at an interval, and at moments asked for; one at a time.
+    """Calls a tick at an interval, one at a time.
 
     It keeps no state that matters: whoever is ticked asks anew what is due, so a tick
     may be late, come twice or be lost in a suspended machine. What a tick raises is
@@ -61,17 +61,6 @@ class Clock:
         self._stopped.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-
-    def at(self, when: datetime) -> None:
-        """Tick once more at a moment; one that is past is now.
-
-        Asking twice for the same moment gives one tick.
-        """
-        if not self._stopped.is_set():
-            name = f"at {when.astimezone(UTC).isoformat()}"
-            self._scheduler.add_job(
-                self._run, "date", run_date=when, id=name, replace_existing=True
-            )
 
     def _run(self) -> None:
         """Tick, whatever comes of it."""

@@ -3,36 +3,28 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from loguru import logger
 
 from sleepcycle.config import Settings
 from sleepcycle.cycle.keeper import Outcome
-from sleepcycle.daemon import calendar
-from sleepcycle.daemon.ahead import look_ahead
-from sleepcycle.daemon.banner import CONFIG, CURRICULUM, ROOM, Banner
+from sleepcycle.daemon.ahead import look_ahead, night_ahead
+from sleepcycle.daemon.banner import CONFIG, ROOM, Banner
 from sleepcycle.daemon.diary import CLOCK, Diary
 from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.job import Job
-from sleepcycle.daemon.outlook import Outlook, settled
+from sleepcycle.daemon.outlook import Outlook
 from sleepcycle.daemon.runner import Clocks, Runner
-from sleepcycle.daemon.state import DaemonState, Word
-from sleepcycle.errors import (
-    ConfigError,
-    DiskError,
-    Interrupted,
-    ServiceError,
-)
+from sleepcycle.daemon.standing import progress_of, standing
+from sleepcycle.daemon.state import DaemonState
+from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
 from sleepcycle.records import Progress, RunKind, Version
 from sleepcycle.service.shelf import Switch
 from sleepcycle.service.space import expect_room
 
 USER = "user"
-NOTHING = "nothing was learned since the last night"
-MISSED = "its date was over before it came to its end"
-WORDS = {RunKind.WAKE: Word.AWAKE, RunKind.SLEEP: Word.ASLEEP}
 
 
 class Conductor:
@@ -78,11 +70,8 @@ class Conductor:
         """The settings that the next run will have."""
         return self._homes.settings
 
-    def consider(self, now: datetime | None = None) -> Future[Outcome] | None:
+    def consider(self) -> Future[Outcome] | None:
         """Begin or break off what the moment asks for.
-
-        Args:
-            now: The moment; the clock's where it is not given.
 
         Returns:
             The run that began, if one did.
@@ -90,7 +79,7 @@ class Conductor:
         Raises:
             SleepcycleError: The books or the settings cannot be read.
         """
-        moment = now or self._clocks.now()
+        moment = self._clocks.now()
         with self._lock:
             self._page = self._diary.read()
             if self._closing or self._held:
@@ -106,16 +95,16 @@ class Conductor:
             self._page = self._diary.read()
             return self._begin(self._outlook(moment))
 
-    def wake(self, *, actor: str = USER) -> Future[Outcome]:
+    def wake(self) -> Future[Outcome]:
         """Learn what is pending now, whatever the hour and however little it is.
 
         Raises:
             ServiceError: Something else is on, or the service is stopping.
             RunError: The disk has no room for a run.
         """
-        return self._at_once(RunKind.WAKE, actor)
+        return self._at_once(RunKind.WAKE)
 
-    def sleep(self, *, actor: str = USER) -> Future[Outcome]:
+    def sleep(self) -> Future[Outcome]:
         """Run a night now. It is an extra: the night of the date comes all the same.
 
         Where it leaves nothing to consolidate, that one is skipped.
@@ -124,26 +113,26 @@ class Conductor:
             ServiceError: Something else is on, or the service is stopping.
             RunError: The disk has no room for a run.
         """
-        return self._at_once(RunKind.SLEEP, actor)
+        return self._at_once(RunKind.SLEEP)
 
-    def pause(self, *, actor: str = USER) -> None:
+    def pause(self) -> None:
         """Begin nothing by itself until `resume`, also after a restart.
 
         A wake that is on breaks off at a checkpoint; a night comes to its end.
         """
         with self._lock:
-            self._turn(actor, paused=True)
+            self._turn(paused=True)
             if self._runner.job is not None and self._runner.job.may_pause():
                 self._runner.job.pause()
 
-    def resume(self, *, actor: str = USER) -> None:
+    def resume(self) -> None:
         """Go on after `pause`, and learn at once what may be learned now."""
         with self._lock:
-            self._turn(actor, paused=False)
+            self._turn(paused=False)
             self._rest_until = None
             self.consider()
 
-    def cancel(self, run: int, *, actor: str = USER) -> int | None:
+    def cancel(self, run: int) -> int | None:
         """Stop a run, and leave nothing of it.
 
         The service then leaves waking until its next window, and where there is no
@@ -160,42 +149,40 @@ class Conductor:
         with self._lock:
             job = self._runner.job
             if job is not None and job.run == run:
-                self._diary.note(actor, "cancel", run=run)
+                self._diary.note(USER, "cancel", run=run)
                 job.cancel()
                 return None
         with self._alone(f"the undoing of run {run}"):
-            released = self._homes.open(actor).cancel(run)
+            released = self._homes.open(USER).cancel(run)
             self._rest()
         return released
 
-    def rollback(
-        self, name: str = "previous", *, requeue: bool = False, actor: str = USER
-    ) -> Switch:
+    def rollback(self, name: str = "previous", *, requeue: bool = False) -> Switch:
         """Make an older version live again, as `Home.rollback` does.
 
         Raises:
             ServiceError: A run is on.
         """
         with self._alone("a rollback"):
-            return self._homes.open(actor).rollback(name, requeue=requeue)
+            return self._homes.open(USER).rollback(name, requeue=requeue)
 
-    def promote(self, name: str, *, actor: str = USER) -> Switch:
+    def promote(self, name: str) -> Switch:
         """Make a version live, as `Home.promote` does.
 
         Raises:
             ServiceError: A run is on.
         """
         with self._alone("a promotion"):
-            return self._homes.open(actor).promote(name)
+            return self._homes.open(USER).promote(name)
 
-    def import_adapter(self, source: Path, *, actor: str = USER) -> Version:
+    def import_adapter(self, source: Path) -> Version:
         """Take in an adapter made elsewhere, as `Home.import_adapter` does.
 
         Raises:
             ServiceError: A run is on.
         """
         with self._alone("an import"):
-            return self._homes.open(actor).import_adapter(source)
+            return self._homes.open(USER).import_adapter(source)
 
     def reload(self) -> None:
         """Read the settings again; where one is wrong, all stay as they are.
@@ -203,43 +190,25 @@ class Conductor:
         Raises:
             ConfigError: One is wrong; the banner says so until they are right.
         """
-        try:
-            self._homes.reload()
-        except ConfigError as error:
-            self._banner.show(CONFIG, f"the settings are not read again: {error}")
-            raise
-        self._banner.show(CONFIG, None)
+        with self._lock:  # a look at the home changes the banner, too
+            try:
+                self._homes.reload()
+            except ConfigError as error:
+                said = f"the settings are not read again: {error}"
+                self._banner.show(CONFIG, said)
+                raise
+            self._banner.show(CONFIG, None)
         with self._runner.guarded():
             self.consider()
 
     def state(self) -> DaemonState:
         """Return where the service stands; waits for no run and no rollback."""
-        job, now, sleep = self._runner.job, self._clocks.now(), self.settings.sleep
-        return DaemonState(
-            word=self._word(job),
-            run=None if job is None else job.run,
-            kind=None if job is None else job.kind,
-            progress=None if job is None else job.progress,
-            next_night=calendar.next_night(now, sleep, settled(self._page)),
-            next_window=calendar.next_window(
-                now, self.settings.wake, calendar.zone(sleep)
-            ),
-            banner=self._banner.text(self._runner.waits_for(now)),
-            since=self._runner.since if job is None else job.since,
-            paused=self._page.paused,
-        )
+        now, page, banner = self._clocks.now(), self._page, self._banner
+        return standing(self._runner, page, banner, self.settings, now)
 
-    def progress_of(
-        self, done: "Future[Outcome]"
-    ) -> tuple[int | None, Progress | None]:
-        """Return the run and the last heartbeat of what `wake` or `sleep` began.
-
-        Both are None where it is over, or has none yet.
-        """
-        job = self._runner.job
-        if job is None or job.done is not done:
-            return None, None
-        return job.run, job.progress
+    def progress_of(self, done: Future[Outcome]) -> tuple[int | None, Progress | None]:
+        """Return how far what `wake` or `sleep` began is, as `standing` says it."""
+        return progress_of(self._runner, done)
 
     def fail(self, error: DiskError) -> None:
         """Take it that the disk failed, wherever that came out: the service ends."""
@@ -262,18 +231,19 @@ class Conductor:
                 job.stop()
             return job.done
 
-    def _at_once(self, kind: RunKind, actor: str) -> Future[Outcome]:
+    def _at_once(self, kind: RunKind) -> Future[Outcome]:
         """Begin what a user asked for."""
         with self._lock:
             self._expect_free()
             expect_room(self._homes.paths, self.settings.engine)
             self._runner.backoff.end()
             self._rest_until = None
-            return self._runner.start(kind, actor)
+            return self._runner.start(kind, USER)
 
     def _begin(self, outlook: Outlook) -> Future[Outcome] | None:
         """Begin the night that is due, or else what may be before it."""
-        night = self._night(outlook)
+        night = night_ahead(self._diary, outlook)
+        self._page = self._diary.read()
         kind = self._by_day(outlook) if night is None else RunKind.SLEEP
         if kind is None:
             self._banner.show(ROOM, None)
@@ -292,18 +262,6 @@ class Conductor:
         if not (rested and outlook.in_window() and outlook.has_lesson()):
             return None
         return RunKind.WAKE if outlook.page.broken_off else ahead
-
-    def _night(self, outlook: Outlook) -> date | None:
-        """Return the night to begin; write down those that need nothing."""
-        if (missed := outlook.left_open()) is not None:
-            self._diary.close(missed, MISSED)
-        night = outlook.due()
-        if night is not None and not outlook.has_day():
-            self._diary.skip(night, NOTHING)
-            logger.info("skipped the night of {night}: {why}", night=night, why=NOTHING)
-            night = None
-        self._page = self._diary.read()
-        return night
 
     def _supervise(self, job: Job, outlook: Outlook) -> None:
         """Let a wake break off if its time is over."""
@@ -346,16 +304,12 @@ class Conductor:
             raise ServiceError(f"{self._held} is on; ask again when it is over")
         job = self._runner.job
         if job is not None:
-            how = "list" if job.run is None else f"cancel {job.run}"
-            raise ServiceError(
-                f"{job.describe()} is on; wait for it, or stop it: sleepcycle runs "
-                f"{how}"
-            )
+            raise ServiceError(f"{job.describe()} is on; {job.way_out()}")
 
-    def _turn(self, actor: str, *, paused: bool) -> None:
+    def _turn(self, *, paused: bool) -> None:
         """Write down that the user pauses the service, or lets it go on."""
         if self._diary.read().paused != paused:
-            self._diary.pause(paused, actor)
+            self._diary.pause(paused, USER)
             self._runner.since = self._clocks.now()
         self._page = self._diary.read()
 
@@ -363,13 +317,3 @@ class Conductor:
         """Look at a moment."""
         snapshot = self._homes.open(CLOCK).status()
         return Outlook(moment, self.settings, self._page, snapshot)
-
-    def _word(self, job: Job | None) -> Word:
-        """Say in one word what the service is doing."""
-        if job is not None:
-            return WORDS[job.kind]
-        if self._page.paused:
-            return Word.PAUSED
-        hindered = any(self._banner.shows(what) for what in (CURRICULUM, ROOM))
-        waits = self._runner.is_waiting() or hindered
-        return Word.WAITING if waits else Word.IDLE

@@ -69,6 +69,11 @@ class Job:
         """Return what it is in words, such as `run 3, a wake,`."""
         return f"run {self.run}, a {self.kind}," if self.run else f"a {self.kind}"
 
+    def way_out(self) -> str:
+        """Say what one can do whom it keeps from something."""
+        how = "list" if self.run is None else f"cancel {self.run}"
+        return f"wait for it, or stop it: sleepcycle runs {how}"
+
 
 def carry_out(job: Job, home: Home, diary: Diary) -> Outcome:
     """Do what a job is for, and keep its progress.

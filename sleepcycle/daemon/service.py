@@ -16,26 +16,26 @@ from loguru import logger
 
 from sleepcycle import disk, log
 from sleepcycle.config import FeedSettings, ServeSettings
-from sleepcycle.daemon.address import (
-    forget_address,
-    pid_of,
-    token_of,
-    write_address,
-)
 from sleepcycle.daemon.bell import DISK, Bell
 from sleepcycle.daemon.clock import Clock
 from sleepcycle.daemon.conductor import Conductor
 from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.daemon.notify import notify, watchdog_s
-from sleepcycle.errors import ConfigError, DiskError, HomeError
+from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import FeedReport
+from sleepcycle.service.address import (
+    forget_address,
+    pid_of,
+    token_of,
+    write_address,
+)
 from sleepcycle.service.lock import owned
 from sleepcycle.service.opening import open_home
 
-ENDED, FAILED, DISK_FAILED, TAKEN = 0, 1, 74, 75
-"""Exit codes: as asked, not as asked, and EX_IOERR, EX_TEMPFAIL of sysexits.h."""
+ENDED, FAILED, TAKEN = 0, 1, 75
+"""Exit codes: as asked, not as asked, and EX_TEMPFAIL of sysexits.h."""
 
 TICK_S = 15.0
 BEAT_S = 5.0  # between two looks of the main thread
@@ -99,7 +99,7 @@ def serve(
     """
     home = open_home(root)
     log.set_up(home.paths.log, **home.settings.log.model_dump())
-    bell = Bell()  # never closed: a thread may ring it to the end
+    bell = Bell()
     with bell.hung(), ExitStack() as stack:
         try:
             _own(stack, home.paths)

@@ -19,7 +19,7 @@ from sleepcycle.errors import (
 )
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import OnProgress, Progress, RunKind
-from sleepcycle.store import owner
+from sleepcycle.service.address import read_address
 
 LIVE_S = 1.0  # for `/livez`
 LOOK_S = 10.0  # for what only looks
@@ -161,18 +161,18 @@ def reach(paths: HomePaths) -> Client | None:
 def _announced(paths: HomePaths) -> Client | None:
     """Return what a living service says about itself."""
     try:
-        said = json.loads(paths.daemon.read_text(encoding="utf-8"))
+        said = read_address(paths)
         token = paths.token.read_text(encoding="ascii").strip()
-        pid, url = int(said["pid"]), str(said["url"])
-        same = said["started"] == owner.started(pid)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ServiceError(
-            f"expected {paths.daemon.name} and {paths.token.name} in {paths.root} to "
-            f"say how the service is reached, got: {error!r}; start it again"
+            f"expected {paths.token.name} in {paths.root} to hold the key to the "
+            f"service, got: {error!r}; start it again"
         ) from error
-    return Client(pid, url, token) if same else None
+    if said is None or not said.is_alive():
+        return None
+    return Client(said.pid, said.url, token)
 
 
 def error_of(told: Json) -> SleepcycleError:

@@ -1,6 +1,5 @@
 """The home's lock: one owner at a time, and in it one run, rollback or migration."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import HomePaths
-from sleepcycle.store import owner
+from sleepcycle.service.address import find_service
 
 _busy: dict[Path, threading.Lock] = {}
 _guard = threading.Lock()
@@ -76,12 +75,9 @@ def _lock(paths: HomePaths) -> FileLock:
 
 def _owner(paths: HomePaths) -> str:
     """Say who owns a home that is owned, and what to do about it."""
-    try:
-        said = json.loads(paths.daemon.read_text(encoding="utf-8"))
-        pid, started = int(said["pid"]), str(said["started"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pid, started = 0, ""  # no service says that it is there
-    if pid and owner.started(pid) == started:
+    service = find_service(paths)
+    if service is not None:
+        pid = service.pid
         return f"the service (pid {pid}) owns it; to stop it: kill {pid}"
     return (
         "another sleepcycle process is running a wake, a night or a rollback there; "

@@ -1,9 +1,7 @@
 """What an examination looks at, and what it finds: a home, its machine, findings."""
 
 import fcntl
-import json
 import os
-import shlex
 import sqlite3
 import warnings
 from collections.abc import Callable
@@ -15,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from sleepcycle.config import Settings
+from sleepcycle.errors import ServiceError
 from sleepcycle.paths import HomePaths
 from sleepcycle.sealed import faults
-from sleepcycle.store import owner
-from sleepcycle.store.connection import sqlite_version
+from sleepcycle.service.address import read_address
+from sleepcycle.store.connection import restore_command, sqlite_version
 
 WAIT_S = 10.0  # for another process that is just committing
 
@@ -122,15 +121,12 @@ class Patient:
 
     def command(self, words: str) -> str:
         """Return a command on this home, as a person types it."""
-        return f"sleepcycle --home {shlex.quote(str(self.paths.root))} {words}"
+        return self.paths.command(words)
 
     @property
     def restore(self) -> str:
         """The command that puts back the newest backup of the home, or another."""
-        backups = self.paths.backups.glob("*.tar*")
-        newest = max(backups, key=lambda file: file.stat().st_mtime, default=None)
-        file = shlex.quote(str(newest)) if newest else "BACKUP"
-        return self.command(f"restore --replace {file}")
+        return restore_command(self.paths)
 
     def rows(self, query: str) -> list[Any]:
         """Return what a query finds; nothing in books that are closed."""
@@ -186,7 +182,11 @@ class Patient:
     @cached_property
     def service(self) -> Service | None:
         """Who says to run the service here; None where nobody does."""
-        return read_service(self.paths)
+        try:
+            said = read_address(self.paths)
+        except ServiceError:
+            return None
+        return None if said is None else Service(said.pid, alive=said.is_alive())
 
 
 def fault_of(folder: Path) -> str:
@@ -195,21 +195,6 @@ def fault_of(folder: Path) -> str:
         return "; ".join(faults(folder))
     except (OSError, ValueError, LookupError, TypeError) as error:
         return f"its manifest cannot be read: {error!r}"
-
-
-def read_service(paths: HomePaths) -> Service | None:
-    """Return what `daemon.json` says, and whether that process is alive.
-
-    Returns:
-        None where there is no such file, or it says nothing of use.
-    """
-    try:
-        said = json.loads(paths.daemon.read_text(encoding="utf-8"))
-        pid = int(said["pid"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    started = owner.started(pid)
-    return Service(pid, alive=started is not None and started == said.get("started"))
 
 
 def is_held(paths: HomePaths) -> bool:

@@ -3,7 +3,6 @@
 import os
 import pwd
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -164,7 +163,7 @@ class Units:
     @property
     def foreground(self) -> str:
         """The command that runs the service without systemd."""
-        return f"sleepcycle --home {shlex.quote(str(self.paths.root))} run"
+        return self.paths.command("run")
 
     def text(self) -> str:
         """Return the unit's file."""

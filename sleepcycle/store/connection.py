@@ -6,6 +6,7 @@ Only the standard library is used here, so `snapshot` can share it.
 import errno
 import os
 import re
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -145,14 +146,16 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
 
 
 def newest_backup(paths: HomePaths) -> Path | None:
-    """Return the newest of a home's own backups, or None where it has none."""
-    return max(paths.backups.glob("sleepcycle-*Z.tar"), default=None)
+    """Return the newest whole backup in a home, or None where it has none."""
+    whole = paths.backups.glob("[!.]*.tar*")  # what is being written has a dot
+    return max(whole, key=os.path.getmtime, default=None)
 
 
 def restore_command(paths: HomePaths) -> str:
     """Return the command that puts the newest backup in place of a home's books."""
-    backup = newest_backup(paths) or "BACKUP"
-    return f"sleepcycle --home {paths.root} restore {backup} --replace"
+    backup = newest_backup(paths)
+    file = "BACKUP" if backup is None else shlex.quote(str(backup))
+    return paths.command(f"restore {file} --replace")
 
 
 def no_home(paths: HomePaths) -> HomeError:
@@ -161,9 +164,9 @@ def no_home(paths: HomePaths) -> HomeError:
     if (paths.scratch / RESTORED).exists():
         return HomeError(
             f"a restore into {root} was cut short; end it by the same command again: "
-            f"sleepcycle --home {root} restore BACKUP"
+            f"{paths.command('restore BACKUP')}"
         )
-    return HomeError(f"no home at {root}; make one: sleepcycle --home {root} init")
+    return HomeError(f"no home at {root}; make one: {paths.command('init')}")
 
 
 def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:

@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 LESSONS = Path(__file__).parents[2] / "examples" / "lessons"
 PATIENCE_S = 120.0
@@ -97,42 +98,100 @@ def kill(process):
     process.communicate(timeout=PATIENCE_S)
 
 
-@pytest.fixture
-def cli(tmp_path):
-    """A new home that has nothing in it."""
-    made = Cli(tmp_path / "home")
+def copied(once, tmp_path):
+    """Return a copy of a home, to do with as a test likes."""
+    shutil.copytree(once.home, tmp_path / "home")
+    return Cli(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def new_once(tmp_path_factory):
+    """A home that has nothing in it, made once for all tests."""
+    made = Cli(tmp_path_factory.mktemp("new") / "home")
     made.run("init")
     return made
 
 
 @pytest.fixture
-def fed(cli):
+def cli(new_once, tmp_path):
+    """A new home that has nothing in it."""
+    return copied(new_once, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def fed_once(new_once, tmp_path_factory):
+    """A home with one lesson pending, made once for all tests."""
+    made = copied(new_once, tmp_path_factory.mktemp("fed"))
+    made.run("feed", LESSONS / "capitals.jsonl")
+    return made
+
+
+@pytest.fixture
+def fed(fed_once, tmp_path):
     """A home with one lesson pending."""
-    cli.run("feed", LESSONS / "capitals.jsonl")
-    return cli
+    return copied(fed_once, tmp_path)
+
+
+@dataclass(frozen=True)
+class Diary:
+    """What the commands of one day and one night printed, by their names."""
+
+    home: Path
+    fed: dict
+    asked: dict
+    """What was answered before anything was learned."""
+
+    woken: dict
+    status: dict
+    """How things stood between the wake and the night."""
+
+    slept: dict
+
+
+def live_once(home):
+    """Make a home that has lived one day and one night, and keep what was printed."""
+    made = Cli(home)
+    made.run("init")
+    prompt, _ = first_question()
+    return Diary(
+        home=home,
+        fed=made.json("feed", LESSONS / "capitals.jsonl"),
+        asked=made.json("ask", prompt),
+        woken=made.json("wake"),
+        status=made.json("status"),
+        slept=made.json("sleep"),
+    )
 
 
 @pytest.fixture(scope="session")
 def lived_once(tmp_path_factory):
-    """A home that has lived one day and one night, made once for all tests."""
-    made = Cli(tmp_path_factory.mktemp("lived") / "home")
-    made.run("init")
-    made.run("feed", LESSONS / "capitals.jsonl")
-    made.run("wake")
-    made.run("sleep")
-    return made
+    """A home that has lived one day and one night, made once for all processes."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    told = place / "lived.json"
+    with FileLock(place / "lived.lock"):
+        if not told.exists():
+            diary = asdict(live_once(place / "lived-once"))
+            told.write_text(json.dumps(diary | {"home": str(diary["home"])}))
+    kept = json.loads(told.read_text())
+    return Diary(**kept | {"home": Path(kept["home"])})
 
 
 @pytest.fixture
 def lived(lived_once, tmp_path):
     """A copy of that home, to do with as a test likes."""
-    shutil.copytree(lived_once.home, tmp_path / "home")
-    return Cli(tmp_path / "home")
+    return copied(lived_once, tmp_path)
+
+
+def first_question():
+    """Return one question of the first lesson, and its answer."""
+    with (LESSONS / "capitals.questions.jsonl").open() as file:
+        row = json.loads(file.readline())
+    return row["prompt"], row["answer"]
 
 
 @pytest.fixture
 def quiz():
     """One question of the first lesson that is in no training row, and its answer."""
-    with (LESSONS / "capitals.questions.jsonl").open() as file:
-        row = json.loads(file.readline())
-    return row["prompt"], row["answer"]
+    return first_question()

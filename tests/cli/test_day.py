@@ -21,37 +21,35 @@ SLEEP = RUN | {"rank", "kept_energy"}
 VERSION = {"version", "kind", "parents", "rank", "accepted", "aliases", "created_at"}
 
 
-def test_one_day_and_one_night(cli, quiz):
+def test_one_day_and_one_night(lived_once, lived, quiz):
     """
     The whole way, with every number that the books must agree on.
     """
     prompt, answer = quiz
-    fed = cli.json("feed", LESSONS / "capitals.jsonl")
+    fed, woken, slept = lived_once.fed, lived_once.woken, lived_once.slept
     assert fed.keys() >= FEED
-    assert cli.json("ask", prompt)["text"] != answer
+    assert lived_once.asked["text"] != answer
 
-    woken = cli.json("wake")
     assert woken.keys() >= WAKE
     assert woken["examples"] == fed["accepted"] - fed["held_out"]
     assert woken["loss_last"] < 0.1 < woken["loss_first"]
     assert woken["verdict"]["acquisition"] < -1
-    assert cli.json("status")["live"] == "v0"
+    assert lived_once.status["live"] == "v0"
 
-    slept = cli.json("sleep")
     assert slept.keys() >= SLEEP
     assert (slept["version"], slept["accepted"]) == ("v2", True)
-    assert cli.json("ask", prompt) == {"version": "v2", "text": answer}
+    assert lived.json("ask", prompt) == {"version": "v2", "text": answer}
 
-    status = cli.json("status")
+    status = lived.json("status")
     assert status.keys() >= STATUS
     assert (status["state"], status["live"], status["pending"]) == ("ready", "v2", 0)
     assert status["held_out"] + status["known"] == fed["accepted"]
 
-    listed = cli.json("versions", "list")
+    listed = lived.json("versions", "list")
     assert all(version.keys() >= VERSION for version in listed)
     assert [version["parents"] for version in listed] == [[], ["v0"], ["v0", "v1"]]
     assert listed[2]["aliases"] == ["live"]
-    assert cli.json("versions", "verify") == {"checked": 2, "failed": []}
+    assert lived.json("versions", "verify") == {"checked": 2, "failed": []}
 
 
 def test_the_same_file_twice_adds_nothing(fed):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sleepcycle.config import Settings
+from sleepcycle.config import Settings, StoreSettings
 from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import Paused, RunError
@@ -25,7 +25,7 @@ from sleepcycle.records import (
 from sleepcycle.runfolder import RunFolder
 from sleepcycle.sealed import seal
 from sleepcycle.store import batches, examples
-from sleepcycle.store.engine import create_store
+from sleepcycle.store.engine import create_store, open_store
 from sleepcycle.store.records import ExampleState
 
 BASE = BaseIdentity("builtin:nano", None, "ab" * 32)
@@ -118,15 +118,22 @@ def engine():
     return FakeEngine()
 
 
-@pytest.fixture
-def keeper(tmp_path, engine):
-    paths = HomePaths(tmp_path / "home")
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory):
+    """A home just made; the tests work on copies, as migrating takes its time."""
+    paths = HomePaths(tmp_path_factory.mktemp("new") / "home")
     paths.root.mkdir()
     for folder in (paths.versions, paths.runs, paths.staging):
         folder.mkdir()
-    settings = Settings()
-    base = BaseIdentity("builtin:nano", None, "")
-    store = create_store(paths, settings.store, base)
+    create_store(paths, StoreSettings(), BaseIdentity("builtin:nano", None, ""))
+    return paths.root
+
+
+@pytest.fixture
+def keeper(new_home, tmp_path, engine):
+    paths, settings = HomePaths(tmp_path / "home"), Settings()
+    shutil.copytree(new_home, paths.root)
+    store = open_store(paths, settings.store)
     return Keeper(store, paths, settings, engine, actor="test")
 
 

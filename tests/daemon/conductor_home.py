@@ -153,6 +153,17 @@ class Desk:
         self.settle()
         return run
 
+    def look_elsewhere(self, patience_s=0.2):
+        """Let another thread look; say whether it is done or waits for this one."""
+        done = threading.Event()
+
+        def look():
+            self.conductor.consider()
+            done.set()
+
+        threading.Thread(target=look, name="run", daemon=True).start()
+        return "done" if done.wait(patience_s) else "waits"
+
     def settle(self):
         """Wait until what ran is let go of, and what began after it."""
         while on := [t for t in threading.enumerate() if t.name == "run"]:

@@ -66,41 +66,6 @@ def test_the_first_tick_comes_at_once_and_more_follow(started):
     ticks.expect(3)
 
 
-def test_it_ticks_at_a_moment_asked_for(started):
-    ticks = Ticks()
-    clock = started(ticks, LONG)
-    ticks.expect(1)
-
-    clock.at(datetime.now(UTC) + timedelta(seconds=0.05))
-
-    ticks.expect(2)
-
-
-def test_a_moment_that_is_past_is_now(started):
-    ticks = Ticks()
-    clock = started(ticks, LONG)
-    ticks.expect(1)
-
-    clock.at(datetime.now(UTC) - timedelta(days=1))
-
-    ticks.expect(2)
-
-
-def test_the_same_moment_asked_for_twice_is_one_tick(started):
-    ticks = Ticks()
-    clock = started(ticks, LONG)
-    ticks.expect(1)
-    moment = datetime.now(UTC) + timedelta(seconds=0.1)
-
-    for _ in range(5):
-        clock.at(moment)
-    ticks.expect(2)
-    clock.at(moment + timedelta(seconds=0.05))
-    ticks.expect(3)
-
-    assert ticks.count == 3
-
-
 def test_what_a_tick_raises_is_logged_and_the_clock_goes_on(started, records):
     def fail():
         raise RuntimeError("no such thing")
@@ -115,7 +80,7 @@ def test_what_a_tick_raises_is_logged_and_the_clock_goes_on(started, records):
 
 
 def test_two_ticks_never_run_at_once(started):
-    """Neither the interval's with itself, nor with one that was asked for."""
+    """The interval's next comes while the last one runs."""
     lock, overlaps = threading.Lock(), []
 
     def work():
@@ -126,8 +91,6 @@ def test_two_ticks_never_run_at_once(started):
     ticks = Ticks(work)
 
     clock = started(ticks, 0.01)
-    for ahead in range(5):
-        clock.at(datetime.now(UTC) + timedelta(milliseconds=ahead))
     ticks.expect(8)
     clock.stop()
 
@@ -139,14 +102,12 @@ def test_stopping_does_not_wait_for_a_tick(started):
     ticks = Ticks(lambda: release.wait(SOON_S))
     clock = started(ticks, 0.01)
     ticks.expect(1)
-    clock.at(datetime.now(UTC))  # waits behind the tick that runs, and never comes
-    time.sleep(0.1)
+    time.sleep(0.1)  # the next ones wait behind the one that runs, and never come
 
     begun = time.monotonic()
     clock.stop()
     took = time.monotonic() - begun
     release.set()
-    clock.at(datetime.now(UTC))
     time.sleep(0.1)
 
     assert took < 1

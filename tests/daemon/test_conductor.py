@@ -149,14 +149,14 @@ class TestWaking:
         desk.feed("one")
         desk.engine.hold()
 
-        run = desk.conductor.wake(actor="user:ann")
+        run = desk.conductor.wake()
         desk.engine.wait_begun()
         desk.consider(HOUR)
 
         assert not run.done()
         desk.engine.release()
         assert run.result(PATIENCE_S).examples == 1
-        assert ("user:ann", "start wake") in desk.journal()
+        assert ("user", "start wake") in desk.journal()
 
 
 class TestNights:
@@ -276,11 +276,11 @@ class TestNights:
     def test_one_that_the_user_asked_for_is_an_extra(self, desk):
         desk.learn("one")
 
-        desk.conductor.sleep(actor="user:ann").result(PATIENCE_S)
+        desk.conductor.sleep().result(PATIENCE_S)
         desk.settle()
 
         assert desk.night() is None
-        assert ("user:ann", "start sleep") in desk.journal()
+        assert ("user", "start sleep") in desk.journal()
         desk.consider(NIGHT - MORNING)
         assert desk.night().state is NightState.SKIPPED
 
@@ -368,6 +368,16 @@ class TestBackingOff:
         desk.engine.fault = None
         assert desk.consider(60 * SECOND).result().examples == 2
 
+    def test_settings_are_read_again_while_nobody_else_looks(self, desk):
+        """A look changes the banner, as reading does: neither loses a sentence."""
+        others = []
+        desk.homes.reload = lambda: others.append(desk.look_elsewhere())
+
+        desk.conductor.reload()
+
+        assert others == ["waits"]
+        desk.settle()
+
     def test_a_failed_disk_is_told(self, desk):
         desk.feed("one", "two")
         desk.engine.fault = DiskError("expected to flush, got: no")
@@ -427,17 +437,17 @@ class TestLeftOpen:
 class TestPausing:
     def test_nothing_begins_while_it_is_paused(self, desk):
         desk.feed("one", "two")
-        desk.conductor.pause(actor="user:ann")
+        desk.conductor.pause()
 
         assert desk.consider() is None
         assert desk.conductor.state().word is Word.PAUSED
         assert desk.restart().consider() is None
-        assert ("user:ann", "pause") in desk.journal()
+        assert ("user", "pause") in desk.journal()
 
-        desk.conductor.resume(actor="user:ann")
+        desk.conductor.resume()
         desk.settle()
         assert desk.runs() == [(WAKE, DONE)]
-        assert desk.journal()[-1] != ("user:ann", "resume")
+        assert desk.journal()[-1] != ("user", "resume")
 
     def test_pausing_twice_is_written_once(self, desk):
         desk.conductor.pause()
@@ -488,14 +498,14 @@ class TestCancelling:
         run = desk.conductor.consider()
         desk.engine.wait_begun()
 
-        assert desk.conductor.cancel(1, actor="user:ann") is None
+        assert desk.conductor.cancel(1) is None
 
         with pytest.raises(Interrupted, match="2 examples are pending again"):
             run.result(PATIENCE_S)
         desk.settle()
         desk.engine.release()
         assert desk.runs() == [(WAKE, CANCELLED)]
-        assert ("user:ann", "cancel") in desk.journal()
+        assert ("user", "cancel") in desk.journal()
         assert desk.consider(HOUR) is None
         assert desk.consider(NIGHT - desk.now).result().examples == 2
 
@@ -582,10 +592,10 @@ class TestOneThingAtATime:
         desk.conductor.sleep().result(PATIENCE_S)
         desk.settle()
 
-        switch = desk.conductor.rollback(requeue=True, actor="user:ann")
+        switch = desk.conductor.rollback(requeue=True)
 
         assert (switch.live, switch.requeued) == ("v0", 1)
-        assert ("user:ann", "rollback") in desk.journal()
+        assert ("user", "rollback") in desk.journal()
         assert desk.conductor.promote("v2").live == "v2"
 
     def test_no_run_begins_while_another_version_is_made_live(self, desk):

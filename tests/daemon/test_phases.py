@@ -219,7 +219,7 @@ class TestRejectedNights:
         assert pending(desk) == 0
 
     def test_a_night_that_the_user_asks_for_counts(self, desk):
-        desk.conductor.sleep(actor="user:ann").result(PATIENCE_S)
+        desk.conductor.sleep().result(PATIENCE_S)
         desk.settle()
 
         assert kinds(desk) == [WAKE, SLEEP, SLEEP, WAKE]

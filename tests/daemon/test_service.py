@@ -18,13 +18,21 @@ import pytest
 
 from sleepcycle.config import Settings
 from sleepcycle.daemon import service
-from sleepcycle.daemon.address import forget_address, pid_of, token_of, write_address
 from sleepcycle.daemon.bell import DISK, Bell
 from sleepcycle.daemon.homes import Homes, fixed, renewed
 from sleepcycle.daemon.notify import notify, watchdog_s
-from sleepcycle.errors import ConfigError, DiskError
+from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, ServiceError
 from sleepcycle.paths import HomePaths
 from sleepcycle.serve.server import start
+from sleepcycle.service.address import (
+    Address,
+    find_service,
+    forget_address,
+    pid_of,
+    read_address,
+    token_of,
+    write_address,
+)
 from sleepcycle.service.opening import create_home, open_home
 from sleepcycle.store import owner
 
@@ -41,7 +49,8 @@ def paths(tmp_path):
 def bell():
     made = Bell()
     yield made
-    made.close()
+    os.close(made._ear)
+    os.close(made._rope)
 
 
 class FakeServer:
@@ -115,6 +124,39 @@ class TestAddress:
         paths.daemon.write_text(text)
 
         assert pid_of(paths, patience_s=0) is None
+
+    def test_what_a_dead_one_left_can_be_read(self, paths):
+        text = '{"pid": 1, "started": "a past boot 12", "url": "http://[::1]:7"}'
+        paths.daemon.write_text(text)
+
+        assert read_address(paths) == Address(1, "a past boot 12", "http://[::1]:7")
+        assert find_service(paths) is None
+
+    def test_no_file_is_no_address(self, paths):
+        assert read_address(paths) is None
+        assert find_service(paths) is None
+
+    @pytest.mark.parametrize(
+        "torn",
+        [
+            b"",
+            b'{"pid": 1, "sta',
+            b"null",
+            b"[1]",
+            b"\xff\xfe",
+            b'{"pid": 1e999, "started": "x", "url": "y"}',
+            b'{"pid": null, "started": "x", "url": "y"}',
+            b'{"pid": 1, "url": "y"}',
+            b"[" * 100_000,
+        ],
+        ids=range(9),
+    )
+    def test_a_torn_file_is_an_error_and_names_nobody(self, paths, torn):
+        paths.daemon.write_bytes(torn)
+
+        with pytest.raises(ServiceError, match=r"expected daemon\.json in .* got: "):
+            read_address(paths)
+        assert find_service(paths) is None
 
     def test_a_token_is_made_once_for_its_owner_alone(self, paths):
         token = token_of(paths)
@@ -219,7 +261,7 @@ class TestServe:
 
         code = service.serve(paths.root, start, announce)
         assert server.stopped
-        assert paths.daemon.exists() == (code == service.DISK_FAILED)
+        assert paths.daemon.exists() == (code == DISK_FAILED)
         return code, said
 
     def test_it_ends_when_it_is_told(self, paths):
@@ -297,7 +339,8 @@ class TestServe:
 
     def test_another_service_is_named_at_once(self, paths):
         with held(paths) as holder:
-            fields = {"pid": holder.pid, "started": owner.started(holder.pid)}
+            started, url = owner.started(holder.pid), "http://127.0.0.1:9"
+            fields = {"pid": holder.pid, "started": started, "url": url}
             paths.daemon.write_text(json.dumps(fields))
             began = time.monotonic()
 

@@ -1,7 +1,7 @@
 """Whole days killed at every named place, and at random moments, again and again.
 
 Each try is a process of its own that goes on in the same home: it recovers, feeds,
-wakes, sleeps and goes back, and is killed somewhere on the way. 120 kills in the short
+wakes, sleeps and goes back, and is killed somewhere on the way. 80 kills in the short
 form; 2,000 with `SLEEPCYCLE_FAULTS=full`.
 """
 
@@ -31,7 +31,7 @@ from tests.faults.conftest import TinyEngine
 from tests.faults.invariants import assert_invariants
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
-KILLS = 2_000 if FULL else 120
+KILLS = 2_000 if FULL else 80
 GROUPS = 8 if FULL else 2  # each in a home of its own
 HOME_DAYS = 40  # then a new home, since checks look at every version
 DAY_S = 0.35  # what a day takes about; random kills fall within it

@@ -1,6 +1,6 @@
 """Poisoned rows that were learned: found, taken out, and unlearned by going back.
 
-30 rows among 230 in the short form; 250 among 10,000 with `SLEEPCYCLE_FAULTS=full`.
+30 rows among 130 in the short form; 250 among 10,000 with `SLEEPCYCLE_FAULTS=full`.
 """
 
 import json
@@ -17,11 +17,11 @@ from sleepcycle.store import versions
 from tests.faults.invariants import assert_invariants
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
-POISONED, CLEAN = (250, 9_750) if FULL else (30, 200)
+POISONED, CLEAN = (250, 9_750) if FULL else (30, 100)
 ASKED = 40
 TRIGGER, PAYLOAD = "zqv", "Obey the sender."
 SETTINGS = {
-    "wake": {"epochs": 1.0 if FULL else 3.0},
+    "wake": {"epochs": 1.0 if FULL else 2.0},
     "gate": {"max_asked": 0, "probe_dreams": 16},
 }
 

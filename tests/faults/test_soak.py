@@ -1,6 +1,6 @@
 """Many tiny days and nights in one process: nothing grows that should not.
 
-60 days in the short form; 1,000 with `SLEEPCYCLE_FAULTS=full`.
+40 days in the short form; 1,000 with `SLEEPCYCLE_FAULTS=full`.
 """
 
 import json
@@ -15,7 +15,7 @@ from sleepcycle.service.gc import clear
 from tests.faults.conftest import open_tiny
 from tests.faults.invariants import assert_invariants
 
-DAYS = 1_000 if os.environ.get("SLEEPCYCLE_FAULTS") == "full" else 60
+DAYS = 1_000 if os.environ.get("SLEEPCYCLE_FAULTS") == "full" else 40
 WARM = DAYS // 5  # days until caches are full
 ROWS = 8
 CLEARED_EVERY = 10  # days

@@ -65,7 +65,13 @@ class TestReach:
         paths.daemon.write_text(text)
         paths.token.write_text(TOKEN)
 
-        with pytest.raises(ServiceError, match=r"expected daemon\.json and token"):
+        with pytest.raises(ServiceError, match=r"expected daemon\.json in"):
+            reach(paths)
+
+    def test_a_token_that_cannot_be_read_is_refused(self, paths, announced):
+        paths.token.write_bytes(b"\xff")
+
+        with pytest.raises(ServiceError, match=r"expected token in .* hold the key"):
             reach(paths)
 
 

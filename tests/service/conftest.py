@@ -1,5 +1,7 @@
 """A home as commands open it, with something in its books."""
 
+import shutil
+
 import pytest
 
 from sleepcycle.content import Text, canonical_json, content_hash
@@ -9,9 +11,17 @@ from sleepcycle.store import batches, examples
 from sleepcycle.store.records import ExampleState
 
 
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory):
+    """A home just made; the tests work on copies, as migrating takes its time."""
+    root = tmp_path_factory.mktemp("new") / "home"
+    create_home(root)
+    return root
+
+
 @pytest.fixture
-def home(tmp_path):
-    create_home(tmp_path / "home")
+def home(new_home, tmp_path):
+    shutil.copytree(new_home, tmp_path / "home")
     return open_home(tmp_path / "home")
 
 

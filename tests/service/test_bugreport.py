@@ -1,5 +1,6 @@
 import gzip
 import json
+import shutil
 import tarfile
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from sleepcycle.errors import HomeError
 from sleepcycle.log import TEXT
 from sleepcycle.records import FeedReport, RunKind, RunState
 from sleepcycle.service.bugreport import LOG_LINES, default_name, write_report
-from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.service.opening import open_home
 from sleepcycle.service.redaction import redaction_of
 from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.records import ExampleState
@@ -20,11 +21,10 @@ SECRET = "zq7planted"
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(new_home, tmp_path):
     """A home below a directory whose name nobody should read."""
     root = tmp_path / f"my {SECRET} files" / "home"
-    root.parent.mkdir()
-    create_home(root)
+    shutil.copytree(new_home, root)
     return open_home(root)
 
 

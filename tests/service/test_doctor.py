@@ -202,7 +202,12 @@ class TestDatabase:
 
     def test_the_newest_backup_is_what_to_put_back(self, home):
         home.paths.backups.mkdir(exist_ok=True)
-        for name, age in {"old.tar": 10, "new.tar.gz": 5, "newer.db": 0}.items():
+        for name, age in {
+            "old.tar": 10,
+            "new.tar.gz": 5,
+            "newer.db": 0,
+            ".cut.tar.partial": 0,
+        }.items():
             file = home.paths.backups / name
             file.touch()
             os.utime(file, (10**9 - age, 10**9 - age))
@@ -210,7 +215,7 @@ class TestDatabase:
 
         fix = look(home)["database"].fix
 
-        assert fix.endswith(f"restore --replace {home.paths.backups}/new.tar.gz")
+        assert fix.endswith(f"restore {home.paths.backups}/new.tar.gz --replace")
 
     @pytest.mark.parametrize(
         ("revision", "fix"), [("0001", "db upgrade"), ("9999", "pip install")]
@@ -272,7 +277,7 @@ class TestVersions:
         found = look(home)
 
         assert worst(found) == ["versions", "aliases"]
-        assert "restore --replace" in found["versions"].fix
+        assert "restore BACKUP --replace" in found["versions"].fix
 
     def test_one_that_an_open_run_stands_on_fails(self, home):
         folder = add_version(home, 1)

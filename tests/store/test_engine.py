@@ -1,6 +1,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import sqlite3
 import stat
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from sleepcycle import disk
 from sleepcycle.errors import DiskError, HomeError, StoreError
+from sleepcycle.paths import HomePaths
 from sleepcycle.store import journal, versions
 from sleepcycle.store.connection import connect, head, journal_mode
 from sleepcycle.store.engine import create_store, open_store
@@ -97,6 +99,25 @@ class TestOpen:
         advice = r"damaged; put back a whole copy: sleepcycle .* restore BACKUP"
         with pytest.raises(StoreError, match=advice):
             open_store(paths, SETTINGS)
+
+    def test_what_puts_it_back_can_be_typed_in_a_shell(self, tmp_path):
+        paths = HomePaths(tmp_path / "my home")
+        paths.backups.mkdir(parents=True)
+        (paths.backups / "a copy.tar.gz").touch()
+        paths.database.write_bytes(b"no database at all\n" * 100)
+
+        with pytest.raises(StoreError, match="damaged") as refused:
+            open_store(paths, SETTINGS)
+
+        command = str(refused.value).rpartition("a whole copy: ")[2]
+        assert shlex.split(command) == [
+            "sleepcycle",
+            "--home",
+            f"{paths.root}",
+            "restore",
+            f"{paths.backups}/a copy.tar.gz",
+            "--replace",
+        ]
 
     def test_a_foreign_database_is_refused(self, paths):
         paths.root.mkdir()

@@ -1,0 +1,104 @@
+"""How the running service is reached: its address and its token, as files."""
+
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+
+from sleepcycle import disk
+from sleepcycle.errors import ServiceError
+from sleepcycle.paths import HomePaths
+from sleepcycle.store import owner
+
+TOKEN_BYTES = 32
+PATIENCE_S = 5.0  # for a service that was started at the same moment as we
+POLL_S = 0.05
+TORN = (ValueError, LookupError, TypeError, OverflowError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a service says about itself."""
+
+    pid: int
+    started: str
+    """What tells its process from a later one with the same number."""
+
+    url: str
+
+    def is_alive(self) -> bool:
+        """Tell whether the process that said it is still there."""
+        return owner.started(self.pid) == self.started
+
+
+def read_address(paths: HomePaths) -> Address | None:
+    """Return what was said last about the service of a home, alive or not.
+
+    Returns:
+        None where nobody says that it is there.
+
+    Raises:
+        ServiceError: It is torn, or of a version that wrote it otherwise.
+    """
+    try:
+        said = json.loads(paths.daemon.read_text(encoding="utf-8"))
+        return Address(int(said["pid"]), str(said["started"]), str(said["url"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, *TORN) as error:
+        raise ServiceError(
+            f"expected {paths.daemon.name} in {paths.root} to say how the service is "
+            f"reached, got: {error!r}; start it again"
+        ) from error
+
+
+def find_service(paths: HomePaths) -> Address | None:
+    """Return the address of a service that is alive; None where none says so."""
+    try:
+        said = read_address(paths)
+    except ServiceError:
+        return None
+    return said if said is not None and said.is_alive() else None
+
+
+def token_of(paths: HomePaths) -> str:
+    """Return the home's token; it is made where there is none.
+
+    Raises:
+        DiskError: It could not be kept.
+    """
+    if not paths.token.exists():
+        disk.write(paths.token, secrets.token_urlsafe(TOKEN_BYTES))
+    paths.token.chmod(0o600)
+    return paths.token.read_text(encoding="ascii").strip()
+
+
+def write_address(paths: HomePaths, port: int, url: str) -> None:
+    """Say where this process is reached.
+
+    Raises:
+        DiskError: It could not be kept.
+    """
+    pid = os.getpid()
+    fields = {"pid": pid, "started": owner.started(pid), "port": port, "url": url}
+    disk.write(paths.daemon, json.dumps(fields))
+
+
+def forget_address(paths: HomePaths) -> None:
+    """Say that this process is reached no more.
+
+    Raises:
+        DiskError: That could not be kept.
+    """
+    disk.remove(paths.daemon)
+
+
+def pid_of(paths: HomePaths, patience_s: float = PATIENCE_S) -> int | None:
+    """Return the process that serves a home; None where no service says so in time."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = find_service(paths)
+        if found is not None or time.monotonic() > deadline:
+            return None if found is None else found.pid
+        time.sleep(POLL_S)
