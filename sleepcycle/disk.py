@@ -87,16 +87,32 @@ def write(path: Path, text: str) -> None:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write pieces of text as `write` does, few of them in memory at a time.
 
-    Nothing is left of a file that failed, so that a full disk gets its room back.
-
     Raises:
         DiskError: The disk could not keep it.
+    """
+    _write(path, _chunks(lines))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Write the bytes of one file to another, as `write` does.
+
+    Raises:
+        DiskError: The source cannot be read, or the disk could not keep it.
+    """
+    with _told("read", source), source.open("rb") as file:
+        _write(target, iter(lambda: file.read(CHUNK_BYTES), b""))
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file that is whole or not there.
+
+    Nothing is left of a file that failed, so that a full disk gets its room back.
     """
     partial = partial_of(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     try:
         with _told("write", partial), _opened(partial, flags) as handle:
-            for chunk in _chunks(lines):
+            for chunk in chunks:
                 _write_all(handle, chunk)
             _flush(handle, partial)
     except BaseException:

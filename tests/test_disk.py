@@ -106,6 +106,23 @@ class TestWrite:
 
         assert (tmp_path / "a").read_text() == "ten bytes!"
 
+    def test_a_copy_has_the_same_bytes_and_lasts(self, tmp_path, through):
+        body = bytes(range(256)) * (disk.CHUNK_BYTES // 256) + b"and more\xff"
+        (tmp_path / "a").write_bytes(body)
+        system = through(Telling())
+
+        disk.copy(tmp_path / "a", tmp_path / "b")
+
+        assert (tmp_path / "b").read_bytes() == body
+        assert [name for name, _ in system.told] == [
+            *("write", "write", "fsync", "rename", "fsync")
+        ]
+
+    def test_a_copy_of_what_is_not_there_leaves_nothing(self, tmp_path):
+        with pytest.raises(DiskError, match=r"to read .*gone, got: No such file"):
+            disk.copy(tmp_path / "gone", tmp_path / "b")
+        assert not list(tmp_path.iterdir())
+
     @pytest.mark.parametrize("refused", ["write", "fsync"])
     def test_a_failure_leaves_the_old_file_and_nothing_else(
         self, tmp_path, through, refused

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from types import FrameType
 
 from sleepcycle.cli import (  # noqa: F401 - they add their commands
     books,
@@ -17,18 +16,16 @@ from sleepcycle.cli import (  # noqa: F401 - they add their commands
 from sleepcycle.cli.app import app
 from sleepcycle.disk import is_failed
 from sleepcycle.errors import DISK_FAILED, SleepcycleError
+from sleepcycle.store.interrupt import stop
 
 
 def main() -> None:
     """Run one command; a foreseen error is one line, and exit code 1 or 74."""
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job with `&`
+            signal.signal(number, stop)
     try:
         app()
     except (SleepcycleError, OSError) as error:
         print(f"sleepcycle: {error}", file=sys.stderr)
         sys.exit(DISK_FAILED if is_failed(error) else 1)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Treat a request to end as Ctrl-C, so that a run is undone before we go."""
-    raise KeyboardInterrupt

@@ -12,13 +12,12 @@ import typer
 from sleepcycle.cli.app import Json, app, home_of
 
 if TYPE_CHECKING:
+    from sleepcycle.model.harness import HarnessScores
     from sleepcycle.service.evaluate import Evaluation
-    from sleepcycle.service.harness import HarnessScores
 
 CELL = (72, 32)  # pixels, width and height
 MARGIN = (72, 32)  # pixels for names, at the left and at the top
 DARK = (8, 81, 156)  # colour of a score of 1; 0 is white
-ARROWS = {True: "↑", False: "↓", None: ""}  # the way a measure improves
 
 
 @app.command()
@@ -105,7 +104,7 @@ def show_harness(found: "HarnessScores") -> None:
         [
             [
                 measure.task,
-                f"{measure.metric} {ARROWS[measure.higher_is_better]}".rstrip(),
+                measure.label,
                 *(_with_error(*pair) for pair in zip(scores, errors, strict=True)),
                 *([f"{scores[-1] - scores[0]:+.4f}"] if several else []),
             ]

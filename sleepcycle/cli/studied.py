@@ -100,12 +100,20 @@ def way(arm: Arm) -> str:
         return "all phases at once"
     if arm.last_only:
         return "the last phase alone"
-    if not arm.stages:
-        return f"phase by phase{f', rank {arm.rank}' if arm.rank else ''}"
-    place = "a night after every phase" if arm.is_cycle else "a night between phases"
+    days = "phase by phase"
+    if arm.full_rate:
+        days += ", none of them at a lower learning rate"
+    if arm.rank:
+        days += f", rank {arm.rank}"
+    return f"{days}, {_nights(arm)}" if arm.stages else days
+
+
+def _nights(arm: Arm) -> str:
+    """Say when an arm sleeps, and how."""
+    place = "after every phase" if arm.is_cycle else "where the curriculum folds"
     done = " then ".join(arm.stages)
     told = ", ".join(f"{key} {value}" for key, value in _flat(arm.sleep))
-    return f"phase by phase, {place}: {done}{f' ({told})' if told else ''}"
+    return f"a night {place}: {done}{f' ({told})' if told else ''}"
 
 
 def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str, object]]:

@@ -56,8 +56,15 @@ def run_study(  # noqa: PLR0913 - each is an option
         typer.Option(callback=_device, help="auto, cpu, cuda, cuda:1 or mps."),
     ] = "auto",
     threads: Annotated[
-        int, typer.Option(min=0, help="CPU threads; 0 leaves the choice to torch.")
+        int,
+        typer.Option(min=0, help="CPU threads of a run; 0 leaves the choice to torch."),
     ] = 0,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Runs at a time; each has a base of its own, and its memory."
+        ),
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Make the runs of a plan that are missing; exit 1 if one of them diverged."""
@@ -66,7 +73,7 @@ def run_study(  # noqa: PLR0913 - each is an option
 
     asked = _changed(read_plan(plan), base, limit)
     folder = out or Path(f"study-{_slug(asked.name)}")
-    part = Part(tuple(arms or ()), tuple(seeds or ()), device, threads)
+    part = Part(tuple(arms or ()), tuple(seeds or ()), device, threads, jobs)
     tally = make_runs(asked, folder, part, quietly=as_json)
     show_tally(tally, as_json=as_json)
     if tally.diverged:

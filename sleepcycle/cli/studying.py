@@ -2,7 +2,8 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -18,7 +19,11 @@ from sleepcycle.study.sample import profile
 
 if TYPE_CHECKING:
     from sleepcycle.model.base import Base
+    from sleepcycle.study.ground import Ground
     from sleepcycle.study.run import Job
+
+    Endings = Generator[tuple[Job, Outcome | DivergedError], None, None]
+    """Runs as they end, and what came of them."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,10 @@ class Part:
 
     device: str = "auto"
     threads: int = 0
-    """0 leaves the choice to torch."""
+    """Of a run; 0 leaves the choice to torch."""
+
+    jobs: int = 1
+    """Runs at a time: several are made in processes of their own."""
 
 
 @dataclass
@@ -66,23 +74,31 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
 
     Raises:
         StudyError: The plan has no such arm or seed, or the folder is another study's.
+        HarnessError: The plan's harness tasks cannot be run.
         ModelError: The base is not here.
+        DiskError: The disk could not keep a run.
         Interrupted: Ctrl-C; the runs that are finished stay.
     """
-    from sleepcycle.study import run
+    from sleepcycle.study import harnessed, run
+    from sleepcycle.study.ground import Ground, share_of_threads
 
     tally = Tally(folder, run.jobs(plan, part.arms, part.seeds))
     plan.lessons()
     planfile.expect_own(plan, folder)
-    base = _load(plan, folder, part)
+    harnessed.expect_runnable(plan, folder)
+    threads = part.threads or (share_of_threads(part.jobs) if part.jobs > 1 else 0)
+    ground = Ground(plan, folder, part.device, threads)
+    base = ground.load()
     planfile.keep(plan, folder)
     tally.todo = list(run.missing(plan, base, folder, tally.wanted))
     lines = sys.stderr if quietly else sys.stdout
     had = len(tally.wanted) - len(tally.todo)
     todo = counted(len(tally.todo), "run")
     _say(lines, f"{folder}: {had} of {len(tally.wanted)} there already, {todo} to make")
+    size = min(part.jobs, len(tally.todo))
     try:
-        _make(plan, base, tally, lines)
+        with closing(_ended(ground, base, tally.todo, size, lines)) as ended:
+            _take(ended, tally, lines)
     except KeyboardInterrupt as stop:
         left = sum(1 for _ in run.missing(plan, base, folder, tally.wanted))
         raise Interrupted(
@@ -121,37 +137,48 @@ def _fields(tally: Tally) -> dict[str, object]:
     }
 
 
-def _load(plan: StudyPlan, folder: Path, part: Part) -> "Base":
-    """Load the base that a plan names."""
-    import torch
+def _ended(
+    ground: "Ground", base: "Base", todo: "Sequence[Job]", size: int, lines: TextIO
+) -> "Endings":
+    """Make runs, here or in several processes, and yield each as it ends."""
+    if size < 2:
+        return _one_by_one(ground, base, todo)
+    from sleepcycle.study import crew
 
-    from sleepcycle.model.base import load_base, pick_device
-
-    if part.threads:
-        torch.set_num_threads(part.threads)
-    return load_base(
-        plan.model, device=pick_device(part.device), cache=folder / "cache"
+    base.model.to("meta")  # frees its memory: each process loads its own
+    return crew.make_all(
+        ground, todo, size, lambda job: _say(lines, f"{_name(job)}: begun")
     )
 
 
-def _make(plan: StudyPlan, base: "Base", tally: Tally, lines: TextIO) -> None:
-    """Make the runs that are missing; one that diverges leaves the others be."""
-    from sleepcycle.study import run
+def _take(ended: "Endings", tally: Tally, lines: TextIO) -> None:
+    """Count runs as they end, and say so; one that diverged leaves the others be."""
+    for number, (job, came) in enumerate(ended, start=1):
+        if isinstance(came, DivergedError):
+            tally.diverged[job] = str(came)
+            said = f"diverged: {came}"
+        else:
+            tally.made.append(job)
+            said = _summary(came)
+        _say(lines, f"[{number}/{len(tally.todo)}] {_name(job)}: {said}")
 
-    for number, job in enumerate(tally.todo, start=1):
-        name = f"{job.arm}, seed {job.seed}"
+
+def _one_by_one(ground: "Ground", base: "Base", todo: "Sequence[Job]") -> "Endings":
+    """Make runs one after another in this process, and yield each as it ends."""
+    for job in todo:
+        came: Outcome | DivergedError
         try:
             with progress_bar(visible=sys.stderr.isatty()) as on_progress:
-                told = _named(name, on_progress)
-                outcome = run.run(plan, base, job, on_progress=told)
+                told = _named(_name(job), on_progress)
+                came = ground.make(base, job, on_progress=told)
         except DivergedError as error:
-            tally.diverged[job] = str(error)
-            said = f"diverged: {error}"
-        else:
-            results.write(tally.folder, outcome)
-            tally.made.append(job)
-            said = _summary(outcome)
-        _say(lines, f"[{number}/{len(tally.todo)}] {name}: {said}")
+            came = error
+        yield job, came
+
+
+def _name(job: "Job") -> str:
+    """Name a run."""
+    return f"{job.arm}, seed {job.seed}"
 
 
 def _named(name: str, on_progress: OnProgress) -> OnProgress:

@@ -20,6 +20,9 @@ class Arm:
     mixed: bool = False
     """All phases at once, in no order."""
 
+    full_rate: bool = False
+    """No phase scales the learning rate down."""
+
     last_only: bool = False
     """The last phase alone, on the bare base."""
 
@@ -45,8 +48,9 @@ def _dream(*stages: Stage, rank: int = HALF, **svd: object) -> Arm:
 
 ARMS: Mapping[str, Arm] = {
     "base": Arm(teaches=False),
-    "flat": Arm(mixed=True),
+    "flat": Arm(mixed=True, full_rate=True),
     "phases": Arm(),
+    "phases, full rate": Arm(full_rate=True),
     "magnitude": Arm(
         stages=(SVD,), sleep={"compression": "magnitude", "prune_share": 0.3}
     ),
@@ -57,15 +61,16 @@ ARMS: Mapping[str, Arm] = {
     "rem": Arm(stages=(REM,)),
     "dream + rem": _dream(SVD, REM),
     "rem + dream": _dream(REM, SVD),
-    "cycle": Arm(stages=(SVD, REM), is_cycle=True),
+    "cycle": Arm(full_rate=True, stages=(SVD, REM), is_cycle=True),
     "last phase": Arm(last_only=True),
     "rank 8": Arm(rank=HALF),
     "dream 12": _dream(rank=12),
     "dream 4": _dream(rank=4),
     "dream 2": _dream(rank=2),
 }
-"""`phases` has the order of the lessons without a fold, `rank 8` a small adapter
-without one: they separate what the fold does from what comes along with it."""
+"""`phases` has the order of the lessons without a fold, and `phases, full rate` that
+order alone; `rank 8` is a small adapter without a fold: they separate what the fold
+does from what comes along with it."""
 
 
 def arm_of(name: str) -> Arm:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from statistics import fmean
 from typing import Any
 
@@ -14,20 +13,20 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.fit import learning_rate
 from sleepcycle.numerics.lowrank import LayerChanges, trim
-from sleepcycle.records import Example, OnProgress, Progress, RemReport, SleepReport
+from sleepcycle.records import Example, OnProgress, Progress, RemReport
 from sleepcycle.sleep.material import Past
 from sleepcycle.sleep.rem import LEARNED
 from sleepcycle.study.arms import Arm
 from sleepcycle.study.plan import StudyPlan
 from sleepcycle.study.results import Curve, Fold
 from sleepcycle.study.teaching import Course, Taught
+from sleepcycle.study.traces import curve, fold
 
 LOOKED_AT = 200  # examples whose mean length stands for a phase's
-POINTS = 50  # of a learning curve
 SEEDS = 1_000  # more days and nights than a course has
 DAY, NIGHT = 0, SEEDS // 2  # where their seeds begin
 REPLAY = 0.5  # of a cycle's wakes, the service's default
-CYCLE = 1.5  # a cycle's phase and the night after it, over the phase
+CYCLE = 1.5  # at most: a cycle's days and nights over its days, by the REM budget
 GATE: dict[str, Any] = {"probe_dreams": 16, "max_asked": 0}
 """The gate is asked as ever, and not heeded: an arm is measured by what it does."""
 
@@ -51,6 +50,9 @@ class Life:
     trained: int = 0
     """Tokens that passed forward and backward."""
 
+    slept: int = 0
+    """Those of them that nights trained on."""
+
     read: int = 0
     """Tokens that passed forward alone."""
 
@@ -60,6 +62,12 @@ class Life:
     steps: int = 0
     curves: list[Curve] = field(default_factory=list)
     folds: list[Fold] = field(default_factory=list)
+
+    @property
+    def cycle(self) -> float:
+        """How many tokens a day and the night after it train on, over the day's."""
+        days = self.trained - self.slept
+        return self.trained / days if self.slept else CYCLE
 
 
 def live(
@@ -90,7 +98,7 @@ def live(
             run.sleep(taught.phase.name, number)
         left = max(0, goal - run.life.trained)
         share = left / sum(planned[number:])
-        run.learn(taught, share / CYCLE if arm.is_cycle else share, number)
+        run.learn(taught, share / run.life.cycle if arm.is_cycle else share, number)
         if arm.is_cycle:
             run.sleep(f"after {taught.phase.name}", number)
     return run.life
@@ -147,7 +155,7 @@ class _Run:
         life.trained += report.tokens
         life.since_night += report.tokens
         life.today += taught.examples
-        life.curves.append(_curve(taught.phase.name, losses, life.steps))
+        life.curves.append(curve(taught.phase.name, losses, life.steps))
         life.steps += report.steps
 
     def sleep(self, phase: str, number: int) -> None:
@@ -178,7 +186,7 @@ class _Run:
         life.whole = trim(folded)
         self._book(report.rem)
         if Stage.SVD in arm.stages:
-            life.folds.append(_fold(phase, report, settings))
+            life.folds.append(fold(phase, report, settings))
             is_svd = settings.sleep.compression is Compression.SVD
             self._is_pruned = not is_svd
             if is_svd and not arm.is_cycle:
@@ -191,6 +199,7 @@ class _Run:
         if rem is not None:
             passes = rem.cost * LEARNED * self.life.since_night
             self.life.trained += rem.tokens
+            self.life.slept += rem.tokens
             self.life.read += max(0, round(passes - LEARNED * rem.tokens))
 
     def _wake_settings(self, taught: Taught, share: float) -> WakeSettings | None:
@@ -208,7 +217,7 @@ class _Run:
             update={
                 "rank": rank,
                 "alpha": wakes.alpha / wakes.rank * rank,
-                "lr": peak * (1.0 if self._arm.is_cycle else scale),
+                "lr": peak * (1.0 if self._arm.full_rate else scale),
                 "lr_scale": 1.0,
                 "epochs": epochs,
                 "min_steps": 1,
@@ -243,12 +252,7 @@ def _phases(arm: Arm, course: Course) -> list[Taught]:
         Example(place + 1, example.batch, example.content)
         for place, example in enumerate(shown)
     )
-    update = {
-        "name": "all phases",
-        "epochs": 1.0,
-        "lr_scale": 1.0,
-        "consolidate": False,
-    }
+    update = {"name": "all phases", "epochs": 1.0, "consolidate": False}
     return [Taught(phases[0].phase.model_copy(update=update), examples)]
 
 
@@ -264,35 +268,3 @@ def _tokens(base: Base, taught: Taught) -> int:
     looked = taught.examples[::stride]  # from all phases, where they are mixed
     mean = fmean(len(encode(e.content, base, prompt_weight=0).ids) for e in looked)
     return round(mean * len(taught.examples) * taught.phase.epochs)
-
-
-def _curve(phase: str, losses: Sequence[tuple[int, float]], before: int) -> Curve:
-    """Thin a learning curve out: each point is the mean of the steps up to it."""
-    size = max(1, -(-len(losses) // POINTS))
-    groups = [losses[i : i + size] for i in range(0, len(losses), size)]
-    return Curve(
-        phase,
-        tuple(
-            (before + group[-1][0], fmean(loss for _, loss in group))
-            for group in groups
-        ),
-    )
-
-
-def _fold(phase: str, report: SleepReport, settings: Settings) -> Fold:
-    """Return what a fold did, as means over the layers."""
-    is_svd = settings.sleep.compression is Compression.SVD
-    before = [layer.spectrum for layer in report.layers]
-    after = [layer.spectrum[: layer.rank] for layer in report.layers]
-    return Fold(
-        phase,
-        report.kept_energy,
-        report.rank,
-        _mean(before),
-        _mean(after) if is_svd else (),
-    )
-
-
-def _mean(spectra: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """Return mean singular values; a layer that has fewer counts as zero there."""
-    return tuple(fmean(values) for values in zip_longest(*spectra, fillvalue=0.0))

@@ -8,8 +8,10 @@ from pydantic import (
     AfterValidator,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     ValidationError,
 )
 
@@ -89,8 +91,20 @@ class StudyPlan(Section):
     """A text file, from the plan's folder, on which the loss before and after is
     looked at; an empty line parts its texts."""
 
-    folder: Path = Field(default=Path(), exclude=True)
-    """Where the plan lies."""
+    harness: Annotated[list[str], AfterValidator(once)] = Field(default_factory=list)
+    """Tasks of lm-evaluation-harness that are scored before and after: YAML files, or
+    folders of them, from the plan's folder. Each needs a folder of its own, with its
+    data in it; their own functions are run, so trust them."""
+
+    harness_limit: NonNegativeInt = 0
+    """Documents of each of these tasks, the first ones; 0 for all."""
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """Where the plan lies."""
+        return self._folder
 
     def lessons(self) -> Curriculum:
         """Return its curriculum.
@@ -130,7 +144,9 @@ def read_plan(path: Path) -> StudyPlan:
     if isinstance(wake, dict):
         fields["wake"] = LEARNING | wake
     try:
-        return StudyPlan(**fields, folder=file.parent)
+        plan = StudyPlan(**fields)
     except ValidationError as error:
         faults = (f"{file}: {fault}" for fault in sentences(error, fields, StudyPlan))
         raise ConfigError("; ".join(faults)) from error
+    plan._folder = file.parent  # no key, so that no file can set it
+    return plan

@@ -1,13 +1,14 @@
-"""The plan that a study's folder keeps, with the curriculum and the text it names."""
+"""The plan that a study's folder keeps, with what it names: curriculum, text, tasks."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sleepcycle import disk
 from sleepcycle.curriculum import builtins
 from sleepcycle.errors import StudyError
+from sleepcycle.study import taskfiles
 from sleepcycle.study.plan import StudyPlan, read_plan
 
 PLAN, CURRICULUM, TEXT = "plan.toml", "curriculum.toml", "text.txt"
@@ -21,6 +22,7 @@ def keep(plan: StudyPlan, folder: Path) -> None:
 
     Raises:
         StudyError: The folder is another study's, or a file cannot be read.
+        HarnessError: The plan names tasks that are not there.
         DiskError: The disk could not keep it.
     """
     expect_own(plan, folder)
@@ -35,6 +37,7 @@ def keep(plan: StudyPlan, folder: Path) -> None:
     disk.make(folder)
     for name, text in copies.items():
         disk.write(folder / name, text)
+    fields["harness"] = taskfiles.keep(plan, folder)
     disk.write(folder / PLAN, HEAD + "\n".join(_tables(fields)) + "\n")
 
 
@@ -49,7 +52,10 @@ def kept(folder: Path) -> StudyPlan | None:
 
 
 def expect_own(plan: StudyPlan, folder: Path) -> None:
-    """Refuse the folder of another study.
+    """Refuse the folder of another study, or of one that asked others or otherwise.
+
+    More arms or seeds go into the same folder. So do other lessons and other settings
+    of learning: their runs are made again.
 
     Raises:
         StudyError: It is one.
@@ -61,6 +67,26 @@ def expect_own(plan: StudyPlan, folder: Path) -> None:
             f"expected {folder} to be new, or of the study {plan.name!r}, got that of "
             f"{there.name!r}; name another folder with --out"
         )
+    if there is not None and _shared(there) != _shared(plan):
+        differing = _shared(plan).items() - _shared(there).items()
+        keys = sorted(key for key, _ in differing)
+        wanted, got = (_told(_shared(one), keys) for one in (plan, there))
+        raise StudyError(
+            f"expected {folder} to be new, or of a study with {wanted}, got one with "
+            f"{got}; name another folder with --out"
+        )
+
+
+def _shared(plan: StudyPlan) -> dict[str, str]:
+    """Return what all runs of a study have in common: who is asked, and what."""
+    model = {f"model.{key}": value for key, value in plan.model}
+    asked = {"questions": plan.questions, "language": plan.language}
+    return {key: _value(value) for key, value in (model | asked).items()}
+
+
+def _told(settings: Mapping[str, str], keys: Sequence[str]) -> str:
+    """Say some of the settings, as TOML."""
+    return ", ".join(f"{key} = {settings[key]}" for key in keys)
 
 
 def _read(path: Path) -> str:

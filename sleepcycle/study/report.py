@@ -9,6 +9,7 @@ from sleepcycle import disk
 from sleepcycle.errors import StudyError
 from sleepcycle.study import charts
 from sleepcycle.study.figures import PERCENT, Row, Table, row
+from sleepcycle.study.generalism import general_table
 from sleepcycle.study.page import Section, html, markdown, plain
 from sleepcycle.study.results import Answer, Fold, Outcome
 from sleepcycle.study.sample import (
@@ -28,7 +29,6 @@ from sleepcycle.study.tables import (
     cost_table,
     curve_table,
     fold_table,
-    general_table,
     paired_table,
     runs_table,
     score_tables,

@@ -18,6 +18,10 @@ RUNS = "runs"
 FORMAT = "sleepcycle study run 1"
 AGAIN = "delete it, and run the study again: only what is missing is run"
 
+CODE = "code"
+"""The setting that says what code made a run. It is kept beside those that decided the
+run, yet is not in their fingerprint: a comment that is mended makes no run anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -89,7 +93,8 @@ class Outcome:
     """By general task, the score "before" and "after"."""
 
     settings: Mapping[str, object] = field(default_factory=dict)
-    """All that decided the run, as plain data: its fingerprint is taken of these."""
+    """All that decided the run, as plain data: its fingerprint is taken of these, but
+    for the code's."""
 
     @property
     def file(self) -> str:
@@ -107,9 +112,10 @@ def fingerprint(settings: Mapping[str, object]) -> str:
     """Return 16 hexadecimal digits that stand for all that decided a run.
 
     The order of keys does not matter, and neither does whether the settings were
-    written to a file and read again.
+    written to a file and read again. The code is left out.
     """
-    plain = json.dumps(finite(settings), sort_keys=True, default=str)
+    deciding = {name: value for name, value in settings.items() if name != CODE}
+    plain = json.dumps(finite(deciding), sort_keys=True, default=str)
     return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 

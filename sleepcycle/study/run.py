@@ -13,9 +13,10 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.reply import Asked
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import OnProgress, quiet
-from sleepcycle.study import dimensions, general, results
+from sleepcycle.study import dimensions, general, harnessed, results
 from sleepcycle.study.arms import arm_of
 from sleepcycle.study.asking import reply
+from sleepcycle.study.codeprint import codeprint
 from sleepcycle.study.domains import domain_of
 from sleepcycle.study.life import live
 from sleepcycle.study.plan import StudyPlan
@@ -67,9 +68,10 @@ def run(
 
     Raises:
         StudyError: The plan asks or teaches what is not there.
+        HarnessError: A task of the harness cannot be run.
         DivergedError: The loss exploded or is not a number.
     """
-    started = time.perf_counter()
+    started, code = time.perf_counter(), codeprint()
     course = draw(
         plan.lessons(),
         seed=job.seed,
@@ -78,11 +80,13 @@ def run(
         samples_scale=plan.samples_scale,
     )
     texts = _texts(plan)
+    name = Path(results.file_name(job.arm, job.seed)).stem
 
-    def look(change: LayerChanges) -> dict[str, float]:
-        return general.scores(
+    def look(change: LayerChanges) -> dict[str, float | None]:
+        own = general.scores(
             base, change, seed=job.seed, count=plan.questions, texts=texts
         )
+        return {**own, **harnessed.scores(plan, base, change, name)}
 
     before = look({})
     try:
@@ -109,13 +113,13 @@ def run(
             task: {"before": score, "after": after[task]}
             for task, score in before.items()
         },
-        settings=decided_by(plan, base, job),
+        settings={**decided_by(plan, base, job), results.CODE: code},
     )
 
 
 def decided_by(plan: StudyPlan, base: Base, job: Job) -> dict[str, object]:
     """Return all that decides a run, as plain data."""
-    read = {"curriculum", "text"}  # by what is in them, wherever they lie
+    read = {"curriculum", "text", "harness", "harness_limit"}  # wherever they lie
     named = {"arms", "controls", "seeds", "name"}
     study = plan.model_dump(mode="json", exclude=named | read)
     return {
@@ -126,6 +130,7 @@ def decided_by(plan: StudyPlan, base: Base, job: Job) -> dict[str, object]:
         "curriculum": plan.lessons().model_dump(mode="json"),
         "texts": sha256("\n\n".join(_texts(plan)).encode()).hexdigest(),
         "arm_settings": _plain(arm_of(job.arm)),
+        **harnessed.decided_by(plan),
         **study,
     }
 

@@ -1,11 +1,12 @@
 """The runs of a study, arranged by arm and seed, and what each of them scored."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from sleepcycle.errors import StudyError
-from sleepcycle.study.results import Outcome
+from sleepcycle.study.results import CODE, Outcome
 from sleepcycle.study.scores import PARTS, composite, dimensions
 
 ARTICLE = "article."
@@ -13,7 +14,7 @@ ARTICLE = "article."
 
 HEADLINES = tuple(name for part in PARTS.values() for name in part)
 
-OWN = {"arm", "seed", "arm_settings", "base"}
+OWN = {"arm", "seed", "arm_settings", "base", CODE}
 """Settings that are a run's own, or that the report compares by themselves."""
 
 Arms = Mapping[str, Sequence[Outcome]]
@@ -64,7 +65,30 @@ def lacking(
     for control in controls:
         if not arms.get(control):
             yield f"The control arm {control} was not run: nothing is compared with it."
+        yield from _unpaired(arms, control)
     yield from _unlike(arms)
+
+
+def _unpaired(arms: Arms, control: str) -> Iterator[str]:
+    """Yield a sentence for each arm that was not asked the same as a control."""
+    theirs = _asked_of(arms.get(control, ()))
+    for arm, runs in arms.items():
+        ours = _asked_of(runs)
+        both = {seed: (ours[seed], theirs[seed]) for seed in ours.keys() & theirs}
+        alone = sum(len(one ^ other) for one, other in both.values())
+        if alone:
+            paired = any(one & other for one, other in both.values())
+            noun = "question" if alone == 1 else "questions"
+            yield (
+                f"Of the arm {arm} and the control {control}, {alone} {noun} of the "
+                "same seeds came up in one alone, or in other words: "
+                f"{'these' if paired else 'all of them, so the two'} are not compared."
+            )
+
+
+def _asked_of(runs: Sequence[Outcome]) -> dict[int, set[tuple[str, str]]]:
+    """Return what was asked with each seed: ids, and prompts."""
+    return {run.seed: {(a.question, a.prompt) for a in run.answers} for run in runs}
 
 
 def _unlike(arms: Arms) -> Iterator[str]:
@@ -76,6 +100,15 @@ def _unlike(arms: Arms) -> Iterator[str]:
             yield f"The runs differ in their {name}: {several}; compare with care."
     if several := ", ".join(_differing(arms)):
         yield f"The runs differ in their settings: {several}; compare with care."
+    codes = Counter(
+        str(run.settings.get(CODE, "unknown")) for runs in arms.values() for run in runs
+    )
+    if len(codes) > 1:
+        several = ", ".join(f"{code} ({count})" for code, count in codes.most_common())
+        yield (
+            f"The runs were made by {len(codes)} versions of the code: {several}; "
+            "compare with care."
+        )
 
 
 def _differing(arms: Arms) -> Iterator[str]:
@@ -137,9 +170,12 @@ def values(
 
 
 def keyed(runs: Sequence[Outcome], measure: str) -> dict[str, float]:
-    """Return the scores of a measure by "seed/question id", to be paired."""
+    """Return the scores of a measure by seed, question id and prompt, to be paired.
+
+    A key starts with "seed/". A question that was put in other words is another one.
+    """
     return {
-        f"{run.seed}/{answer.question}": answer.measures[measure]
+        f"{run.seed}/{answer.question}\n{answer.prompt}": answer.measures[measure]
         for run in runs
         for answer in run.answers
         if measure in answer.measures

@@ -113,7 +113,7 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], seed: int = 0) -> Pai
     """Compare two arms on the questions that both were asked.
 
     Args:
-        a: Scores of the arm, by "seed/question id".
+        a: Scores of the arm, by a key for each question that starts with "seed/".
         b: Scores of the one it is compared with.
         seed: Of the bootstrap and the permutations.
 
@@ -203,7 +203,7 @@ def _numbers(values: Sequence[float] | Floats) -> Floats:
 
 
 def _by_seed(keys: Sequence[str], values: Floats) -> list[Floats]:
-    """Return values of "seed/question id" keys as a group for each seed."""
+    """Return values of keys that start with "seed/" as a group for each seed."""
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(key.partition("/")[0], []).append(place)

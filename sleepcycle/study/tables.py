@@ -35,7 +35,6 @@ from sleepcycle.study.scores import Paired, estimate, holm, paired
 
 SPREAD = "Mean ± standard deviation over seeds"
 INTERVAL = f"{SPREAD} [95 % bootstrap over questions within seeds], in percent."
-NATS = "nats a token"  # how a task ends whose score is a loss
 KILO = 1e-3
 
 
@@ -127,7 +126,8 @@ def paired_table(arms: Arms, controls: Sequence[str]) -> Table:
     ]
     note = (
         "Arm less control, in percentage points [95 % bootstrap over pairs], on "
-        "questions that both were asked with the same seed. p: two-sided sign-flip "
+        "questions that both were asked with the same seed, in the same words; "
+        "unpaired ones, asked of one alone, do not count. p: two-sided sign-flip "
         "permutation; Holm: corrected for the number of arms compared with the same "
         "control on the same measure; effect: mean over standard deviation of the "
         "differences, - where every pair differs alike. These say what other questions "
@@ -198,36 +198,6 @@ def _beside(arms: Arms, figure: Reported) -> Row:
         arm or NONE,
         cell,
         signed(less),
-    )
-
-
-def general_table(arms: Arms) -> Table:
-    """Say what each arm knew of general tasks before it was taught, and after."""
-    rows = []
-    for arm, runs in _run(arms):
-        for task in dict.fromkeys(task for run in runs for task in run.general):
-            own = [run for run in runs if task in run.general]
-            form = (1.0, 2) if task.endswith(NATS) else (PERCENT, 1)
-            moved = _moved([run.general[task] for run in own], *form)
-            rows.append(row(own, arm, task, *moved))
-    note = (
-        f"{SPREAD}, in percent, or in nats where the task says so; the change is "
-        "after less before."
-    )
-    columns = ("arm", "task", "before", "after", "change")
-    return Table("Generalism", note, columns, tuple(rows))
-
-
-def _moved(
-    scores: Sequence[Mapping[str, float | None]], scale: float, digits: int
-) -> tuple[Cell, Cell, Cell]:
-    """Return scores before and after, and how far they moved."""
-    pairs = [(score.get("before"), score.get("after")) for score in scores]
-    both = [(b, a) for b, a in pairs if b is not None and a is not None]
-    return (
-        spread([old for old, _ in pairs if old is not None], scale, digits),
-        spread([new for _, new in pairs if new is not None], scale, digits),
-        spread([new - old for old, new in both], scale, digits),
     )
 
 

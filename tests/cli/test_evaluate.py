@@ -1,20 +1,15 @@
 """What is still known of each batch: matrix, metrics, and a drawing of them."""
 
 import json
-from importlib.util import find_spec
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from sleepcycle.cli.evaluate import show_harness
-from sleepcycle.service.harness import HarnessScores, Measure
+from sleepcycle.model.harness import HarnessScores, Measure
 from tests.cli.conftest import LESSONS
+from tests.harnesses import EXAMPLE, needs_library, needs_none
 
-HARNESS = Path(__file__).parents[2] / "examples" / "harness"
-needs_library = pytest.mark.skipif(
-    find_spec("lm_eval") is None, reason="the extra `eval` is not installed"
-)
 KEYS = {
     "acc", "bwt", "fwt", "forgetting", "learned", "intransigence", "batches",
     "versions", "units", "matrix", "losses", "base",
@@ -78,13 +73,13 @@ class TestHarness:
 
     def test_it_draws_nothing(self, cli, tmp_path):
         done = cli.run(
-            "evaluate", "--harness", HARNESS, "--plot", tmp_path / "m.svg", exit_code=2
+            "evaluate", "--harness", EXAMPLE, "--plot", tmp_path / "m.svg", exit_code=2
         )
         assert "--plot draws no scores of --harness" in done.stderr
 
-    @pytest.mark.skipif(find_spec("lm_eval") is not None, reason="it is installed")
+    @needs_none
     def test_it_says_what_to_install(self, cli):
-        said = cli.error("evaluate", "--harness", HARNESS)
+        said = cli.error("evaluate", "--harness", EXAMPLE)
         assert "pip install 'sleepcycle[eval]'" in said
 
     @needs_library
@@ -105,7 +100,7 @@ class TestHarness:
 
     @needs_library
     def test_people_get_a_table(self, lived):
-        shown = lived.run("evaluate", "--harness", HARNESS, "v2", "v0").stdout
+        shown = lived.run("evaluate", "--harness", EXAMPLE, "v2", "v0").stdout
 
         assert "acc ↑" in shown
         assert shown.split()[:5] == ["task", "metric", "v2", "v0", "change"]

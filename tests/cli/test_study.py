@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sleepcycle.cli import main
@@ -130,6 +131,14 @@ def write_plan(folder, plan=PLAN, curriculum=CURRICULUM):
     return folder / "tiny.toml"
 
 
+def start_long(folder, *words):
+    """Start a study that ends its first run soon, and none of its others."""
+    long = CURRICULUM.replace("samples = 8", "samples = 5000")
+    plan, out = write_plan(folder / "plan", curriculum=long), folder / "out"
+    cli = Cli(folder / "home")
+    return cli.start("study", "run", plan, "--out", out, *words), out
+
+
 def finished_first(out):
     """Wait for the first run, and return its bytes."""
     path = out / "runs" / "base-7.json"
@@ -188,8 +197,10 @@ class TestRun:
         assert kept.lessons().model_dump() == given.lessons().model_dump()
         assert (made / kept.text).read_text() == (plan.parent / "text.txt").read_text()
 
-    def test_another_number_of_questions_is_another_run(self, study, made, plan):
-        words = ["run", plan, "--out", made, "--limit", 4, "--arms", "base", "--json"]
+    def test_runs_by_an_edited_curriculum_are_made_again(self, study, made, plan):
+        lessons = plan.parent / "mine.toml"
+        lessons.write_text(lessons.read_text().replace("Calculate", "Work out", 1))
+        words = ["run", plan, "--out", made, "--arms", "base", "--json"]
 
         found = json.loads(study("study", *words).out)
 
@@ -200,22 +211,15 @@ class TestRun:
             "made": [{"arm": "base", "seed": 7, "file": "runs/base-7.json"}],
             "diverged": [],
         }
-        assert read_plan(made / "plan.toml").questions == 4
         said = study("study", "report", made)
-        assert "The runs differ in their settings: questions" in said.out
+        assert "The runs differ in their settings: curriculum" in said.out
 
-    def test_an_edited_curriculum_is_another_study(self, study, made, plan):
-        lessons = plan.parent / "mine.toml"
-        lessons.write_text(lessons.read_text().replace("Calculate", "Work out", 1))
-
-        said = study("study", "run", plan, "--out", made, "--arms", "base")
-
-        assert "0 of 1 there already, 1 run to make" in said.out
-
-    def test_ctrl_c_leaves_what_is_finished_and_says_how_to_go_on(self, tmp_path):
-        long = CURRICULUM.replace("samples = 8", "samples = 5000")
-        plan, out = write_plan(tmp_path / "plan", curriculum=long), tmp_path / "out"
-        started = Cli(tmp_path / "home").start("study", "run", plan, "--out", out)
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_ctrl_c_leaves_what_is_finished_and_says_how_to_go_on(self, tmp_path, jobs):
+        """
+        With several processes, all of them get the signal, as on a terminal.
+        """
+        started, out = start_long(tmp_path, "--jobs", jobs)
         first = finished_first(out)
 
         code, said = end(started, signal.SIGINT)
@@ -226,18 +230,35 @@ class TestRun:
         assert "Traceback" not in said
         assert [path.read_bytes() for path in runs(out)] == [first]
 
+    def test_processes_end_with_the_one_that_started_them(self, tmp_path):
+        """
+        Even where it is killed outright, and so cannot tell them.
+        """
+        started, out = start_long(tmp_path, "--jobs", "2")
+        first = finished_first(out)
+        children = psutil.Process(started.pid).children(recursive=True)
+        assert children
+
+        kill(started)
+
+        assert psutil.wait_procs(children, timeout=PATIENCE_S)[1] == []
+        assert [path.read_bytes() for path in runs(out)] == [first]
+
+    @pytest.mark.parametrize("jobs", [1, 2])
     def test_a_run_that_diverges_is_told_and_the_next_finds_the_base_bare(
-        self, study, made, tmp_path
+        self, study, made, tmp_path, jobs
     ):
         wild = PLAN.replace('["base", "dream"]', '["phases", "base"]')
         wild = wild.replace("[wake]", "[wake]\nlr = 1e6\nmax_loss = 4.0")
         plan = write_plan(tmp_path / "plan", wild)
         out = tmp_path / "out"
 
-        said = study("study", "run", plan, "--out", out, exit_code=1)
+        words = ["run", plan, "--out", out, "--jobs", jobs]
+        said = study("study", *words, exit_code=1)
 
-        assert "[1/2] phases, seed 7: diverged: " in said.out
-        assert "[2/2] base, seed 7: " in said.out
+        assert re.search(r"\n\[\d/2\] phases, seed 7: diverged: ", said.out)
+        assert re.search(r"\n\[\d/2\] base, seed 7: exact", said.out)
+        assert ("base, seed 7: begun\n" in said.out) == (jobs > 1)
         assert f"1 of 2 runs in {out}; 1 diverged" in said.out
         alone = results.read_run(made / "runs" / "base-7.json")
         assert results.read_run(out / "runs" / "base-7.json").answers == alone.answers
@@ -347,8 +368,15 @@ class TestList:
             ("flat", "all phases at once"),
             ("last phase", "the last phase alone"),
             ("phases", "phase by phase"),
-            ("dream", "phase by phase, a night between phases: svd (rank 8)"),
-            ("cycle", "phase by phase, a night after every phase: svd then rem"),
+            (
+                "dream",
+                "phase by phase, a night where the curriculum folds: svd (rank 8)",
+            ),
+            (
+                "cycle",
+                "phase by phase, none of them at a lower learning rate, a night after "
+                "every phase: svd then rem",
+            ),
         ],
     )
     def test_an_arm_is_said_in_words(self, arm, words):
@@ -375,6 +403,8 @@ class TestErrors:
             (["run", "PLAN", "--seeds", "9"], "expected seeds of the plan (7), got 9"),
             (["run", "PLAN", "--base", "builtin:no"], "there is no builtin:no"),
             (["run", "quick", "--out", "MADE"], "or of the study 'quick', got that of"),
+            (["run", "PLAN", "--out", "MADE", "--limit", "4"], "with questions = 4"),
+            (["run", "PLAN", "--out", "MADE", "--base", "no"], 'model.base = "no"'),
             (["report", "nope"], "expected the runs of a study in nope, got none"),
             (["report", "PLAN"], "got none"),
             (["report", "MADE", "--plan", "nope"], "expected a study's plan in nope"),
@@ -440,3 +470,9 @@ class TestErrors:
         said = study("study", "run", plan, "--device", device, exit_code=2)
 
         assert "expected auto, cpu, mps, cuda" in said.err
+
+    @pytest.mark.parametrize("jobs", [0, -1])
+    def test_no_process_at_all_is_wrong_usage(self, study, plan, jobs):
+        said = study("study", "run", plan, "--jobs", jobs, exit_code=2)
+
+        assert "Invalid value for '--jobs'" in said.err

@@ -1,5 +1,6 @@
 """A study's plan: what a file may say, and how a wrong one is refused."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ def test_the_least_of_a_plan_is_named_by_its_file(tmp_path):
     assert (plan.name, plan.seeds, plan.questions) == ("mine", [42, 43, 44], 50)
     assert (plan.wake.batch_size, plan.wake.dropout) == (4, 0.05)
     assert plan.expected() == {"flat": [42, 43, 44]}
+
+
+def test_tasks_of_the_harness_are_named_from_the_plans_folder(tmp_path):
+    text = LEAST + 'harness = ["tasks", "more/one.yaml"]\nharness_limit = 100\n'
+
+    plan = read_plan(written(tmp_path, text))
+
+    assert plan.harness == ["tasks", "more/one.yaml"]
+    assert plan.harness_limit == 100
+    assert plan.model_copy(update={"questions": 3}).folder == tmp_path
+    assert pickle.loads(pickle.dumps(plan)).folder == tmp_path
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PLANS.glob("*.toml")))
@@ -63,6 +75,10 @@ def test_a_curriculum_of_ones_own_lies_beside_the_plan(tmp_path):
         (LEAST + "seeds = []\n", r"mine\.toml: .*seeds"),
         (LEAST + "seeds = [1, 1]\n", r"mine\.toml: .*seeds"),
         (LEAST + "question = 3\n", r"mine\.toml: .*question"),
+        (LEAST + 'folder = "x"\n', r"mine\.toml: folder: expected one of .*'folder'"),
+        (LEAST + 'harness = "x"\n', r"mine\.toml: harness: expected a list"),
+        (LEAST + 'harness = ["x", "x"]\n', r"mine\.toml: harness: .*no word twice"),
+        (LEAST + "harness_limit = -1\n", r"mine\.toml: harness_limit: .*got -1"),
         (LEAST + "[wake]\nrank = 0\n", r"mine\.toml: .*wake\.rank"),
         ("arms = [", r"mine\.toml: expected TOML"),
         ('arms = ["flat"]\n', r"mine\.toml: .*curriculum"),

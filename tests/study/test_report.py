@@ -19,6 +19,7 @@ from sleepcycle.study.results import Answer, Curve, Fold, Outcome
 
 SKILL = {"base": 0.2, "flat": 0.6, "dream": 0.9}
 SEEDS = (0, 1, 2)
+DREAMS = (("dream", 0), ("dream", 1))
 NASTY = '</td><script>alert("x")</script> | `a` [b](http://c.d) & <img src=x>\x00\n# e'
 BY_DIMENSION = {
     "exact": ("exact", "exact.simple", "article.exact"),
@@ -96,6 +97,12 @@ def tables(data: dict) -> dict[str, list[dict]]:
 def sentences(data: dict) -> str:
     """Return all that a report says between its tables."""
     return "\n".join(s for section in data["sections"] for s in section["sentences"])
+
+
+def told(folder, *runs: Outcome) -> str:
+    """Return what a report on runs says between its tables."""
+    report(runs, "Phases", folder)
+    return sentences(json.loads((folder / "report.json").read_text()))
 
 
 class Page(HTMLParser):
@@ -339,6 +346,59 @@ class TestMissing:
 
         words = (tmp_path / "report.md").read_text()
         assert "differ in their base: builtin:nano, other; compare with care" in words
+
+    def test_runs_of_different_code_are_told(self, tmp_path):
+        """
+        How many of each; of a run of before it is not known.
+        """
+        base, flat, dream, more = (
+            replace(made_up(arm, seed), settings={"rank": 8, **code})
+            for arm, seed, code in [
+                ("base", 0, {}),
+                ("flat", 0, {"code": "0123"}),
+                ("dream", 0, {"code": "4567"}),
+                ("dream", 1, {"code": "4567"}),
+            ]
+        )
+
+        assert "code" not in told(tmp_path, dream, more)
+        assert "code" not in told(tmp_path, base)
+        words = told(tmp_path, base, flat, dream, more)
+        assert "by 3 versions of the code: 4567 (2), unknown (1), 0123 (1)" in words
+        assert "differ in their settings" not in words
+
+    def test_questions_in_other_words_are_not_paired_and_that_is_said(self, tmp_path):
+        """
+        As with another language: ids are the same. Other seeds' pairs still count.
+        """
+        base, dream, more = (made_up(*run) for run in [("base", 0), *DREAMS])
+        first, *others = dream.answers
+        changed = replace(dream, answers=(replace(first, prompt="?"), *others))
+
+        words = told(tmp_path, base, changed, more)
+
+        assert "arm dream and the control base, 2 questions of the same" in words
+        assert "in other words: these are not compared." in words
+        rows = tables(json.loads((tmp_path / "report.json").read_text()))
+        pairs = {row["measure"]: row for row in rows["Paired differences"]}
+        assert pairs["exact"]["pairs"]["value"] == 11
+        assert pairs["exact"]["unpaired"]["value"] == 2 + 12
+        assert pairs["adversarial"]["pairs"]["value"] == 12
+
+    def test_arms_that_were_asked_nothing_alike_are_said_to_be_so(self, tmp_path):
+        base, dream = made_up("base", 0), made_up("dream", 0)
+        others = tuple(replace(answer, prompt="?") for answer in dream.answers)
+
+        words = told(tmp_path, base, replace(dream, answers=others))
+
+        assert "all of them, so the two are not compared." in words
+
+    def test_a_question_that_one_was_not_asked_is_said(self, tmp_path):
+        base, dream = made_up("base", 0), made_up("dream", 0)
+
+        words = told(tmp_path, base, replace(dream, answers=dream.answers[1:]))
+
+        assert "arm dream and the control base, 1 question of the same" in words
 
     def test_a_run_without_answers_is_reported(self, tmp_path):
         """

@@ -10,6 +10,7 @@ import pytest
 
 from sleepcycle.errors import StudyError
 from sleepcycle.study.results import (
+    CODE,
     Answer,
     Curve,
     Fold,
@@ -139,6 +140,15 @@ class TestFingerprint:
 
         assert fingerprint(dict(reversed(SETTINGS.items()))) == fingerprint(SETTINGS)
         assert fingerprint(back) == fingerprint(SETTINGS)
+
+    def test_the_code_has_no_part_in_it(self, tmp_path):
+        """
+        Nor has it in runs of before, which do not name it.
+        """
+        write(tmp_path, outcome(settings=SETTINGS | {CODE: "0123456789abcdef"}))
+
+        assert fingerprint(SETTINGS | {CODE: "other"}) == fingerprint(SETTINGS)
+        assert has(tmp_path, "Flat, half more", 3, fingerprint(SETTINGS))
 
     @pytest.mark.parametrize(
         "settings",

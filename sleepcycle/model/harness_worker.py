@@ -1,32 +1,42 @@
 """The harness's worker: scores versions with lm-eval in a process of its own.
 
-    python -m sleepcycle.service.harness_worker ORDER.json RESULT.json
+    python -m sleepcycle.model.harness_worker score|look ORDER.json RESULT.json
 
 lm-eval sets global seeds and logs as it likes, and no network must be reached whatever
 a task names; neither may happen to the process of whoever asked.
 """
 
 import math
+import os
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sleepcycle.configfile import recorded_settings
+import torch
+
+from sleepcycle.config import ModelSettings
 from sleepcycle.errors import HarnessError, SleepcycleError
 from sleepcycle.model import adapters
-from sleepcycle.model.base import Base
-from sleepcycle.model.score import BATCH_SIZE
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.service import answers
-from sleepcycle.service.harness import (
+from sleepcycle.model.base import Base, load_base, pick_device
+from sleepcycle.model.harness import (
     HarnessFault,
+    HarnessLook,
     HarnessOrder,
     HarnessScores,
+    HarnessTask,
+    HarnessTasks,
     Measure,
 )
+from sleepcycle.model.portable import load_portable
+from sleepcycle.model.score import BATCH_SIZE
+from sleepcycle.plain import from_json, to_json
+from sleepcycle.sealed import verify
+
+if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
 
 ADAPTER = "harnessed"
 ERROR = "_stderr"
@@ -38,12 +48,14 @@ Scored = dict[Measure, tuple[float, float | None]]
 """A version's value of each measure, and its standard error."""
 
 
-def main(ordered: Path, result: Path) -> int:
+def main(deed: str, ordered: Path, result: Path) -> int:
     """Do one order; return the exit code."""
     sys.addaudithook(refuse_network)
-    order = from_json(ordered.read_text(encoding="utf-8"), HarnessOrder)
+    kind, do = DEEDS[deed]
+    order: HarnessLook | HarnessOrder
+    order = from_json(ordered.read_text(encoding="utf-8"), kind)
     try:
-        scores = score(order)
+        done = do(order)
     except SleepcycleError as error:
         _give_up(result, str(error))
         return 1
@@ -51,12 +63,47 @@ def main(ordered: Path, result: Path) -> int:
         first = str(error).strip().split("\n")[0]
         _give_up(
             result,
-            f"expected lm-eval to run {order.tasks} on local data, got "
-            f"{type(error).__name__}: {first}",
+            f"expected lm-eval to run {', '.join(map(str, order.tasks))} on local "
+            f"data, got {type(error).__name__}: {first}",
         )
         raise
-    result.write_text(to_json(scores), encoding="utf-8")
+    result.write_text(to_json(done), encoding="utf-8")
     return 0
+
+
+def look(order: HarnessLook) -> HarnessTasks:
+    """Load tasks and their data.
+
+    Raises:
+        HarnessError: There are none.
+    """
+    found = []
+    for path in order.tasks:
+        manager, names = _tasks(path)
+        with chdir(_folder(path)):
+            loaded = manager.load(names)["tasks"]
+        _expect_some(path, loaded)
+        found += [HarnessTask(name, path, needs(task)) for name, task in loaded.items()]
+    return HarnessTasks(found)
+
+
+def needs(task: Any) -> list[str]:  # noqa: ANN401 - lm-eval's
+    """Return what a task calls its data: files, folders, data sets."""
+    config = getattr(task, "config", None)
+    named = getattr(config, "dataset_kwargs", None) or {}
+    path = getattr(config, "dataset_path", None)
+    return [*_words([path, named.get("data_files"), named.get("data_dir")])]
+
+
+def _words(value: object) -> Iterator[str]:
+    """Yield all text in plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _words([*value.values()])
+    elif isinstance(value, Sequence):
+        for inner in value:
+            yield from _words(inner)
 
 
 def score(order: HarnessOrder) -> HarnessScores:
@@ -67,16 +114,31 @@ def score(order: HarnessOrder) -> HarnessScores:
         ModelError: The base cannot be loaded, or is not the expected one.
         ManifestError: A version's files are not what was sealed.
     """
-    settings = recorded_settings(dict(order.settings))
-    base = answers.load(settings, HomePaths(order.home), order.base)
+    if order.threads:
+        torch.set_num_threads(order.threads)
+    settings = ModelSettings.model_validate(order.model)
+    base = load_base(settings, device=pick_device(order.device), cache=order.cache)
+    base.identity.expect(order.expected)
     columns: dict[str, Scored] = {}
     for name, folder in order.versions.items():
-        on = answers.put_on(base, ADAPTER, folder)
-        adapters.activate(base, on)
-        columns[name] = dict(measured(_run(base, order.tasks)))
+        on = _put_on(base, folder)
+        columns[name] = {
+            measure: value
+            for path in order.tasks
+            for measure, value in measured(_run(base, path, order.limit))
+        }
         if on:
             adapters.remove(base, ADAPTER)
     return collect(columns)
+
+
+def _put_on(base: Base, folder: Path | None) -> bool:
+    """Let a sealed version alone be active, checked first; none for the bare base."""
+    if folder:
+        verify(folder)
+        adapters.attach(base, ADAPTER, load_portable(folder))
+    adapters.activate(base, [ADAPTER] if folder else [])
+    return folder is not None
 
 
 def collect(columns: Mapping[str, Scored]) -> HarnessScores:
@@ -110,33 +172,54 @@ def refuse_network(event: str, args: tuple[Any, ...]) -> None:
         )
 
 
-def _run(base: Base, tasks: Path) -> Mapping[str, Any]:
+def _run(base: Base, path: Path, limit: int) -> Mapping[str, Any]:
     """Let lm-eval run tasks on the base with whatever adapters are active."""
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
 
-    folder = tasks if tasks.is_dir() else tasks.parent
-    manager = TaskManager(include_path=str(folder), include_defaults=False)
-    names = manager.all_subtasks if tasks.is_dir() else [str(tasks)]
-    if not names:
-        raise HarnessError(f"expected tasks in {tasks}, and lm-eval finds none")
+    manager, names = _tasks(path)
     model = HFLM(
         pretrained=base.model,
         tokenizer=base.tokenizer,
         max_length=base.max_length,
         batch_size=BATCH_SIZE,
     )
-    with chdir(folder):  # where a task's `data_files` are looked for
+    with chdir(_folder(path)):  # where a task's `data_files` are looked for
         found: Mapping[str, Any] = simple_evaluate(
             model=model,
             tasks=names,
             task_manager=manager,
+            limit=limit or None,
             apply_chat_template=base.chat,
             bootstrap_iters=DRAWS,
             log_samples=False,
         )
     return found
+
+
+def _tasks(path: Path) -> "tuple[TaskManager, list[str]]":
+    """Return what finds the tasks of a file or a folder, and what to ask it for.
+
+    Raises:
+        HarnessError: There are none.
+    """
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(_folder(path)), include_defaults=False)
+    names = manager.all_subtasks if path.is_dir() else [str(path)]
+    _expect_some(path, names)
+    return manager, names
+
+
+def _expect_some(path: Path, tasks: Collection[str]) -> None:
+    """Refuse a file or a folder without tasks."""
+    if not tasks:
+        raise HarnessError(f"expected tasks in {path}, and lm-eval finds none")
+
+
+def _folder(path: Path) -> Path:
+    """Return the folder of a task's file, or the folder itself."""
+    return path if path.is_dir() else path.parent
 
 
 def measured(
@@ -162,7 +245,7 @@ def _number(value: object) -> float:
 
 
 def _give_up(result: Path, message: str) -> None:
-    """Leave word of why there are no scores."""
+    """Leave word of why there is no result."""
     result.write_text(to_json(HarnessFault(message)), encoding="utf-8")
 
 
@@ -171,5 +254,20 @@ def _error(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+def _end_with_parent() -> None:
+    """End this process when the other end of standard input closes."""
+    while os.read(0, 1):  # not sys.stdin: its lock would outlive this thread
+        pass
+    os._exit(1)
+
+
+DEEDS: Mapping[str, tuple[type, Callable[[Any], HarnessTasks | HarnessScores]]] = {
+    "look": (HarnessLook, look),
+    "score": (HarnessOrder, score),
+}
+"""What can be asked for: the order's kind, and what does it."""
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
