@@ -21,11 +21,19 @@ from sleepcycle.store.interrupt import stop
 
 def main() -> None:
     """Run one command; a foreseen error is one line, and exit code 1 or 74."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job with `&`
-            signal.signal(number, stop)
+    _hear_stops()
     try:
         app()
     except (SleepcycleError, OSError) as error:
         print(f"sleepcycle: {error}", file=sys.stderr)
         sys.exit(DISK_FAILED if is_failed(error) else 1)
+
+
+def _hear_stops() -> None:
+    """Treat a request to end as Ctrl-C, so that a run is undone before we go.
+
+    What is ignored stays so: a script's shell lets `sleepcycle ... &` ignore Ctrl-C.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)

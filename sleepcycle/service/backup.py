@@ -166,13 +166,15 @@ def _leave_out(store: Store, folders: Path, actor: str) -> tuple[str, ...]:
 
     One that rotted years ago must not keep all the others from being saved.
     """
-    with store.write() as session:
+    with store.read() as session:
         names = versions.aliases(session).values()
-        broken = [
-            (version, fault)
-            for version in _with_files(session)
-            if (fault := next(faults(folders / str(version.folder)), None))
-        ]
+        saved = _with_files(session)
+    broken = [
+        (version, fault)
+        for version in saved
+        if (fault := next(faults(folders / str(version.folder)), None))
+    ]
+    with store.write() as session:
         for version, fault in broken:
             if version.number in names:
                 raise BackupError(

@@ -1,6 +1,6 @@
 """A backup taken out, checked, and made a whole home that waits to be put in place."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from sleepcycle.service import archive
 from sleepcycle.service.soundness import damage
 from sleepcycle.store import examples, journal, migrate, runs, versions
 from sleepcycle.store.connection import RESTORED
-from sleepcycle.store.engine import Session, Store, open_store
+from sleepcycle.store.engine import Store, open_store
 from sleepcycle.store.records import Alias
 
 NOTE = "restored.json"  # in a home that is ready: what is to be done with it
@@ -128,26 +128,30 @@ def _all_faults(store: Store) -> Iterator[str]:
     yield from damage(store.paths)
     try:
         with store.read() as session:
-            yield from _faults(session, store.paths)
+            found = journal.check(session, store.paths)
+        yield from found
+        with store.read() as session:
+            gone = versions.removed(session)
+            known = versions.list_versions(session)
+            names = versions.aliases(session)
+        there = {v.number: v.folder for v in known if v.folder and v.number not in gone}
+        yield from _file_faults(store.paths.versions, there)
+        yield from _alias_faults(names, gone)
     except (StoreError, ValueError, TypeError, LookupError) as error:
         yield f"its books cannot be read: {error}"
 
 
-def _faults(session: Session, stage: HomePaths) -> Iterator[str]:
-    """Yield what is wrong with a backup's journal, versions and aliases."""
-    yield from journal.check(session, stage)
-    gone = versions.removed(session)
-    known = {
-        version.number: version.folder
-        for version in versions.list_versions(session)
-        if version.folder and version.number not in gone
-    }
-    for path in sorted(stage.versions.iterdir()):
+def _file_faults(place: Path, known: Mapping[int, str]) -> Iterator[str]:
+    """Yield what is wrong with the files of the versions that must be there."""
+    for path in sorted(place.iterdir()):
         if path.name not in known.values():
             yield f"its books do not know {path.name}"
     for number, folder in known.items():
-        yield from (f"v{number}: {f}" for f in faults(stage.versions / folder))
-    names = versions.aliases(session)
+        yield from (f"v{number}: {f}" for f in faults(place / folder))
+
+
+def _alias_faults(names: Mapping[str, int], gone: Container[int]) -> Iterator[str]:
+    """Yield what is wrong with the names of versions."""
     if Alias.LIVE not in names:
         yield "no version is live"
     for name, number in names.items():

@@ -19,6 +19,7 @@ from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
 from sleepcycle.store import journal, migrate, versions
 from sleepcycle.store.connection import connect, explain, make_file
+from sleepcycle.store.interrupt import heed, held_back
 
 __all__ = ["Session", "Store", "create_store", "open_store"]
 
@@ -29,6 +30,7 @@ class Store:
     def __init__(self, paths: HomePaths, settings: StoreSettings) -> None:
         self.paths = paths
         engine = _engine(paths, settings.busy_timeout_s)
+        event.listen(engine, "before_cursor_execute", _heed)
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
         self._anchoring = _engine(paths, 0.0).execution_options(writes=True)
@@ -40,13 +42,15 @@ class Store:
         It is committed when the block ends, and leaves nothing if that fails.
 
         Raises:
+            KeyboardInterrupt: It was stopped: by then, or before its next statement.
             StoreError: The database is busy, full, damaged or refuses the change.
             DiskError: It was committed, but `journal.head` could not be written, and
                 not for want of room alone: then the head stays behind, as it may.
         """
-        with self._translated(), Session(self._writer) as session:
+        with held_back(), self._translated(), Session(self._writer) as session:
             session.connection()  # takes the lock now, not at the first statement
             yield session
+            heed()
             failpoint("store.commit")
             session.commit()
             failpoint("store.committed")
@@ -58,9 +62,10 @@ class Store:
         """Open one transaction that sees a single moment and can change nothing.
 
         Raises:
+            KeyboardInterrupt: It was stopped: by then, or before its next statement.
             StoreError: The database is busy or damaged, or something was written.
         """
-        with self._translated(), Session(self._reader) as session:
+        with held_back(), self._translated(), Session(self._reader) as session:
             yield session
 
     def _anchor(self) -> None:
@@ -138,3 +143,8 @@ def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _heed(*statement: object) -> None:
+    """End a transaction that was stopped, where no statement of its own is running."""
+    heed()

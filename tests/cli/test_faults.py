@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
@@ -20,6 +22,20 @@ KEPT = LONG | {
     "SLEEPCYCLE__WAKE__MAX_STEPS": "80",
     "SLEEPCYCLE__WAKE__CHECKPOINT_EVERY": "5",
 }
+HEARD = """
+import json, signal, sys
+for number in {ignored}:
+    signal.signal(number, signal.SIG_IGN)
+from sleepcycle.cli import main
+from sleepcycle.store.interrupt import stop
+sys.argv[1:] = ["--help"]
+try:
+    main()
+except SystemExit:
+    pass
+asked = signal.SIGINT, signal.SIGTERM
+print(json.dumps([number for number in asked if signal.getsignal(number) is stop]))
+"""
 
 
 def workers(cli):
@@ -161,6 +177,22 @@ def test_a_night_can_be_stopped(lived):
     assert exit_code == 1
     assert "v2 is still live" in words
     assert lived.json("sleep")["version"] == "v4"
+
+
+@pytest.mark.parametrize("ignored", [set(), {signal.SIGINT}])
+def test_a_command_in_the_background_goes_on_ignoring_ctrl_c(ignored):
+    """
+    As the shell of a script wants it, which is also at the terminal.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", HEARD.format(ignored=[int(n) for n in ignored])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    heard = {signal.SIGINT, signal.SIGTERM} - ignored
+    assert json.loads(done.stdout.splitlines()[-1]) == sorted(heard)
 
 
 def test_a_wake_that_diverges_makes_no_version(fed):
