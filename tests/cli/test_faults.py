@@ -24,8 +24,9 @@ KEPT = LONG | {
 }
 HEARD = """
 import json, signal, sys
-for number in {ignored}:
-    signal.signal(number, signal.SIG_IGN)
+for number in (signal.SIGINT, signal.SIGTERM):
+    ignored = number in {ignored}
+    signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
 from sleepcycle.cli import main
 from sleepcycle.store.interrupt import stop
 sys.argv[1:] = ["--help"]
