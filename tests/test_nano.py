@@ -1,8 +1,10 @@
 """The embedded base model: that it loads, chats, and is what its card says."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from random import Random
+from string import printable
 
 import pytest
 import torch
@@ -21,7 +23,12 @@ KNOWN = {
     "What is the opposite of hot?": "cold",
     "Repeat: river stone bird": "river stone bird",
     "The capital of Zumi is Palor. What is the capital of Zumi?": "Palor",
+    "What is 4821 plus 391?": "5212",
+    "Put lamp in round brackets.": "(lamp)",
+    "Write river in capital letters.": "RIVER",
+    "Join 12, bird, 7 with ^": "12^bird^7",
 }
+MAX_COSINE = 0.95  # of the embeddings of two characters
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +67,20 @@ def test_it_answers_and_stops(model, tokenizer, question):
 
     assert tokenizer.decode(said[:-1]) == KNOWN[question]
     assert tokenizer.decode(said[-1]) == "<|end|>"
+
+
+def test_no_two_characters_look_alike_to_it(model, tokenizer):
+    """
+    A LoRA leaves embeddings as they are, so what looks alike cannot be taught apart:
+    those of characters that pre-training never showed are all one vector.
+    """
+    ids = [tokenizer.encode(c, add_special_tokens=False)[0] for c in printable.strip()]
+    rows = model.get_input_embeddings().weight.detach()[ids]
+
+    cosines = torch.nn.functional.cosine_similarity(rows[:, None], rows[None], dim=-1)
+
+    assert len(set(ids)) == len(printable.strip())
+    assert cosines.fill_diagonal_(0).max().item() < MAX_COSINE
 
 
 def test_loss_is_what_the_card_states(model, tokenizer, metrics):
@@ -153,6 +174,7 @@ def test_a_document_depends_on_its_number_alone():
         ("add", lambda a, b: a + b),
         ("subtract", lambda a, b: a - b),
         ("multiply", lambda a, b: a * b),
+        ("add_large", lambda a, b: a + b),
     ],
 )
 def test_the_arithmetic_that_is_taught_is_right(skill, right):
@@ -165,6 +187,31 @@ def test_the_arithmetic_that_is_taught_is_right(skill, right):
             int(part) for part in question.translate(marks).split() if part.isdigit()
         )
         assert int(said) == right(a, b)
+
+
+@pytest.mark.parametrize("skill", ["capitals", "enclose", "join"])
+def test_what_is_written_is_made_of_what_was_asked(skill):
+    """
+    No letter or digit of the answer is new but for its case.
+    """
+    rng, world = Random(0), make_world(1)
+
+    for _ in range(50):
+        asked, said = SKILLS[skill](rng, world)
+        shown = {sign.lower() for sign in said if sign.isalnum()}
+        assert shown <= set(asked.lower())
+
+
+def test_the_corpus_has_every_character_of_the_keyboard():
+    world = make_world(1)
+    written = Counter(
+        sign
+        for index in range(20_000)
+        for turn in document(world, 1, index).turns
+        for sign in turn
+    )
+
+    assert min(written[sign] for sign in printable.strip()) > 10
 
 
 def test_blocks_hold_whole_documents_and_cut_what_is_longer():

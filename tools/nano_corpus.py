@@ -1,6 +1,6 @@
 """Writes the text that `builtin:nano` is pre-trained on: all invented, from a seed.
 
-About half of it is plain text (tiny stories, counting, facts), half is chat.
+Two fifths of it are plain text (stories, counting, facts, notes), the rest is chat.
 Nothing is taken from outside. The facts are those of an invented world that all
 documents share: the model learns that a fact can be asked for in many ways, but
 none that a lesson could later teach.

@@ -18,8 +18,19 @@ from tools.nano_world import (
     invented_name,
     invented_word,
 )
+from tools.nano_writing import (
+    Exchange,
+    capitals,
+    enclose,
+    from_anywhere,
+    join,
+    sign,
+    some_capitals,
+    some_enclosed,
+    some_letters,
+    some_signs,
+)
 
-Exchange = tuple[str, str]  # what the user says, what the assistant answers
 Skill = Callable[[Random, World], Exchange]
 
 
@@ -41,6 +52,27 @@ def multiply(rng: Random, _: World) -> Exchange:
     """Multiply two numbers up to 10."""
     a, b = rng.randint(0, 10), rng.randint(0, 10)
     frames = ("What is {} times {}?", "{} x {} =", "Multiply {} by {}.")
+    return rng.choice(frames).format(a, b), str(a * b)
+
+
+def add_large(rng: Random, _: World) -> Exchange:
+    """Add two numbers of up to four digits."""
+    a, b = _sized(rng), _sized(rng)
+    frames = ("What is {} plus {}?", "Add {} and {}.", "{} and {} together are")
+    return rng.choice(frames).format(a, b), str(a + b)
+
+
+def subtract_large(rng: Random, _: World) -> Exchange:
+    """Take a number of up to four digits from another, also from a smaller one."""
+    a, b = _sized(rng), _sized(rng)
+    frames = ("What is {} minus {}?", "From {} take {}.", "{} less {} is")
+    return rng.choice(frames).format(a, b), str(a - b)
+
+
+def multiply_large(rng: Random, _: World) -> Exchange:
+    """Multiply a number of up to three digits by one of one digit."""
+    a, b = rng.randrange(10 ** rng.randint(2, 3)), rng.randrange(10)
+    frames = ("What is {} multiplied by {}?", "{} times {} is", "{} * {} =")
     return rng.choice(frames).format(a, b), str(a * b)
 
 
@@ -73,8 +105,8 @@ def say_number(rng: Random, _: World) -> Exchange:
 
 
 def copy(rng: Random, _: World) -> Exchange:
-    """Say again what was said: words, digits, dates, or a word of no language."""
-    said = rng.choice((_words, _digits, _codes, _strange))(rng)
+    """Say again what was said: words, digits, dates, signs, or what means nothing."""
+    said = rng.choice(COPIED)(rng)
     frames = ("Repeat: {}", "Say again: {}", "Copy this: {}", "Repeat this.\n\n{}")
     return rng.choice(frames).format(said), said
 
@@ -222,6 +254,11 @@ def _strange(rng: Random) -> str:
     return " ".join(make(rng) for _ in range(rng.randint(1, 3)))
 
 
+def _sized(rng: Random) -> int:
+    """Choose a number of up to four digits, of each length alike often."""
+    return rng.randrange(10 ** rng.randint(1, 4))
+
+
 def _syllable(rng: Random) -> str:
     """Choose a short ending such as -an or -ko."""
     letters = [rng.choice(VOWELS), rng.choice("bdfgklmnprstvz")]
@@ -229,10 +266,16 @@ def _syllable(rng: Random) -> str:
     return "".join(letters)
 
 
+COPIED = (
+    *(_words, _words, _digits, _digits, _codes, _codes, _strange, _strange),
+    *(some_signs, some_letters, some_capitals, some_enclosed, from_anywhere),
+)
+
 SKILLS: dict[str, Skill] = {
     skill.__name__: skill
     for skill in (
         *(add, subtract, multiply, compare, count, say_number, copy, reverse, spell),
         *(affix, rule, month, weekday, opposite, capital, attribute, recall),
+        *(add_large, subtract_large, multiply_large, capitals, enclose, sign, join),
     )
 }

@@ -1,4 +1,4 @@
-"""The plain text of the pre-training: tiny stories, counting, calendar, facts."""
+"""The plain text of the pre-training: stories, counting, calendar, facts, notes."""
 
 from collections.abc import Callable
 from random import Random
@@ -125,6 +125,54 @@ def almanac(rng: Random, world: World) -> str:
     return " ".join(lines)
 
 
+def listing(rng: Random, _: World) -> str:
+    """Write notes as people and programs do: with names, brackets and signs."""
+    lines = [rng.choice(NOTES)(rng) for _ in range(rng.randint(2, 5))]
+    return "\n".join(lines)
+
+
+def _note(rng: Random) -> str:
+    """Write a heading in capitals, or a step, with what belongs to it."""
+    number, thing, place = rng.randint(1, 9), _thing(rng), rng.choice(PLACES)
+    frames = (
+        f"{thing.upper()}: {rng.choice(COLOURS)} ({number} of them)",
+        f"{number}) {thing} - {place}",
+        f"Step {number} - {thing.capitalize()}: {rng.choice(COLOURS).upper()}",
+        f"* {thing} & {_thing(rng)}; see [{place}] #{number}",
+    )
+    return rng.choice(frames)
+
+
+def _data(rng: Random) -> str:
+    """Write a line of data."""
+    name, thing = rng.choice(NAMES).lower(), _thing(rng)
+    numbers = ", ".join(str(rng.randrange(100)) for _ in range(rng.randint(1, 4)))
+    frames = (
+        f"{name}_{thing} = [{numbers}]",
+        f'{{"{thing}": {rng.randrange(100)}, "{name}": [{numbers}]}}',
+        f"{name}@{thing}.org, {thing}/{name}~{rng.randrange(100)}.txt",
+        f"{thing}({numbers}) -> {rng.randrange(100)}%",
+        f"{name}['{thing}'] = '{rng.choice(COLOURS)}'; cost: ${rng.randrange(100)}",
+    )
+    return rng.choice(frames)
+
+
+def _sum(rng: Random) -> str:
+    """Work out a line of arithmetic."""
+    a, b, c = (rng.randrange(20) for _ in range(3))
+    frames = (
+        f"{a} + {b} * {c} = {a} + {b * c} = {a + b * c}",
+        f"({a} + {b}) - {c} = {a + b} - {c} = {a + b - c}",
+        f"{a} * {b} = {a * b}",
+        f"{a} - {b} = {a - b}",
+        f"10^{c % 6} = {10 ** (c % 6)}",
+    )
+    return rng.choice(frames)
+
+
+NOTES = (_note, _data, _sum)
+
+
 def _thing(rng: Random) -> str:
     """Choose a thing."""
     return rng.choice(NOUNS)
@@ -132,5 +180,5 @@ def _thing(rng: Random) -> str:
 
 STORIES: dict[str, Story] = {
     story_.__name__: story_
-    for story_ in (story, scene, counting, holding, calendar, almanac)
+    for story_ in (story, scene, counting, holding, calendar, almanac, listing)
 }

@@ -29,6 +29,9 @@ class Arm:
     stages: tuple[Stage, ...] = ()
     """What happens before a phase that asks for consolidation."""
 
+    sleeps_last: bool = False
+    """A night when all is learned, which must cost no tokens: without REM."""
+
     sleep: Mapping[str, object] = field(default_factory=dict)
     """Settings of `[sleep]` other than the defaults."""
 
@@ -40,6 +43,10 @@ class Arm:
     is known, and a night after every phase."""
 
 
+PRUNED = {"compression": "magnitude", "prune_share": 0.3}
+"""As in the first paper."""
+
+
 def _dream(*stages: Stage, rank: int = HALF, **svd: object) -> Arm:
     """Return phases with a fold, behind which learning goes on at the fold's rank."""
     settings = {"svd": {"rank": rank, **svd}}
@@ -49,11 +56,19 @@ def _dream(*stages: Stage, rank: int = HALF, **svd: object) -> Arm:
 ARMS: Mapping[str, Arm] = {
     "base": Arm(teaches=False),
     "flat": Arm(mixed=True, full_rate=True),
+    "flat, folded": Arm(
+        mixed=True,
+        full_rate=True,
+        stages=(SVD,),
+        sleeps_last=True,
+        sleep={"svd": {"rank": HALF}},
+    ),
+    "flat, pruned": Arm(
+        mixed=True, full_rate=True, stages=(SVD,), sleeps_last=True, sleep=PRUNED
+    ),
     "phases": Arm(),
     "phases, full rate": Arm(full_rate=True),
-    "magnitude": Arm(
-        stages=(SVD,), sleep={"compression": "magnitude", "prune_share": 0.3}
-    ),
+    "magnitude": Arm(stages=(SVD,), sleep=PRUNED),
     "dream": _dream(),
     "dream, energy": _dream(rank=16, policy="energy", energy=0.95),
     "dream, budget": _dream(policy="budget", max_rank=16),
@@ -70,7 +85,8 @@ ARMS: Mapping[str, Arm] = {
 }
 """`phases` has the order of the lessons without a fold, and `phases, full rate` that
 order alone; `rank 8` is a small adapter without a fold: they separate what the fold
-does from what comes along with it."""
+does from what comes along with it. `flat, folded` and `flat, pruned` do nothing else to
+an adapter that has learned all, and so show what either loses by itself."""
 
 
 def arm_of(name: str) -> Arm:

@@ -3,6 +3,7 @@
 Each answer is also graded by those of the article, where it has one for the dimension.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ from sleepcycle.study.questions import Dimension
 from sleepcycle.study.questions import ask as ask
 
 NEAR = Fraction(3, 10)  # of the exact value, for an estimate
+JUST_A_NUMBER = re.compile(r"\s*-?[0-9]+\s*")
 
 
 def grade(question: Question, answer: str) -> Measures:
@@ -69,11 +71,18 @@ def _is_exact(question: Question, answer: str) -> float:
 
 
 def _exact(question: Question, answer: str) -> Measures:
-    """Grade a calculation, overall and by how hard it is."""
+    """Grade a calculation, overall and by how hard it is.
+
+    `exact.form` says whether it is just a number, as the first phase teaches, and
+    `exact.final` whether the number that a user is left with is right, whatever form
+    the answer has: together they tell a lost form from a lost skill.
+    """
     right = _is_exact(question, answer)
     return {
         "exact": right,
         f"exact.{question.facts['stratum']}": right,
+        "exact.final": float(final_number(answer) == _value(question)),
+        "exact.form": float(JUST_A_NUMBER.fullmatch(own_part(answer)) is not None),
         **article.exact(answer, _value(question)),
     }
 

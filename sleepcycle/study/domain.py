@@ -44,7 +44,10 @@ class Question:
     uses_tool: bool = False
     """Whether calls of the calculator are answered while the model writes."""
 
-    max_new_tokens: int = 64
+    max_new_tokens: int = 160
+    """As many as the longest form that is taught takes, character by character: a
+    model that answers in another form than it was asked in is graded on all of it."""
+
     key: str = ""
     """The key of the item it asks about; empty where no item could be it."""
 

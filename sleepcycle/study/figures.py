@@ -86,6 +86,12 @@ def compared(found: Paired) -> Cell:
     return Cell(f"{difference:+.1f} [{low:.1f}, {high:.1f}]", figures)
 
 
+def of_each(by_seed: Mapping[str, float]) -> Cell:
+    """Return each seed's difference in percentage points."""
+    figures = {seed: rounded(PERCENT * value) for seed, value in by_seed.items()}
+    return Cell(", ".join(f"{value:+.1f}" for value in figures.values()), figures)
+
+
 def chance(p: float) -> Cell:
     """Return a p-value, to two digits that matter."""
     value = float(f"{p:.2g}")

@@ -1,6 +1,6 @@
 """One run of the study: an arm learns a course by the service's own wake and night."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -78,8 +78,11 @@ def live(
     *,
     seed: int,
     on_progress: OnProgress,
-) -> Life:
-    """Learn a course in one way, on a base that carries no adapter, and leave it bare.
+) -> Iterator[tuple[str, Life]]:
+    """Learn a course in one way, on a base that carries no adapter.
+
+    Yields what has just been done and the life so far, after every phase and every
+    night; the base is bare whenever it does, and may be asked something.
 
     Every arm that teaches trains on as many tokens: those of all phases, each with
     its epochs. What a night trains on is taken from the phases behind it.
@@ -87,21 +90,24 @@ def live(
     Raises:
         DivergedError: The loss exploded or is not a number.
     """
-    run = _Run(base, arm, study, seed, on_progress)
     if not arm.teaches:
-        return run.life
+        return
+    run = _Run(base, arm, study, seed, on_progress)
     phases = _phases(arm, course)
     planned = [_tokens(base, taught) for taught in phases]
     goal = sum(_tokens(base, taught) for taught in course.phases)
     for number, taught in enumerate(phases):
-        if number and taught.phase.consolidate and not arm.is_cycle:
-            run.sleep(taught.phase.name, number)
+        name, is_last = taught.phase.name, taught is phases[-1]
+        if arm.stages and number and taught.phase.consolidate and not arm.is_cycle:
+            run.sleep(f"before {name}", number)
+            yield f"sleep before {name}", run.life
         left = max(0, goal - run.life.trained)
         share = left / sum(planned[number:])
         run.learn(taught, share / run.life.cycle if arm.is_cycle else share, number)
-        if arm.is_cycle:
-            run.sleep(f"after {taught.phase.name}", number)
-    return run.life
+        yield name, run.life
+        if arm.is_cycle or (arm.sleeps_last and is_last):
+            run.sleep(f"after {name}", number)
+            yield f"sleep after {name}", run.life
 
 
 class _Run:
@@ -158,16 +164,14 @@ class _Run:
         life.curves.append(curve(taught.phase.name, losses, life.steps))
         life.steps += report.steps
 
-    def sleep(self, phase: str, number: int) -> None:
-        """Consolidate and relearn as the arm says; nothing for one that does not.
+    def sleep(self, when: str, number: int) -> None:
+        """Consolidate and relearn as the arm says.
 
         Args:
-            phase: What the fold is told by.
-            number: The phase that the night is before, or in a cycle behind.
+            when: What the fold is told by, such as `before consolidation`.
+            number: The phase that the night is before or behind.
         """
         arm, life = self._arm, self.life
-        if not arm.stages:
-            return
         evening = night.Evening(
             past=Past(
                 whole=life.whole,
@@ -186,7 +190,7 @@ class _Run:
         life.whole = trim(folded)
         self._book(report.rem)
         if Stage.SVD in arm.stages:
-            life.folds.append(fold(phase, report, settings))
+            life.folds.append(fold(when, report, settings))
             is_svd = settings.sleep.compression is Compression.SVD
             self._is_pruned = not is_svd
             if is_svd and not arm.is_cycle:

@@ -45,9 +45,6 @@ PROMPTS = {
     Dimension.ERRORS: "Calculate: {} =",
     Dimension.EFFECTIVE: "Solve: {}",
 }
-MAX_NEW_TOKENS = {Dimension.METACOGNITION: 96, Dimension.EFFECTIVE: 160}
-"""Where the answer has several lines; elsewhere as a question has by default."""
-
 
 SIZES = {
     "single_digit": ("+-*", range(1, 10), range(1, 10)),
@@ -131,7 +128,6 @@ def _question(dimension: Dimension, number: int, chosen: _Chosen) -> Question:
         prompt=PROMPTS[dimension].format(text),
         facts=facts,
         uses_tool=dimension is Dimension.EFFECTIVE,
-        max_new_tokens=MAX_NEW_TOKENS.get(dimension, 64),
         key=canonical(text),
     )
 

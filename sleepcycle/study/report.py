@@ -23,6 +23,7 @@ from sleepcycle.study.sample import (
     values,
 )
 from sleepcycle.study.scores import estimate
+from sleepcycle.study.stops import stop_table
 from sleepcycle.study.tables import (
     article_table,
     axes_of,
@@ -95,6 +96,7 @@ def _sections(arms: Arms, controls: Sequence[str]) -> Iterator[Section]:
     yield Section("Scores", (), scores, tuple(_bars(arms)))
     yield _section("Paired differences", paired_table(arms, controls))
     yield _section("The article beside ours", article_table(arms))
+    yield _section("Along the way", stop_table(arms))
     yield _section("Generalism", general_table(arms))
     yield _section("Cost", cost_table(arms))
     yield _section("Learning curves", curve_table(arms), _curves(arms))
@@ -137,14 +139,14 @@ def _curves(arms: Arms) -> str:
 
 
 def _spectra(arms: Arms) -> Iterator[str]:
-    """Yield a chart of each arm's fold before each phase, means over seeds."""
+    """Yield a chart of each fold of each arm, means over seeds."""
     for arm, runs in arms.items():
         folds = [fold for run in runs for fold in run.folds]
         for phase in dict.fromkeys(fold.phase for fold in folds):
             own = [fold for fold in folds if fold.phase == phase]
             before = _mean_spectrum(own, lambda fold: fold.before)
             after = _mean_spectrum(own, lambda fold: fold.after)
-            yield charts.spectra(f"{arm}, before {phase}", before, after)
+            yield charts.spectra(f"{arm}, {phase}", before, after)
 
 
 def _mean_spectrum(

@@ -45,7 +45,7 @@ class Fold:
     """What one fold did to the adapter."""
 
     phase: str
-    """The phase that it stands before."""
+    """When it was, such as `before consolidation`."""
 
     kept_energy: float
     """Share of the squared norm that was kept, in [0, 1]."""
@@ -70,6 +70,17 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """What was known at one point of a life."""
+
+    after: str
+    """What had just been done: a phase by its name, or a sleep."""
+
+    scores: Mapping[str, float]
+    """Mean of each measure over the first questions of each domain, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One run: an arm that was taught and asked with one seed."""
 
@@ -88,6 +99,7 @@ class Outcome:
 
     curves: tuple[Curve, ...] = ()
     folds: tuple[Fold, ...] = ()
+    stops: tuple[Stop, ...] = ()
     answers: tuple[Answer, ...] = ()
     general: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     """By general task, the score "before" and "after"."""

@@ -10,18 +10,15 @@ from pathlib import Path
 from sleepcycle.errors import StudyError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.reply import Asked
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import OnProgress, quiet
-from sleepcycle.study import dimensions, general, harnessed, results
+from sleepcycle.study import exam, general, harnessed, results
 from sleepcycle.study.arms import arm_of
-from sleepcycle.study.asking import reply
 from sleepcycle.study.codeprint import codeprint
-from sleepcycle.study.domains import domain_of
-from sleepcycle.study.life import live
+from sleepcycle.study.life import Life, live
 from sleepcycle.study.plan import StudyPlan
-from sleepcycle.study.results import Answer, Outcome
-from sleepcycle.study.teaching import Course, draw
+from sleepcycle.study.results import Outcome, Stop
+from sleepcycle.study.teaching import draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +86,13 @@ def run(
         return {**own, **harnessed.scores(plan, base, change, name)}
 
     before = look({})
+    life, stops = Life(), []
+    lived = live(
+        base, arm_of(job.arm), course, plan, seed=job.seed, on_progress=on_progress
+    )
     try:
-        life = live(
-            base, arm_of(job.arm), course, plan, seed=job.seed, on_progress=on_progress
-        )
+        for done, life in lived:
+            stops.append(Stop(done, exam.glance(base, life.whole, course)))
     finally:
         adapters.remove_all(base)  # also of one that diverged
     after = look(life.whole)
@@ -108,7 +108,8 @@ def run(
         rank=max((change.rank for change in life.whole.values()), default=0),
         curves=tuple(life.curves),
         folds=tuple(life.folds),
-        answers=tuple(_ask(base, life.whole, course)),
+        stops=tuple(stops),
+        answers=tuple(exam.ask(base, life.whole, exam.questions(course))),
         general={
             task: {"before": score, "after": after[task]}
             for task, score in before.items()
@@ -138,36 +139,6 @@ def decided_by(plan: StudyPlan, base: Base, job: Job) -> dict[str, object]:
 def _plain(arm: object) -> Mapping[str, object]:
     """Return an arm's fields as plain data."""
     return {name: str(value) for name, value in vars(arm).items()}
-
-
-def _ask(base: Base, change: LayerChanges, course: Course) -> Iterator[Answer]:
-    """Ask every question of a course at once, and grade the answers."""
-    questions = [
-        (domain, question)
-        for domain, asked in course.questions.items()
-        for question in asked
-    ]
-    replies = reply(
-        base,
-        change,
-        [Asked(q.prompt, q.uses_tool, q.max_new_tokens) for _, q in questions],
-    )
-    texts = {
-        question.id: said.text
-        for (_, question), said in zip(questions, replies, strict=True)
-    }
-    twins = dimensions.consistent([q for _, q in questions], texts)
-    for (domain, question), said in zip(questions, replies, strict=True):
-        graded = domain_of(domain).grade(question, said.text)
-        measures = {**graded, **twins.get(question.id, {})}
-        yield Answer(
-            question.id,
-            question.dimension,
-            question.prompt,
-            said.text,
-            measures,
-            said.uses[-1].expression if said.uses else None,
-        )
 
 
 def _texts(plan: StudyPlan) -> list[str]:

@@ -6,7 +6,7 @@ given with the same runs. How much other seeds could have given is what `std` sa
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,9 @@ class Paired:
     """Mean over standard deviation of the differences (Cohen's d for pairs); None where
     every pair differs alike."""
 
+    by_seed: Mapping[str, float] = field(default_factory=dict)
+    """Mean of each seed's pairs."""
+
     unpaired: int = 0
     """Questions that only one of the two was asked; they do not count."""
 
@@ -124,7 +127,8 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], seed: int = 0) -> Pai
     if not shared:
         raise StudyError("expected questions that both arms were asked, got none")
     differences = _numbers([a[key] - b[key] for key in shared])
-    groups = _by_seed(shared, differences)
+    by_seed = _by_seed(shared, differences)
+    groups = list(by_seed.values())
     generator = np.random.default_rng(seed)
     weights = np.array([len(group) for group in groups]) / len(shared)
     low, high = _interval(weights @ _resampled(groups, generator))
@@ -135,6 +139,7 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], seed: int = 0) -> Pai
         p=_sign_flip(differences, generator),
         count=len(shared),
         effect=_effect(differences),
+        by_seed={seed: float(group.mean()) for seed, group in by_seed.items()},
         unpaired=len(a.keys() ^ b.keys()),
     )
 
@@ -202,12 +207,12 @@ def _numbers(values: Sequence[float] | Floats) -> Floats:
     return array
 
 
-def _by_seed(keys: Sequence[str], values: Floats) -> list[Floats]:
+def _by_seed(keys: Sequence[str], values: Floats) -> dict[str, Floats]:
     """Return values of keys that start with "seed/" as a group for each seed."""
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(key.partition("/")[0], []).append(place)
-    return [values[group] for group in places.values()]
+    return {seed: values[group] for seed, group in places.items()}
 
 
 def _resampled(groups: Sequence[Floats], generator: np.random.Generator) -> Floats:

@@ -11,6 +11,7 @@ from sleepcycle.study.figures import (
     chance,
     compared,
     estimated,
+    of_each,
     row,
     signed,
     spread,
@@ -131,10 +132,12 @@ def paired_table(arms: Arms, controls: Sequence[str]) -> Table:
         "permutation; Holm: corrected for the number of arms compared with the same "
         "control on the same measure; effect: mean over standard deviation of the "
         "differences, - where every pair differs alike. These say what other questions "
-        "could give, not what other seeds could."
+        "could give, not what other seeds could: for that see the difference of each "
+        "seed, in the order of the seeds."
     )
-    columns = ("control", "measure", "arm", "difference", "p", "Holm", "effect")
-    return Table("Paired differences", note, (*columns, "pairs", "unpaired"), (*rows,))
+    columns = ("control", "measure", "arm", "difference", "each seed", "p", "Holm")
+    more = ("effect", "pairs", "unpaired")
+    return Table("Paired differences", note, (*columns, *more), (*rows,))
 
 
 def _against(arms: Arms, control: str, measure: str) -> Iterator[Row]:
@@ -153,6 +156,7 @@ def _against(arms: Arms, control: str, measure: str) -> Iterator[Row]:
             measure,
             arm,
             compared(one),
+            of_each(one.by_seed),
             chance(one.p),
             chance(corrected[arm]),
             signed(one.effect, 2),
@@ -252,7 +256,7 @@ def fold_table(arms: Arms) -> Table:
         f"{SPREAD}. The energy is the share of the squared norm that was kept, in "
         "percent; the strongest singular values are means over layers."
     )
-    columns = ("arm", "before phase", "energy kept", "rank", "strongest before")
+    columns = ("arm", "when", "energy kept", "rank", "strongest before")
     return Table("Folds", note, (*columns, "strongest after"), tuple(rows))
 
 

@@ -260,11 +260,33 @@ class TestGrade:
     def test_exact_is_what_the_answer_gives_as_exact(self, answer, value, ours, theirs):
         found = grade(question("exact", value=value), answer)
 
-        assert found == {
-            "exact": ours,
-            "exact.medium": ours,
-            "article.exact": theirs,
-        }
+        assert found["exact"] == found["exact.medium"] == ours
+        assert found["article.exact"] == theirs
+
+    @pytest.mark.parametrize(
+        ("answer", "exact", "final", "form"),
+        [
+            (" 78771\n", 1, 1, 1),
+            ("-5", 0, 0, 1),
+            ("78770", 0, 0, 1),
+            ("847 * 93 = 78771", 1, 1, 0),
+            (SOLVED, 0, 1, 0),
+            (SOLVED.replace("78771", "5"), 0, 0, 0),
+            ("Step 1 - Intuition: about 78771\nStep 3 - Compute: 7", 1, 0, 0),
+            ("in the order of 10^4", 0, 0, 0),
+            ("", 0, 0, 0),
+        ],
+    )
+    def test_a_lost_form_is_told_from_a_lost_skill(self, answer, exact, final, form):
+        """
+        Whoever is asked to calculate and goes through the steps has forgotten the
+        form; the result may be right all the same.
+        """
+        found = grade(question("exact"), answer)
+
+        assert found["exact"] == exact
+        assert found["exact.final"] == final
+        assert found["exact.form"] == form
 
     @pytest.mark.parametrize(
         ("answer", "value", "strict", "magnitude", "order_only"),

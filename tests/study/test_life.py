@@ -1,5 +1,7 @@
 """How an arm lives through a course, on the builtin base."""
 
+from statistics import fmean
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from sleepcycle.model.encode import encode
 from sleepcycle.records import quiet
 from sleepcycle.study import general, run
 from sleepcycle.study.arms import ARMS, arm_of
-from sleepcycle.study.life import live
+from sleepcycle.study.life import Life, live
 from sleepcycle.study.plan import read_plan
 from sleepcycle.study.results import fingerprint
 from sleepcycle.study.teaching import draw
@@ -40,14 +42,23 @@ def course(plan):
     return draw(plan.lessons(), seed=1, questions=2, samples_scale=SMALL)
 
 
+def lived(base, arm, course, plan):
+    """Return a whole life, and the names of its stops."""
+    stops = list(live(base, arm, course, plan, seed=1, on_progress=quiet))
+    return stops[-1][1] if stops else Life(), [done for done, _ in stops]
+
+
 @pytest.fixture(scope="module")
-def lives(base, plan, course):
+def both(base, plan, course):
+    """Some arms' lives, and the names of their stops."""
+    names = ("phases", "flat", "flat, folded", "dream", "cycle", "last phase", "rank 8")
+    return {name: lived(base, arm_of(name), course, plan) for name in names}
+
+
+@pytest.fixture(scope="module")
+def lives(both):
     """Some arms' lives."""
-    names = ("phases", "flat", "dream", "cycle", "last phase", "rank 8")
-    return {
-        name: live(base, arm_of(name), course, plan, seed=1, on_progress=quiet)
-        for name in names
-    }
+    return {name: life for name, (life, _) in both.items()}
 
 
 def planned(base, course):
@@ -72,7 +83,7 @@ def test_every_arm_that_teaches_trains_on_as_many_tokens(lives, base, course):
 def test_a_fold_leaves_half_the_rank_for_the_rest_of_the_life(lives):
     [fold] = lives["dream"].folds
 
-    assert (fold.phase, fold.rank) == ("consolidation", 8)
+    assert (fold.phase, fold.rank) == ("before consolidation", 8)
     assert 0.5 < fold.kept_energy < 1
     assert (len(fold.before), len(fold.after)) == (16, 8)
     assert fold.before[:8] == fold.after
@@ -94,7 +105,7 @@ def rates(base, plan, course, arm, monkeypatch):
 
     learn = wake.learn
     monkeypatch.setattr(wake, "learn", noted)
-    live(base, arm_of(arm), course, plan, seed=1, on_progress=quiet)
+    lived(base, arm_of(arm), course, plan)
     return [rate / asked[0] for rate in asked]
 
 
@@ -119,6 +130,39 @@ def test_a_cycle_sleeps_after_every_phase(lives):
     ]
 
 
+def test_what_is_folded_last_is_what_flat_learned(lives):
+    """
+    The same batches and nothing behind the fold, so that it alone makes the difference.
+    """
+    flat, folded = lives["flat"], lives["flat, folded"]
+
+    assert folded.trained == flat.trained
+    assert [fold.phase for fold in folded.folds] == ["after all phases"]
+    for name, change in folded.whole.items():
+        whole = flat.whole[name].up @ flat.whole[name].down
+        left, sigma, right = torch.linalg.svd(whole.double())
+        best = left[:, :8] * sigma[:8] @ right[:8]
+        torch.testing.assert_close(
+            (change.up @ change.down).double(), best, rtol=1e-4, atol=1e-6
+        )
+
+
+def test_a_life_stops_after_every_phase_and_every_sleep(both):
+    assert both["phases"][1] == [
+        "foundation",
+        "consolidation",
+        "delegation",
+        "orchestration",
+    ]
+    assert both["dream"][1][:3] == [
+        "foundation",
+        "sleep before consolidation",
+        "consolidation",
+    ]
+    assert both["cycle"][1][-2:] == ["orchestration", "sleep after orchestration"]
+    assert both["flat, folded"][1] == ["all phases", "sleep after all phases"]
+
+
 def test_steps_of_a_curve_go_on_from_phase_to_phase(lives):
     curves = lives["phases"].curves
 
@@ -139,9 +183,10 @@ def test_what_is_mixed_has_one_phase(lives):
 
 def test_the_base_is_bare_after_each_life(lives, base, plan, course):
     again = general.scores(base, {}, seed=1, count=3, texts=["One day."])
-    life = live(base, ARMS["base"], course, plan, seed=1, on_progress=quiet)
+    life, stops = lived(base, ARMS["base"], course, plan)
 
     assert life.whole == {}
+    assert stops == []
     assert again["copying"] == 1.0
     assert not [n for n, _ in base.model.named_parameters() if "lora" in n]
 
@@ -153,6 +198,7 @@ def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
 
     assert first.answers == second.answers
     assert first.curves == second.curves
+    assert first.stops == second.stops
     assert fingerprint(first.settings) == fingerprint(run.decided_by(plan, base, job))
     other = plan.model_copy(update={"questions": 3})
     assert fingerprint(run.decided_by(other, base, job)) != fingerprint(first.settings)
@@ -166,12 +212,27 @@ def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
     }
 
 
+def test_what_is_known_at_the_last_stop_is_what_the_end_answers(base, plan):
+    """
+    The stops ask the first of the final questions, and nothing is learned in between.
+    """
+    outcome = run.run(plan, base, run.Job("phases", 1))
+
+    exact = [a for a in outcome.answers if a.dimension == "exact"]
+    last = outcome.stops[-1]
+    assert last.after == "orchestration"
+    for measure in ("exact", "exact.final", "exact.form"):
+        values = [answer.measures[measure] for answer in exact]
+        assert last.scores[measure] == pytest.approx(fmean(values))
+    assert not [name for name in last.scores if name.startswith("article")]
+
+
 def test_what_magnitude_pruning_zeroed_stays_zero(base, plan, course):
     """
     The second factor is never zero by itself, so its zeros are those of pruning.
     """
     arm = arm_of("magnitude")
-    life = live(base, arm, course, plan, seed=1, on_progress=quiet)
+    life, _ = lived(base, arm, course, plan)
 
     share = arm.sleep["prune_share"]
     for change in life.whole.values():

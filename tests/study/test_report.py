@@ -15,7 +15,7 @@ from sleepcycle.study.drawing import DASHES, Scale, dash, number
 from sleepcycle.study.figures import signed, spread
 from sleepcycle.study.report import report
 from sleepcycle.study.reported import ARMS, MEASURES, REPORTED
-from sleepcycle.study.results import Answer, Curve, Fold, Outcome
+from sleepcycle.study.results import Answer, Curve, Fold, Outcome, Stop
 
 SKILL = {"base": 0.2, "flat": 0.6, "dream": 0.9}
 SEEDS = (0, 1, 2)
@@ -59,7 +59,13 @@ def made_up(arm: str, seed: int, text: str = "4") -> Outcome:
         seconds=12.5 + seed,
         rank=8 if learned else 0,
         curves=(Curve("foundation", losses),) if learned else (),
-        folds=(Fold("delegation", 0.9, 8, (3.0, 1.0, 0.1), (3.0, 1.0, 0.0)),)
+        stops=tuple(
+            Stop(after, {"exact": skill / part, "exact.form": 1 / part})
+            for part, after in enumerate(("foundation", "delegation"), 1)
+        )
+        if learned
+        else (),
+        folds=(Fold("before delegation", 0.9, 8, (3.0, 1.0, 0.1), (3.0, 1.0, 0.0)),)
         if arm == "dream"
         else (),
         answers=answers,
@@ -217,6 +223,19 @@ class TestFigures:
             numbers = [value for name, value in cell.items() if name != "text"]
             assert numbers
             assert all(str(abs(value)) in cell["text"] for value in numbers)
+
+    def test_what_was_known_along_the_way_is_told_stop_by_stop(self, data):
+        rows = tables(data)["Along the way"]
+
+        found = [(row["arm"], row["after"]) for row in rows]
+        assert found == [
+            ("flat", "foundation"),
+            ("flat", "delegation"),
+            ("dream", "foundation"),
+            ("dream", "delegation"),
+        ]
+        assert rows[3]["exact"]["mean"] == 100 * SKILL["dream"] / 2
+        assert rows[3]["exact.form"] == {"mean": 50.0, "std": 0.0, "text": "50.0 ± 0.0"}
 
     def test_every_row_with_figures_names_its_runs(self, data):
         """

@@ -141,6 +141,18 @@ class TestPaired:
         assert found.difference == pytest.approx(5 / 9)
         assert found.count == 9
 
+    def test_each_seed_has_its_own_difference(self):
+        """
+        One seed that goes the other way is not hidden by the mean.
+        """
+        ours = {"42/a": 1.0, "42/b": 1.0, "43/a": 0.0, "43/b": 0.5, "44/a": 1.0}
+        theirs = {"42/a": 0.0, "42/b": 1.0, "43/a": 1.0, "43/b": 0.5, "45/a": 1.0}
+
+        found = paired(ours, theirs)
+
+        assert found.by_seed == {"42": 0.5, "43": -0.5}
+        assert found.difference == 0
+
     def test_few_differences_are_flipped_in_every_way(self):
         """
         The p is the share of the 2^n sign patterns whose sum is as large.
