@@ -25,8 +25,8 @@ was taken from outside. All countries, persons and things in them are invented.
 - Training: {steps:,} steps of {batch} blocks of 256 tokens ({tokens:,} tokens), \
 {seconds:,.0f} s on {machine}.
 - Again: `python -m tools.pretrain_nano --steps {steps} --documents {documents} \
---seed {seed} --out DIR`. The corpus comes out the same on every machine; the weights \
-differ in their last bits between devices.
+--hidden {hidden} --layers {layers} --seed {seed} --out DIR`. The corpus comes out the \
+same on every machine; the weights differ in their last bits between devices.
 
 ## Pre-training loss
 

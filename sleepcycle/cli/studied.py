@@ -96,13 +96,13 @@ def way(arm: Arm) -> str:
     """Say how an arm learns."""
     if not arm.teaches:
         return "not at all"
-    if arm.mixed:
-        return "all phases at once"
     if arm.last_only:
         return "the last phase alone"
-    days = "phase by phase"
-    if arm.full_rate:
+    days = "all phases at once" if arm.mixed else "phase by phase"
+    if arm.full_rate and not arm.mixed:
         days += ", none of them at a lower learning rate"
+    if arm.is_cycle:
+        days += ", replaying what is known"
     if arm.rank:
         days += f", rank {arm.rank}"
     return f"{days}, {_nights(arm)}" if arm.stages else days
@@ -111,6 +111,7 @@ def way(arm: Arm) -> str:
 def _nights(arm: Arm) -> str:
     """Say when an arm sleeps, and how."""
     place = "after every phase" if arm.is_cycle else "where the curriculum folds"
+    place = "at the end" if arm.sleeps_last else place
     done = " then ".join(arm.stages)
     told = ", ".join(f"{key} {value}" for key, value in _flat(arm.sleep))
     return f"a night {place}: {done}{f' ({told})' if told else ''}"

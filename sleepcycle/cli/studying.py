@@ -95,6 +95,12 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
     had = len(tally.wanted) - len(tally.todo)
     todo = counted(len(tally.todo), "run")
     _say(lines, f"{folder}: {had} of {len(tally.wanted)} there already, {todo} to make")
+    if others := run.of_other_code(folder, tally.wanted, tally.todo):
+        _say(
+            lines,
+            f"{counted(others, 'run')} of these were made by another version of the "
+            "code; delete their files to make them again",
+        )
     size = min(part.jobs, len(tally.todo))
     try:
         with closing(_ended(ground, base, tally.todo, size, lines)) as ended:

@@ -13,8 +13,8 @@ NEXT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 DECISION = re.compile(
-    r"\b(?:decision|routing|decisione|scelta|instradamento)[ \t]*[:=][ \t]*"
-    r"([^\n.;]*)",
+    r"\b(?:decision|routing|decisione|scelta|instradamento)\**[ \t]*"
+    r"(?:[:=]|[-\u2013\u2014](?=[ \t]))[\s*]*([^\n.;]*)",
     re.IGNORECASE,
 )
 TOOL = re.compile(

@@ -35,9 +35,11 @@ class Arithmetic:
         when = "hard" if expression.should_delegate else "simple"
         return Item(canonical(expression.text), when, fields)
 
-    def ask(self, rng: Random, count: int, taken: Collection[str]) -> list[Question]:
+    def ask(
+        self, rng: Random, count: int, taken: Collection[str], language: str = "en"
+    ) -> list[Question]:
         """Draw `count` questions for each dimension, none about a taken key."""
-        return dimensions.ask(rng, count, taken)
+        return dimensions.ask(rng, count, taken, language)
 
     def grade(self, question: Question, answer: str) -> Measures:
         """Say what an answer is worth, by measure."""

@@ -40,7 +40,7 @@ class Arm:
 
     is_cycle: bool = False
     """The service's own way: a fresh day over the frozen live adapter, replay of what
-    is known, and a night after every phase."""
+    is known, and a night after every phase; without stages, all but the nights."""
 
 
 PRUNED = {"compression": "magnitude", "prune_share": 0.3}
@@ -77,16 +77,17 @@ ARMS: Mapping[str, Arm] = {
     "dream + rem": _dream(SVD, REM),
     "rem + dream": _dream(REM, SVD),
     "cycle": Arm(full_rate=True, stages=(SVD, REM), is_cycle=True),
+    "replay": Arm(full_rate=True, is_cycle=True),
     "last phase": Arm(last_only=True),
     "rank 8": Arm(rank=HALF),
     "dream 12": _dream(rank=12),
     "dream 4": _dream(rank=4),
     "dream 2": _dream(rank=2),
 }
-"""`phases` has the order of the lessons without a fold, and `phases, full rate` that
-order alone; `rank 8` is a small adapter without a fold: they separate what the fold
-does from what comes along with it. `flat, folded` and `flat, pruned` do nothing else to
-an adapter that has learned all, and so show what either loses by itself."""
+"""What separates the fold from what comes along with it: `phases` has the order of the
+lessons without a fold, and `phases, full rate` that order alone; `rank 8` is a small
+adapter without a fold; `replay` is `cycle` without its nights; `flat, folded` and
+`flat, pruned` do nothing else to an adapter that has learned all."""
 
 
 def arm_of(name: str) -> Arm:

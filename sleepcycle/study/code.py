@@ -42,7 +42,9 @@ class Code:
         }
         return Item(task.text, "hard" if task.hard else "simple", fields)
 
-    def ask(self, rng: Random, count: int, taken: Collection[str]) -> list[Question]:
+    def ask(
+        self, rng: Random, count: int, taken: Collection[str], language: str = "en"
+    ) -> list[Question]:
         """Draw `count` tasks that are not taken.
 
         Raises:

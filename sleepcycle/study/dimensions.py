@@ -34,6 +34,35 @@ def grade(question: Question, answer: str) -> Measures:
     return GRADERS[Dimension(question.dimension)](question, answer)
 
 
+def across(
+    questions: Sequence[Question], answers: Mapping[str, str]
+) -> dict[str, Measures]:
+    """Say what only several answers together are worth, by the id of a question."""
+    return {**consistent(questions, answers), **calibrated(questions, answers)}
+
+
+def calibrated(
+    questions: Sequence[Question], answers: Mapping[str, str]
+) -> dict[str, Measures]:
+    """Say where a model delegates just what it cannot calculate itself.
+
+    What should be delegated is in `delegation.right` a matter of the lessons; here it
+    is one of the model, which is asked for the same result without a tool. So whoever
+    can do nothing is right to delegate all.
+
+    Args:
+        questions: What was asked.
+        answers: What was answered, by the id of the question.
+    """
+    found: dict[str, Measures] = {}
+    for question in questions:
+        of = question.facts.get("of")
+        if isinstance(of, str) and question.id in answers and of in answers:
+            able = bool(_is_exact(question, answers[question.id]))
+            found[of] = {"delegation.calibrated": float(delegates(answers[of]) != able)}
+    return found
+
+
 def consistent(
     questions: Sequence[Question], answers: Mapping[str, str]
 ) -> dict[str, Measures]:
@@ -131,6 +160,11 @@ def _metacognition(question: Question, answer: str) -> Measures:
     return {**measures, **article.delegation(answer, should)}
 
 
+def _ability(question: Question, answer: str) -> Measures:
+    """Grade whether a model can calculate what it was to decide about."""
+    return {"delegation.able": _is_exact(question, answer)}
+
+
 def _adversarial(question: Question, answer: str) -> Measures:
     """Grade a trap, overall and by what it would mislead by."""
     right = _is_exact(question, answer)
@@ -184,4 +218,5 @@ GRADERS: dict[Dimension, Callable[[Question, str], Measures]] = {
     Dimension.ADVERSARIAL: _adversarial,
     Dimension.ERRORS: _errors,
     Dimension.EFFECTIVE: _effective,
+    Dimension.ABILITY: _ability,
 }

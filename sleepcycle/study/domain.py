@@ -45,8 +45,8 @@ class Question:
     """Whether calls of the calculator are answered while the model writes."""
 
     max_new_tokens: int = 160
-    """As many as the longest form that is taught takes, character by character: a
-    model that answers in another form than it was asked in is graded on all of it."""
+    """More than any form that is taught takes: a model that answers in another form
+    than it was asked in is graded on all of it."""
 
     key: str = ""
     """The key of the item it asks about; empty where no item could be it."""
@@ -61,8 +61,13 @@ class Domain(Protocol):
         """Draw one item to teach."""
         ...
 
-    def ask(self, rng: Random, count: int, taken: Collection[str]) -> list[Question]:
-        """Draw `count` questions for each dimension, none about a taken key."""
+    def ask(
+        self, rng: Random, count: int, taken: Collection[str], language: str = "en"
+    ) -> list[Question]:
+        """Draw `count` questions for each dimension, none about a taken key.
+
+        They are in the language that is taught, where the domain has it.
+        """
         ...
 
     def grade(self, question: Question, answer: str) -> Measures:

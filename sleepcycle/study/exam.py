@@ -37,10 +37,10 @@ def ask(base: Base, change: LayerChanges, asking: Asking) -> Iterator[Answer]:
         question.id: said.text
         for (_, question), said in zip(asking, replies, strict=True)
     }
-    twins = dimensions.consistent([q for _, q in asking], texts)
+    across = dimensions.across([q for _, q in asking], texts)
     for (domain, question), said in zip(asking, replies, strict=True):
         graded = domain_of(domain).grade(question, said.text)
-        measures = {**graded, **twins.get(question.id, {})}
+        measures = {**graded, **across.get(question.id, {})}
         yield Answer(
             question.id,
             question.dimension,

@@ -44,7 +44,9 @@ class Facts:
         }
         return Item(row.key, "known" if known else "unknown", fields)
 
-    def ask(self, rng: Random, count: int, taken: Collection[str]) -> list[Question]:
+    def ask(
+        self, rng: Random, count: int, taken: Collection[str], language: str = "en"
+    ) -> list[Question]:
         """Draw `count` questions, a fifth of which no row answers.
 
         Rows are there to be taught and asked, so that `taken` bears on the others
@@ -70,7 +72,7 @@ class Facts:
         """Say whether a row is recalled, or what is in no row was made up."""
         facts = question.facts
         if facts["answer"] == UNKNOWN:
-            return {"facts.made_up": float(is_confident(answer))}
+            return {"hallucination": float(is_confident(answer))}
         options = facts["options"]
         words = [str(word) for word in options] if isinstance(options, list) else []
         right = float(picked(answer, words) == facts["answer"])
@@ -95,6 +97,5 @@ class Facts:
                 "answer": row.value,
                 "options": list(self.table.values(row.relation)),
             },
-            max_new_tokens=24,
             key=key,
         )

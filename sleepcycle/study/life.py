@@ -18,7 +18,7 @@ from sleepcycle.sleep.material import Past
 from sleepcycle.sleep.rem import LEARNED
 from sleepcycle.study.arms import Arm
 from sleepcycle.study.plan import StudyPlan
-from sleepcycle.study.results import Curve, Fold
+from sleepcycle.study.results import Curve, Fold, Relearned
 from sleepcycle.study.teaching import Course, Taught
 from sleepcycle.study.traces import curve, fold
 
@@ -41,10 +41,10 @@ class Life:
     rank: int = 0
     """With which learning goes on; 0 for the plan's."""
 
-    known: list[Example] = field(default_factory=list)
+    known: list[Taught] = field(default_factory=list)
     """Learned before the last night."""
 
-    today: list[Example] = field(default_factory=list)
+    today: list[Taught] = field(default_factory=list)
     """Learned since."""
 
     trained: int = 0
@@ -62,12 +62,18 @@ class Life:
     steps: int = 0
     curves: list[Curve] = field(default_factory=list)
     folds: list[Fold] = field(default_factory=list)
+    rems: list[Relearned] = field(default_factory=list)
 
     @property
     def cycle(self) -> float:
         """How many tokens a day and the night after it train on, over the day's."""
         days = self.trained - self.slept
         return self.trained / days if self.slept else CYCLE
+
+    def end_day(self) -> None:
+        """Count what was learned today among what is known."""
+        self.known += self.today
+        self.today, self.since_night = [], 0
 
 
 def live(
@@ -85,7 +91,8 @@ def live(
     night; the base is bare whenever it does, and may be asked something.
 
     Every arm that teaches trains on as many tokens: those of all phases, each with
-    its epochs. What a night trains on is taken from the phases behind it.
+    its epochs. What a night trains on is taken from the phases behind it. Only the arm
+    of the last phase alone trains on no more than that phase has.
 
     Raises:
         DivergedError: The loss exploded or is not a number.
@@ -95,19 +102,24 @@ def live(
     run = _Run(base, arm, study, seed, on_progress)
     phases = _phases(arm, course)
     planned = [_tokens(base, taught) for taught in phases]
-    goal = sum(_tokens(base, taught) for taught in course.phases)
-    for number, taught in enumerate(phases):
+    whole = phases if arm.last_only else course.phases
+    goal = sum(_tokens(base, taught) for taught in whole)
+    first = len(course.phases) - 1 if arm.last_only else 0
+    naps = arm.is_cycle and bool(arm.stages)
+    for number, taught in enumerate(phases, first):
         name, is_last = taught.phase.name, taught is phases[-1]
         if arm.stages and number and taught.phase.consolidate and not arm.is_cycle:
             run.sleep(f"before {name}", number)
             yield f"sleep before {name}", run.life
         left = max(0, goal - run.life.trained)
-        share = left / sum(planned[number:])
-        run.learn(taught, share / run.life.cycle if arm.is_cycle else share, number)
+        share = left / sum(planned[number - first :])
+        run.learn(taught, share / run.life.cycle if naps else share, number)
         yield name, run.life
-        if arm.is_cycle or (arm.sleeps_last and is_last):
+        if naps or (arm.sleeps_last and is_last):
             run.sleep(f"after {name}", number)
             yield f"sleep after {name}", run.life
+        elif arm.is_cycle:
+            run.life.end_day()
 
 
 class _Run:
@@ -148,7 +160,7 @@ class _Run:
                 losses.append((progress.step, progress.loss))
             self._on_progress(progress)
 
-        replay = list(life.known) if fresh else []
+        replay = _examples(life.known) if fresh else []
         life.whole, report = wake.learn(
             self._base,
             morning,
@@ -160,7 +172,7 @@ class _Run:
         adapters.remove_all(self._base)
         life.trained += report.tokens
         life.since_night += report.tokens
-        life.today += taught.examples
+        life.today.append(taught)
         life.curves.append(curve(taught.phase.name, losses, life.steps))
         life.steps += report.steps
 
@@ -176,9 +188,11 @@ class _Run:
             past=Past(
                 whole=life.whole,
                 live={},
-                new=life.today,
-                replay=life.known,
+                new=_examples(life.today),
+                replay=_examples(life.known),
             ),
+            today=[one for taught in life.today for one in taught.held_out],
+            known=[one for taught in life.known for one in taught.held_out],
             wake_tokens=life.since_night,
             seed=self._seed + NIGHT + number,
         )
@@ -188,22 +202,24 @@ class _Run:
         )
         adapters.remove_all(self._base)
         life.whole = trim(folded)
-        self._book(report.rem)
+        self._book(when, report.rem)
         if Stage.SVD in arm.stages:
             life.folds.append(fold(when, report, settings))
             is_svd = settings.sleep.compression is Compression.SVD
             self._is_pruned = not is_svd
             if is_svd and not arm.is_cycle:
                 life.rank = report.rank
-        life.known += life.today
-        life.today, life.since_night = [], 0
+        life.end_day()
 
-    def _book(self, rem: RemReport | None) -> None:
+    def _book(self, when: str, rem: RemReport | None) -> None:
         """Write down what a night trained on and read."""
         if rem is not None:
             passes = rem.cost * LEARNED * self.life.since_night
             self.life.trained += rem.tokens
             self.life.slept += rem.tokens
+            self.life.rems.append(
+                Relearned(when, rem.steps, rem.best_step, rem.held_out)
+            )
             self.life.read += max(0, round(passes - LEARNED * rem.tokens))
 
     def _wake_settings(self, taught: Taught, share: float) -> WakeSettings | None:
@@ -258,6 +274,11 @@ def _phases(arm: Arm, course: Course) -> list[Taught]:
     )
     update = {"name": "all phases", "epochs": 1.0, "consolidate": False}
     return [Taught(phases[0].phase.model_copy(update=update), examples)]
+
+
+def _examples(taught: Sequence[Taught]) -> list[Example]:
+    """Return the examples of several phases."""
+    return [example for one in taught for example in one.examples]
 
 
 def _repeated(examples: Sequence[Example], epochs: float) -> list[Example]:

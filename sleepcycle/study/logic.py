@@ -33,7 +33,9 @@ class Logic:
         }
         return Item(puzzle.question, "hard" if puzzle.hard else "simple", fields)
 
-    def ask(self, rng: Random, count: int, taken: Collection[str]) -> list[Question]:
+    def ask(
+        self, rng: Random, count: int, taken: Collection[str], language: str = "en"
+    ) -> list[Question]:
         """Draw `count` puzzles that are not taken, and `count` questions to decline.
 
         The kinds take turns, so that each has its share of any count.
@@ -78,7 +80,6 @@ def _puzzle(kind: str, puzzle: Puzzle) -> Question:
             "answer": puzzle.answer,
             "options": list(puzzle.options),
         },
-        max_new_tokens=32,
         key=puzzle.question,
     )
 
@@ -90,7 +91,6 @@ def _riddle(kind: str, riddle: Riddle) -> Question:
         dimension="hallucination",
         prompt=PROMPT.format(riddle.question),
         facts={"kind": kind, "right": list(riddle.right)},
-        max_new_tokens=32,
     )
 
 

@@ -63,12 +63,19 @@ ITALIAN = re.compile(
 )
 
 
+ROUGHLY = re.compile(
+    r"(?:\b(?:about|approximately|around|roughly|nearly|almost|maybe|circa|quasi|forse)\b"
+    r"|~)[\s:~]*(?:(?:minus|meno)\b\s*)?[-+]?$"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """The number that a text means."""
 
     value: Fraction
     order_only: bool
+    roughly: bool
 
 
 def read_number(text: str) -> Fraction | None:
@@ -89,7 +96,8 @@ def read_exact(text: str) -> Fraction | None:
     """Return the number that an answer gives as the exact one.
 
     That is the one behind "exactly" in its first line, as in "about 1000 (exactly:
-    994)"; without one, what the answer means, unless it is just an order.
+    994)"; without one, what the answer means, unless it is just an order, or has a word
+    such as "about" before it.
     """
     plain = _plain(text)
     for match in EXACTLY.finditer(plain.strip().partition("\n")[0]):
@@ -97,7 +105,9 @@ def read_exact(text: str) -> Fraction | None:
         if value is not None:
             return value
     reading = _reading(plain)
-    return None if not reading or reading.order_only else reading.value
+    if not reading or reading.order_only or reading.roughly:
+        return None
+    return reading.value
 
 
 def magnitude_only(text: str) -> bool:
@@ -137,7 +147,11 @@ def _reading(plain: str) -> _Reading | None:
     for text in (BRACKETED.sub(" ", plain), re.sub(r"[()\[\]]", "", plain)):
         for clause in CLAUSE.split(text):
             if numeral := _last(clause, italian):
-                return _Reading(_signed(clause, numeral), _is_order(clause, numeral))
+                return _Reading(
+                    _signed(clause, numeral),
+                    _is_order(clause, numeral),
+                    ROUGHLY.search(clause, 0, numeral.start) is not None,
+                )
     return None
 
 

@@ -60,7 +60,9 @@ class StudyPlan(Section):
     arms: Annotated[list[str], AfterValidator(_known)] = Field(min_length=1)
     """Ways to learn, by name."""
 
-    controls: list[str] = Field(default_factory=lambda: ["flat", "phases"])
+    controls: Annotated[list[str], AfterValidator(_known)] = Field(
+        default_factory=lambda: ["flat", "phases"]
+    )
     """Arms that every other arm is compared with."""
 
     seeds: Annotated[list[int], AfterValidator(once)] = Field(
@@ -128,7 +130,7 @@ def read_plan(path: Path) -> StudyPlan:
         ConfigError: It cannot be read, or a key or a value is wrong.
     """
     own = PLANS / f"{path}.toml"
-    file = own if own.is_file() and not path.exists() else path
+    file = own if own.is_file() and not path.is_file() else path
     try:
         fields = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

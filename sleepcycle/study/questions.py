@@ -7,6 +7,7 @@ from functools import partial
 from itertools import cycle
 from random import Random
 
+from sleepcycle.errors import StudyError
 from sleepcycle.study.domain import JSON, Question
 from sleepcycle.study.expressions import (
     Difficulty,
@@ -35,16 +36,26 @@ class Dimension(StrEnum):
     ADVERSARIAL = "adversarial"
     ERRORS = "errors"
     EFFECTIVE = "effective"
+    ABILITY = "ability"
+    """What metacognition is about, to be calculated."""
 
 
-PROMPTS = {
-    Dimension.EXACT: "Calculate: {} =",
-    Dimension.SENSE: "Estimate: {} =",
-    Dimension.METACOGNITION: "Analyze: {}",
-    Dimension.ADVERSARIAL: "Calculate: {} =",
-    Dimension.ERRORS: "Calculate: {} =",
-    Dimension.EFFECTIVE: "Solve: {}",
+FORMS = {
+    "en": ("Calculate: {} =", "Estimate: {} =", "Analyze: {}", "Solve: {}"),
+    "it": ("Calcola: {} =", "Stima: {} =", "Analizza: {}", "Risolvi: {}"),
 }
+"""How each phase asks, by language."""
+
+ASKED_AS = {
+    Dimension.EXACT: 0,
+    Dimension.SENSE: 1,
+    Dimension.METACOGNITION: 2,
+    Dimension.ADVERSARIAL: 0,
+    Dimension.ERRORS: 0,
+    Dimension.EFFECTIVE: 3,
+    Dimension.ABILITY: 0,
+}
+"""The form that each dimension is asked in."""
 
 SIZES = {
     "single_digit": ("+-*", range(1, 10), range(1, 10)),
@@ -63,23 +74,31 @@ EFFECTIVE = (
 LONGEST = len("99 * 99")  # of the elementary expressions
 
 
-def ask(rng: Random, count: int, taken: Collection[str]) -> list[Question]:
+def ask(
+    rng: Random, count: int, taken: Collection[str], language: str = "en"
+) -> list[Question]:
     """Draw `count` questions for each dimension, none about a taken expression.
 
     No expression is asked about twice, in any dimension, nor one that is it with
-    operands in another order, but for twins. Of every dimension the
-    first questions are the same for a larger count, unless one of another has come to
-    be asked about in between.
+    operands in another order, but for twins, and for what metacognition is about, which
+    is also to be calculated. Of every dimension the first questions are the same for a
+    larger count, unless one of another has come to be asked about in between.
 
     Raises:
-        StudyError: So many that are new cannot be found.
+        StudyError: So many that are new cannot be found, or the language is unknown.
     """
+    if language not in FORMS:
+        raise StudyError(f"expected the language en or it, got {language!r}")
     seen, seed = set(taken), rng.getrandbits(64)
     asked: list[Question] = []
     for dimension, choose in CHOOSERS.items():
         drawing = _Drawing(Random(f"{seed}/{dimension}"), seen)
         for number, chosen in enumerate(choose(drawing, count), 1):
-            asked.append(_question(dimension, number, chosen))
+            asked.append(_question(dimension, number, chosen, language))
+    for one in [one for one in asked if one.dimension == Dimension.METACOGNITION]:
+        chosen = _Chosen(str(one.facts["expression"]), {"of": one.id})
+        number = int(one.id.rpartition("/")[2])
+        asked.append(_question(Dimension.ABILITY, number, chosen, language))
     return asked
 
 
@@ -118,14 +137,16 @@ class _Drawing:
         return next((key for key in keys if key in self.seen), keys[0])
 
 
-def _question(dimension: Dimension, number: int, chosen: _Chosen) -> Question:
+def _question(
+    dimension: Dimension, number: int, chosen: _Chosen, language: str
+) -> Question:
     """Write a question about an expression."""
     text = chosen.expression
     facts = {"expression": text, "value": evaluate(text), **chosen.facts}
     return Question(
         id=_id(dimension, number),
         dimension=dimension.value,
-        prompt=PROMPTS[dimension].format(text),
+        prompt=FORMS[language][ASKED_AS[dimension]].format(text),
         facts=facts,
         uses_tool=dimension is Dimension.EFFECTIVE,
         key=canonical(text),

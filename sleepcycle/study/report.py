@@ -23,7 +23,7 @@ from sleepcycle.study.sample import (
     values,
 )
 from sleepcycle.study.scores import estimate
-from sleepcycle.study.stops import stop_table
+from sleepcycle.study.stops import kept_table, rem_table, stop_table
 from sleepcycle.study.tables import (
     article_table,
     axes_of,
@@ -96,11 +96,13 @@ def _sections(arms: Arms, controls: Sequence[str]) -> Iterator[Section]:
     yield Section("Scores", (), scores, tuple(_bars(arms)))
     yield _section("Paired differences", paired_table(arms, controls))
     yield _section("The article beside ours", article_table(arms))
-    yield _section("Along the way", stop_table(arms))
+    along = tuple(t for t in (stop_table(arms), kept_table(arms)) if t.rows)
+    yield Section("Along the way", () if along else (NOT_KNOWN,), along)
     yield _section("Generalism", general_table(arms))
     yield _section("Cost", cost_table(arms))
     yield _section("Learning curves", curve_table(arms), _curves(arms))
     yield _section("Spectra", fold_table(arms), *_spectra(arms))
+    yield _section("REM", rem_table(arms))
     yield _radar(arms)
     yield _section("Answers", _answers(arms))
 

@@ -70,6 +70,21 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Relearned:
+    """How the REM of one night went."""
+
+    when: str
+    """When it was, such as `before consolidation`."""
+
+    steps: int
+    best_step: int
+    """The step whose weights were kept; 0 where none was better than the fold."""
+
+    held_out: tuple[tuple[int, float], ...]
+    """Step and held-out loss of each look, in nats per token."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """What was known at one point of a life."""
 
@@ -99,6 +114,7 @@ class Outcome:
 
     curves: tuple[Curve, ...] = ()
     folds: tuple[Fold, ...] = ()
+    rems: tuple[Relearned, ...] = ()
     stops: tuple[Stop, ...] = ()
     answers: tuple[Answer, ...] = ()
     general: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)

@@ -58,6 +58,16 @@ def missing(
             yield job
 
 
+def of_other_code(folder: Path, wanted: Sequence[Job], todo: Sequence[Job]) -> int:
+    """Return how many runs are kept in a folder that other code has made."""
+    kept = [
+        results.read_run(folder / results.file_name(job.arm, job.seed))
+        for job in wanted
+        if job not in todo
+    ]
+    return sum(outcome.settings.get(results.CODE) != codeprint() for outcome in kept)
+
+
 def run(
     plan: StudyPlan, base: Base, job: Job, *, on_progress: OnProgress = quiet
 ) -> Outcome:
@@ -108,6 +118,7 @@ def run(
         rank=max((change.rank for change in life.whole.values()), default=0),
         curves=tuple(life.curves),
         folds=tuple(life.folds),
+        rems=tuple(life.rems),
         stops=tuple(stops),
         answers=tuple(exam.ask(base, life.whole, exam.questions(course))),
         general={

@@ -12,6 +12,9 @@ from sleepcycle.study.scores import PARTS, composite, dimensions
 ARTICLE = "article."
 """Start of the measures that follow the article's own rules."""
 
+MADE_UP = "hallucination"
+"""The measure of answers to what has none; the lower the better."""
+
 HEADLINES = tuple(name for part in PARTS.values() for name in part)
 
 OWN = {"arm", "seed", "arm_settings", "base", CODE}
@@ -192,10 +195,19 @@ def means(outcome: Outcome) -> dict[str, float]:
 
 
 def profile(outcome: Outcome) -> dict[str, float]:
-    """Return one run's dimensions; of a domain without any, its headlines."""
+    """Return one run's dimensions, and what else was asked; all the higher the better.
+
+    Made-up answers come as their opposite.
+    """
     scores = means(outcome)
-    found = dimensions(scores)
-    return found or {name: scores[name] for name in headlines({"": [outcome]})}
+    rest = {
+        name: scores[name]
+        for name in headlines({"": [outcome]})
+        if name not in HEADLINES and name != MADE_UP
+    }
+    if MADE_UP in scores:
+        rest["nothing made up"] = 1 - scores[MADE_UP]
+    return dimensions(scores) | rest
 
 
 def summed(outcome: Outcome) -> float | None:

@@ -1,7 +1,8 @@
 """The study's statistics: estimates, paired differences, and one figure for all.
 
-Intervals and p-values are of the questions: they say what other questions could have
-given with the same runs. How much other seeds could have given is what `std` says.
+The interval of a score and p-values are of the questions: they say what other questions
+could have given with the same runs. How much other seeds could have given is what `std`
+says, and what the interval of a difference counts in.
 """
 
 import math
@@ -64,7 +65,7 @@ class Paired:
     """Mean over the pairs."""
 
     low: float
-    """Start of the 95 % interval: bootstrap of the pairs within each seed."""
+    """Start of the 95 % interval: bootstrap of the seeds, and of the pairs within."""
 
     high: float
     p: float
@@ -130,8 +131,9 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], seed: int = 0) -> Pai
     by_seed = _by_seed(shared, differences)
     groups = list(by_seed.values())
     generator = np.random.default_rng(seed)
-    weights = np.array([len(group) for group in groups]) / len(shared)
-    low, high = _interval(weights @ _resampled(groups, generator))
+    resampled = _resampled(groups, generator)
+    seeds = generator.integers(len(groups), size=resampled.shape)
+    low, high = _interval(np.take_along_axis(resampled, seeds, axis=0).mean(axis=0))
     return Paired(
         difference=float(differences.mean()),
         low=low,

@@ -76,7 +76,7 @@ def summary_table(arms: Arms) -> Table:
         f"{SPREAD}, in percent. The composite is the mean of the five dimensions: "
         "exact; the mean of strict and magnitude number sense; balanced delegation; "
         "adversarial; and 1 less the rate of catastrophic errors over all answers; "
-        "- where one of them was not asked about."
+        "- where one of them was not asked about. What else was asked is not in it."
     )
     return Table("Summary", note, ("arm", "composite", *axes), tuple(rows))
 
@@ -126,14 +126,16 @@ def paired_table(arms: Arms, controls: Sequence[str]) -> Table:
         for found in _against(arms, control, measure)
     ]
     note = (
-        "Arm less control, in percentage points [95 % bootstrap over pairs], on "
+        "Arm less control, in percentage points [95 % bootstrap over seeds, and "
+        "over pairs within them], on "
         "questions that both were asked with the same seed, in the same words; "
         "unpaired ones, asked of one alone, do not count. p: two-sided sign-flip "
         "permutation; Holm: corrected for the number of arms compared with the same "
         "control on the same measure; effect: mean over standard deviation of the "
         "differences, - where every pair differs alike. These say what other questions "
         "could give, not what other seeds could: for that see the difference of each "
-        "seed, in the order of the seeds."
+        "seed, in the order of the seeds. A plus is worse in errors.catastrophic_all "
+        "and hallucination."
     )
     columns = ("control", "measure", "arm", "difference", "each seed", "p", "Holm")
     more = ("effect", "pairs", "unpaired")

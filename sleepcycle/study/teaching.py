@@ -13,6 +13,7 @@ from sleepcycle.study.domain import Item, Question
 from sleepcycle.study.domains import domain_of
 
 ITEMS = 1_000_000  # more than a phase has
+HELD_OUT = 16  # items of each phase
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Taught:
 
     phase: Phase
     examples: tuple[Example, ...]
+    held_out: tuple[Example, ...] = ()
+    """What nights look at, to see how far REM has come; neither taught nor asked."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +52,26 @@ def draw(
     """
     names = list(dict.fromkeys(phase.domain for phase in curriculum.phases))
     asked = {
-        name: tuple(domain_of(name).ask(Random(f"{seed}/ask"), questions, ()))
+        name: tuple(domain_of(name).ask(Random(f"{seed}/ask"), questions, (), language))
         for name in map(_expect_domain, names)
     }
     taken = {q.key for found in asked.values() for q in found if q.key}
     phases = []
     for number, phase in enumerate(curriculum.phases):
         rng = Random(f"{seed}/{phase.name}")
-        items = _items(phase, rng, taken)
         size = max(1, round(phase.samples * samples_scale))
-        examples = tuple(
+        taught = list(islice(_items(phase, rng, taken), size))
+        known = taken | {item.key for item in taught}
+        others = islice(_items(phase, rng, known), HELD_OUT)
+        examples = [
             Example(
                 ITEMS * number + place + 1,
                 number,
                 render(phase, item.fields, item.when, language),
             )
-            for place, item in enumerate(islice(items, size))
-        )
-        phases.append(Taught(phase, examples))
+            for place, item in enumerate([*taught, *others])
+        ]
+        phases.append(Taught(phase, (*examples[:size],), (*examples[size:],)))
     return Course(tuple(phases), asked)
 
 

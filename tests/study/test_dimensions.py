@@ -8,7 +8,7 @@ import pytest
 
 from sleepcycle.errors import StudyError
 from sleepcycle.study import answers
-from sleepcycle.study.dimensions import ask, consistent, grade
+from sleepcycle.study.dimensions import across, ask, consistent, grade
 from sleepcycle.study.domain import Question
 from sleepcycle.study.expressions import canonical, evaluate
 from sleepcycle.study.questions import Dimension
@@ -80,8 +80,9 @@ class TestAsk:
         assert len(same) >= len(few) - 3  # unless asked about elsewhere in between
 
     def test_no_expression_is_asked_about_twice(self, asked):
-        texts = Counter(one.facts["expression"] for one in asked)
-        keys = Counter(o.key for o in asked if o.facts.get("trap") != "twin")
+        others = [one for one in asked if one.dimension != Dimension.ABILITY]
+        texts = Counter(one.facts["expression"] for one in others)
+        keys = Counter(o.key for o in others if o.facts.get("trap") != "twin")
 
         assert max(texts.values()) == 1
         assert max(keys.values()) == 1
@@ -133,11 +134,37 @@ class TestAsk:
             ("adversarial", "Calculate: {} ="),
             ("errors", "Calculate: {} ="),
             ("effective", "Solve: {}"),
+            ("ability", "Calculate: {} ="),
         ],
     )
     def test_each_dimension_has_its_prompt(self, asked, dimension, prompt):
         for one in of(asked, dimension):
             assert one.prompt == prompt.format(one.facts["expression"])
+
+    def test_italian_is_asked_in_italian(self, asked):
+        """
+        About the same expressions, so that the two can be compared.
+        """
+        found = ask(Random(42), 50, (), "it")
+
+        assert {one.prompt.split(":")[0] for one in found} == {
+            "Calcola",
+            "Stima",
+            "Analizza",
+            "Risolvi",
+        }
+        pairs = zip(asked, found, strict=True)
+        assert all(one.facts == other.facts for one, other in pairs)
+        with pytest.raises(StudyError, match="expected the language en or it, got 'f"):
+            ask(Random(42), 5, (), "fr")
+
+    def test_what_is_to_be_decided_is_also_to_be_calculated(self, asked):
+        by_id = {one.id: one for one in asked}
+
+        for one in of(asked, "ability"):
+            decided = by_id[one.facts["of"]]
+            assert decided.dimension == "metacognition"
+            assert decided.facts["expression"] == one.facts["expression"]
 
     def test_the_tool_answers_in_one_dimension_alone(self, asked):
         assert {one.dimension for one in asked if one.uses_tool} == {"effective"}
@@ -199,6 +226,34 @@ class TestAsk:
             assert other.facts["expression"].split() == text.split()[::-1]
             assert other.facts["expression"] != text
             assert other.key == one.key
+
+
+class TestCalibrated:
+    @pytest.mark.parametrize(
+        ("answer", "decision", "calibrated"),
+        [
+            ("78771", "Decision: INTERNAL COMPUTE", 1),
+            ("78771", "Decision: DELEGATE TO TOOL", 0),
+            ("78772", "Decision: DELEGATE TO TOOL", 1),
+            ("78772", "Decision: INTERNAL COMPUTE", 0),
+            ("", "", 0),
+        ],
+    )
+    def test_it_is_to_delegate_what_one_cannot_do(self, answer, decision, calibrated):
+        """
+        Whatever the lessons say is to be delegated.
+        """
+        decide = Question("m/1", "metacognition", "?", {"should_delegate": True})
+        able = Question("a/1", "ability", "?", {"value": 78771, "of": "m/1"})
+
+        found = across([decide, able], {"m/1": decision, "a/1": answer})
+
+        assert found == {"m/1": {"delegation.calibrated": calibrated}}
+
+    def test_what_was_not_answered_is_not_judged(self):
+        able = Question("a/1", "ability", "?", {"value": 78771, "of": "m/1"})
+
+        assert across([able], {"a/1": "78771"}) == {}
 
 
 class TestGrade:
@@ -272,7 +327,8 @@ class TestGrade:
             ("847 * 93 = 78771", 1, 1, 0),
             (SOLVED, 0, 1, 0),
             (SOLVED.replace("78771", "5"), 0, 0, 0),
-            ("Step 1 - Intuition: about 78771\nStep 3 - Compute: 7", 1, 0, 0),
+            ("Step 1 - Intuition: about 78771\nStep 3 - Compute: 7", 0, 0, 0),
+            ("about 78771", 0, 1, 0),
             ("in the order of 10^4", 0, 0, 0),
             ("", 0, 0, 0),
         ],

@@ -131,7 +131,7 @@ class TestGrades:
         grade = FACTS.grade(known[0], answer)
 
         assert grade["facts"] == 0.0
-        assert "facts.made_up" not in grade
+        assert "hallucination" not in grade
 
     @pytest.mark.parametrize(
         ("answer", "made_up"),
@@ -149,4 +149,4 @@ class TestGrades:
     def test_what_no_row_says_is_made_up(self, answer, made_up):
         _, unknown = split(FACTS.ask(Random(0), 50, set()))
 
-        assert FACTS.grade(unknown[0], answer) == {"facts.made_up": made_up}
+        assert FACTS.grade(unknown[0], answer) == {"hallucination": made_up}

@@ -1,5 +1,6 @@
 """How an arm lives through a course, on the builtin base."""
 
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -51,7 +52,8 @@ def lived(base, arm, course, plan):
 @pytest.fixture(scope="module")
 def both(base, plan, course):
     """Some arms' lives, and the names of their stops."""
-    names = ("phases", "flat", "flat, folded", "dream", "cycle", "last phase", "rank 8")
+    names = ("phases", "flat", "flat, folded", "dream", "cycle", "replay")
+    names += ("last phase", "rank 8")
     return {name: lived(base, arm_of(name), course, plan) for name in names}
 
 
@@ -75,9 +77,50 @@ def planned(base, course):
 def test_every_arm_that_teaches_trains_on_as_many_tokens(lives, base, course):
     goal = planned(base, course)
 
-    trained = {name: life.trained / goal for name, life in lives.items()}
+    trained = {
+        name: life.trained / goal
+        for name, life in lives.items()
+        if name != "last phase"
+    }
 
     assert all(0.85 <= share <= 1.15 for share in trained.values()), trained
+
+
+def test_the_last_phase_alone_has_its_own_tokens(lives, base, course):
+    goal = planned(base, replace(course, phases=course.phases[-1:]))
+
+    assert lives["last phase"].trained / goal == pytest.approx(1, abs=0.15)
+
+
+def test_rem_is_chosen_by_what_was_not_taught(base, plan, course, lives):
+    """
+    Its looks are at the held-out examples of all phases so far, and at dreams.
+    """
+    taught = {one.content for phase in course.phases for one in phase.examples}
+    asked = {one.key for found in course.questions.values() for one in found}
+
+    for phase in course.phases:
+        assert len(phase.held_out) == 16
+        assert not taught & {one.content for one in phase.held_out}
+        assert not any(
+            key in str(one.content) for key in asked if key for one in phase.held_out
+        )
+    assert [rem.when for rem in lives["cycle"].rems] == [
+        "after foundation",
+        "after consolidation",
+        "after delegation",
+        "after orchestration",
+    ]
+    assert all(rem.best_step <= rem.steps for rem in lives["cycle"].rems)
+
+
+def test_replay_is_a_cycle_without_its_nights(both):
+    life, stops = both["replay"]
+
+    assert stops == ["foundation", "consolidation", "delegation", "orchestration"]
+    assert not life.folds
+    assert not life.slept
+    assert len(life.known) == 4
 
 
 def test_a_fold_leaves_half_the_rank_for_the_rest_of_the_life(lives):
@@ -209,6 +252,7 @@ def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
         "adversarial",
         "errors",
         "effective",
+        "ability",
     }
 
 

@@ -226,16 +226,17 @@ class TestPaired:
 
         assert found.effect == pytest.approx(2.0)
 
-    def test_pairs_are_resampled_within_seeds(self):
+    def test_seeds_are_resampled_and_pairs_within_them(self):
         """
-        Where seeds differ and their questions do not, there is nothing to resample.
+        Where seeds differ and their questions do not, other seeds could have given
+        what either of these gave.
         """
         a = keyed([1.0] * 4, seed=0) | keyed([0.5] * 4, seed=1)
         b = dict.fromkeys(a, 0.0)
 
         found = paired(a, b)
 
-        assert (found.low, found.high) == (0.75, 0.75)
+        assert (found.difference, found.low, found.high) == (0.75, 0.5, 1.0)
         assert found.p == 2 / 2**8
 
     def test_questions_of_one_arm_alone_do_not_count(self):
