@@ -98,8 +98,8 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
     if others := run.of_other_code(folder, tally.wanted, tally.todo):
         _say(
             lines,
-            f"{counted(others, 'run')} of these were made by another version of the "
-            "code; delete their files to make them again",
+            f"of these, {counted(others, 'run')} of another version of the code; to "
+            "make them again, delete their files",
         )
     size = min(part.jobs, len(tally.todo))
     try:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -180,6 +180,17 @@ class TestRun:
 
         assert "2 of 2 there already, 0 runs to make" in said.out
         assert stamps(made) == before
+
+    def test_runs_of_other_code_are_kept_and_that_is_said(self, study, made, plan):
+        [first, *_] = runs(made)
+        outcome = results.read_run(first)
+        settings = {**outcome.settings, results.CODE: "0123"}
+        results.write(made, replace(outcome, settings=settings))
+
+        said = study("study", "run", plan, "--out", made)
+
+        assert "2 of 2 there already, 0 runs to make" in said.out
+        assert "of these, 1 run of another version of the code; to make" in said.out
 
     def test_the_folder_goes_on_by_its_own_plan_wherever_it_is(self, study, made):
         before = stamps(made)
@@ -374,9 +385,15 @@ class TestList:
             ),
             (
                 "cycle",
-                "phase by phase, none of them at a lower learning rate, a night after "
-                "every phase: svd then rem",
+                "phase by phase, none of them at a lower learning rate, replaying what "
+                "is known, a night after every phase: svd then rem",
             ),
+            (
+                "replay",
+                "phase by phase, none of them at a lower learning rate, replaying what "
+                "is known",
+            ),
+            ("flat, folded", "all phases at once, a night at the end: svd (rank 8)"),
         ],
     )
     def test_an_arm_is_said_in_words(self, arm, words):

@@ -1,8 +1,10 @@
 """Curricula: what the files may say, how items become text, those built in."""
 
+from pathlib import Path
 from random import Random
 
 import pytest
+from transformers import AutoTokenizer
 
 from sleepcycle.content import Completion
 from sleepcycle.curriculum import builtin, builtins, read_curriculum, render
@@ -15,6 +17,7 @@ from sleepcycle.toolcall import call_in, with_result
 
 HEAD = 'name = "mine"\n[[phases]]\nname = "first"\n'
 FORM = 'domain = "logic"\n[[phases.forms]]\nprompt = "Say {word}"\nanswer = "{word}!"\n'
+NANO = Path(__file__).parents[2] / "sleepcycle" / "nano"
 DOMAINS = {
     "four_phases": Arithmetic(),
     "logic": Logic(),
@@ -263,6 +266,26 @@ class TestBuiltin:
 
         for question in DOMAINS[name].ask(Random(0), 9, set()):
             assert question.prompt.startswith(before)
+
+    @pytest.mark.parametrize("name", DOMAINS)
+    def test_an_answer_in_any_form_that_is_taught_comes_to_its_end(self, name):
+        """
+        Also on the smallest vocabulary: who has lost the form that was asked for, and
+        answers in the longest, is graded on all of it and not on its beginning.
+        """
+        tokenizer = AutoTokenizer.from_pretrained(NANO)
+        rng = Random(0)
+        items = [DOMAINS[name].draw(rng) for _ in range(300)]
+        answers = [
+            render(phase, item.fields, item.when, language).completion
+            for phase in builtin(name).phases
+            for language in {form.language for form in phase.forms}
+            for item in items
+        ]
+        longest = max(len(tokenizer.encode(answer)) for answer in answers)
+
+        for question in DOMAINS[name].ask(Random(0), 9, set()):
+            assert question.max_new_tokens > longest
 
     @pytest.mark.parametrize("language", ["en", "it"])
     @pytest.mark.parametrize("at", [2, 3])

@@ -54,6 +54,18 @@ def test_a_file_goes_before_one_built_in(tmp_path, monkeypatch):
     assert read_plan(Path("quick")).arms == ["flat"]
 
 
+def test_a_folder_of_that_name_does_not_hide_one_built_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick").mkdir()
+
+    assert read_plan(Path("quick")).name == "quick"
+
+
+def test_a_control_must_be_an_arm(tmp_path):
+    with pytest.raises(ConfigError, match=r"expected arms among .*, got 'flta'"):
+        read_plan(written(tmp_path, LEAST + 'controls = ["flta"]\n'))
+
+
 def test_a_curriculum_of_ones_own_lies_beside_the_plan(tmp_path):
     (tmp_path / "own.toml").write_text(
         'name = "own"\n[[phases]]\nname = "one"\ndomain = "logic"\n'
