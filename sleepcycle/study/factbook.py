@@ -62,7 +62,7 @@ def key_of(subject: str, relation: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Factbook:
     """All facts that there are."""
 
     rows: tuple[Row, ...]
@@ -76,7 +76,7 @@ class Table:
         return {word for row in self.rows for word in (row.subject, row.value)}
 
 
-def make_table(seed: int) -> Table:
+def make_table(seed: int) -> Factbook:
     """Invent a table: `SIZE` people with home and trade, as many towns and boxes."""
     rng = Random(f"facts/{seed}")
     people, towns, rivers, boxes = _names(rng)
@@ -89,7 +89,7 @@ def make_table(seed: int) -> Table:
     codes = rng.sample(range(1_000, 10_000), SIZE)
     for box, code in zip(boxes, codes, strict=True):
         rows.append(Row(box, CODE.name, str(code)))
-    return Table(tuple(rows))
+    return Factbook(tuple(rows))
 
 
 def _names(rng: Random) -> list[list[str]]:

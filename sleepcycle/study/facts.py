@@ -6,7 +6,7 @@ from random import Random
 
 from sleepcycle.errors import StudyError
 from sleepcycle.study.domain import Item, Measures, Question
-from sleepcycle.study.factbook import RELATIONS, Row, Table, make_table
+from sleepcycle.study.factbook import RELATIONS, Factbook, Row, make_table
 from sleepcycle.study.fresh import fresh, name_of
 from sleepcycle.study.replies import is_confident, picked
 from sleepcycle.study.words import invented_name
@@ -25,7 +25,7 @@ class Facts:
     name = "facts"
 
     def __init__(self, seed: int = 0) -> None:
-        self.table: Table = make_table(seed)
+        self.table: Factbook = make_table(seed)
 
     def draw(self, rng: Random) -> Item:
         """Draw a row to teach, or what is not in the table; rows come again.

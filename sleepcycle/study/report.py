@@ -40,6 +40,8 @@ CONTROLS = ("base", "flat")
 SHOWN = 2  # questions of each dimension whose answers are shown
 LONGEST = 400  # characters of an answer that are shown
 NOT_KNOWN = "No run measured it."
+WHOLE = "Nothing is missing."
+DRAWN = "A chart shows the runs that the tables of its section name."
 
 
 def report(
@@ -76,7 +78,7 @@ def report(
     parts = [
         Section(
             "What was run",
-            tuple(lacking(arms, expected, controls)) or ("Nothing is missing.",),
+            (*(tuple(lacking(arms, expected, controls)) or (WHOLE,)), DRAWN),
             (runs_table(arms, expected),),
         ),
         *_sections(arms, controls),

@@ -50,7 +50,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Evaluation:
     """What came of an expression."""
 
     ending: Ending
@@ -66,7 +66,7 @@ DEFAULT = Limits()
 
 def evaluate(
     expression: str, cases: Sequence[Mapping[str, JSON]], limits: Limits = DEFAULT
-) -> Outcome:
+) -> Evaluation:
     """Evaluate a Python expression once for each case, in a process of its own.
 
     Args:
@@ -78,7 +78,7 @@ def evaluate(
         StudyError: The process could not be started, or not be shut in.
     """
     if len(expression) > MAX_LETTERS:
-        return Outcome(Ending.REFUSED, reason="TooLong")
+        return Evaluation(Ending.REFUSED, reason="TooLong")
     order = json.dumps({"expression": expression, "cases": list(cases)})
     with tempfile.TemporaryDirectory(prefix="sleepcycle-") as folder:
         process = _started(folder, limits)
@@ -86,7 +86,7 @@ def evaluate(
             written = _talk(process, order.encode(), limits)
         finally:
             _end(process)
-    return _outcome(written.decode("ascii", "replace").splitlines())
+    return _evaluation(written.decode("ascii", "replace").splitlines())
 
 
 def _started(folder: str, limits: Limits) -> "subprocess.Popen[bytes]":
@@ -153,7 +153,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
                 pipe.close()
 
 
-def _outcome(lines: Sequence[str]) -> Outcome:
+def _evaluation(lines: Sequence[str]) -> Evaluation:
     """Make sense of what the process wrote; what it did not end it was stopped in."""
     values = []
     for line in lines:
@@ -161,5 +161,5 @@ def _outcome(lines: Sequence[str]) -> Outcome:
         if word == "value":
             values.append(rest)
         elif word in {Ending.DONE, Ending.RAISED, Ending.REFUSED}:
-            return Outcome(Ending(word), tuple(values), rest)
-    return Outcome(Ending.STOPPED, tuple(values))
+            return Evaluation(Ending(word), tuple(values), rest)
+    return Evaluation(Ending.STOPPED, tuple(values))
