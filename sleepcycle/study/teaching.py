@@ -1,6 +1,6 @@
 """What a run is taught: a curriculum's phases, drawn from a seed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from random import Random
@@ -14,6 +14,7 @@ from sleepcycle.study.domains import domain_of
 
 ITEMS = 1_000_000  # more than a phase has
 HELD_OUT = 16  # items of each phase
+DRAWN = 100 * HELD_OUT  # to find them
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Taught:
     phase: Phase
     examples: tuple[Example, ...]
     held_out: tuple[Example, ...] = ()
-    """What nights look at, to see how far REM has come; neither taught nor asked."""
+    """What nights look at, to see how far REM has come; neither taught nor asked. None
+    where a domain has no more than is taught, such as a table's rows."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,7 @@ def draw(
         rng = Random(f"{seed}/{phase.name}")
         size = max(1, round(phase.samples * samples_scale))
         taught = list(islice(_items(phase, rng, taken), size))
-        known = taken | {item.key for item in taught}
-        others = islice(_items(phase, rng, known), HELD_OUT)
+        others = _others(phase, rng, taken, taught)
         examples = [
             Example(
                 ITEMS * number + place + 1,
@@ -90,6 +91,17 @@ def _items(phase: Phase, rng: Random, taken: set[str]) -> Iterator[Item]:
                 f"expected something to teach in the phase {phase.name}, got only what "
                 "is asked; ask fewer questions"
             )
+
+
+def _others(
+    phase: Phase, rng: Random, taken: set[str], taught: Sequence[Item]
+) -> list[Item]:
+    """Draw items that are neither taught nor asked; none where a kind has no others."""
+    known, domain = taken | {item.key for item in taught}, domain_of(phase.domain)
+    drawn = (domain.draw(rng) for _ in range(DRAWN))
+    others = list(islice((one for one in drawn if one.key not in known), HELD_OUT))
+    is_whole = {item.when for item in others} >= {item.when for item in taught}
+    return others if is_whole else []
 
 
 def _expect_domain(name: str) -> str:

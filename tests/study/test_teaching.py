@@ -55,6 +55,25 @@ def test_nothing_that_is_asked_is_taught(seed):
     assert not taught & {question.key for question in drawn.questions["arithmetic"]}
 
 
+@pytest.mark.parametrize("name", ["four_phases", "logic", "code"])
+def test_some_items_are_held_out_of_every_kind(name):
+    drawn = draw(builtin(name), seed=1, questions=5, samples_scale=0.1)
+
+    for phase in drawn.phases:
+        taught = {example.content for example in phase.examples}
+        assert len(phase.held_out) == 16
+        assert not taught & {example.content for example in phase.held_out}
+
+
+def test_a_table_that_is_taught_whole_has_nothing_to_hold_out():
+    """
+    What it does not have could be, and would stand for what it has.
+    """
+    drawn = draw(builtin("facts"), seed=1, questions=5)
+
+    assert [phase.held_out for phase in drawn.phases] == [()] * 4
+
+
 def test_lessons_are_in_the_language_that_is_asked_for():
     prompts = [content.prompt for content in texts(course(language="it"))["foundation"]]
 
