@@ -95,9 +95,9 @@ def ask(
         drawing = _Drawing(Random(f"{seed}/{dimension}"), seen)
         for number, chosen in enumerate(choose(drawing, count), 1):
             asked.append(_question(dimension, number, chosen, language))
-    for one in [one for one in asked if one.dimension == Dimension.METACOGNITION]:
+    decided = [one for one in asked if one.dimension == Dimension.METACOGNITION]
+    for number, one in enumerate(decided, 1):
         chosen = _Chosen(str(one.facts["expression"]), {"of": one.id})
-        number = int(one.id.rpartition("/")[2])
         asked.append(_question(Dimension.ABILITY, number, chosen, language))
     return asked
 
