@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import PeakMemory, Times, repeat
-from sleepcycle.config import SleepSettings, SvdSettings
 from sleepcycle.numerics.lowrank import LowRank
+from sleepcycle.settings.config import SleepSettings, SvdSettings
 from sleepcycle.sleep.consolidate import Consolidation, consolidate
 
 Shape = tuple[int, int]

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import PeakMemory
-from sleepcycle.config import FeedSettings, StoreSettings
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, FeedReport
+from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store.engine import Store, create_store
 
 WORDS = [f"word{number}" for number in range(2_000)]

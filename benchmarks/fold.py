@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.memory.lessons import Lesson, lessons
-from sleepcycle import config, wake
-from sleepcycle.choices import Downscaling
+from sleepcycle import wake
 from sleepcycle.content import Completion
 from sleepcycle.model import adapters, score
 from sleepcycle.model.base import Base, load_base
@@ -23,6 +22,8 @@ from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.moments import moments
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, Moments
 from sleepcycle.records import Example, quiet
+from sleepcycle.settings import config
+from sleepcycle.settings.choices import Downscaling
 from sleepcycle.sleep.consolidate import consolidate
 from sleepcycle.sleep.downscale import damp, shrink
 from sleepcycle.sleep.material import Gatherer, Past

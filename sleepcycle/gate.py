@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.config import GateSettings
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.drift import drifts
@@ -17,6 +16,7 @@ from sleepcycle.model.exam import Paper, by_batch, exact, examine, loss
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import HEARTBEAT, Example, OnProgress
+from sleepcycle.settings.config import GateSettings
 from sleepcycle.verdict import BatchScore, Drift, Exact, Loss, Verdict
 
 ENOUGH = 16  # prompts asked; of fewer, four answers more or less would be a quarter

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sleepcycle import gate
-from sleepcycle.choices import Compression, Stage, Weighting
-from sleepcycle.config import Settings, SleepSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
@@ -25,6 +23,8 @@ from sleepcycle.records import (
     SleepReport,
     Verdict,
 )
+from sleepcycle.settings.choices import Compression, Stage, Weighting
+from sleepcycle.settings.config import Settings, SleepSettings
 from sleepcycle.sleep.consolidate import Consolidation, consolidate
 from sleepcycle.sleep.downscale import damp, shrink
 from sleepcycle.sleep.material import Gatherer, Past

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sleepcycle import gate, plan
-from sleepcycle.config import WakeSettings
+from sleepcycle import gate
 from sleepcycle.errors import ModelError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
@@ -19,6 +18,8 @@ from sleepcycle.records import (
     Verdict,
     WakeReport,
 )
+from sleepcycle.settings import training_steps
+from sleepcycle.settings.config import WakeSettings
 
 LIVE = "live"
 DAY = "day"
@@ -162,7 +163,7 @@ def _plan(
     return FitPlan(
         adapter=DAY,
         lr=learning_rate(settings, base.width),
-        steps=plan.step_count(settings, len(source.new), source.room),
+        steps=training_steps.step_count(settings, len(source.new), source.room),
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,

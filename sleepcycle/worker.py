@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 
 from sleepcycle import night, wake
-from sleepcycle.config import Settings
-from sleepcycle.configfile import recorded_settings
 from sleepcycle.errors import DiskError, Paused, SleepcycleError
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
@@ -33,6 +31,8 @@ from sleepcycle.runfolder import (
     read_dreams,
 )
 from sleepcycle.sealed import verify
+from sleepcycle.settings.config import Settings
+from sleepcycle.settings.configfile import recorded_settings
 from sleepcycle.sleep.material import Archived, Past
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from benchmarks import consolidate, feed
 from benchmarks.measure import PeakMemory, repeat
-from sleepcycle.config import StoreSettings
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store.engine import create_store
 
 SMALL = {"square": (24, 24), "wide": (20, 40), "tall": (40, 20), "square_2": (24, 24)}

@@ -6,7 +6,6 @@ import re
 import pytest
 import torch
 
-from sleepcycle.config import GateSettings, ModelSettings
 from sleepcycle.content import Completion, Text
 from sleepcycle.gate import Material, Measures, Sides, is_finite, judge, measure, note
 from sleepcycle.model import adapters
@@ -16,6 +15,7 @@ from sleepcycle.model.generate import answer
 from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records import Example, quiet
+from sleepcycle.settings.config import GateSettings, ModelSettings
 from sleepcycle.verdict import Drift, Exact, Loss
 
 LIMITS = GateSettings(

@@ -15,7 +15,6 @@ from benchmarks.memory.life import live
 from benchmarks.memory.penalised import encoded, new_adapter
 from benchmarks.memory.streams import STREAMS
 from sleepcycle import wake
-from sleepcycle.config import ModelSettings
 from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
@@ -24,6 +23,7 @@ from sleepcycle.model.generate import answer
 from sleepcycle.model.score import token_losses
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records import Dream
+from sleepcycle.settings.config import ModelSettings
 
 SLICE = ("store", "archive", "joint", "O-LoRA", "EWC", "LAMOL")
 RUN = results.Run("store", 0, 0, lessons=2, stream="lessons", examples=24)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sleepcycle.config import Settings
+from sleepcycle.settings.config import Settings
 
 HEAD = """\
 # Every setting of sleepcycle at its default. Delete what you do not change.

@@ -7,7 +7,7 @@ from functools import partial
 
 from benchmarks.memory import ewc, lamol, olora
 from benchmarks.memory.day import Learn, learn_fresh, learn_on
-from sleepcycle.config import Settings, WakeSettings
+from sleepcycle.settings.config import Settings, WakeSettings
 
 RANK = 16
 REPLAY = 0.5  # of the wake, the package's default

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from benchmarks.memory.lessons import Lesson
-from sleepcycle import plan, wake
-from sleepcycle.choices import Memory
-from sleepcycle.config import Settings
+from sleepcycle import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.recall import spread
 from sleepcycle.records import Dream, Example, quiet
+from sleepcycle.settings import training_steps
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import Settings
 from sleepcycle.sleep.material import Archived
 
 NUMBERS = 10_000  # more examples than a day has
@@ -99,7 +100,7 @@ def learn_on(base: Base, life: Life, today: Today, settings: Settings) -> LayerC
 
 def recall(life: Life, today: Today, settings: Settings) -> list[Example]:
     """Draw what is shown again, as the service does: what the day has places for."""
-    places = plan.replay_limit(settings.wake, len(today.new))
+    places = training_steps.replay_limit(settings.wake, len(today.new))
     if Memory.STORE not in settings.sleep.rem.memory:
         drawn = spread(life.dreamt, places, today.seed)
         return [Example(-i, 0, dream.content) for i, dream in enumerate(drawn, 1)]

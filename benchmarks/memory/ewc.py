@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from benchmarks.memory.day import Life, Today
 from benchmarks.memory.penalised import Penalty, encoded, new_adapter, train
 from sleepcycle import wake
-from sleepcycle.config import Settings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, collate, pad_id
 from sleepcycle.model.score import token_losses
 from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.settings.config import Settings
 
 MEASURED = 128  # examples of a lesson that importance is measured on
 KEPT = 0.95  # share of the importance that is left when another lesson is learned

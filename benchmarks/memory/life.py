@@ -17,11 +17,11 @@ from benchmarks.memory.lessons import Lesson
 from benchmarks.memory.results import Result, Run
 from benchmarks.memory.streams import Stream
 from sleepcycle import night
-from sleepcycle.config import Settings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records import quiet
+from sleepcycle.settings.config import Settings
 from sleepcycle.sleep.material import Archived, Past
 from sleepcycle.sleep.rem import LEARNED
 

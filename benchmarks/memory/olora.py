@@ -10,10 +10,10 @@ from torch import Tensor
 from benchmarks.memory.day import Life, Today
 from benchmarks.memory.penalised import Penalty, new_adapter, train
 from sleepcycle import wake
-from sleepcycle.config import Settings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, compose_layers
+from sleepcycle.settings.config import Settings
 
 STRENGTH = 0.5  # the paper's, for four lessons of text classification
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from benchmarks.memory.day import Life, Today
-from sleepcycle import gate, plan, wake
-from sleepcycle.config import WakeSettings
+from sleepcycle import gate, wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource
@@ -14,6 +13,8 @@ from sleepcycle.model.encode import Batch, Encoded, encode
 from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records import Example, quiet
+from sleepcycle.settings import training_steps
+from sleepcycle.settings.config import WakeSettings
 
 MAX_LOSS = 1e6  # penalties are no losses: a large one is no explosion
 
@@ -45,7 +46,7 @@ def train(
         replay_share=0,
         batch_size=settings.batch_size,
     )
-    steps = plan.step_count(settings, len(source.new), source.room)
+    steps = training_steps.step_count(settings, len(source.new), source.room)
 
     def objective(model: nn.Module, batch: Batch) -> Tensor:
         """Return the loss of a batch with the penalty."""

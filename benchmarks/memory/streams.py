@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.memory import text
 from benchmarks.memory.lessons import Lesson, lessons
-from sleepcycle.config import ModelSettings, RemSettings
 from sleepcycle.content import Text
+from sleepcycle.settings.config import ModelSettings, RemSettings
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sleepcycle.choices import Tool
 from sleepcycle.cli.app import Json, app, home_of
+from sleepcycle.settings.choices import Tool
 
 
 @app.command()

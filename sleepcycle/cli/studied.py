@@ -6,7 +6,12 @@ from pathlib import Path
 
 from sleepcycle import disk
 from sleepcycle.cli.render import printable, show_json, show_table
-from sleepcycle.curriculum import Curriculum, builtin, builtins, read_curriculum
+from sleepcycle.curricula.curriculum import (
+    Curriculum,
+    builtin,
+    builtins,
+    read_curriculum,
+)
 from sleepcycle.errors import StudyError
 from sleepcycle.study.arms import ARMS, Arm
 from sleepcycle.study.domains import DOMAINS

@@ -1,9 +1,9 @@
 """The gentler plan: what a night does differently after others were rejected."""
 
-from sleepcycle.choices import Compression, Stage
-from sleepcycle.config import Settings, SleepSettings
 from sleepcycle.cycle.ground import Ground
 from sleepcycle.records import Gentler, VersionKind
+from sleepcycle.settings.choices import Compression, Stage
+from sleepcycle.settings.config import Settings, SleepSettings
 from sleepcycle.store import versions
 from sleepcycle.store.engine import Session
 

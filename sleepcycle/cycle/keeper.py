@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from sleepcycle.config import Settings
 from sleepcycle.engine.reins import Reins as Reins
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import OnProgress, Version
 from sleepcycle.runfolder import Report, RunFolder
+from sleepcycle.settings.config import Settings
 from sleepcycle.store.engine import Store
 
 

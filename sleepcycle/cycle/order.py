@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from loguru import logger
 
-from sleepcycle.choices import Memory
 from sleepcycle.cycle.ground import Ground
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.plain import from_json
-from sleepcycle.plan import replay_limit
 from sleepcycle.publish import read_card, set_aside
 from sleepcycle.recall import recorded, spread
 from sleepcycle.records import (
@@ -23,6 +21,8 @@ from sleepcycle.records import (
     WakeReport,
 )
 from sleepcycle.runfolder import Material, RunFolder
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.training_steps import replay_limit
 from sleepcycle.store import examples, versions
 from sleepcycle.store.engine import Session
 

@@ -11,8 +11,7 @@ the date; whichever way that one ends, the phase goes on.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sleepcycle.config import Settings, WakeSettings
-from sleepcycle.curriculum import (
+from sleepcycle.curricula.curriculum import (
     Curriculum,
     Phase,
     builtin,
@@ -24,6 +23,7 @@ from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.errors import RunError
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import PhasePlan
+from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle.store import batches, examples
 from sleepcycle.store.engine import Session
 

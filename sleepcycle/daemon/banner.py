@@ -2,10 +2,10 @@
 
 from loguru import logger
 
-from sleepcycle.config import EngineSettings
 from sleepcycle.errors import RunError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service.space import expect_room
+from sleepcycle.settings.config import EngineSettings
 
 CONFIG, CURRICULUM, PHASE, ROOM = "config", "curriculum", "phase", "room"
 """What the sentences are about."""

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tzlocal
 
-from sleepcycle.choices import Weekday
-from sleepcycle.config import SleepSettings, WakeSettings
 from sleepcycle.errors import ConfigError
-from sleepcycle.section import clock
+from sleepcycle.settings.choices import Weekday
+from sleepcycle.settings.config import SleepSettings, WakeSettings
+from sleepcycle.settings.section import clock
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)  # no zone moves its clocks between two of them

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from loguru import logger
 
-from sleepcycle.config import Settings
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon.ahead import look_ahead, night_ahead
 from sleepcycle.daemon.banner import CONFIG, ROOM, Banner
@@ -23,6 +22,7 @@ from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
 from sleepcycle.records import Progress, RunKind, Version
 from sleepcycle.service.shelf import Switch
 from sleepcycle.service.space import expect_room
+from sleepcycle.settings.config import Settings
 
 USER = "user"
 

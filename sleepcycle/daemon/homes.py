@@ -3,11 +3,11 @@
 from loguru import logger
 
 from sleepcycle import log
-from sleepcycle.config import Settings
-from sleepcycle.configfile import load_settings
 from sleepcycle.errors import ConfigError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service.home import Home
+from sleepcycle.settings.config import Settings
+from sleepcycle.settings.configfile import load_settings
 
 FREE = ("wake", "sleep", "gate", "feed")
 """Sections that apply from the next run on."""

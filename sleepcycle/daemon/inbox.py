@@ -15,13 +15,13 @@ from loguru import logger
 from watchfiles import watch
 
 from sleepcycle import disk
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import DiskError, FeedError, HomeError, SleepcycleError
 from sleepcycle.failpoint import failpoint
 from sleepcycle.feed.sources import name_of
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import to_json
 from sleepcycle.records import FeedReport
+from sleepcycle.settings.config import FeedSettings
 
 DONE, FAILED = "done", "failed"
 REPORT = ".report.json"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sleepcycle.config import Settings
 from sleepcycle.daemon import calendar
 from sleepcycle.daemon.diary import Page
 from sleepcycle.daemon.job import Job
+from sleepcycle.settings.config import Settings
 from sleepcycle.store.nights import NightState
 from sleepcycle.store.records import Snapshot
 

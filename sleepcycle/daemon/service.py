@@ -15,7 +15,6 @@ import psutil
 from loguru import logger
 
 from sleepcycle import disk, log
-from sleepcycle.config import FeedSettings, ServeSettings
 from sleepcycle.daemon.bell import DISK, Bell
 from sleepcycle.daemon.clock import Clock
 from sleepcycle.daemon.conductor import Conductor
@@ -33,6 +32,7 @@ from sleepcycle.service.address import (
 )
 from sleepcycle.service.lock import owned
 from sleepcycle.service.opening import open_home
+from sleepcycle.settings.config import FeedSettings, ServeSettings
 
 ENDED, FAILED, TAKEN = 0, 1, 75
 """Exit codes: as asked, not as asked, and EX_TEMPFAIL of sysexits.h."""

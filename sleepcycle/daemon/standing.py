@@ -3,7 +3,6 @@
 from concurrent.futures import Future
 from datetime import datetime
 
-from sleepcycle.config import Settings
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon import calendar
 from sleepcycle.daemon.banner import CURRICULUM, ROOM, Banner
@@ -13,6 +12,7 @@ from sleepcycle.daemon.outlook import settled
 from sleepcycle.daemon.runner import Runner
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.records import Progress, RunKind
+from sleepcycle.settings.config import Settings
 
 WORDS = {RunKind.WAKE: Word.AWAKE, RunKind.SLEEP: Word.ASLEEP}
 

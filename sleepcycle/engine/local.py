@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sleepcycle.config import EngineSettings
 from sleepcycle.engine.reins import Reins
 from sleepcycle.errors import (
     DiskError,
@@ -21,6 +20,7 @@ from sleepcycle.errors import (
 )
 from sleepcycle.records import OnProgress, Progress, Wish
 from sleepcycle.runfolder import PAUSED, Fault, RunFolder
+from sleepcycle.settings.config import EngineSettings
 
 POLL_S = 0.1
 GRACE_S = 10.0  # between asking a worker to end and killing it

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from io import BufferedIOBase
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import RowError
 from sleepcycle.feed.rows import Row, parse
+from sleepcycle.settings.config import FeedSettings
 
 CHUNK_BYTES = 1 << 16
 _OUTSIDE = re.compile(rb'["\[\]{},]')

@@ -5,11 +5,11 @@ import json
 from collections.abc import Iterator
 from io import BufferedIOBase
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import FeedError, RowError
 from sleepcycle.feed.jsonl import read_lines
 from sleepcycle.feed.rows import Row, check_size
 from sleepcycle.feed.shapes import KEYS, Format, shape_of
+from sleepcycle.settings.config import FeedSettings
 
 
 def read_csv(

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from io import BufferedIOBase
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.feed.rows import Row, parse
+from sleepcycle.settings.config import FeedSettings
 
 BOM = b"\xef\xbb\xbf"
 PIECE_BYTES = 1 << 16

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from io import BufferedIOBase
 from typing import Any
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import FeedError, RowError
 from sleepcycle.feed.rows import Row, check_size
+from sleepcycle.settings.config import FeedSettings
 
 ROWS_AT_ONCE = 256
 COLUMNS = {

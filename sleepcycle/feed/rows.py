@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import RowError
+from sleepcycle.settings.config import FeedSettings
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)  # strings, brackets
 

@@ -11,7 +11,6 @@ from typing import BinaryIO, cast
 
 import zstandard
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import FeedError, RowError
 from sleepcycle.feed.array import read_array
 from sleepcycle.feed.csvfile import read_csv
@@ -20,6 +19,7 @@ from sleepcycle.feed.parquet import read_parquet
 from sleepcycle.feed.rows import Row
 from sleepcycle.feed.shapes import Format
 from sleepcycle.feed.zstd import ZstdReader
+from sleepcycle.settings.config import FeedSettings
 
 Source = Path | str | BinaryIO
 """A path, `-` for standard input, or a stream of bytes, which is left open."""

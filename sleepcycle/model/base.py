@@ -12,10 +12,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
-from sleepcycle.config import ModelSettings
 from sleepcycle.errors import ConfigError
 from sleepcycle.model.files import identify, locate, not_loaded
 from sleepcycle.records import BaseIdentity
+from sleepcycle.settings.config import ModelSettings
 
 ALL_LINEAR = ["all-linear"]
 LOCAL = {"local_files_only": True, "trust_remote_code": False}

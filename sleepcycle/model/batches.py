@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
-from sleepcycle import plan
 from sleepcycle.model.encode import Encoded
+from sleepcycle.settings import training_steps
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class BatchSource:
     @property
     def room(self) -> Fraction:
         """How many new examples a batch holds on average."""
-        return plan.room(self.batch_size, self._share, len(self.new))
+        return training_steps.room(self.batch_size, self._share, len(self.new))
 
     def draw(self, steps: int, seed: int) -> list[list[Encoded]]:
         """Draw the batches of a whole run.

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.config import ModelSettings
 from sleepcycle.errors import ModelError
 from sleepcycle.paths import PACKAGE
 from sleepcycle.records import BaseIdentity
 from sleepcycle.sealed import sha256
+from sleepcycle.settings.config import ModelSettings
 
 BUILTIN = "builtin:"
 IDENTITY = (

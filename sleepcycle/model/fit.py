@@ -14,7 +14,6 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from sleepcycle.config import WakeSettings
 from sleepcycle.model.adapters import parameters
 from sleepcycle.model.base import Base
 from sleepcycle.model.checkpoint import Checkpoints, State, Student
@@ -24,6 +23,7 @@ from sleepcycle.model.watch import FitPlan as FitPlan
 from sleepcycle.model.watch import FitResult as FitResult
 from sleepcycle.model.watch import Terms, Watch
 from sleepcycle.records import Progress
+from sleepcycle.settings.config import WakeSettings
 
 # The best LoRA rate falls with the width of the model, and not with the rank: the fit
 # for the Llama family in Tinker's documentation ("Hyperparameters", 2025), after

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sleepcycle.config import ModelSettings
 from sleepcycle.errors import HarnessError, SleepcycleError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
@@ -34,6 +33,7 @@ from sleepcycle.model.portable import load_portable
 from sleepcycle.model.score import BATCH_SIZE
 from sleepcycle.plain import from_json, to_json
 from sleepcycle.sealed import verify
+from sleepcycle.settings.config import ModelSettings
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager

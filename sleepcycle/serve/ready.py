@@ -1,11 +1,11 @@
 """Whether runs can begin: what `/readyz` says, to whoever asks: so no path, no text."""
 
-from sleepcycle.config import Settings, StoreSettings
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.errors import RunError, SleepcycleError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service.lock import owns
 from sleepcycle.service.space import expect_room
+from sleepcycle.settings.config import Settings, StoreSettings
 from sleepcycle.store.migrate import check
 
 PATIENCE_S = 1.0  # for whoever is just writing to the database

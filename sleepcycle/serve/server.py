@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
-from sleepcycle.config import ServeSettings
 from sleepcycle.daemon.conductor import Conductor
 from sleepcycle.errors import ServiceError
 from sleepcycle.paths import HomePaths
 from sleepcycle.serve.api import create_app
+from sleepcycle.settings.config import ServeSettings
 
 HOST = "127.0.0.1"
 PATIENCE_S = 10.0  # until the thread serves, or ends

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sleepcycle.config import Settings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable
@@ -11,6 +10,7 @@ from sleepcycle.model.reply import Asked, Reply, reply_to
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
 from sleepcycle.sealed import verify
+from sleepcycle.settings.config import Settings
 
 ADAPTER = "asked"
 

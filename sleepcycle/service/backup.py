@@ -9,7 +9,6 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 
 from sleepcycle import disk
-from sleepcycle.config import StoreSettings
 from sleepcycle.errors import BackupError, DiskError
 from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
@@ -17,6 +16,7 @@ from sleepcycle.records import Version
 from sleepcycle.sealed import faults
 from sleepcycle.service import archive, scratch
 from sleepcycle.service.soundness import damage
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, versions
 from sleepcycle.store.connection import BACKUP_NAME, connect, explain
 from sleepcycle.store.engine import Session, Store, open_store

@@ -1,8 +1,8 @@
 """Checks of the books: database, versions, aliases, journal, runs."""
 
-from sleepcycle.config import StoreSettings
 from sleepcycle.runfolder import RunFolder
 from sleepcycle.service.patient import Finding, Patient, fail, ok, open_books, warn
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, owner
 from sleepcycle.store.connection import head, journal_mode
 from sleepcycle.store.engine import open_store

@@ -17,13 +17,13 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.configfile import load_settings
 from sleepcycle.errors import HomeError, SleepcycleError
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import finite
 from sleepcycle.service.doctor import examine
 from sleepcycle.service.patient import Finding, open_books
 from sleepcycle.service.redaction import Redaction, redaction_of
+from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store.records import Alias
 from sleepcycle.store.snapshot import read_snapshot
 

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from sleepcycle.config import Settings
-from sleepcycle.configfile import load_settings
 from sleepcycle.errors import SleepcycleError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service import bookchecks, homechecks, machinechecks
@@ -19,6 +17,8 @@ from sleepcycle.service.patient import (
     inspect,
     open_books,
 )
+from sleepcycle.settings.config import Settings
+from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store.connection import explain
 
 Check = Callable[[Patient], Finding | None]

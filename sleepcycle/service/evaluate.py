@@ -7,7 +7,6 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import mean
 
-from sleepcycle.config import Settings
 from sleepcycle.errors import NotFoundError, VersionError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
@@ -18,6 +17,7 @@ from sleepcycle.numerics.metrics import Memory, memory
 from sleepcycle.records import Example, Version, VersionKind
 from sleepcycle.service import answers
 from sleepcycle.service.shelf import Shelf
+from sleepcycle.settings.config import Settings
 from sleepcycle.store import examples, versions
 from sleepcycle.store.engine import Session
 from sleepcycle.store.records import Alias

@@ -6,8 +6,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.config import Settings
 from sleepcycle.errors import ModelError
+from sleepcycle.settings.config import Settings
 
 HEADER_BYTES = 100_000_000  # the most that safetensors allows
 RUNTIME_BYTES = 600_000_000  # Python with torch and transformers, nothing loaded

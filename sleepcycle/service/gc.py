@@ -6,8 +6,6 @@ from itertools import chain
 from pathlib import Path
 
 from sleepcycle import disk
-from sleepcycle.choices import Memory
-from sleepcycle.config import RemSettings
 from sleepcycle.errors import RunError
 from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
@@ -16,6 +14,8 @@ from sleepcycle.records import RunState, Version, VersionKind
 from sleepcycle.runfolder import RunFolder
 from sleepcycle.service import scratch
 from sleepcycle.service.shelf import Shelf
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import RemSettings
 from sleepcycle.store import journal, runs, versions
 from sleepcycle.store.engine import Session
 from sleepcycle.store.records import Alias

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from sleepcycle.choices import Tool
-from sleepcycle.config import Settings
 from sleepcycle.cycle import recovery, run
 from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
 from sleepcycle.cycle.phases import Barrier, find_barrier, find_course
@@ -22,6 +20,8 @@ from sleepcycle.service.books import Books
 from sleepcycle.service.lock import locked
 from sleepcycle.service.shelf import Shelf, Switch
 from sleepcycle.service.space import expect_room
+from sleepcycle.settings.choices import Tool
+from sleepcycle.settings.config import Settings
 from sleepcycle.store.engine import Store, open_store
 from sleepcycle.store.records import Snapshot
 from sleepcycle.store.snapshot import read_snapshot

@@ -5,7 +5,6 @@ import shlex
 import stat
 from pathlib import Path
 
-from sleepcycle.configfile import load_settings
 from sleepcycle.cycle.phases import find_course
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.model.files import BUILTIN, locate, recall
@@ -13,6 +12,7 @@ from sleepcycle.paths import carried
 from sleepcycle.records import BaseIdentity
 from sleepcycle.service.footprint import read_shape
 from sleepcycle.service.patient import Finding, Patient, fail, is_held, ok, warn
+from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store import owner
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

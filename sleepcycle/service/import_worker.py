@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sleepcycle import disk, errors
-from sleepcycle.config import ModelSettings
 from sleepcycle.errors import AdapterError, SleepcycleError
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import from_json, to_json
 from sleepcycle.records import BaseIdentity
 from sleepcycle.runfolder import Fault
+from sleepcycle.settings.config import ModelSettings
 
 LIMIT_S = 1800.0  # for one adapter; a guess
 

@@ -8,13 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 from sleepcycle import disk
-from sleepcycle.config import ModelSettings, Settings, StoreSettings
-from sleepcycle.configfile import load_settings, settings_from
 from sleepcycle.errors import HomeError
 from sleepcycle.paths import HomePaths, carried
 from sleepcycle.records import BaseIdentity
 from sleepcycle.service.home import Home
 from sleepcycle.service.lock import locked
+from sleepcycle.settings.config import ModelSettings, Settings, StoreSettings
+from sleepcycle.settings.configfile import load_settings, settings_from
 from sleepcycle.store.connection import (
     UNREADABLE,
     connect,

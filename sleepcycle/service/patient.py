@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.config import Settings
 from sleepcycle.errors import ServiceError
 from sleepcycle.paths import HomePaths
 from sleepcycle.sealed import faults
 from sleepcycle.service.address import read_address
+from sleepcycle.settings.config import Settings
 from sleepcycle.store.connection import restore_command, sqlite_version
 
 WAIT_S = 10.0  # for another process that is just committing

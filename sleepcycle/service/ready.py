@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sleepcycle import disk
-from sleepcycle.config import StoreSettings
-from sleepcycle.configfile import load_settings
 from sleepcycle.errors import BackupError, StoreError
 from sleepcycle.paths import HomePaths
 from sleepcycle.plain import to_json
@@ -15,6 +13,8 @@ from sleepcycle.records import RunState
 from sleepcycle.sealed import faults
 from sleepcycle.service import archive
 from sleepcycle.service.soundness import damage
+from sleepcycle.settings.config import StoreSettings
+from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store import examples, journal, migrate, runs, versions
 from sleepcycle.store.connection import RESTORED
 from sleepcycle.store.engine import Store, open_store

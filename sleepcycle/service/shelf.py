@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sleepcycle import disk, publish
-from sleepcycle.config import Settings
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.errors import VersionError
 from sleepcycle.failpoint import failpoint
@@ -18,6 +17,7 @@ from sleepcycle.plain import to_json
 from sleepcycle.records import BaseIdentity, Version, VersionKind
 from sleepcycle.sealed import faults, verify
 from sleepcycle.service.import_worker import take_in
+from sleepcycle.settings.config import Settings
 from sleepcycle.store import examples, journal, versions
 from sleepcycle.store.engine import Session, Store
 from sleepcycle.store.records import Alias, Removed

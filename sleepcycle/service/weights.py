@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sleepcycle import gate
-from sleepcycle.config import ModelSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
 from sleepcycle.model.files import identify
@@ -15,6 +14,7 @@ from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 from sleepcycle.numerics.subspace import Difference, compare
 from sleepcycle.records import BaseIdentity, Example, Loss, quiet
 from sleepcycle.sealed import verify
+from sleepcycle.settings.config import ModelSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sleepcycle.choices import Compression, RankPolicy
-from sleepcycle.config import SleepSettings, SvdSettings
 from sleepcycle.numerics.lowrank import (
     Decomposition,
     LayerChanges,
@@ -16,6 +14,8 @@ from sleepcycle.numerics.prune import prune
 from sleepcycle.numerics.rank import BudgetRank, EnergyRank, FixedRank, Policy
 from sleepcycle.numerics.subspace import difference_norm, stable_rank
 from sleepcycle.records import LayerReport
+from sleepcycle.settings.choices import Compression, RankPolicy
+from sleepcycle.settings.config import SleepSettings, SvdSettings
 
 
 @dataclass(frozen=True, eq=False)

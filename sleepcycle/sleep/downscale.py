@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from sleepcycle.choices import Downscaling
-from sleepcycle.config import DownscaleSettings
 from sleepcycle.model.base import Base
 from sleepcycle.model.directions import changed_directions, own_directions
 from sleepcycle.model.score import quiet
 from sleepcycle.numerics.downscale import damp_intruders, scaled
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank
+from sleepcycle.settings.choices import Downscaling
+from sleepcycle.settings.config import DownscaleSettings
 
 LOOKED_AT = 10  # strongest directions of each changed layer, as in arXiv:2410.21228
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sleepcycle.config import WakeSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import mix
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.fit import FitPlan, fit, learning_rate
 from sleepcycle.records import Progress
+from sleepcycle.settings.config import WakeSettings
 
 DREAMER = "dreamer"
 """The adapter that is trained and forgotten."""

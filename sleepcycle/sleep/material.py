@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from sleepcycle.choices import Memory
-from sleepcycle.config import RemSettings, WakeSettings
 from sleepcycle.content import Completion, Content
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
@@ -20,6 +18,8 @@ from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.recall import spread
 from sleepcycle.records import Dream, Example
 from sleepcycle.runfolder import MAX_DREAMS
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import RemSettings, WakeSettings
 from sleepcycle.sleep.dreamer import DREAMER, Course, teach_to_ask
 from sleepcycle.sleep.dreams import DreamPlan, dream
 from sleepcycle.sleep.rem import LEARNED, Source, Taught

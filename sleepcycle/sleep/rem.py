@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sleepcycle.config import RemSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import mix
@@ -22,6 +21,7 @@ from sleepcycle.model.fit import FitPlan, FitResult, fit
 from sleepcycle.numerics.distill import TopScores, top_divergence
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, trim
 from sleepcycle.records import OnProgress
+from sleepcycle.settings.config import RemSettings
 
 STUDENT = "student"
 LEARNED = 3  # passes that a learned token costs: one forward, two's worth backward

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from sleepcycle import disk
-from sleepcycle.config import StoreSettings
 from sleepcycle.errors import DiskError, HomeError
 from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, migrate, versions
 from sleepcycle.store.connection import connect, explain, make_file
 from sleepcycle.store.interrupt import heed, held_back

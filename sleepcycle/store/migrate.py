@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from sleepcycle import disk
-from sleepcycle.config import StoreSettings
 from sleepcycle.errors import StoreError
 from sleepcycle.failpoint import failpoint
 from sleepcycle.paths import HomePaths
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal
 from sleepcycle.store.connection import (
     UNREADABLE,

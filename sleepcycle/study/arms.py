@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sleepcycle.choices import Stage
 from sleepcycle.errors import StudyError
+from sleepcycle.settings.choices import Stage
 
 HALF = 8
 """Rank that the article folds 16 to."""

@@ -6,14 +6,14 @@ from statistics import fmean
 from typing import Any
 
 from sleepcycle import night, wake
-from sleepcycle.choices import Compression, Stage
-from sleepcycle.config import Settings, WakeSettings
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.fit import learning_rate
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records import Example, OnProgress, Progress, RemReport
+from sleepcycle.settings.choices import Compression, Stage
+from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle.sleep.material import Past
 from sleepcycle.sleep.rem import LEARNED
 from sleepcycle.study.arms import Arm

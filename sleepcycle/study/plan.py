@@ -15,13 +15,18 @@ from pydantic import (
     ValidationError,
 )
 
-from sleepcycle.config import ModelSettings, WakeSettings
-from sleepcycle.curriculum import Curriculum, builtin, builtins, read_curriculum
+from sleepcycle.curricula.curriculum import (
+    Curriculum,
+    builtin,
+    builtins,
+    read_curriculum,
+)
 from sleepcycle.errors import ConfigError
-from sleepcycle.nightconfig import SleepSettings
-from sleepcycle.section import Section, once
+from sleepcycle.settings.config import ModelSettings, WakeSettings
+from sleepcycle.settings.faults import sentences
+from sleepcycle.settings.nightconfig import SleepSettings
+from sleepcycle.settings.section import Section, once
 from sleepcycle.study.arms import ARMS
-from sleepcycle.tomlfault import sentences
 
 PLANS = Path(__file__).parent / "plans"
 

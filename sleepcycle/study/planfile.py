@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sleepcycle import disk
-from sleepcycle.curriculum import builtins
+from sleepcycle.curricula.curriculum import builtins
 from sleepcycle.errors import StudyError
 from sleepcycle.study import taskfiles
 from sleepcycle.study.plan import StudyPlan, read_plan

@@ -6,7 +6,7 @@ from itertools import count, islice
 from random import Random
 
 from sleepcycle.content import canonical_json
-from sleepcycle.curriculum import Curriculum, Phase, render
+from sleepcycle.curricula.curriculum import Curriculum, Phase, render
 from sleepcycle.errors import StudyError
 from sleepcycle.records import Example
 from sleepcycle.study.domain import Item, Question

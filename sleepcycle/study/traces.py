@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from statistics import fmean
 
-from sleepcycle.choices import Compression
-from sleepcycle.config import Settings
 from sleepcycle.records import SleepReport
+from sleepcycle.settings.choices import Compression
+from sleepcycle.settings.config import Settings
 from sleepcycle.study.results import Curve, Fold
 
 POINTS = 50  # of a learning curve

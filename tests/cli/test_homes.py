@@ -4,10 +4,10 @@ import pytest
 from loguru import logger
 
 import sleepcycle
-from sleepcycle.configfile import load_settings
 from sleepcycle.errors import ConfigError, HomeError, StoreError
 from sleepcycle.paths import HomePaths
 from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.settings.configfile import load_settings
 
 
 @pytest.fixture

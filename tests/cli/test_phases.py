@@ -9,11 +9,11 @@ from rich.console import Console
 from sleepcycle.cli.ledger import show_run
 from sleepcycle.cli.outcome import show_wake
 from sleepcycle.cli.watch import screen
-from sleepcycle.configfile import load_settings
 from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.paths import HomePaths
 from sleepcycle.serve.standing import standing
 from sleepcycle.service.opening import create_home
+from sleepcycle.settings.configfile import load_settings
 from tests.cli.conftest import Cli
 from tests.daemon.conductor_home import FakeHome
 from tests.serve.conftest import NOW, OUTCOME

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sleepcycle.config import Settings, StoreSettings
 from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import Paused, RunError
@@ -24,6 +23,7 @@ from sleepcycle.records import (
 )
 from sleepcycle.runfolder import RunFolder
 from sleepcycle.sealed import seal
+from sleepcycle.settings.config import Settings, StoreSettings
 from sleepcycle.store import batches, examples
 from sleepcycle.store.engine import create_store, open_store
 from sleepcycle.store.records import ExampleState

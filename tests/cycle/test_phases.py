@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.config import Settings
 from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.cycle.phases import TRIES, find_barrier, find_course, follow
@@ -13,6 +12,7 @@ from sleepcycle.errors import ConfigError, Paused, RunError
 from sleepcycle.publish import read_card
 from sleepcycle.records import FeedReport, PhasePlan, RunState
 from sleepcycle.runfolder import Material
+from sleepcycle.settings.config import Settings
 from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.records import ExampleState
 from sleepcycle.store.snapshot import read_snapshot

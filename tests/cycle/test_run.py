@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.choices import Memory
-from sleepcycle.config import Settings, SleepSettings, StoreSettings
 from sleepcycle.content import Text
 from sleepcycle.cycle.gentler import soften
 from sleepcycle.cycle.ground import stand
@@ -28,6 +26,8 @@ from sleepcycle.publish import make_live, read_card
 from sleepcycle.records import Dream, Gentler, RunState, VersionKind
 from sleepcycle.runfolder import Fault, Material, RunFolder, read_dreams
 from sleepcycle.sealed import verify
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import Settings, SleepSettings, StoreSettings
 from sleepcycle.store import journal, runs, versions
 from sleepcycle.store.connection import connect
 from sleepcycle.store.engine import Store

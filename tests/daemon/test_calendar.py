@@ -5,7 +5,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sleepcycle.config import SleepSettings, WakeSettings
 from sleepcycle.daemon.calendar import (
     FOREVER,
     next_night,
@@ -15,6 +14,7 @@ from sleepcycle.daemon.calendar import (
     window_end,
     zone,
 )
+from sleepcycle.settings.config import SleepSettings, WakeSettings
 
 ROME = ZoneInfo("Europe/Rome")
 HOUR = timedelta(hours=1)

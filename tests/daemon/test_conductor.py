@@ -6,7 +6,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from sleepcycle.config import EngineSettings, Settings, SleepSettings, WakeSettings
 from sleepcycle.cycle import openrun
 from sleepcycle.daemon.backoff import Backoff, delay_s
 from sleepcycle.daemon.state import Word
@@ -20,6 +19,12 @@ from sleepcycle.errors import (
 )
 from sleepcycle.records import RunKind, RunState, Wish
 from sleepcycle.service.opening import create_home
+from sleepcycle.settings.config import (
+    EngineSettings,
+    Settings,
+    SleepSettings,
+    WakeSettings,
+)
 from sleepcycle.store import examples, nights, owner, runs
 from sleepcycle.store.records import NightState
 from tests.daemon.conductor_home import (

@@ -16,12 +16,12 @@ import pytest
 from loguru import logger
 
 from sleepcycle import disk
-from sleepcycle.config import FeedSettings, StoreSettings
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.errors import DiskError, FeedError, HomeError, StoreError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, FeedReport
+from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store import batches
 from sleepcycle.store.engine import create_store, open_store
 
@@ -607,7 +607,7 @@ class TestWatch:
 KILLED_WHILE_FEEDING = """
 import sys, time
 from pathlib import Path
-from sleepcycle.config import StoreSettings
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.paths import HomePaths
 from sleepcycle.store.engine import open_store

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from sleepcycle.config import EngineSettings, Settings, SleepSettings, WakeSettings
 from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.daemon.diary import CLOCK
 from sleepcycle.daemon.state import Word
@@ -14,6 +13,12 @@ from sleepcycle.serve.ready import hindrance
 from sleepcycle.serve.standing import standing_with
 from sleepcycle.service.lock import owned
 from sleepcycle.service.opening import create_home
+from sleepcycle.settings.config import (
+    EngineSettings,
+    Settings,
+    SleepSettings,
+    WakeSettings,
+)
 from sleepcycle.store import batches, examples
 from sleepcycle.store.records import ExampleState, NightState
 from tests.daemon.conductor_home import (

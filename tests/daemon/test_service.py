@@ -16,7 +16,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sleepcycle.config import Settings
 from sleepcycle.daemon import service
 from sleepcycle.daemon.bell import DISK, Bell
 from sleepcycle.daemon.homes import Homes, fixed, renewed
@@ -34,6 +33,7 @@ from sleepcycle.service.address import (
     write_address,
 )
 from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.settings.config import Settings
 from sleepcycle.store import owner
 
 PATIENCE_S = 10.0

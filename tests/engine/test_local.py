@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from sleepcycle import disk
-from sleepcycle.config import EngineSettings, Settings
 from sleepcycle.content import Text
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.engine.reins import Reins
@@ -32,6 +31,7 @@ from sleepcycle.records import (
 )
 from sleepcycle.runfolder import Fault, Material, RunFolder
 from sleepcycle.sealed import seal
+from sleepcycle.settings.config import EngineSettings, Settings
 
 
 @pytest.fixture

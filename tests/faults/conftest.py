@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from sleepcycle import disk
-from sleepcycle.config import Settings
-from sleepcycle.configfile import settings_from
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError, VersionError
 from sleepcycle.records import (
@@ -30,6 +28,8 @@ from sleepcycle.sealed import seal
 from sleepcycle.service.gc import clear
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.settings.config import Settings
+from sleepcycle.settings.configfile import settings_from
 from tests.faults.invariants import Seen, assert_invariants, surroundings
 from tests.faults.shim import Counting
 

@@ -16,7 +16,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
-from sleepcycle.config import ModelSettings
 from sleepcycle.errors import (
     AdapterError,
     HomeError,
@@ -34,6 +33,7 @@ from sleepcycle.service.opening import create_home, open_home
 from sleepcycle.service.restore import restore
 from sleepcycle.service.soundness import damage
 from sleepcycle.service.weights import take_in
+from sleepcycle.settings.config import ModelSettings
 from sleepcycle.store import journal
 from tests.service.lived import feed, live_days, rows_of, tiny
 

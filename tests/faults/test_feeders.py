@@ -9,7 +9,6 @@ import os
 import random
 import time
 
-from sleepcycle.config import Settings
 from sleepcycle.cycle import run
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError
@@ -17,6 +16,7 @@ from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import quiet
 from sleepcycle.service.opening import create_home
+from sleepcycle.settings.config import Settings
 from sleepcycle.store.engine import open_store
 from tests.faults.conftest import TinyEngine
 from tests.faults.invariants import assert_invariants

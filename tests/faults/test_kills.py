@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from sleepcycle import failpoint
-from sleepcycle.config import Settings
 from sleepcycle.cycle import recovery, run
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError, VersionError
@@ -26,6 +25,7 @@ from sleepcycle.records import quiet
 from sleepcycle.service.lock import locked
 from sleepcycle.service.opening import create_home
 from sleepcycle.service.shelf import Shelf
+from sleepcycle.settings.config import Settings
 from sleepcycle.store.engine import open_store
 from tests.faults.conftest import TinyEngine
 from tests.faults.invariants import assert_invariants

@@ -10,9 +10,9 @@ import random
 import pytest
 
 from benchmarks.memory.rules import ROUNDS
-from sleepcycle.config import Settings
 from sleepcycle.service import answers
 from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.settings.config import Settings
 from sleepcycle.store import versions
 from tests.faults.invariants import assert_invariants
 

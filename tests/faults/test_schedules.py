@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sleepcycle.config import SleepSettings
 from sleepcycle.daemon.calendar import night_due
+from sleepcycle.settings.config import SleepSettings
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
 ODD = {  # each with a time of day that hurts there

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 
 from sleepcycle import disk
-from sleepcycle.config import EngineSettings
 from sleepcycle.errors import DiskError, RunError
 from sleepcycle.service.space import expect_room
+from sleepcycle.settings.config import EngineSettings
 from tests.faults.conftest import FULL
 from tests.faults.invariants import assert_invariants
 from tests.faults.shim import Counting, Quota

@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from sleepcycle.config import FeedSettings, StoreSettings
 from sleepcycle.content import parse_canonical
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity
+from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store import batches
 from sleepcycle.store.engine import create_store, open_store
 

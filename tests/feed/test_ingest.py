@@ -9,7 +9,6 @@ import textwrap
 
 import pytest
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.content import (
     Completion,
     Text,
@@ -22,6 +21,7 @@ from sleepcycle.feed.export import export_bad
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.feed.intake import CHUNK_ROWS
 from sleepcycle.feed.shapes import Format
+from sleepcycle.settings.config import FeedSettings
 from sleepcycle.store import batches, examples, journal
 from tests.counting import count_examples
 from tests.feed.conftest import LENIENT, figures, jsonl
@@ -256,7 +256,7 @@ class TestAllOrNothing:
             from sleepcycle.feed.ingest import FeedOptions, feed_files
             from sleepcycle.paths import HomePaths
             from sleepcycle.store.engine import open_store
-            from sleepcycle.config import StoreSettings
+            from sleepcycle.settings.config import StoreSettings
             from tests.feed.conftest import LENIENT
             from pathlib import Path
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import RowError
 from sleepcycle.feed.rows import parse_json
+from sleepcycle.settings.config import FeedSettings
 
 DEEP = 64
 TREES = st.recursive(

@@ -11,10 +11,10 @@ import pytest
 import zstandard
 from pyarrow import parquet
 
-from sleepcycle.config import FeedSettings
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.array import CHUNK_BYTES
 from sleepcycle.feed.sources import read_source
+from sleepcycle.settings.config import FeedSettings
 from tests.feed.conftest import jsonl
 
 SETTINGS = FeedSettings(max_row_bytes=1_000, preview_bytes=100)

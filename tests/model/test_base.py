@@ -13,10 +13,10 @@ from huggingface_hub.utils import build_hf_headers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from sleepcycle.config import ModelSettings
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.model.base import find_targets, skeleton
 from sleepcycle.model.files import identify, locate
+from sleepcycle.settings.config import ModelSettings
 from tests.model.conftest import NANO, logits_of
 
 ATTENTION = {"q_proj": (32, 32), "k_proj": (16, 32), "v_proj": (16, 32)}

@@ -10,7 +10,6 @@ from http.client import HTTPConnection
 
 import pytest
 
-from sleepcycle.config import ServeSettings, Settings
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.paths import HomePaths
@@ -20,6 +19,7 @@ from sleepcycle.serve.client import Client
 from sleepcycle.service.lock import owned
 from sleepcycle.service.opening import create_home
 from sleepcycle.service.shelf import Switch
+from sleepcycle.settings.config import ServeSettings, Settings
 from sleepcycle.store import owner
 
 TOKEN = "s3cret"

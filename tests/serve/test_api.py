@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.config import EngineSettings, Settings
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon.state import Word
 from sleepcycle.errors import (
@@ -21,6 +20,7 @@ from sleepcycle.paths import HomePaths
 from sleepcycle.plain import from_json
 from sleepcycle.records import Progress, RunKind
 from sleepcycle.serve import ready
+from sleepcycle.settings.config import EngineSettings, Settings
 from tests.serve.conftest import IDLE, OUTCOME, ask
 
 

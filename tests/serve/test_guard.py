@@ -3,11 +3,11 @@
 import pytest
 from starlette.routing import Route
 
-from sleepcycle.config import ServeSettings
 from sleepcycle.paths import HomePaths
 from sleepcycle.serve import server
 from sleepcycle.serve.api import create_app
 from sleepcycle.serve.guard import MAX_BODY, OPEN, refuse
+from sleepcycle.settings.config import ServeSettings
 from tests.serve.conftest import TOKEN, FakeConductor, ask
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "NOPE")

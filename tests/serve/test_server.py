@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from sleepcycle.config import ServeSettings
 from sleepcycle.errors import ServiceError
 from sleepcycle.serve import server
+from sleepcycle.settings.config import ServeSettings
 from tests.serve.conftest import TOKEN, ask
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sleepcycle import failpoint
-from sleepcycle.configfile import settings_from
 from sleepcycle.content import Text
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.records import Dream, RunKind
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import open_home
+from sleepcycle.settings.configfile import settings_from
 from tests.faults.conftest import TinyEngine
 
 SETTINGS = {"engine": {"reserve_mb": 0}, "feed": {"held_out_share": 0.25}}

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from safetensors.torch import load_file
 
-from sleepcycle.config import Settings
 from sleepcycle.errors import ModelError
 from sleepcycle.paths import PACKAGE
 from sleepcycle.records import BaseIdentity, RunKind, RunOrder, Version, VersionKind
@@ -23,6 +22,7 @@ from sleepcycle.sealed import seal
 from sleepcycle.service.doctor import CHECKS, examine, is_healthy
 from sleepcycle.service.footprint import read_shape, wake_bytes
 from sleepcycle.service.patient import Level, Machine, is_held
+from sleepcycle.settings.config import Settings
 from sleepcycle.store import journal, owner, runs, versions
 from sleepcycle.store.connection import journal_mode, sqlite_version
 from sleepcycle.store.records import Alias
@@ -653,8 +653,8 @@ def imprint(root):
 
 def remember(home, sha256):
     """Put a hash of the embedded model into the home's cache."""
-    from sleepcycle.config import ModelSettings
     from sleepcycle.model.files import identify
+    from sleepcycle.settings.config import ModelSettings
 
     identify(ModelSettings(), home.paths.cache)
     memory = home.paths.cache / "base.json"

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from sleepcycle.choices import Compression, RankPolicy
-from sleepcycle.config import SleepSettings, SvdSettings
 from sleepcycle.errors import AdapterError
 from sleepcycle.numerics.lowrank import LowRank, compose_layers
+from sleepcycle.settings.choices import Compression, RankPolicy
+from sleepcycle.settings.config import SleepSettings, SvdSettings
 from sleepcycle.sleep.consolidate import consolidate
 
 

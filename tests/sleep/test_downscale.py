@@ -6,18 +6,18 @@ import torch
 from peft.tuners.lora.intruders import reduce_intruder_dimension
 
 from sleepcycle import night
-from sleepcycle.choices import Downscaling
-from sleepcycle.config import (
+from sleepcycle.errors import AdapterError
+from sleepcycle.model.base import load_base
+from sleepcycle.numerics.lowrank import LowRank
+from sleepcycle.records import quiet
+from sleepcycle.settings.choices import Downscaling
+from sleepcycle.settings.config import (
     DownscaleSettings,
     ModelSettings,
     Settings,
     SleepSettings,
     SvdSettings,
 )
-from sleepcycle.errors import AdapterError
-from sleepcycle.model.base import load_base
-from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records import quiet
 from sleepcycle.sleep.consolidate import consolidate
 from sleepcycle.sleep.downscale import LOOKED_AT, damp, shrink
 from sleepcycle.sleep.material import Past

@@ -2,14 +2,14 @@
 
 import pytest
 
-from sleepcycle.choices import Memory
-from sleepcycle.config import ModelSettings, RemSettings, WakeSettings
 from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.score import nll
 from sleepcycle.records import Example, quiet
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
 from sleepcycle.sleep.dreamer import DREAMER, Course, teach_to_ask
 from sleepcycle.sleep.material import Archived, Gatherer, Past
 from sleepcycle.sleep.rem import LEARNED

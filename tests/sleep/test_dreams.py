@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.config import ModelSettings
 from sleepcycle.content import Completion, Text
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import collate, encode, pad_id
 from sleepcycle.model.score import token_losses
 from sleepcycle.recall import normalised
+from sleepcycle.settings.config import ModelSettings
 from sleepcycle.sleep.dreams import DreamPlan, dream, is_degenerate
 
 PLAN = DreamPlan(count=24, temperature=0.7, max_tokens=48, seed=1)

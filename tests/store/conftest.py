@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sleepcycle.config import StoreSettings
 from sleepcycle.content import Text, canonical_json, content_hash, is_held_out
 from sleepcycle.paths import HomePaths
 from sleepcycle.records import BaseIdentity, FeedReport, RunKind, Version, VersionKind
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import batches, examples, owner, runs, versions
 from sleepcycle.store.engine import create_store, open_store
 from sleepcycle.store.records import ExampleState

@@ -82,7 +82,7 @@ class TestClaim:
         script = """
             import sys
             from pathlib import Path
-            from sleepcycle.config import StoreSettings
+            from sleepcycle.settings.config import StoreSettings
             from sleepcycle.paths import HomePaths
             from sleepcycle.store import examples
             from sleepcycle.store.engine import open_store

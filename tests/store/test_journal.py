@@ -222,7 +222,7 @@ class TestHead:
         script = f"""
             from pathlib import Path
             from sleepcycle.paths import HomePaths
-            from sleepcycle.config import StoreSettings
+            from sleepcycle.settings.config import StoreSettings
             from sleepcycle.store import journal
             from sleepcycle.store.engine import open_store
 

@@ -8,9 +8,9 @@ import time
 import pytest
 from sqlalchemy import text
 
-from sleepcycle.config import StoreSettings
 from sleepcycle.errors import HomeError, StoreError
 from sleepcycle.records import FeedReport, RunKind, RunState
+from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import batches, control, examples, nights, owner, runs, versions
 from sleepcycle.store.nights import NightState
 from sleepcycle.store.records import Alias

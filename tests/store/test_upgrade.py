@@ -58,7 +58,7 @@ KILLER = """
     import alembic.command, alembic.config  # once, not in every child
     from sqlalchemy import Engine, event
     from sleepcycle import failpoint
-    from sleepcycle.config import StoreSettings
+    from sleepcycle.settings.config import StoreSettings
     from sleepcycle.paths import HomePaths
     from sleepcycle.store import migrate
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sleepcycle.content import Completion
-from sleepcycle.curriculum import builtin, builtins, read_curriculum
+from sleepcycle.curricula.curriculum import builtin, builtins, read_curriculum
 from sleepcycle.errors import StudyError
 from sleepcycle.study.teaching import draw, rows
 

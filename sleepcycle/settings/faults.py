@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from sleepcycle.section import Section
+from sleepcycle.settings.section import Section
 
 KINDS = ("constrained", "literal", "function-", "float", "int")
 """How pydantic begins the name of a branch of a union, which is no key."""

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.config import Settings
-from sleepcycle.configfile import load_settings, recorded_settings, settings_from
 from sleepcycle.errors import ConfigError
+from sleepcycle.settings.config import Settings
+from sleepcycle.settings.configfile import (
+    load_settings,
+    recorded_settings,
+    settings_from,
+)
 from tools.render_config import render
 
 REFERENCE = Path(__file__).parents[1] / "config.toml"

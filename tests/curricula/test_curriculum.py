@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from sleepcycle.content import Completion
-from sleepcycle.curriculum import builtin, builtins, read_curriculum, render
+from sleepcycle.curricula.curriculum import builtin, builtins, read_curriculum, render
 from sleepcycle.errors import ConfigError
 from sleepcycle.study.arithmetic import Arithmetic
 from sleepcycle.study.code import Code

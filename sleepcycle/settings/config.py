@@ -20,15 +20,15 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from sleepcycle.choices import Weekday
-from sleepcycle.nightconfig import (
+from sleepcycle.settings.choices import Weekday
+from sleepcycle.settings.nightconfig import (
     DownscaleSettings,
     GateSettings,
     RemSettings,
     SleepSettings,
     SvdSettings,
 )
-from sleepcycle.section import OpenShare, Rank, Section, Share, Window, once
+from sleepcycle.settings.section import OpenShare, Rank, Section, Share, Window, once
 
 __all__ = [
     "DownscaleSettings",

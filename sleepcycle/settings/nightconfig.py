@@ -12,7 +12,7 @@ from pydantic import (
     field_validator,
 )
 
-from sleepcycle.choices import (
+from sleepcycle.settings.choices import (
     Compression,
     Downscaling,
     Memory,
@@ -20,7 +20,15 @@ from sleepcycle.choices import (
     Stage,
     Weighting,
 )
-from sleepcycle.section import LocalTime, OpenShare, Rank, Section, Share, Zone, once
+from sleepcycle.settings.section import (
+    LocalTime,
+    OpenShare,
+    Rank,
+    Section,
+    Share,
+    Zone,
+    once,
+)
 
 
 class SvdSettings(Section):

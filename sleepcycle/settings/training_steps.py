@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 
-from sleepcycle.config import WakeSettings
+from sleepcycle.settings.config import WakeSettings
 
 
 def room(batch_size: int, share: Fraction, new: int) -> Fraction:

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from sleepcycle import plan
-from sleepcycle.config import WakeSettings
 from sleepcycle.model.batches import BatchSource
+from sleepcycle.settings import training_steps
+from sleepcycle.settings.config import WakeSettings
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,11 @@ from sleepcycle.model.batches import BatchSource
 )
 def test_steps_lie_in_their_bounds(new, changes, steps):
     settings = WakeSettings(**changes)
-    room = plan.room(settings.batch_size, Fraction(settings.replay_share), new)
+    room = training_steps.room(
+        settings.batch_size, Fraction(settings.replay_share), new
+    )
 
-    assert plan.step_count(settings, new, room) == steps
+    assert training_steps.step_count(settings, new, room) == steps
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
@@ -35,12 +37,12 @@ def test_replay_is_what_the_batches_draw(share, new, max_steps):
     Of enough known examples, the whole run shows the limit, but for the last's part.
     """
     settings = WakeSettings(replay_share=share, max_steps=max_steps)
-    limit = plan.replay_limit(settings, new)
+    limit = training_steps.replay_limit(settings, new)
     known = range(-50_000, 0)
     source = BatchSource(range(new), known, share, settings.batch_size)
 
-    room = plan.room(settings.batch_size, Fraction(share), new)
-    steps = plan.step_count(settings, new, room)
+    room = training_steps.room(settings.batch_size, Fraction(share), new)
+    steps = training_steps.step_count(settings, new, room)
     batches = source.draw(steps, seed=0)
 
     shown = sum(example < 0 for batch in batches for example in batch)

@@ -20,8 +20,8 @@ from pydantic import (
 
 from sleepcycle.content import Completion
 from sleepcycle.errors import ConfigError
-from sleepcycle.section import Section
-from sleepcycle.tomlfault import sentences
+from sleepcycle.settings.faults import sentences
+from sleepcycle.settings.section import Section
 
 BUILTIN = Path(__file__).parent / "study" / "curricula"
 LANGUAGE = re.compile(r"[a-z]{2,3}")

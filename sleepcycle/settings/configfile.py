@@ -13,9 +13,9 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from sleepcycle.config import PREFIX, Settings
 from sleepcycle.errors import ConfigError
-from sleepcycle.section import Section
+from sleepcycle.settings.config import PREFIX, Settings
+from sleepcycle.settings.section import Section
 
 
 def load_settings(file: Path | None) -> Settings:
