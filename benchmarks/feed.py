@@ -13,8 +13,9 @@ from pathlib import Path
 
 from benchmarks.measure import PeakMemory
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity, FeedReport
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store.engine import Store, create_store
 

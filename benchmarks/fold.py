@@ -15,13 +15,14 @@ from pathlib import Path
 
 from benchmarks.memory.lessons import Lesson, lessons
 from sleepcycle import wake
-from sleepcycle.content import Completion
 from sleepcycle.model import adapters, score
 from sleepcycle.model.base import Base, load_base
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.moments import moments
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, Moments
-from sleepcycle.records import Example, quiet
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import quiet
 from sleepcycle.settings import config
 from sleepcycle.settings.choices import Downscaling
 from sleepcycle.sleep.consolidate import consolidate

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcycle.content import Completion, Text
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.score import nll
+from sleepcycle.records.content import Completion, Text
 from sleepcycle.service import answers
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import create_home, open_home

@@ -15,9 +15,10 @@ from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.exam import Paper, by_batch, exact, examine, loss
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import HEARTBEAT, Example, OnProgress
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import HEARTBEAT, OnProgress
+from sleepcycle.records.verdict import BatchScore, Drift, Exact, Loss, Verdict
 from sleepcycle.settings.config import GateSettings
-from sleepcycle.verdict import BatchScore, Drift, Exact, Loss, Verdict
 
 ENOUGH = 16  # prompts asked; of fewer, four answers more or less would be a quarter
 ROUNDING = 1e-9  # a drop of exactly the bound, 11/20 to 6/20, comes out above 0.25

@@ -13,16 +13,10 @@ from sleepcycle.model.fit import FitResult, learning_rate
 from sleepcycle.model.moments import moments
 from sleepcycle.model.score import BATCH_SIZE
 from sleepcycle.numerics.lowrank import LayerChanges, Moments, trim
-from sleepcycle.records import (
-    HEARTBEAT,
-    Dream,
-    Example,
-    OnProgress,
-    Progress,
-    RemReport,
-    SleepReport,
-    Verdict,
-)
+from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
+from sleepcycle.records.reports import RemReport, SleepReport
+from sleepcycle.records.verdict import Verdict
 from sleepcycle.settings.choices import Compression, Stage, Weighting
 from sleepcycle.settings.config import Settings, SleepSettings
 from sleepcycle.sleep.consolidate import Consolidation, consolidate

@@ -8,13 +8,14 @@ import os
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import ManifestError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.records import BaseIdentity, Card, RunState, Version, VersionKind
-from sleepcycle.sealed import seal
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import seal
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.run_order import RunState
+from sleepcycle.records.version import BaseIdentity, Card, Version, VersionKind
 from sleepcycle.store import examples, journal, runs, versions
 from sleepcycle.store.engine import Session
 from sleepcycle.store.records import Alias

@@ -12,12 +12,10 @@ from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.fit import FitPlan, FitResult, fit, learning_rate
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
-from sleepcycle.records import (
-    Example,
-    OnProgress,
-    Verdict,
-    WakeReport,
-)
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import OnProgress
+from sleepcycle.records.reports import WakeReport
+from sleepcycle.records.verdict import Verdict
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 

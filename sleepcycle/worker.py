@@ -17,12 +17,7 @@ from pathlib import Path
 
 from sleepcycle import night, wake
 from sleepcycle.errors import DiskError, Paused, SleepcycleError
-from sleepcycle.model.base import Base, load_base, pick_device
-from sleepcycle.model.checkpoint import FolderCheckpoints, State
-from sleepcycle.model.portable import load_portable, write_portable
-from sleepcycle.numerics.lowrank import LayerChanges, trim
-from sleepcycle.records import RunKind, RunOrder
-from sleepcycle.runfolder import (
+from sleepcycle.files.runfolder import (
     PAUSED,
     Fault,
     Material,
@@ -30,7 +25,12 @@ from sleepcycle.runfolder import (
     RunFolder,
     read_dreams,
 )
-from sleepcycle.sealed import verify
+from sleepcycle.files.sealed import verify
+from sleepcycle.model.base import Base, load_base, pick_device
+from sleepcycle.model.checkpoint import FolderCheckpoints, State
+from sleepcycle.model.portable import load_portable, write_portable
+from sleepcycle.numerics.lowrank import LayerChanges, trim
+from sleepcycle.records.run_order import RunKind, RunOrder
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import recorded_settings
 from sleepcycle.sleep.material import Archived, Past

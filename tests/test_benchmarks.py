@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks import consolidate, feed
 from benchmarks.measure import PeakMemory, repeat
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store.engine import create_store
 

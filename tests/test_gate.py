@@ -6,7 +6,6 @@ import re
 import pytest
 import torch
 
-from sleepcycle.content import Completion, Text
 from sleepcycle.gate import Material, Measures, Sides, is_finite, judge, measure, note
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
@@ -14,9 +13,11 @@ from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.model.score import nll
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records import Example, quiet
+from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import quiet
+from sleepcycle.records.verdict import Drift, Exact, Loss
 from sleepcycle.settings.config import GateSettings, ModelSettings
-from sleepcycle.verdict import Drift, Exact, Loss
 
 LIMITS = GateSettings(
     max_rise=0.5, max_general_rise=1.0, max_general_kl=2.0, max_exact_drop=0.25

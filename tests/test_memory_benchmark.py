@@ -15,14 +15,14 @@ from benchmarks.memory.life import live
 from benchmarks.memory.penalised import encoded, new_adapter
 from benchmarks.memory.streams import STREAMS
 from sleepcycle import wake
-from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import collate, pad_id, render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.model.score import token_losses
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records import Dream
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Dream
 from sleepcycle.settings.config import ModelSettings
 
 SLICE = ("store", "archive", "joint", "O-LoRA", "EWC", "LAMOL")

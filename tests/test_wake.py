@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from sleepcycle import night, wake
-from sleepcycle.content import Completion
 from sleepcycle.errors import ModelError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records import Example
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Example
 from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
 from sleepcycle.sleep.material import Past
 from tests.numerics.conftest import dense

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sleepcycle.errors import Paused
+from sleepcycle.files.runfolder import PAUSED, RunFolder
 from sleepcycle.model.checkpoint import Seen, State
-from sleepcycle.runfolder import PAUSED, RunFolder
 from sleepcycle.worker import Stop, StoppableCheckpoints
 
 

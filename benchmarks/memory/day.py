@@ -11,11 +11,12 @@ from torch import Tensor
 
 from benchmarks.memory.lessons import Lesson
 from sleepcycle import wake
+from sleepcycle.files.dream_archive import spread
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.recall import spread
-from sleepcycle.records import Dream, Example, quiet
+from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.progress import quiet
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from benchmarks.memory.lessons import Lesson
-from sleepcycle.content import Completion, Text
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.records.content import Completion, Text
 
 ASKED = "asked"
 ANSWER_TOKENS = 20

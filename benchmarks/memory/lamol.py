@@ -9,7 +9,7 @@ from sleepcycle import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import Example
+from sleepcycle.records.example import Example
 from sleepcycle.settings.config import RemSettings, Settings
 from sleepcycle.sleep.dreams import DreamPlan, dream
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from random import Random
 
 from benchmarks.memory.rules import ROUNDS, Draw, name
-from sleepcycle.content import Completion
 from sleepcycle.errors import ConfigError
+from sleepcycle.records.content import Completion
 
 ROWS, QUESTIONS = 320, 40
 

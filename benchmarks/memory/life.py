@@ -20,7 +20,7 @@ from sleepcycle import night
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
-from sleepcycle.records import quiet
+from sleepcycle.records.progress import quiet
 from sleepcycle.settings.config import Settings
 from sleepcycle.sleep.material import Archived, Past
 from sleepcycle.sleep.rem import LEARNED

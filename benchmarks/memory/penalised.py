@@ -12,7 +12,8 @@ from sleepcycle.model.batches import BatchSource
 from sleepcycle.model.encode import Batch, Encoded, encode
 from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import Example, quiet
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import quiet
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 

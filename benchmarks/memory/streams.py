@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.memory import text
 from benchmarks.memory.lessons import Lesson, lessons
-from sleepcycle.content import Text
+from sleepcycle.records.content import Text
 from sleepcycle.settings.config import ModelSettings, RemSettings
 
 

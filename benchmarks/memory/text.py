@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.memory.lessons import Lesson
-from sleepcycle.content import Completion, Text
 from sleepcycle.errors import ConfigError
+from sleepcycle.records.content import Completion, Text
 
 ROWS, QUESTIONS = 1280, 100
 MAX_CHARS = 240

@@ -14,8 +14,8 @@ from sleepcycle.cli import (  # noqa: F401 - they add their commands
     study,
 )
 from sleepcycle.cli.app import app
-from sleepcycle.disk import is_failed
 from sleepcycle.errors import DISK_FAILED, SleepcycleError
+from sleepcycle.files.disk import is_failed
 from sleepcycle.store.interrupt import stop
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sleepcycle.cli.render import console, show_facts, show_json, show_table
 from sleepcycle.cli.verdict import show_measures, show_plan
-from sleepcycle.plain import from_json
-from sleepcycle.records import Gentler, VersionKind
-from sleepcycle.verdict import Verdict
+from sleepcycle.records.codec import from_json
+from sleepcycle.records.overrides import Gentler
+from sleepcycle.records.verdict import Verdict
+from sleepcycle.records.version import VersionKind
 
 if TYPE_CHECKING:
     from sleepcycle.service.weights import Comparison

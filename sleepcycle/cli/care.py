@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sleepcycle.cli.app import Json, app
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 
 if TYPE_CHECKING:
     from sleepcycle.service.units import Installed, Units

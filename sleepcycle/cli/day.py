@@ -95,7 +95,7 @@ def wake(ctx: typer.Context, as_json: Json = False) -> None:
     from sleepcycle.cli.outcome import show_wake
     from sleepcycle.cli.progress import progress_bar
     from sleepcycle.cli.service_link import run_now
-    from sleepcycle.records import RunKind
+    from sleepcycle.records.run_order import RunKind
 
     with progress_bar(visible=not as_json) as on_progress:
         outcome = run_now(ctx, RunKind.WAKE, on_progress)
@@ -108,7 +108,7 @@ def sleep(ctx: typer.Context, as_json: Json = False) -> None:
     from sleepcycle.cli.outcome import show_sleep
     from sleepcycle.cli.progress import progress_bar
     from sleepcycle.cli.service_link import run_now
-    from sleepcycle.records import RunKind
+    from sleepcycle.records.run_order import RunKind
 
     with progress_bar(visible=not as_json) as on_progress:
         outcome = run_now(ctx, RunKind.SLEEP, on_progress)

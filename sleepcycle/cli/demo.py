@@ -14,8 +14,8 @@ from sleepcycle.cli.progress import progress_bar
 from sleepcycle.cli.render import console
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.errors import HomeError
-from sleepcycle.paths import carried
-from sleepcycle.records import Version
+from sleepcycle.files.paths import carried
+from sleepcycle.records.version import Version
 from sleepcycle.service import answers
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import create_home, open_home

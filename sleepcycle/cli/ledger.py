@@ -12,11 +12,11 @@ from sleepcycle.cli.render import (
     show_json,
     show_table,
 )
-from sleepcycle.content import canonical_json
+from sleepcycle.records.content import canonical_json
 
 if TYPE_CHECKING:
-    from sleepcycle.content import Content
-    from sleepcycle.records import BadRow, Dream
+    from sleepcycle.records.content import Content
+    from sleepcycle.records.example import BadRow, Dream
     from sleepcycle.store.records import Batch, ExampleState, Run
 
 PREVIEW_CHARS = 60

@@ -10,7 +10,7 @@ from sleepcycle.cli.render import (
     show_table,
 )
 from sleepcycle.cli.verdict import show_measures, show_plan, verdict_json
-from sleepcycle.records import RemReport, SleepReport, WakeReport
+from sleepcycle.records.reports import RemReport, SleepReport, WakeReport
 
 if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome

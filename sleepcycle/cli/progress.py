@@ -7,8 +7,8 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from sleepcycle.records import HEARTBEAT, OnProgress
-from sleepcycle.records import Progress as Heartbeat
+from sleepcycle.records.progress import HEARTBEAT, OnProgress
+from sleepcycle.records.progress import Progress as Heartbeat
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sleepcycle.plain import finite
+from sleepcycle.records.codec import finite
 
 console = Console(highlight=False)
 

@@ -8,8 +8,10 @@ from urllib.parse import quote
 import typer
 
 from sleepcycle.cli.app import home_of
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import OnProgress, RunKind, Version
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.progress import OnProgress
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.version import Version
 
 if TYPE_CHECKING:
     from sleepcycle.cycle.keeper import Outcome
@@ -132,6 +134,6 @@ def _switch(answer: dict[str, Any]) -> "Switch":
 
 def _record(answer: dict[str, Any], kind: type[R]) -> R:
     """Return the record that the service answered with."""
-    from sleepcycle.plain import from_json
+    from sleepcycle.records.codec import from_json
 
     return from_json(json.dumps(answer), kind)

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.cli.render import printable, show_json, show_table
 from sleepcycle.curricula.curriculum import (
     Curriculum,
@@ -13,6 +12,7 @@ from sleepcycle.curricula.curriculum import (
     read_curriculum,
 )
 from sleepcycle.errors import StudyError
+from sleepcycle.files import disk
 from sleepcycle.study.arms import ARMS, Arm
 from sleepcycle.study.domains import DOMAINS
 from sleepcycle.study.plan import PLANS, StudyPlan, read_plan

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from sleepcycle.cli.progress import progress_bar
 from sleepcycle.cli.render import counted, printable, show_json
 from sleepcycle.errors import DivergedError, Interrupted
-from sleepcycle.records import HEARTBEAT, OnProgress, Progress
+from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
 from sleepcycle.study import planfile, results
 from sleepcycle.study.plan import StudyPlan
 from sleepcycle.study.results import Outcome

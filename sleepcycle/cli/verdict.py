@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sleepcycle.cli.render import console, counted, show_table
 
 if TYPE_CHECKING:
-    from sleepcycle.records import Gentler
-    from sleepcycle.verdict import BatchScore, Exact, Loss, Verdict
+    from sleepcycle.records.overrides import Gentler
+    from sleepcycle.records.verdict import BatchScore, Exact, Loss, Verdict
 
 MAX_BATCHES = 20  # rows; more scroll what matters off the screen, and are in --json
 

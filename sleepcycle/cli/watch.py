@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sleepcycle.cli.progress import facts
 from sleepcycle.cli.render import console, facts_table, printable, show_json
-from sleepcycle.records import Progress
+from sleepcycle.records.progress import Progress
 
 EVERY_S = 2.0
 MINUTES_A_DAY = 24 * 60

@@ -18,12 +18,12 @@ from pydantic import (
     model_validator,
 )
 
-from sleepcycle.content import Completion
 from sleepcycle.errors import ConfigError
+from sleepcycle.records.content import Completion
 from sleepcycle.settings.faults import sentences
 from sleepcycle.settings.section import Section
 
-BUILTIN = Path(__file__).parent / "study" / "curricula"
+BUILTIN = Path(__file__).parent
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 

@@ -1,7 +1,8 @@
 """The gentler plan: what a night does differently after others were rejected."""
 
 from sleepcycle.cycle.ground import Ground
-from sleepcycle.records import Gentler, VersionKind
+from sleepcycle.records.overrides import Gentler
+from sleepcycle.records.version import VersionKind
 from sleepcycle.settings.choices import Compression, Stage
 from sleepcycle.settings.config import Settings, SleepSettings
 from sleepcycle.store import versions

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sleepcycle.records import Version
+from sleepcycle.records.version import Version
 from sleepcycle.store import versions
 from sleepcycle.store.engine import Session
 from sleepcycle.store.records import Alias

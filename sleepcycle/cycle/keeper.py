@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sleepcycle.engine.reins import Reins as Reins
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import OnProgress, Version
-from sleepcycle.runfolder import Report, RunFolder
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import Report, RunFolder
+from sleepcycle.records.progress import OnProgress
+from sleepcycle.records.version import Version
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.engine import Store
 

@@ -9,8 +9,8 @@ from sleepcycle.cycle.ground import stand
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.cycle.phases import follow
 from sleepcycle.errors import DiskError, RunError
-from sleepcycle.records import RunOrder, RunState
-from sleepcycle.runfolder import Material, RunFolder
+from sleepcycle.files.runfolder import Material, RunFolder
+from sleepcycle.records.run_order import RunOrder, RunState
 from sleepcycle.store import examples, journal, owner, runs
 
 MAX_FAILURES = 3  # workers that one run may lose before it is undone

@@ -6,21 +6,15 @@ from loguru import logger
 
 from sleepcycle.cycle.ground import Ground
 from sleepcycle.cycle.keeper import Keeper
-from sleepcycle.plain import from_json
+from sleepcycle.files.dream_archive import recorded, spread
+from sleepcycle.files.runfolder import Material, RunFolder
 from sleepcycle.publish import read_card, set_aside
-from sleepcycle.recall import recorded, spread
-from sleepcycle.records import (
-    Card,
-    Dream,
-    Example,
-    Gentler,
-    PhasePlan,
-    RunKind,
-    RunOrder,
-    VersionKind,
-    WakeReport,
-)
-from sleepcycle.runfolder import Material, RunFolder
+from sleepcycle.records.codec import from_json
+from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.overrides import Gentler, PhasePlan
+from sleepcycle.records.reports import WakeReport
+from sleepcycle.records.run_order import RunKind, RunOrder
+from sleepcycle.records.version import Card, VersionKind
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.training_steps import replay_limit
 from sleepcycle.store import examples, versions

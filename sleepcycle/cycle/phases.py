@@ -21,8 +21,8 @@ from sleepcycle.curricula.curriculum import (
 from sleepcycle.cycle.gentler import rejected_nights
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.errors import RunError
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import PhasePlan
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.overrides import PhasePlan
 from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle.store import batches, examples
 from sleepcycle.store.engine import Session

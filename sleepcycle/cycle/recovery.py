@@ -5,15 +5,15 @@ from pathlib import Path
 
 from loguru import logger
 
-from sleepcycle import disk
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.cycle.openrun import put_aside, undo
 from sleepcycle.errors import ManifestError
-from sleepcycle.failpoint import failpoint
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.files.sealed import verify
 from sleepcycle.publish import read_card, record, set_aside
-from sleepcycle.records import RunKind, RunState
-from sleepcycle.runfolder import RunFolder
-from sleepcycle.sealed import verify
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import runs, versions
 
 ORPHANED = "the process that ran it ended before it was done"

@@ -15,7 +15,6 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.cycle.gentler import plan_gentler, soften
 from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
@@ -32,26 +31,21 @@ from sleepcycle.errors import (
     RunError,
     SleepcycleError,
 )
-from sleepcycle.failpoint import failpoint
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.runfolder import Material, Report, RunFolder
 from sleepcycle.publish import (
     card_of,
     record,
     seal_version,
     sealed_by,
 )
-from sleepcycle.records import (
-    Example,
-    Gentler,
-    OnProgress,
-    PhasePlan,
-    RunKind,
-    RunState,
-    SleepReport,
-    Version,
-    VersionKind,
-    WakeReport,
-)
-from sleepcycle.runfolder import Material, Report, RunFolder
+from sleepcycle.records.example import Example
+from sleepcycle.records.overrides import Gentler, PhasePlan
+from sleepcycle.records.progress import OnProgress
+from sleepcycle.records.reports import SleepReport, WakeReport
+from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.store import examples, journal, owner, runs, versions
 from sleepcycle.store.engine import Session
 

@@ -8,7 +8,7 @@ from sleepcycle.daemon.banner import CURRICULUM, PHASE, Banner
 from sleepcycle.daemon.diary import Diary
 from sleepcycle.daemon.outlook import Outlook
 from sleepcycle.errors import ConfigError
-from sleepcycle.records import RunKind
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.service.home import Home
 
 NOTHING = "nothing was learned since the last night"

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta, tzinfo
 
-from sleepcycle.records import RunState
+from sleepcycle.records.run_order import RunState
 from sleepcycle.store.records import Snapshot
 
 MAX_S = 3600.0

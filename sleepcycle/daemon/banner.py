@@ -3,7 +3,7 @@
 from loguru import logger
 
 from sleepcycle.errors import RunError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.service.space import expect_room
 from sleepcycle.settings.config import EngineSettings
 

@@ -19,7 +19,9 @@ from sleepcycle.daemon.runner import Clocks, Runner
 from sleepcycle.daemon.standing import progress_of, standing
 from sleepcycle.daemon.state import DaemonState
 from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
-from sleepcycle.records import Progress, RunKind, Version
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.version import Version
 from sleepcycle.service.shelf import Switch
 from sleepcycle.service.space import expect_room
 from sleepcycle.settings.config import Settings

@@ -6,7 +6,7 @@ from datetime import date
 
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.errors import Interrupted, RunError
-from sleepcycle.records import RunKind, RunState
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import control, journal, nights, runs
 from sleepcycle.store.engine import Session, Store
 from sleepcycle.store.nights import Night, NightState

@@ -14,13 +14,13 @@ from pathlib import Path
 from loguru import logger
 from watchfiles import watch
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError, FeedError, HomeError, SleepcycleError
-from sleepcycle.failpoint import failpoint
 from sleepcycle.feed.sources import name_of
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import to_json
-from sleepcycle.records import FeedReport
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.codec import to_json
+from sleepcycle.records.example import FeedReport
 from sleepcycle.settings.config import FeedSettings
 
 DONE, FAILED = "done", "failed"

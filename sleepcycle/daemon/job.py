@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 from sleepcycle.cycle.keeper import Outcome, Reins
 from sleepcycle.daemon.diary import CLOCK, Diary
-from sleepcycle.records import HEARTBEAT, Progress, RunKind, Wish
+from sleepcycle.records.progress import HEARTBEAT, Progress
+from sleepcycle.records.run_order import RunKind, Wish
 from sleepcycle.service.home import Home
 
 

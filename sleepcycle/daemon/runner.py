@@ -17,7 +17,7 @@ from sleepcycle.daemon.diary import CLOCK, Diary
 from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.job import Job, carry_out
 from sleepcycle.errors import DiskError, Interrupted, SleepcycleError
-from sleepcycle.records import RunKind
+from sleepcycle.records.run_order import RunKind
 
 
 def utc_now() -> datetime:

@@ -14,7 +14,7 @@ from typing import Protocol
 import psutil
 from loguru import logger
 
-from sleepcycle import disk, log
+from sleepcycle import log
 from sleepcycle.daemon.bell import DISK, Bell
 from sleepcycle.daemon.clock import Clock
 from sleepcycle.daemon.conductor import Conductor
@@ -22,8 +22,9 @@ from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.daemon.notify import notify, watchdog_s
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import FeedReport
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.example import FeedReport
 from sleepcycle.service.address import (
     forget_address,
     pid_of,

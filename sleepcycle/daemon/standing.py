@@ -11,7 +11,8 @@ from sleepcycle.daemon.job import Job
 from sleepcycle.daemon.outlook import settled
 from sleepcycle.daemon.runner import Runner
 from sleepcycle.daemon.state import DaemonState, Word
-from sleepcycle.records import Progress, RunKind
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.settings.config import Settings
 
 WORDS = {RunKind.WAKE: Word.AWAKE, RunKind.SLEEP: Word.ASLEEP}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sleepcycle.records import Progress, RunKind
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.run_order import RunKind
 
 
 class Word(StrEnum):

@@ -18,8 +18,9 @@ from sleepcycle.errors import (
     RunError,
     SleepcycleError,
 )
-from sleepcycle.records import OnProgress, Progress, Wish
-from sleepcycle.runfolder import PAUSED, Fault, RunFolder
+from sleepcycle.files.runfolder import PAUSED, Fault, RunFolder
+from sleepcycle.records.progress import OnProgress, Progress
+from sleepcycle.records.run_order import Wish
 from sleepcycle.settings.config import EngineSettings
 
 POLL_S = 0.1

@@ -1,6 +1,6 @@
 """The reins of a run: what its owner wishes of it while it is computed."""
 
-from sleepcycle.records import Wish
+from sleepcycle.records.run_order import Wish
 
 
 class Reins:

@@ -9,11 +9,11 @@ from typing import Self
 from loguru import logger
 
 from sleepcycle.errors import FeedError
-from sleepcycle.failpoint import failpoint
 from sleepcycle.feed.intake import Intake
 from sleepcycle.feed.shapes import Format
 from sleepcycle.feed.sources import Source, name_of
-from sleepcycle.records import FeedReport
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.records.example import FeedReport
 from sleepcycle.settings.config import FeedSettings
 from sleepcycle.store import batches, examples, journal
 from sleepcycle.store.engine import Session, Store

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
-from sleepcycle.content import canonical_json, content_hash, is_held_out
 from sleepcycle.errors import RowError
 from sleepcycle.feed.rows import Row
 from sleepcycle.feed.shapes import Format, shape_of, to_content
 from sleepcycle.feed.sources import Source, name_of, read_source
-from sleepcycle.records import BadRow
+from sleepcycle.records.content import canonical_json, content_hash, is_held_out
+from sleepcycle.records.example import BadRow
 from sleepcycle.settings.config import FeedSettings
 
 VOTES = 100  # rows with a known shape that decide the shape of their file

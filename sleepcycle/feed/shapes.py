@@ -4,8 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from sleepcycle.content import Completion, Content, Conversation, Message, Role, Text
 from sleepcycle.errors import RowError
+from sleepcycle.records.content import (
+    Completion,
+    Content,
+    Conversation,
+    Message,
+    Role,
+    Text,
+)
 
 Fields = Mapping[str, Any]
 

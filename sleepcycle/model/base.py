@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from sleepcycle.errors import ConfigError
 from sleepcycle.model.files import identify, locate, not_loaded
-from sleepcycle.records import BaseIdentity
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 ALL_LINEAR = ["all-linear"]

@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.runfolder import STATE, RunFolder
-from sleepcycle.sealed import seal
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.runfolder import STATE, RunFolder
+from sleepcycle.files.sealed import seal
+from sleepcycle.records.codec import from_json, to_json
 
 TENSORS = "state.safetensors"
 STAGE = "stage"  # of a checkpoint that is not whole yet

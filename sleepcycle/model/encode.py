@@ -13,7 +13,9 @@ import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
-from sleepcycle.content import (
+from sleepcycle.errors import ModelError
+from sleepcycle.model.base import Base
+from sleepcycle.records.content import (
     Completion,
     Content,
     Conversation,
@@ -21,8 +23,6 @@ from sleepcycle.content import (
     Role,
     Text,
 )
-from sleepcycle.errors import ModelError
-from sleepcycle.model.base import Base
 
 SPOKEN = "words that no template holds"
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sleepcycle.content import Completion, Content
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.model.score import BATCH_SIZE, each_nll, quiet
-from sleepcycle.records import Example
-from sleepcycle.verdict import BatchScore, Exact, Loss
+from sleepcycle.records.content import Completion, Content
+from sleepcycle.records.example import Example
+from sleepcycle.records.verdict import BatchScore, Exact, Loss
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sleepcycle.errors import ModelError
-from sleepcycle.paths import PACKAGE
-from sleepcycle.records import BaseIdentity
-from sleepcycle.sealed import sha256
+from sleepcycle.files.paths import PACKAGE
+from sleepcycle.files.sealed import sha256
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 BUILTIN = "builtin:"

@@ -22,7 +22,7 @@ from sleepcycle.model.score import token_losses
 from sleepcycle.model.watch import FitPlan as FitPlan
 from sleepcycle.model.watch import FitResult as FitResult
 from sleepcycle.model.watch import Terms, Watch
-from sleepcycle.records import Progress
+from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
 
 # The best LoRA rate falls with the width of the model, and not with the rank: the fit

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sleepcycle import disk
 from sleepcycle.errors import HarnessError
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.records import BaseIdentity
+from sleepcycle.files import disk
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.version import BaseIdentity
 
 LIBRARY = "lm_eval"
 ARROWS = {True: "↑", False: "↓", None: ""}  # the way a measure improves

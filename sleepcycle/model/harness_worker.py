@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sleepcycle.errors import HarnessError, SleepcycleError
+from sleepcycle.files.sealed import verify
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.harness import (
@@ -31,8 +32,7 @@ from sleepcycle.model.harness import (
 )
 from sleepcycle.model.portable import load_portable
 from sleepcycle.model.score import BATCH_SIZE
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.sealed import verify
+from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.settings.config import ModelSettings
 
 if TYPE_CHECKING:

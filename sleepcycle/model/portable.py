@@ -18,7 +18,7 @@ from sleepcycle.errors import AdapterError
 from sleepcycle.model.adapters import check_fits
 from sleepcycle.model.base import Targets
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, pad
-from sleepcycle.records import BaseIdentity
+from sleepcycle.records.version import BaseIdentity
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

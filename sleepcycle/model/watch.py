@@ -25,7 +25,7 @@ from sleepcycle.model.checkpoint import (
     put_moments_back,
     put_weights_back,
 )
-from sleepcycle.records import Progress
+from sleepcycle.records.progress import Progress
 
 SPEED_STEPS = 20  # over which tokens a second are measured
 MOST_PARTS = 8  # of a batch that does not fit in memory

@@ -19,7 +19,7 @@ from sleepcycle.errors import (
     SleepcycleError,
     VersionError,
 )
-from sleepcycle.plain import finite
+from sleepcycle.records.codec import finite
 
 NOT_FOUND = (NotFoundError, VersionError)
 WRONG = (AdapterError, ConfigError)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from sleepcycle.daemon.conductor import Conductor
 from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.serve.answer import (
     answer,
     foreseen,

@@ -17,8 +17,9 @@ from sleepcycle.errors import (
     ServiceError,
     SleepcycleError,
 )
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import OnProgress, Progress, RunKind
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.progress import OnProgress, Progress
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.service.address import read_address
 
 LIVE_S = 1.0  # for `/livez`

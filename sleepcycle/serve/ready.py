@@ -2,7 +2,7 @@
 
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.errors import RunError, SleepcycleError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.service.lock import owns
 from sleepcycle.service.space import expect_room
 from sleepcycle.settings.config import Settings, StoreSettings

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from sleepcycle.daemon.conductor import Conductor
 from sleepcycle.errors import ServiceError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.serve.api import create_app
 from sleepcycle.settings.config import ServeSettings
 

@@ -6,9 +6,9 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from sleepcycle import disk
 from sleepcycle.errors import ServiceError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.store import owner
 
 TOKEN_BYTES = 32

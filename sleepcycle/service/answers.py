@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import verify
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable
 from sleepcycle.model.reply import Asked, Reply, reply_to
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity
-from sleepcycle.sealed import verify
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import Settings
 
 ADAPTER = "asked"

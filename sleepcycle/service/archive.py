@@ -18,9 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol
 
-from sleepcycle import disk
 from sleepcycle.errors import BackupError, DiskError
-from sleepcycle.plain import from_json, to_json
+from sleepcycle.files import disk
+from sleepcycle.records.codec import from_json, to_json
 
 MANIFEST = "backup.json"
 FORMAT = 1

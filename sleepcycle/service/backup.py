@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import BackupError, DiskError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import Version
-from sleepcycle.sealed import faults
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import faults
+from sleepcycle.records.version import Version
 from sleepcycle.service import archive, scratch
 from sleepcycle.service.soundness import damage
 from sleepcycle.settings.config import StoreSettings

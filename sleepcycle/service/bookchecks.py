@@ -1,6 +1,6 @@
 """Checks of the books: database, versions, aliases, journal, runs."""
 
-from sleepcycle.runfolder import RunFolder
+from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.service.patient import Finding, Patient, fail, ok, open_books, warn
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, owner

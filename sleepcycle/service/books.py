@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BadRow, Dream
-from sleepcycle.runfolder import RunFolder, read_dreams
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import RunFolder, read_dreams
+from sleepcycle.records.example import BadRow, Dream
 from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.engine import Store
 from sleepcycle.store.records import Batch, ExampleState, Run

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from sleepcycle.errors import HomeError, SleepcycleError
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import finite
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.codec import finite
 from sleepcycle.service.doctor import examine
 from sleepcycle.service.patient import Finding, open_books
 from sleepcycle.service.redaction import Redaction, redaction_of

@@ -6,7 +6,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from sleepcycle.errors import SleepcycleError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.service import bookchecks, homechecks, machinechecks
 from sleepcycle.service.patient import (
     Finding,

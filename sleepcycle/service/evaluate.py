@@ -14,7 +14,8 @@ from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.exam import Question, ask, question
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.metrics import Memory, memory
-from sleepcycle.records import Example, Version, VersionKind
+from sleepcycle.records.example import Example
+from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.service import answers
 from sleepcycle.service.shelf import Shelf
 from sleepcycle.settings.config import Settings

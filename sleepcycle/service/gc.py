@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import RunError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.paths import HomePaths
-from sleepcycle.recall import recorded
-from sleepcycle.records import RunState, Version, VersionKind
-from sleepcycle.runfolder import RunFolder
+from sleepcycle.files import disk
+from sleepcycle.files.dream_archive import recorded
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.records.run_order import RunState
+from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.service import scratch
 from sleepcycle.service.shelf import Shelf
 from sleepcycle.settings.choices import Memory

@@ -14,8 +14,10 @@ from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
 from sleepcycle.cycle.phases import Barrier, find_barrier, find_course
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import FeedReport, OnProgress, Version, quiet
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.progress import OnProgress, quiet
+from sleepcycle.records.version import Version
 from sleepcycle.service.books import Books
 from sleepcycle.service.lock import locked
 from sleepcycle.service.shelf import Shelf, Switch

@@ -16,12 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcycle import disk, errors
+from sleepcycle import errors
 from sleepcycle.errors import AdapterError, SleepcycleError
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.records import BaseIdentity
-from sleepcycle.runfolder import Fault
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import Fault
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 LIMIT_S = 1800.0  # for one adapter; a guess

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sleepcycle.errors import HomeError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.service.address import find_service
 
 _busy: dict[Path, threading.Lock] = {}

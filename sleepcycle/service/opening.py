@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import HomeError
-from sleepcycle.paths import HomePaths, carried
-from sleepcycle.records import BaseIdentity
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths, carried
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.service.home import Home
 from sleepcycle.service.lock import locked
 from sleepcycle.settings.config import ModelSettings, Settings, StoreSettings

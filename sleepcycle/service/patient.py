@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sleepcycle.errors import ServiceError
-from sleepcycle.paths import HomePaths
-from sleepcycle.sealed import faults
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import faults
 from sleepcycle.service.address import read_address
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.connection import restore_command, sqlite_version

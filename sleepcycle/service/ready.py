@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import BackupError, StoreError
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import to_json
-from sleepcycle.records import RunState
-from sleepcycle.sealed import faults
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import faults
+from sleepcycle.records.codec import to_json
+from sleepcycle.records.run_order import RunState
 from sleepcycle.service import archive
 from sleepcycle.service.soundness import damage
 from sleepcycle.settings.config import StoreSettings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 
 HOME = "<home>"
 SECRET = "<secret>"

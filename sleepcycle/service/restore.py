@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import BackupError, HomeError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import from_json
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.codec import from_json
 from sleepcycle.service import archive, scratch
 from sleepcycle.service.lock import owned
 from sleepcycle.service.ready import NOTE, Restored, make_ready, placed

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sleepcycle import disk
 from sleepcycle.errors import BackupError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
 
 LOCK = "lock"
 

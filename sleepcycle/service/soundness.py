@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.publish import CARD
 from sleepcycle.store.connection import connect
 from sleepcycle.store.digest import BAD_ROW, sha256_of

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import RunError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.settings.config import EngineSettings
 
 COPIES = 3  # of an adapter: the worker's checkpoint, its result, and one to spare

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sleepcycle import gate
+from sleepcycle.files.sealed import verify
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
 from sleepcycle.model.files import identify
@@ -12,8 +13,10 @@ from sleepcycle.model.foreign import merge_into, read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 from sleepcycle.numerics.subspace import Difference, compare
-from sleepcycle.records import BaseIdentity, Example, Loss, quiet
-from sleepcycle.sealed import verify
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import quiet
+from sleepcycle.records.verdict import Loss
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 

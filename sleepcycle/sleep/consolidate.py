@@ -13,7 +13,7 @@ from sleepcycle.numerics.lowrank import (
 from sleepcycle.numerics.prune import prune
 from sleepcycle.numerics.rank import BudgetRank, EnergyRank, FixedRank, Policy
 from sleepcycle.numerics.subspace import difference_norm, stable_rank
-from sleepcycle.records import LayerReport
+from sleepcycle.records.reports import LayerReport
 from sleepcycle.settings.choices import Compression, RankPolicy
 from sleepcycle.settings.config import SleepSettings, SvdSettings
 

@@ -14,7 +14,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.batches import mix
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.fit import FitPlan, fit, learning_rate
-from sleepcycle.records import Progress
+from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
 
 DREAMER = "dreamer"

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.content import Completion, Content, Text
+from sleepcycle.files.dream_archive import WORD, normalised
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
 from sleepcycle.model.generate import GREEDY, Said, Sampling, generate, text_of
 from sleepcycle.model.score import quiet
-from sleepcycle.recall import WORD, normalised
+from sleepcycle.records.content import Completion, Content, Text
 
 PHRASE = 4  # words that are counted together to find repetition
 MOST_OF_ONE = 0.5  # share of a text that one phrase may be

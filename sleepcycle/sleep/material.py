@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from sleepcycle.content import Completion, Content
+from sleepcycle.files.dream_archive import spread
+from sleepcycle.files.runfolder import MAX_DREAMS
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
 from sleepcycle.model.generate import GREEDY, generate, text_of
 from sleepcycle.model.score import BATCH_SIZE, each_nll, teach
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.recall import spread
-from sleepcycle.records import Dream, Example
-from sleepcycle.runfolder import MAX_DREAMS
+from sleepcycle.records.content import Completion, Content
+from sleepcycle.records.example import Dream, Example
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import RemSettings, WakeSettings
 from sleepcycle.sleep.dreamer import DREAMER, Course, teach_to_ask

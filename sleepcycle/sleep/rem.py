@@ -20,7 +20,7 @@ from sleepcycle.model.encode import Encoded, collate
 from sleepcycle.model.fit import FitPlan, FitResult, fit
 from sleepcycle.numerics.distill import TopScores, top_divergence
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, trim
-from sleepcycle.records import OnProgress
+from sleepcycle.records.progress import OnProgress
 from sleepcycle.settings.config import RemSettings
 
 STUDENT = "student"

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from sleepcycle.errors import NotFoundError
-from sleepcycle.records import BadRow, FeedReport
+from sleepcycle.records.example import BadRow, FeedReport
 from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.records import Batch, ExampleState
 from sleepcycle.store.tables import (

@@ -10,9 +10,9 @@ import shlex
 import sqlite3
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError, HomeError, SleepcycleError, StoreError
-from sleepcycle.paths import HomePaths, carried
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths, carried
 
 OLDEST = (3, 38, 0)  # the first with json_each always built in
 SAFE_WAL = (3, 51, 3)  # earlier ones can damage the file when the log is reset

@@ -11,11 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError, HomeError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, migrate, versions
 from sleepcycle.store.connection import connect, explain, make_file

@@ -17,9 +17,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from sleepcycle.content import parse_canonical
 from sleepcycle.errors import RunError
-from sleepcycle.records import Example
+from sleepcycle.records.content import parse_canonical
+from sleepcycle.records.example import Example
 from sleepcycle.store import batches as batch_table
 from sleepcycle.store import versions as version_table
 from sleepcycle.store.records import Alias, ExampleState

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sleepcycle import disk
 from sleepcycle.errors import StoreError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.paths import HomePaths
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.store.records import JournalEntry
 from sleepcycle.store.snapshot import PHASE_OF
 from sleepcycle.store.tables import JournalRow, utc_text

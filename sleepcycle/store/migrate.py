@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from sleepcycle import disk
 from sleepcycle.errors import StoreError
-from sleepcycle.failpoint import failpoint
-from sleepcycle.paths import HomePaths
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal
 from sleepcycle.store.connection import (

@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from sleepcycle.records import BaseIdentity, RunKind, RunState, Version
+from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.version import BaseIdentity, Version
 
 PAUSED = "paused"  # the switch that lets nothing begin by itself
 

@@ -6,7 +6,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from sleepcycle.errors import NotFoundError, RunError
-from sleepcycle.records import RunKind, RunState
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store.records import Run
 from sleepcycle.store.tables import RunRow
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
 
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity, RunKind, RunState, Version, VersionKind
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.store import owner
 from sleepcycle.store.connection import (
     UNREADABLE,

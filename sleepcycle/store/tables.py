@@ -20,7 +20,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from sleepcycle.errors import StoreError
-from sleepcycle.records import RunKind, RunState, VersionKind
+from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.version import VersionKind
 from sleepcycle.store.records import ExampleState, NightState
 
 

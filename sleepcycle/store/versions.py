@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 
 from sleepcycle.errors import VersionError
-from sleepcycle.records import BaseIdentity, Version, VersionKind
+from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.store.records import Alias, ExampleState, Removed
 from sleepcycle.store.tables import (
     AliasRow,

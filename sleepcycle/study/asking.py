@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from sleepcycle.content import Text
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.reply import Asked, Reply, reply_to
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.records.content import Text
 
 ASKED = "asked"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sleepcycle.model.base import Base, load_base, pick_device
-from sleepcycle.records import OnProgress, quiet
+from sleepcycle.records.progress import OnProgress, quiet
 from sleepcycle.study import results, run
 from sleepcycle.study.plan import StudyPlan
 from sleepcycle.study.results import Outcome

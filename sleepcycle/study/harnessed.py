@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from sleepcycle import disk, sealed
 from sleepcycle.errors import StudyError
+from sleepcycle.files import disk, sealed
 from sleepcycle.model.base import Base
 from sleepcycle.model.harness import (
     LIBRARY,

@@ -11,7 +11,9 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.fit import learning_rate
 from sleepcycle.numerics.lowrank import LayerChanges, trim
-from sleepcycle.records import Example, OnProgress, Progress, RemReport
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import OnProgress, Progress
+from sleepcycle.records.reports import RemReport
 from sleepcycle.settings.choices import Compression, Stage
 from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle.sleep.material import Past

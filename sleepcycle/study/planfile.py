@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sleepcycle import disk
 from sleepcycle.curricula.curriculum import builtins
 from sleepcycle.errors import StudyError
+from sleepcycle.files import disk
 from sleepcycle.study import taskfiles
 from sleepcycle.study.plan import StudyPlan, read_plan
 

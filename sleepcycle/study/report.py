@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from sleepcycle import disk
 from sleepcycle.errors import StudyError
+from sleepcycle.files import disk
 from sleepcycle.study import charts
 from sleepcycle.study.figures import PERCENT, Row, Table, row
 from sleepcycle.study.generalism import general_table

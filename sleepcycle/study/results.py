@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sleepcycle import disk
 from sleepcycle.errors import StudyError
-from sleepcycle.plain import finite, from_json, to_json
+from sleepcycle.files import disk
+from sleepcycle.records.codec import finite, from_json, to_json
 
 RUNS = "runs"
 FORMAT = "sleepcycle study run 1"

@@ -11,7 +11,7 @@ from sleepcycle.errors import StudyError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records import OnProgress, quiet
+from sleepcycle.records.progress import OnProgress, quiet
 from sleepcycle.study import exam, general, harnessed, results
 from sleepcycle.study.arms import arm_of
 from sleepcycle.study.codeprint import codeprint

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from sleepcycle import disk, sealed
 from sleepcycle.errors import StudyError
+from sleepcycle.files import disk, sealed
 from sleepcycle.model.harness import locate_tasks
 from sleepcycle.study.plan import StudyPlan
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import count, islice
 from random import Random
 
-from sleepcycle.content import canonical_json
 from sleepcycle.curricula.curriculum import Curriculum, Phase, render
 from sleepcycle.errors import StudyError
-from sleepcycle.records import Example
+from sleepcycle.records.content import canonical_json
+from sleepcycle.records.example import Example
 from sleepcycle.study.domain import Item, Question
 from sleepcycle.study.domains import domain_of
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from statistics import fmean
 
-from sleepcycle.records import SleepReport
+from sleepcycle.records.reports import SleepReport
 from sleepcycle.settings.choices import Compression
 from sleepcycle.settings.config import Settings
 from sleepcycle.study.results import Curve, Fold

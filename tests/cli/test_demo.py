@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sleepcycle.cli.demo import Board, Pair, Quiz, night_words, row_name
-from sleepcycle.records import Version, VersionKind
+from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.service.opening import create_home, open_home
 
 NIGHT = Version(

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from sleepcycle.runfolder import RunFolder
+from sleepcycle.files.runfolder import RunFolder
 from tests.cli.conftest import PATIENCE_S, end, kill, run_folder, wait_for_step
 
 LONG = {

@@ -10,8 +10,10 @@ import pytest
 
 from sleepcycle.cli.progress import facts
 from sleepcycle.cli.render import counted, show_json
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.records import Loss, Progress, SleepReport, Verdict, WakeReport
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.reports import SleepReport, WakeReport
+from sleepcycle.records.verdict import Loss, Verdict
 from tests.cli.conftest import COMMAND, LESSONS, PATIENCE_S
 
 

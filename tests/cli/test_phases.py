@@ -10,7 +10,7 @@ from sleepcycle.cli.ledger import show_run
 from sleepcycle.cli.outcome import show_wake
 from sleepcycle.cli.watch import screen
 from sleepcycle.feed.ingest import FeedOptions
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.serve.standing import standing
 from sleepcycle.service.opening import create_home
 from sleepcycle.settings.configfile import load_settings

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from sleepcycle.cli.runlog import Tail, step
-from sleepcycle.records import HEARTBEAT, Progress
+from sleepcycle.records.progress import HEARTBEAT, Progress
 
 
 @pytest.fixture

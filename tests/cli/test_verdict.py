@@ -12,9 +12,10 @@ from sleepcycle.cli.verdict import (
     show_plan,
     verdict_json,
 )
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.records import Gentler, SleepReport
-from sleepcycle.verdict import BatchScore, Drift, Exact, Loss, Verdict
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.overrides import Gentler
+from sleepcycle.records.reports import SleepReport
+from sleepcycle.records.verdict import BatchScore, Drift, Exact, Loss, Verdict
 
 LOSS = Loss(live=2.0, candidate=1.5, examples=4, tokens=40)
 SCORES = (

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 from transformers import AutoTokenizer
 
-from sleepcycle.content import Completion
 from sleepcycle.curricula.curriculum import builtin, builtins, read_curriculum, render
 from sleepcycle.errors import ConfigError
+from sleepcycle.records.content import Completion
 from sleepcycle.study.arithmetic import Arithmetic
 from sleepcycle.study.code import Code
 from sleepcycle.study.facts import Facts

@@ -7,22 +7,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import Paused, RunError
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import (
-    BaseIdentity,
-    Dream,
-    FeedReport,
-    Loss,
-    RunKind,
-    SleepReport,
-    Verdict,
-    WakeReport,
-)
-from sleepcycle.runfolder import RunFolder
-from sleepcycle.sealed import seal
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.files.sealed import seal
+from sleepcycle.records.content import Text, canonical_json, content_hash
+from sleepcycle.records.example import Dream, FeedReport
+from sleepcycle.records.reports import SleepReport, WakeReport
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.verdict import Loss, Verdict
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import Settings, StoreSettings
 from sleepcycle.store import batches, examples
 from sleepcycle.store.engine import create_store, open_store

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.cycle.phases import TRIES, find_barrier, find_course, follow
 from sleepcycle.cycle.run import sleep, wake
 from sleepcycle.errors import ConfigError, Paused, RunError
+from sleepcycle.files.runfolder import Material
 from sleepcycle.publish import read_card
-from sleepcycle.records import FeedReport, PhasePlan, RunState
-from sleepcycle.runfolder import Material
+from sleepcycle.records.content import Text, canonical_json, content_hash
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.overrides import PhasePlan
+from sleepcycle.records.run_order import RunState
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.records import ExampleState

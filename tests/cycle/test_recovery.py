@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 import pytest
 from loguru import logger
 
-from sleepcycle import disk
 from sleepcycle.cycle.recovery import recover
 from sleepcycle.cycle.run import sleep, wake
 from sleepcycle.errors import ManifestError
+from sleepcycle.files import disk
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.files.sealed import seal, verify
 from sleepcycle.publish import card_of, read_card, seal_version
-from sleepcycle.records import Card, RunState, Version, VersionKind
-from sleepcycle.runfolder import RunFolder
-from sleepcycle.sealed import seal, verify
+from sleepcycle.records.run_order import RunState
+from sleepcycle.records.version import Card, Version, VersionKind
 from sleepcycle.store import journal, runs, versions
 from tests.counting import count_examples
 from tests.cycle.conftest import BASE, WAKE_REPORT, leave_checkpoint

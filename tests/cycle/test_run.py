@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.content import Text
 from sleepcycle.cycle.gentler import soften
 from sleepcycle.cycle.ground import stand
 from sleepcycle.cycle.keeper import Reins
@@ -22,10 +21,14 @@ from sleepcycle.errors import (
     Paused,
     RunError,
 )
+from sleepcycle.files.runfolder import Fault, Material, RunFolder, read_dreams
+from sleepcycle.files.sealed import verify
 from sleepcycle.publish import make_live, read_card
-from sleepcycle.records import Dream, Gentler, RunState, VersionKind
-from sleepcycle.runfolder import Fault, Material, RunFolder, read_dreams
-from sleepcycle.sealed import verify
+from sleepcycle.records.content import Text
+from sleepcycle.records.example import Dream
+from sleepcycle.records.overrides import Gentler
+from sleepcycle.records.run_order import RunState
+from sleepcycle.records.version import VersionKind
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings, SleepSettings, StoreSettings
 from sleepcycle.store import journal, runs, versions

@@ -4,7 +4,7 @@ import pytest
 
 from sleepcycle.cycle.openrun import MAX_FAILURES, survives
 from sleepcycle.errors import DiskError, RunError
-from sleepcycle.runfolder import Fault, RunFolder
+from sleepcycle.files.runfolder import Fault, RunFolder
 from tests.cycle.conftest import leave_checkpoint
 
 LOST = RunError("the worker was ended by SIGKILL")

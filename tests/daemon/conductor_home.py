@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.daemon.conductor import Conductor
 from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.runner import Clocks
 from sleepcycle.errors import Interrupted, Paused
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import FeedReport, Progress, Wish
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.content import Text, canonical_json, content_hash
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.run_order import Wish
 from sleepcycle.service.home import Home
 from sleepcycle.store import batches, examples, journal, nights
 from sleepcycle.store.records import ExampleState

@@ -17,7 +17,7 @@ from sleepcycle.errors import (
     RunError,
     ServiceError,
 )
-from sleepcycle.records import RunKind, RunState, Wish
+from sleepcycle.records.run_order import RunKind, RunState, Wish
 from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import (
     EngineSettings,

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from sleepcycle import disk
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.errors import DiskError, FeedError, HomeError, StoreError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity, FeedReport
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store import batches
 from sleepcycle.store.engine import create_store, open_store
@@ -609,7 +610,7 @@ import sys, time
 from pathlib import Path
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.daemon.inbox import Inbox
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.store.engine import open_store
 from tests.daemon.test_inbox import QUIET_S, SETTINGS, feed_into, look_twice
 

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.daemon.diary import CLOCK
 from sleepcycle.daemon.state import Word
 from sleepcycle.errors import Interrupted, RunError
-from sleepcycle.records import FeedReport, RunKind, RunState
+from sleepcycle.records.content import Text, canonical_json, content_hash
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.serve.ready import hindrance
 from sleepcycle.serve.standing import standing_with
 from sleepcycle.service.lock import owned

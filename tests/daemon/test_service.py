@@ -21,7 +21,7 @@ from sleepcycle.daemon.bell import DISK, Bell
 from sleepcycle.daemon.homes import Homes, fixed, renewed
 from sleepcycle.daemon.notify import notify, watchdog_s
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, ServiceError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.serve.server import start
 from sleepcycle.service.address import (
     Address,
@@ -233,7 +233,7 @@ def held(paths):
     """Let another process hold a home, until its input ends."""
     hold = (
         "import sys; from pathlib import Path\n"
-        "from sleepcycle.paths import HomePaths\n"
+        "from sleepcycle.files.paths import HomePaths\n"
         "from sleepcycle.service.lock import owned\n"
         f"with owned(HomePaths(Path({str(paths.root)!r}))):\n"
         "    print('held', flush=True); sys.stdin.read()"

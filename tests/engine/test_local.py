@@ -8,8 +8,6 @@ import time
 import psutil
 import pytest
 
-from sleepcycle import disk
-from sleepcycle.content import Text
 from sleepcycle.engine.local import LocalEngine
 from sleepcycle.engine.reins import Reins
 from sleepcycle.errors import (
@@ -20,17 +18,15 @@ from sleepcycle.errors import (
     Paused,
     RunError,
 )
-from sleepcycle.records import (
-    HEARTBEAT,
-    BaseIdentity,
-    Example,
-    RunKind,
-    RunOrder,
-    WakeReport,
-    Wish,
-)
-from sleepcycle.runfolder import Fault, Material, RunFolder
-from sleepcycle.sealed import seal
+from sleepcycle.files import disk
+from sleepcycle.files.runfolder import Fault, Material, RunFolder
+from sleepcycle.files.sealed import seal
+from sleepcycle.records.content import Text
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import HEARTBEAT
+from sleepcycle.records.reports import WakeReport
+from sleepcycle.records.run_order import RunKind, RunOrder, Wish
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import EngineSettings, Settings
 
 

@@ -11,20 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle import disk
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError, VersionError
-from sleepcycle.records import (
-    BaseIdentity,
-    FeedReport,
-    Loss,
-    RunKind,
-    SleepReport,
-    Verdict,
-    WakeReport,
-)
-from sleepcycle.runfolder import STATE, Material, RunFolder
-from sleepcycle.sealed import seal
+from sleepcycle.files import disk
+from sleepcycle.files.runfolder import STATE, Material, RunFolder
+from sleepcycle.files.sealed import seal
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.reports import SleepReport, WakeReport
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.verdict import Loss, Verdict
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.service.gc import clear
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import create_home, open_home

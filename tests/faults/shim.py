@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sleepcycle import disk
+from sleepcycle.files import disk
 
 DATABASE = "sleepcycle.db"  # and what SQLite keeps beside it: it answers for itself
 

@@ -22,11 +22,11 @@ from sleepcycle.errors import (
     ManifestError,
     SleepcycleError,
 )
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import seal, verify
 from sleepcycle.model.base import load_base
 from sleepcycle.model.portable import CONFIG, WEIGHTS, write_portable
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.paths import HomePaths
-from sleepcycle.sealed import seal, verify
 from sleepcycle.service import answers
 from sleepcycle.service.backup import back_up
 from sleepcycle.service.opening import create_home, open_home

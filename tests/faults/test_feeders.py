@@ -13,8 +13,8 @@ from sleepcycle.cycle import run
 from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import quiet
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.progress import quiet
 from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.engine import open_store

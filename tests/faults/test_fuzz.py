@@ -15,8 +15,8 @@ import zstandard
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store.engine import create_store, open_store
 from tests.faults.invariants import assert_invariants

@@ -10,7 +10,7 @@ import shutil
 import psutil
 import pytest
 
-from sleepcycle.records import quiet
+from sleepcycle.records.progress import quiet
 from sleepcycle.service.gc import clear
 from tests.faults.conftest import open_tiny
 from tests.faults.invariants import assert_invariants

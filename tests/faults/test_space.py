@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError, RunError
+from sleepcycle.files import disk
 from sleepcycle.service.space import expect_room
 from sleepcycle.settings.config import EngineSettings
 from tests.faults.conftest import FULL

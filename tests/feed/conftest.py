@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from sleepcycle.content import parse_canonical
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.content import parse_canonical
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store import batches
 from sleepcycle.store.engine import create_store, open_store

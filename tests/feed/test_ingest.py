@@ -9,18 +9,18 @@ import textwrap
 
 import pytest
 
-from sleepcycle.content import (
+from sleepcycle.errors import FeedError
+from sleepcycle.feed.export import export_bad
+from sleepcycle.feed.ingest import FeedOptions, feed_files
+from sleepcycle.feed.intake import CHUNK_ROWS
+from sleepcycle.feed.shapes import Format
+from sleepcycle.records.content import (
     Completion,
     Text,
     canonical_json,
     content_hash,
     is_held_out,
 )
-from sleepcycle.errors import FeedError
-from sleepcycle.feed.export import export_bad
-from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.feed.intake import CHUNK_ROWS
-from sleepcycle.feed.shapes import Format
 from sleepcycle.settings.config import FeedSettings
 from sleepcycle.store import batches, examples, journal
 from tests.counting import count_examples
@@ -254,7 +254,7 @@ class TestAllOrNothing:
     def test_a_kill_leaves_neither_rows_nor_files(self, store):
         script = f"""
             from sleepcycle.feed.ingest import FeedOptions, feed_files
-            from sleepcycle.paths import HomePaths
+            from sleepcycle.files.paths import HomePaths
             from sleepcycle.store.engine import open_store
             from sleepcycle.settings.config import StoreSettings
             from tests.feed.conftest import LENIENT

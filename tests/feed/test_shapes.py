@@ -1,8 +1,8 @@
 import pytest
 
-from sleepcycle.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.errors import RowError
 from sleepcycle.feed.shapes import Format, shape_of, to_content
+from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 
 ASKED = Message(Role.USER, "q")
 ANSWERED = Message(Role.ASSISTANT, "a")

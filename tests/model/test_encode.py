@@ -6,7 +6,6 @@ import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
 
-from sleepcycle.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.errors import ModelError
 from sleepcycle.model.encode import (
     Encoded,
@@ -16,6 +15,7 @@ from sleepcycle.model.encode import (
     pad_id,
     render_prompt,
 )
+from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 
 SUM = Completion("What is 2 + 3?", "5")
 TALK = Conversation(

@@ -2,7 +2,6 @@
 
 import pytest
 
-from sleepcycle.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.model import adapters
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.exam import (
@@ -18,8 +17,9 @@ from sleepcycle.model.exam import (
 )
 from sleepcycle.model.generate import answer
 from sleepcycle.model.score import nll
-from sleepcycle.records import Example
-from sleepcycle.verdict import Exact, Loss
+from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
+from sleepcycle.records.example import Example
+from sleepcycle.records.verdict import Exact, Loss
 
 PROMPTS = ["Hello.", "Who has the lamp?", "What is a river?", "Tell me of bread."]
 

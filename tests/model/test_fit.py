@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from sleepcycle.content import Completion
 from sleepcycle.errors import DivergedError
 from sleepcycle.model.adapters import activate, attach, day_config, new_day, read
 from sleepcycle.model.encode import Encoded, collate, encode
 from sleepcycle.model.fit import fit, weighted_nll
 from sleepcycle.model.score import nll
+from sleepcycle.records.content import Completion
 from tests.model.conftest import assert_same, logits_of, make_plan, some_examples
 
 FACTS = [

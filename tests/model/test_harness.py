@@ -20,7 +20,7 @@ from sleepcycle.model.harness import (
     read_result,
 )
 from sleepcycle.model.harness_worker import collect, measured, needs
-from sleepcycle.plain import to_json
+from sleepcycle.records.codec import to_json
 from tests.harnesses import use_stand_in, write_task
 
 PATIENCE_S = 120.0

@@ -12,8 +12,10 @@ import pytest
 
 from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon.state import DaemonState, Word
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import Verdict, Version, VersionKind, WakeReport
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.reports import WakeReport
+from sleepcycle.records.verdict import Verdict
+from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.serve import server
 from sleepcycle.serve.client import Client
 from sleepcycle.service.lock import owned

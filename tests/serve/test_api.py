@@ -16,9 +16,10 @@ from sleepcycle.errors import (
     ServiceError,
     VersionError,
 )
-from sleepcycle.paths import HomePaths
-from sleepcycle.plain import from_json
-from sleepcycle.records import Progress, RunKind
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.codec import from_json
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.serve import ready
 from sleepcycle.settings.config import EngineSettings, Settings
 from tests.serve.conftest import IDLE, OUTCOME, ask

@@ -17,7 +17,8 @@ from sleepcycle.errors import (
     ServiceError,
     VersionError,
 )
-from sleepcycle.records import Progress, RunKind
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.serve import client as client_module
 from sleepcycle.serve.client import Client, error_of, reach
 from tests.serve.conftest import OUTCOME, TOKEN, announce, client_of

@@ -3,7 +3,7 @@
 import pytest
 from starlette.routing import Route
 
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.serve import server
 from sleepcycle.serve.api import create_app
 from sleepcycle.serve.guard import MAX_BODY, OPEN, refuse

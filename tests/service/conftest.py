@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from sleepcycle.content import Text, canonical_json, content_hash
-from sleepcycle.records import FeedReport
+from sleepcycle.records.content import Text, canonical_json, content_hash
+from sleepcycle.records.example import FeedReport
 from sleepcycle.service.opening import create_home, open_home
 from sleepcycle.store import batches, examples
 from sleepcycle.store.records import ExampleState

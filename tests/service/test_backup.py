@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle import disk
 from sleepcycle.errors import (
     BackupError,
     ConfigError,
     DiskError,
     HomeError,
 )
-from sleepcycle.records import RunKind
+from sleepcycle.files import disk
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.service import archive
 from sleepcycle.service.backup import back_up
 from sleepcycle.service.lock import owned

@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import text
 
 from sleepcycle.errors import FeedError, NotFoundError, StoreError
-from sleepcycle.records import BadRow, BaseIdentity, RunKind, Version, VersionKind
+from sleepcycle.records.example import BadRow
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.records import Alias
 

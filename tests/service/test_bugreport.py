@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from loguru import logger
 
-from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.errors import HomeError
 from sleepcycle.log import TEXT
-from sleepcycle.records import FeedReport, RunKind, RunState
+from sleepcycle.records.content import Text, canonical_json, content_hash
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.service.bugreport import LOG_LINES, default_name, write_report
 from sleepcycle.service.opening import open_home
 from sleepcycle.service.redaction import redaction_of

@@ -15,10 +15,11 @@ import pytest
 from safetensors.torch import load_file
 
 from sleepcycle.errors import ModelError
-from sleepcycle.paths import PACKAGE
-from sleepcycle.records import BaseIdentity, RunKind, RunOrder, Version, VersionKind
-from sleepcycle.runfolder import RunFolder
-from sleepcycle.sealed import seal
+from sleepcycle.files.paths import PACKAGE
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.files.sealed import seal
+from sleepcycle.records.run_order import RunKind, RunOrder
+from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.service.doctor import CHECKS, examine, is_healthy
 from sleepcycle.service.footprint import read_shape, wake_bytes
 from sleepcycle.service.patient import Level, Machine, is_held

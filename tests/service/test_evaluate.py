@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sleepcycle.content import Text, canonical_json, content_hash
 from sleepcycle.errors import NotFoundError, VersionError
-from sleepcycle.records import Version, VersionKind
+from sleepcycle.records.content import Text, canonical_json, content_hash
+from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.service.evaluate import plan, sum_up
 from sleepcycle.store import batches, examples, versions
 from sleepcycle.store.records import Alias, ExampleState

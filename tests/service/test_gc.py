@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from hypothesis.strategies import booleans, integers, sampled_from
 
 from sleepcycle.errors import BackupError, RunError, VersionError
-from sleepcycle.records import RunKind
-from sleepcycle.runfolder import RunFolder
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.service.backup import back_up
 from sleepcycle.service.gc import KEPT_RUNS, clear
 from sleepcycle.service.opening import create_home, open_home
@@ -429,7 +429,7 @@ def _import(home, adapter):
     from datetime import UTC, datetime
 
     from sleepcycle import publish
-    from sleepcycle.records import Version, VersionKind
+    from sleepcycle.records.version import Version, VersionKind
     from tests.faults.conftest import BASE
 
     for name in ("card.json", "manifest.json"):

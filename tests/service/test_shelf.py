@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sleepcycle.errors import AdapterError, HomeError, VersionError
-from sleepcycle.records import RunKind, RunState
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.service import import_worker
 from sleepcycle.service.lock import locked
 from sleepcycle.store import journal, runs

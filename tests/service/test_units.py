@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from sleepcycle.errors import HomeError, ServiceError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.service.units import NAME, Reply, Units, quoted
 
 VERIFIER = shutil.which("systemd-analyze")

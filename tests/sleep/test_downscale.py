@@ -9,7 +9,7 @@ from sleepcycle import night
 from sleepcycle.errors import AdapterError
 from sleepcycle.model.base import load_base
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records import quiet
+from sleepcycle.records.progress import quiet
 from sleepcycle.settings.choices import Downscaling
 from sleepcycle.settings.config import (
     DownscaleSettings,

@@ -2,12 +2,13 @@
 
 import pytest
 
-from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.score import nll
-from sleepcycle.records import Example, quiet
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import quiet
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
 from sleepcycle.sleep.dreamer import DREAMER, Course, teach_to_ask

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle.content import Completion, Text
+from sleepcycle.files.dream_archive import normalised
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import collate, encode, pad_id
 from sleepcycle.model.score import token_losses
-from sleepcycle.recall import normalised
+from sleepcycle.records.content import Completion, Text
 from sleepcycle.settings.config import ModelSettings
 from sleepcycle.sleep.dreams import DreamPlan, dream, is_degenerate
 

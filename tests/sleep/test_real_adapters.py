@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from sleepcycle.files.sealed import seal, verify
 from sleepcycle.model.base import Targets
 from sleepcycle.model.foreign import read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import compose_layers
-from sleepcycle.records import BaseIdentity
-from sleepcycle.sealed import seal, verify
+from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import SleepSettings, SvdSettings
 from sleepcycle.sleep.consolidate import consolidate
 from tests.numerics.conftest import dense

@@ -5,13 +5,13 @@ from functools import partial
 import pytest
 import torch
 
-from sleepcycle.content import Completion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.score import nll, teach
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records import Dream, Example
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Dream, Example
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
 from sleepcycle.sleep.material import Archived, Gatherer, Past

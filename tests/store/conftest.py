@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sleepcycle.content import Text, canonical_json, content_hash, is_held_out
-from sleepcycle.paths import HomePaths
-from sleepcycle.records import BaseIdentity, FeedReport, RunKind, Version, VersionKind
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.content import Text, canonical_json, content_hash, is_held_out
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import batches, examples, owner, runs, versions
 from sleepcycle.store.engine import create_store, open_store

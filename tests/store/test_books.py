@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from sleepcycle.errors import NotFoundError, RunError, StoreError, VersionError
-from sleepcycle.records import BadRow, RunKind, RunState
+from sleepcycle.records.example import BadRow
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import batches, examples, journal, runs, versions
 from sleepcycle.store.records import Alias
 from sleepcycle.store.tables import UtcTime

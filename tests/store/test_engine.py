@@ -11,9 +11,9 @@ import threading
 
 import pytest
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError, HomeError, StoreError
-from sleepcycle.paths import HomePaths
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.store import journal, versions
 from sleepcycle.store.connection import connect, head, journal_mode
 from sleepcycle.store.engine import create_store, open_store
@@ -262,7 +262,7 @@ def test_a_writer_killed_in_its_transaction_leaves_no_trace(paths, store):
     script = f"""
         import os, signal
         from pathlib import Path
-        from sleepcycle.paths import HomePaths
+        from sleepcycle.files.paths import HomePaths
         from sleepcycle.store.engine import open_store
         from tests.store.conftest import SETTINGS, add_batch
 

@@ -5,8 +5,8 @@ import textwrap
 import pytest
 from sqlalchemy import text
 
-from sleepcycle.content import Text, canonical_json, content_hash, is_held_out
 from sleepcycle.errors import NotFoundError, RunError, StoreError
+from sleepcycle.records.content import Text, canonical_json, content_hash, is_held_out
 from sleepcycle.store import batches, examples, versions
 from sleepcycle.store.examples import _bound
 from sleepcycle.store.records import Alias, Counts, ExampleState
@@ -83,7 +83,7 @@ class TestClaim:
             import sys
             from pathlib import Path
             from sleepcycle.settings.config import StoreSettings
-            from sleepcycle.paths import HomePaths
+            from sleepcycle.files.paths import HomePaths
             from sleepcycle.store import examples
             from sleepcycle.store.engine import open_store
 

@@ -13,8 +13,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError
+from sleepcycle.files import disk
 from sleepcycle.store import journal
 from sleepcycle.store.engine import open_store
 from tests.store.conftest import SETTINGS
@@ -221,7 +221,7 @@ class TestHead:
         """
         script = f"""
             from pathlib import Path
-            from sleepcycle.paths import HomePaths
+            from sleepcycle.files.paths import HomePaths
             from sleepcycle.settings.config import StoreSettings
             from sleepcycle.store import journal
             from sleepcycle.store.engine import open_store

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from sleepcycle.errors import HomeError, StoreError
-from sleepcycle.records import FeedReport, RunKind, RunState
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import batches, control, examples, nights, owner, runs, versions
 from sleepcycle.store.nights import NightState
@@ -104,7 +105,7 @@ def test_it_needs_neither_sqlalchemy_nor_torch(paths, store):
     script = f"""
         import sys
         from pathlib import Path
-        from sleepcycle.paths import HomePaths
+        from sleepcycle.files.paths import HomePaths
         from sleepcycle.store.snapshot import read_snapshot
 
         read_snapshot(HomePaths(Path({str(paths.root)!r})))

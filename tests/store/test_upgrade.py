@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from sleepcycle.paths import HomePaths
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.store import journal, migrate, runs, versions
 from sleepcycle.store.connection import head, make_file, migrations
 from sleepcycle.store.engine import open_store
@@ -59,7 +59,7 @@ KILLER = """
     from sqlalchemy import Engine, event
     from sleepcycle import failpoint
     from sleepcycle.settings.config import StoreSettings
-    from sleepcycle.paths import HomePaths
+    from sleepcycle.files.paths import HomePaths
     from sleepcycle.store import migrate
 
     old, out = Path(sys.argv[1]), Path(sys.argv[2])

@@ -9,7 +9,7 @@ import torch
 from sleepcycle import wake
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
-from sleepcycle.records import quiet
+from sleepcycle.records.progress import quiet
 from sleepcycle.study import general, run
 from sleepcycle.study.arms import ARMS, arm_of
 from sleepcycle.study.life import Life, live

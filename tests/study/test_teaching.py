@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from sleepcycle.content import Completion
 from sleepcycle.curricula.curriculum import builtin, builtins, read_curriculum
 from sleepcycle.errors import StudyError
+from sleepcycle.records.content import Completion
 from sleepcycle.study.teaching import draw, rows
 
 FOUR = builtin("four_phases")

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from sleepcycle import disk
 from sleepcycle.errors import ManifestError
-from sleepcycle.failpoint import failpoint
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 20

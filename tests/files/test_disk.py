@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle import disk
 from sleepcycle.errors import DiskError
-from sleepcycle.failpoint import failpoint, passed
-from sleepcycle.paths import PACKAGE
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint, passed
+from sleepcycle.files.paths import PACKAGE
 
 PLACE = re.compile(r'failpoint\(\s*"([a-z_.]+)"')
 SHARED = {
@@ -298,7 +298,7 @@ class TestFailpoints:
         The second time that it is passed, and without a word.
         """
         script = (
-            "from sleepcycle.failpoint import failpoint\n"
+            "from sleepcycle.files.failpoint import failpoint\n"
             "for n in range(3): print(n, flush=True); failpoint('test.here')"
         )
         done = subprocess.run(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 
-from sleepcycle.content import Completion, Content, Conversation, Text
-from sleepcycle.records import Dream
-from sleepcycle.runfolder import read_dreams
+from sleepcycle.files.runfolder import read_dreams
+from sleepcycle.records.content import Completion, Content, Conversation, Text
+from sleepcycle.records.example import Dream
 
 WORD = re.compile(r"\w+|[^\w\s]")
 

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from sleepcycle.content import Completion, Text
-from sleepcycle.recall import recorded, spread
-from sleepcycle.records import Dream
-from sleepcycle.runfolder import RunFolder
+from sleepcycle.files.dream_archive import recorded, spread
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.example import Dream
 
 
 def dreams(**counts: int) -> list[Dream]:

@@ -15,19 +15,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sleepcycle import disk
-from sleepcycle.content import canonical_json, from_fields
-from sleepcycle.plain import from_json, to_json
-from sleepcycle.records import (
-    BaseIdentity,
-    Dream,
-    Example,
-    Progress,
-    RunOrder,
-    SleepReport,
-    WakeReport,
-)
-from sleepcycle.sealed import faults
+from sleepcycle.files import disk
+from sleepcycle.files.sealed import faults
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.content import canonical_json, from_fields
+from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.progress import Progress
+from sleepcycle.records.reports import SleepReport, WakeReport
+from sleepcycle.records.run_order import RunOrder
+from sleepcycle.records.version import BaseIdentity
 
 Report = WakeReport | SleepReport
 R = TypeVar("R")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sleepcycle.content import (
+from sleepcycle.records.content import (
     Completion,
     Conversation,
     Message,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sleepcycle.errors import ManifestError
-from sleepcycle.sealed import MANIFEST, faults, seal, verify
+from sleepcycle.files.sealed import MANIFEST, faults, seal, verify
 
 
 @pytest.fixture

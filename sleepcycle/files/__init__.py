@@ -1,0 +1,1 @@
+"""Files: what is written to last, where it lies, and the processes beside this one."""

@@ -1,0 +1,1 @@
+"""Records: the frozen values that modules hand each other, and their JSON."""

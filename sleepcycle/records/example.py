@@ -1,0 +1,63 @@
+"""Examples, rows that could not become one, and dreams."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sleepcycle.records.content import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training item as a run sees it."""
+
+    id: int
+    batch: int
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One input row that could not become an example."""
+
+    file: str
+    line: int
+    """Line or row number in the file, counted from 1."""
+
+    offset: int
+    """Byte offset of the row in the (decompressed) file."""
+
+    code: str
+    message: str
+    raw: bytes
+    """The row itself, cut to a bound, so that it can be exported and mended."""
+
+    size_bytes: int
+    """Size of the whole row; larger than `raw` where that was cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReport:
+    """What one feed call brought: accepted + duplicate + quarantined = lines."""
+
+    batch: int | None
+    """The batch's number, or None on a dry run."""
+
+    lines: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    held_out: int
+    """How many of the accepted are held out, never to be trained on."""
+
+    reasons: Mapping[str, int]
+    """How many rows each code quarantined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dream:
+    """What a version wrote from what it knows."""
+
+    version: int
+    """Who dreamt: a wake version, or -1 for the last good one."""
+
+    content: Content

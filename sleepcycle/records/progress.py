@@ -1,0 +1,31 @@
+"""Heartbeats of a run: how far it is, as whoever waits for it learns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line of a run's `progress.jsonl`: a heartbeat with what is known so far."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float | None = None
+    """Training loss of this step, in nats per learned token."""
+
+    tokens_per_second: float | None = None
+    left_s: float | None = None
+    micro_batches: int = 1
+    """Parts that a batch is split into, since it did not fit in memory whole."""
+
+
+HEARTBEAT = Progress("", 0, 0)
+"""Says that the worker is alive and busy, and nothing else."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def quiet(progress: Progress) -> None:
+    """Take a heartbeat and say nothing."""

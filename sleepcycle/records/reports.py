@@ -1,0 +1,116 @@
+"""What a wake and a night report when they are done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sleepcycle.records.overrides import Gentler, PhasePlan
+from sleepcycle.records.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """What consolidation did to one layer."""
+
+    name: str
+    shape: tuple[int, int]
+    """(out, in) of the layer's weight."""
+
+    rank_before: int
+    rank: int
+    kept_energy: float
+    """Share of the squared Frobenius norm kept, in [0, 1]."""
+
+    stable_rank: float
+    """Squared Frobenius norm over squared spectral norm; 0 for a zero change."""
+
+    spectrum: tuple[float, ...]
+    """Singular values before, strongest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeReport:
+    """What one wake learned."""
+
+    examples: int
+    """New examples trained on (replayed ones not counted)."""
+
+    cut: int
+    """New examples left out, since nothing that is learned is within the context."""
+
+    replayed: int
+    steps: int
+    tokens: int
+    """Tokens that passed through the model while training, padding not counted."""
+
+    seconds: float
+    """Of training alone, without loading the model."""
+
+    tokens_per_second: float
+    loss_first: float
+    loss_last: float
+    best_step: int
+    """The step whose weights were kept: the lowest held-out loss, or the last."""
+
+    stopped_early: bool
+    verdict: Verdict
+    held_out: tuple[tuple[int, float], ...]
+    """Step and held-out loss of each look while training."""
+
+    live_rank: int
+    """Columns of the sealed adapter that are the frozen live adapter's."""
+
+    day_rank: int
+    """Columns after those that the day learned."""
+
+    phase: PhasePlan | None = None
+    """None where the wake learned no phase, but all that was pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemReport:
+    """What one night relearned."""
+
+    steps: int
+    """0 where dreams and teachers left no compute for any, or nothing was learned."""
+
+    tokens: int
+    seconds: float
+    loss_first: float | None
+    loss_last: float | None
+    best_step: int
+    """The step whose weights were kept; 0 where nothing was better than the start."""
+
+    stopped_early: bool
+    sources: Mapping[str, int]
+    """Examples of each kind."""
+
+    cost: float
+    """Compute of learning, teachers and dreams over that of the day; what is looked at
+    to stop in time is not counted."""
+
+    held_out: tuple[tuple[int, float], ...]
+    """Step and held-out loss of each look: the mean of today's, of known batches', and
+    of the base's dreams'."""
+
+
+@dataclass(frozen=True, slots=True)
+class SleepReport:
+    """What one night folded."""
+
+    seconds: float
+    rank: int
+    """Largest rank of any layer after the fold."""
+
+    kept_energy: float
+    """Share of the whole change's squared norm kept, in [0, 1]."""
+
+    verdict: Verdict
+    layers: tuple[LayerReport, ...] = field(default_factory=tuple)
+    rem: RemReport | None = None
+    """None where the night had no REM, or nothing to relearn from."""
+
+    gentler: Gentler | None = None
+    """None where the night was planned as the settings say."""
+
+    damped: int = 0
+    """Intruding directions that downscaling weakened, over all layers."""
