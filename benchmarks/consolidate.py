@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import PeakMemory, Times, repeat
+from sleepcycle.learning.fold import Consolidation, consolidate
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.settings.config import SleepSettings, SvdSettings
-from sleepcycle.sleep.consolidate import Consolidation, consolidate
 
 Shape = tuple[int, int]
 """(out, in) of a layer's weight."""

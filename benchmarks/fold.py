@@ -14,7 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.memory.lessons import Lesson, lessons
-from sleepcycle import wake
+from sleepcycle.learning import wake
+from sleepcycle.learning.downscaling import damp, shrink
+from sleepcycle.learning.fold import consolidate
+from sleepcycle.learning.replay import Gatherer, Past
 from sleepcycle.model import adapters, score
 from sleepcycle.model.base import Base, load_base
 from sleepcycle.model.encode import Encoded, encode
@@ -25,9 +28,6 @@ from sleepcycle.records.example import Example
 from sleepcycle.records.progress import quiet
 from sleepcycle.settings import config
 from sleepcycle.settings.choices import Downscaling
-from sleepcycle.sleep.consolidate import consolidate
-from sleepcycle.sleep.downscale import damp, shrink
-from sleepcycle.sleep.material import Gatherer, Past
 
 STEPS = 80  # a day
 PROBE = 64  # dreams of the bare base

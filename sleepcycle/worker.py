@@ -15,7 +15,6 @@ import threading
 from functools import partial
 from pathlib import Path
 
-from sleepcycle import night, wake
 from sleepcycle.errors import DiskError, Paused, SleepcycleError
 from sleepcycle.files.runfolder import (
     PAUSED,
@@ -26,6 +25,8 @@ from sleepcycle.files.runfolder import (
     read_dreams,
 )
 from sleepcycle.files.sealed import verify
+from sleepcycle.learning import night, wake
+from sleepcycle.learning.replay import Archived, Past
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.portable import load_portable, write_portable
@@ -33,7 +34,6 @@ from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.run_order import RunKind, RunOrder
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import recorded_settings
-from sleepcycle.sleep.material import Archived, Past
 
 
 class Stop:

@@ -14,7 +14,7 @@ from benchmarks.memory.lessons import Lesson, lessons
 from benchmarks.memory.life import live
 from benchmarks.memory.penalised import encoded, new_adapter
 from benchmarks.memory.streams import STREAMS
-from sleepcycle import wake
+from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import collate, pad_id, render_prompt

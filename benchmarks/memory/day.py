@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from benchmarks.memory.lessons import Lesson
-from sleepcycle import wake
 from sleepcycle.files.dream_archive import spread
+from sleepcycle.learning import wake
+from sleepcycle.learning.replay import Archived
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -20,7 +21,6 @@ from sleepcycle.records.progress import quiet
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings
-from sleepcycle.sleep.material import Archived
 
 NUMBERS = 10_000  # more examples than a day has
 SEEDS = 1_000  # more days than a life has

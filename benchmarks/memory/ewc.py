@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from benchmarks.memory.day import Life, Today
 from benchmarks.memory.penalised import Penalty, encoded, new_adapter, train
-from sleepcycle import wake
+from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, collate, pad_id

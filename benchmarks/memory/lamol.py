@@ -5,13 +5,13 @@ replayed as its wake replays stored examples; no example is stored.
 """
 
 from benchmarks.memory.day import Life, Today, wake_up
-from sleepcycle import wake
+from sleepcycle.learning import wake
+from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Example
 from sleepcycle.settings.config import RemSettings, Settings
-from sleepcycle.sleep.dreams import DreamPlan, dream
 
 SHARE = 0.2  # pseudo samples over new examples, the paper's best gamma
 PROMPT_WEIGHT = 0.25  # the paper's weight of learning to write whole samples

@@ -16,14 +16,14 @@ from benchmarks.memory.exam import ask, loss
 from benchmarks.memory.lessons import Lesson
 from benchmarks.memory.results import Result, Run
 from benchmarks.memory.streams import Stream
-from sleepcycle import night
+from sleepcycle.learning import night
+from sleepcycle.learning.rem import LEARNED
+from sleepcycle.learning.replay import Archived, Past
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import quiet
 from sleepcycle.settings.config import Settings
-from sleepcycle.sleep.material import Archived, Past
-from sleepcycle.sleep.rem import LEARNED
 
 KNOWN = 64  # held-out examples of earlier days that a night looks at
 

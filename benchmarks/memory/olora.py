@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.memory.day import Life, Today
 from benchmarks.memory.penalised import Penalty, new_adapter, train
-from sleepcycle import wake
+from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, compose_layers

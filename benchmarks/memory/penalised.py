@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from benchmarks.memory.day import Life, Today
-from sleepcycle import gate, wake
+from sleepcycle.learning import gate, wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batches import BatchSource

@@ -12,10 +12,10 @@ from rich.table import Table
 from sleepcycle.cli.app import open_logged
 from sleepcycle.cli.progress import progress_bar
 from sleepcycle.cli.render import console
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.errors import HomeError
 from sleepcycle.files.paths import carried
 from sleepcycle.records.version import Version
+from sleepcycle.runs.context import Outcome
 from sleepcycle.service import answers
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import create_home, open_home

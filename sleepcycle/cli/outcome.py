@@ -13,7 +13,7 @@ from sleepcycle.cli.verdict import show_measures, show_plan, verdict_json
 from sleepcycle.records.reports import RemReport, SleepReport, WakeReport
 
 if TYPE_CHECKING:
-    from sleepcycle.cycle.keeper import Outcome
+    from sleepcycle.runs.context import Outcome
     from sleepcycle.service.home import Answer
     from sleepcycle.service.shelf import Switch
     from sleepcycle.toolcall import ToolUse

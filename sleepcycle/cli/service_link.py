@@ -14,7 +14,7 @@ from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import Version
 
 if TYPE_CHECKING:
-    from sleepcycle.cycle.keeper import Outcome
+    from sleepcycle.runs.context import Outcome
     from sleepcycle.serve.client import Client
     from sleepcycle.service.shelf import Switch
 
@@ -41,7 +41,7 @@ def run_now(ctx: typer.Context, kind: RunKind, on_progress: OnProgress) -> "Outc
     if service is None:
         home = home_of(ctx)
         return (home.wake if kind is RunKind.WAKE else home.sleep)(on_progress)
-    from sleepcycle.cycle.keeper import Outcome
+    from sleepcycle.runs.context import Outcome
 
     return _record(service.run(kind, on_progress), Outcome)
 

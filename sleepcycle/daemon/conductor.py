@@ -8,7 +8,6 @@ from pathlib import Path
 
 from loguru import logger
 
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon.ahead import look_ahead, night_ahead
 from sleepcycle.daemon.banner import CONFIG, ROOM, Banner
 from sleepcycle.daemon.diary import CLOCK, Diary
@@ -22,6 +21,7 @@ from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import Version
+from sleepcycle.runs.context import Outcome
 from sleepcycle.service.shelf import Switch
 from sleepcycle.service.space import expect_room
 from sleepcycle.settings.config import Settings

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.errors import Interrupted, RunError
 from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.runs.context import Outcome
 from sleepcycle.store import control, journal, nights, runs
 from sleepcycle.store.engine import Session, Store
 from sleepcycle.store.nights import Night, NightState

@@ -4,10 +4,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from sleepcycle.cycle.keeper import Outcome, Reins
 from sleepcycle.daemon.diary import CLOCK, Diary
 from sleepcycle.records.progress import HEARTBEAT, Progress
 from sleepcycle.records.run_order import RunKind, Wish
+from sleepcycle.runs.context import Outcome, Reins
 from sleepcycle.service.home import Home
 
 

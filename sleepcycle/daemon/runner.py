@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime
 
 from loguru import logger
 
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon import calendar
 from sleepcycle.daemon.backoff import Backoff, delay_s
 from sleepcycle.daemon.diary import CLOCK, Diary
@@ -18,6 +17,7 @@ from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.job import Job, carry_out
 from sleepcycle.errors import DiskError, Interrupted, SleepcycleError
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.runs.context import Outcome
 
 
 def utc_now() -> datetime:

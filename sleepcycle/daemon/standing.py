@@ -3,7 +3,6 @@
 from concurrent.futures import Future
 from datetime import datetime
 
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon import calendar
 from sleepcycle.daemon.banner import CURRICULUM, ROOM, Banner
 from sleepcycle.daemon.diary import Page
@@ -13,6 +12,7 @@ from sleepcycle.daemon.runner import Runner
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.runs.context import Outcome
 from sleepcycle.settings.config import Settings
 
 WORDS = {RunKind.WAKE: Word.AWAKE, RunKind.SLEEP: Word.ASLEEP}

@@ -4,8 +4,8 @@ import secrets
 import threading
 from concurrent.futures import Future
 
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.errors import NotFoundError
+from sleepcycle.runs.context import Outcome
 
 KEPT = 100
 

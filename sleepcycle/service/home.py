@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from sleepcycle.cycle import recovery, run
-from sleepcycle.cycle.keeper import Keeper, Outcome, Reins
-from sleepcycle.cycle.phases import Barrier, find_barrier, find_course
-from sleepcycle.engine.local import LocalEngine
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import OnProgress, quiet
 from sleepcycle.records.version import Version
+from sleepcycle.runs import recovery, run
+from sleepcycle.runs.context import Keeper, Outcome, Reins
+from sleepcycle.runs.local_engine import LocalEngine
+from sleepcycle.runs.phases import Barrier, find_barrier, find_course
 from sleepcycle.service.books import Books
 from sleepcycle.service.lock import locked
 from sleepcycle.service.shelf import Shelf, Switch

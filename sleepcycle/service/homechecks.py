@@ -5,11 +5,11 @@ import shlex
 import stat
 from pathlib import Path
 
-from sleepcycle.cycle.phases import find_course
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.files.paths import carried
 from sleepcycle.model.files import BUILTIN, locate, recall
 from sleepcycle.records.version import BaseIdentity
+from sleepcycle.runs.phases import find_course
 from sleepcycle.service.footprint import read_shape
 from sleepcycle.service.patient import Finding, Patient, fail, is_held, ok, warn
 from sleepcycle.settings.configfile import load_settings

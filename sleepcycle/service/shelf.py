@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sleepcycle import publish
-from sleepcycle.cycle.ground import Ground, stand
 from sleepcycle.errors import VersionError
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
@@ -17,6 +15,8 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import faults, verify
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
+from sleepcycle.runs import publish
+from sleepcycle.runs.lineage import Ground, stand
 from sleepcycle.service.import_worker import take_in
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import examples, journal, versions

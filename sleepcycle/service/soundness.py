@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.publish import CARD
+from sleepcycle.runs.publish import CARD
 from sleepcycle.store.connection import connect
 from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.records import Alias

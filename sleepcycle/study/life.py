@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from sleepcycle import night, wake
+from sleepcycle.learning import night, wake
+from sleepcycle.learning.rem import LEARNED
+from sleepcycle.learning.replay import Past
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
@@ -16,8 +18,6 @@ from sleepcycle.records.progress import OnProgress, Progress
 from sleepcycle.records.reports import RemReport
 from sleepcycle.settings.choices import Compression, Stage
 from sleepcycle.settings.config import Settings, WakeSettings
-from sleepcycle.sleep.material import Past
-from sleepcycle.sleep.rem import LEARNED
 from sleepcycle.study.arms import Arm
 from sleepcycle.study.plan import StudyPlan
 from sleepcycle.study.results import Curve, Fold, Relearned

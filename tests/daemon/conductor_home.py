@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.daemon.conductor import Conductor
 from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.runner import Clocks
@@ -20,10 +19,11 @@ from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import Wish
+from sleepcycle.runs.context import Keeper
 from sleepcycle.service.home import Home
 from sleepcycle.store import batches, examples, journal, nights
 from sleepcycle.store.records import ExampleState
-from tests.cycle.conftest import FakeEngine
+from tests.runs.conftest import FakeEngine
 
 MORNING = datetime(2026, 3, 3, 10, tzinfo=UTC)
 """When the home was made; nights are at 03:00 UTC."""

@@ -6,7 +6,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from sleepcycle.cycle import openrun
 from sleepcycle.daemon.backoff import Backoff, delay_s
 from sleepcycle.daemon.state import Word
 from sleepcycle.errors import (
@@ -18,6 +17,7 @@ from sleepcycle.errors import (
     ServiceError,
 )
 from sleepcycle.records.run_order import RunKind, RunState, Wish
+from sleepcycle.runs import resume
 from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import (
     EngineSettings,
@@ -544,11 +544,11 @@ class TestCancelling:
 
     def test_it_is_heeded_while_a_pause_is_written_down(self, desk, monkeypatch):
         def put_aside(*args):
-            words = openrun.put_aside(*args)
+            words = resume.put_aside(*args)
             desk.conductor.cancel(1)
             return words
 
-        monkeypatch.setattr("sleepcycle.cycle.run.put_aside", put_aside)
+        monkeypatch.setattr("sleepcycle.runs.run.put_aside", put_aside)
         desk.engine.hold()
         desk.feed("one", "two")
         desk.conductor.consider()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError, VersionError
 from sleepcycle.files import disk
 from sleepcycle.files.runfolder import STATE, Material, RunFolder
@@ -21,6 +20,7 @@ from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.verdict import Loss, Verdict
 from sleepcycle.records.version import BaseIdentity
+from sleepcycle.runs.context import Keeper
 from sleepcycle.service.gc import clear
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import create_home, open_home

@@ -9,12 +9,12 @@ import os
 import random
 import time
 
-from sleepcycle.cycle import run
-from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.progress import quiet
+from sleepcycle.runs import run
+from sleepcycle.runs.context import Keeper
 from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.engine import open_store

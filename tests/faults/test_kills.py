@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.cycle import recovery, run
-from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.errors import RunError, VersionError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files import failpoint
 from sleepcycle.files.paths import PACKAGE, HomePaths
 from sleepcycle.records.progress import quiet
+from sleepcycle.runs import recovery, run
+from sleepcycle.runs.context import Keeper
 from sleepcycle.service.lock import locked
 from sleepcycle.service.opening import create_home
 from sleepcycle.service.shelf import Shelf

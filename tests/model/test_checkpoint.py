@@ -9,12 +9,12 @@ import torch
 
 from sleepcycle.errors import DiskError, ModelError, Paused
 from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.learning.rem import Taught, collate_taught, distillation
 from sleepcycle.model.adapters import activate, day_config, layers, new_day, read
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.fit import fit, weighted_nll
 from sleepcycle.model.score import teach
-from sleepcycle.sleep.rem import Taught, collate_taught, distillation
 from tests.model.conftest import assert_same, make_plan, some_examples
 
 STEPS = 7

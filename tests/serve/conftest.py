@@ -10,12 +10,12 @@ from http.client import HTTPConnection
 
 import pytest
 
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.verdict import Verdict
 from sleepcycle.records.version import Version, VersionKind
+from sleepcycle.runs.context import Outcome
 from sleepcycle.serve import server
 from sleepcycle.serve.client import Client
 from sleepcycle.service.lock import owned

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.cycle.keeper import Outcome
 from sleepcycle.daemon.state import Word
 from sleepcycle.errors import (
     AdapterError,
@@ -20,6 +19,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.codec import from_json
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.runs.context import Outcome
 from sleepcycle.serve import ready
 from sleepcycle.settings.config import EngineSettings, Settings
 from tests.serve.conftest import IDLE, OUTCOME, ask

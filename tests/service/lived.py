@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcycle.cycle.keeper import Keeper
 from sleepcycle.files import failpoint
 from sleepcycle.records.content import Text
 from sleepcycle.records.example import Dream
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.runs.context import Keeper
 from sleepcycle.service.home import Home
 from sleepcycle.service.opening import open_home
 from sleepcycle.settings.configfile import settings_from

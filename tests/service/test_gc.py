@@ -428,8 +428,8 @@ def _import(home, adapter):
     """Take in a version from elsewhere, without a look at its tensors."""
     from datetime import UTC, datetime
 
-    from sleepcycle import publish
     from sleepcycle.records.version import Version, VersionKind
+    from sleepcycle.runs import publish
     from tests.faults.conftest import BASE
 
     for name in ("card.json", "manifest.json"):

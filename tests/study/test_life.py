@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 import torch
 
-from sleepcycle import wake
+from sleepcycle.learning import wake
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.records.progress import quiet

@@ -1,1 +1,0 @@
-"""The cycle: from claimed examples to a sealed version, and back after a crash."""

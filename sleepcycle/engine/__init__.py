@@ -1,1 +1,0 @@
-"""Engines: where a run folder is computed."""

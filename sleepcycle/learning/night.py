@@ -1,0 +1,236 @@
+"""One night: fold live and day into one small adapter, relearn, then ask the gate."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sleepcycle.learning import gate
+from sleepcycle.learning.downscaling import damp, shrink
+from sleepcycle.learning.fold import Consolidation, consolidate
+from sleepcycle.learning.rem import LEARNED, Budget, Terms, relearn, steps_within
+from sleepcycle.learning.replay import Gatherer, Past
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.encode import encode
+from sleepcycle.model.fit import FitResult, learning_rate
+from sleepcycle.model.moments import moments
+from sleepcycle.model.score import BATCH_SIZE
+from sleepcycle.numerics.lowrank import LayerChanges, Moments, trim
+from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
+from sleepcycle.records.reports import RemReport, SleepReport
+from sleepcycle.records.verdict import Verdict
+from sleepcycle.settings.choices import Compression, Stage, Weighting
+from sleepcycle.settings.config import Settings, SleepSettings
+
+LIVE = "live"
+CANDIDATE = "candidate"
+KEEP_ALL = SleepSettings(compression=Compression.NONE)
+LOOKED_AT = 200  # examples whose mean length stands for all
+MOMENT_EXAMPLES = 256  # enough for a matrix of the adapter's width
+
+
+@dataclass(frozen=True, eq=False)
+class Evening:
+    """What stands before the night begins."""
+
+    past: Past
+    """What the night may learn from: live, the day, and what both learned."""
+
+    today: Sequence[Example] = ()
+    """Held-out examples of today's batches."""
+
+    known: Sequence[Example] = ()
+    """Held-out examples of known batches."""
+
+    wake_tokens: int = 0
+    """Tokens that the day trained on."""
+
+    seed: int = 0
+
+
+def sleep(
+    base: Base, evening: Evening, settings: Settings, *, on_progress: OnProgress
+) -> tuple[LayerChanges, SleepReport, list[Dream]]:
+    """Consolidate one day, relearn and judge; what is live stays as it is.
+
+    Returns:
+        The candidate's change per layer, the report with the gate's verdict, and
+        what was dreamt.
+
+    Raises:
+        DivergedError: The loss of REM, or of the dreamer, exploded or is not a number.
+        AdapterError: The day's change holds NaN or infinity.
+    """
+    started = time.perf_counter()
+    night = _Night(base, evening, settings, on_progress)
+    candidate: LayerChanges = evening.past.whole
+    for number, stage in enumerate(settings.sleep.stages):
+        on_progress(Progress(str(stage), number, len(settings.sleep.stages)))
+        candidate = {Stage.SVD: night.fold, Stage.REM: night.relearn}[stage](candidate)
+    on_progress(Progress("gate", 0, 1))
+    verdict = night.judge(candidate)
+    on_progress(Progress("gate", 1, 1))
+    folded = night.folded or consolidate(candidate, KEEP_ALL)
+    report = SleepReport(
+        seconds=time.perf_counter() - started,
+        rank=max((layer.rank for layer in trim(candidate).values()), default=0),
+        kept_energy=folded.kept_energy,
+        verdict=verdict,
+        layers=folded.layers,
+        rem=night.rem,
+        damped=folded.damped,
+    )
+    return candidate, report, night.gatherer.dreams
+
+
+class _Night:
+    """The stages of one night, and what they found."""
+
+    def __init__(
+        self, base: Base, evening: Evening, settings: Settings, on_progress: OnProgress
+    ) -> None:
+        self._base = base
+        self._evening = evening
+        self._settings = settings
+        self._on_progress = on_progress
+        self.folded: Consolidation | None = None
+        self.rem: RemReport | None = None
+        self.gatherer = Gatherer(
+            base,
+            evening.past,
+            settings.sleep.rem,
+            wake=settings.wake,
+            seed=evening.seed,
+            on_batch=self._beat,
+        )
+
+    def fold(self, change: LayerChanges) -> LayerChanges:
+        """Deep sleep: make the adapter small, and weaken what the settings say."""
+        settings = self._settings.sleep
+        weakened, damped = damp(
+            self._base, change, settings.downscale, on_layer=self._beat
+        )
+        found = consolidate(weakened, settings, self._moments(weakened))
+        small = shrink(found.change, settings.downscale)
+        self.folded = replace(found, change=small, damped=damped)
+        return small
+
+    def relearn(self, change: LayerChanges) -> LayerChanges:
+        """REM: relearn what was blurred, within the night's budget."""
+        started = time.perf_counter()
+        settings = self._settings.sleep.rem
+        whole = settings.max_share_of_wake * LEARNED * self._evening.wake_tokens
+        sources = self.gatherer.gather(self._count(whole))
+        budget = Budget(whole, self.gatherer.tokens)
+        steps = steps_within(sources, settings.batch_size, budget, settings.max_steps)
+        counts = {source.name: len(source.taught) for source in sources}
+        if not any(counts.values()):
+            return change
+        if steps == 0 or all(layer.rank == 0 for layer in change.values()):
+            self.rem = self._report(started, counts, budget.spent, None)
+            return change
+        terms = Terms(
+            steps,
+            self._lr(),
+            self._evening.seed,
+            self._on_progress,
+            self._held_out_loss(),
+        )
+        learned, result = relearn(self._base, change, sources, settings, terms)
+        self.rem = self._report(started, counts, budget.spent, result)
+        return learned
+
+    def _report(
+        self,
+        started: float,
+        sources: Mapping[str, int],
+        spent: int,
+        result: FitResult | None,
+    ) -> RemReport:
+        """Say what REM did; None for a result where it took no step."""
+        tokens = result.tokens if result else 0
+        wake_cost = max(1, LEARNED * self._evening.wake_tokens)
+        return RemReport(
+            steps=result.steps if result else 0,
+            tokens=tokens,
+            seconds=time.perf_counter() - started,
+            loss_first=result.loss_first if result else None,
+            loss_last=result.loss_last if result else None,
+            best_step=result.best_step if result else 0,
+            stopped_early=result.stopped_early if result else False,
+            sources=sources,
+            cost=(spent + LEARNED * tokens) / wake_cost,
+            held_out=result.held_out if result else (),
+        )
+
+    def judge(self, candidate: LayerChanges) -> Verdict:
+        """Ask the gate."""
+        evening, limits = self._evening, self._settings.gate
+        dreams = self.gatherer.probe(limits.probe_dreams)
+        live = [LIVE] if evening.past.live else []
+        if live:
+            adapters.attach(self._base, LIVE, evening.past.live)
+        adapters.attach(self._base, CANDIDATE, candidate)
+        found = gate.measure(
+            gate.Sides(self._base, live, [CANDIDATE], self._on_progress),
+            gate.Material(evening.today, evening.known, dreams),
+            max_asked=limits.max_asked,
+            finite=gate.is_finite(candidate),
+        )
+        return gate.judge(found, limits)
+
+    def _count(self, whole: float) -> int:
+        """Return how many examples the budget pays for, if nothing else cost any."""
+        tokens = [
+            len(encode(example.content, self._base, prompt_weight=0).ids)
+            for example in self._evening.past.new[:LOOKED_AT]
+        ]
+        length = sum(tokens) / max(1, len(tokens)) or 1
+        return int(whole / (LEARNED * length))
+
+    def _lr(self) -> float:
+        """Return the student's peak learning rate."""
+        lr = self._settings.sleep.rem.lr
+        if lr != "auto":
+            return lr
+        return learning_rate(self._settings.wake, self._base.width) / 2
+
+    def _moments(self, change: LayerChanges) -> Moments | None:
+        """Measure what the layers read, if directions are weighed by it and any is."""
+        if self._settings.sleep.svd.weighting is Weighting.PLAIN:
+            return None
+        past = self._evening.past
+        contents = [example.content for example in (*past.new, *past.replay)]
+        contents += [dream.content for dream in past.dreamt]
+        if not contents:
+            return None
+        random.Random(self._evening.seed).shuffle(contents)
+        encoded = [
+            encode(content, self._base, prompt_weight=0)
+            for content in contents[:MOMENT_EXAMPLES]
+        ]
+        adapters.attach(self._base, CANDIDATE, change)
+        found = moments(self._base, CANDIDATE, encoded, BATCH_SIZE)
+        adapters.remove(self._base, CANDIDATE)
+        return {
+            name: found[name][: layer.rank, : layer.rank]
+            for name, layer in change.items()
+        }
+
+    def _held_out_loss(self) -> Callable[[], float] | None:
+        """Return what measures the mean loss on today, the past, and the base's dreams.
+
+        Of each what is held out; a night that brings no part of them is not kept.
+        """
+        parts = [
+            gate.encode_held_out(self._base, self._evening.today),
+            gate.encode_held_out(self._base, self._evening.known),
+            self.gatherer.probe(self._settings.gate.probe_dreams),
+        ]
+        return gate.held_out_loss(self._base, parts, self._on_progress)
+
+    def _beat(self) -> None:
+        """Say that we are alive."""
+        self._on_progress(HEARTBEAT)

@@ -1,0 +1,355 @@
+"""What a night relearns from: today, the past and the base, each with its teacher."""
+
+import difflib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from sleepcycle.files.dream_archive import spread
+from sleepcycle.files.runfolder import MAX_DREAMS
+from sleepcycle.learning.dreamer import DREAMER, Course, teach_to_ask
+from sleepcycle.learning.dreams import DreamPlan, dream
+from sleepcycle.learning.rem import LEARNED, Source, Taught
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.encode import Encoded, encode, render_prompt
+from sleepcycle.model.generate import GREEDY, generate, text_of
+from sleepcycle.model.score import BATCH_SIZE, each_nll, teach
+from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.records.content import Completion, Content
+from sleepcycle.records.example import Dream, Example
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import RemSettings, WakeSettings
+
+T = TypeVar("T")
+
+TEACHER = "teacher"
+TAUGHT = 2  # times that an example with a teacher is learned
+SURVEYED = 2  # stored examples scored for each that is drawn
+OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
+DREAMT = 0.5  # dreams begun for each example that the rest of the night could learn
+CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
+
+
+@dataclass(frozen=True, eq=False)
+class Archived:
+    """A wake version that may dream and teach."""
+
+    version: int
+    load: Callable[[], LayerChanges] | None
+    """Reads its change when it is needed; None where its files are gone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What the day and the days before have left."""
+
+    whole: LayerChanges
+    """Live and day as one exact change: the wake version, and the teacher of today."""
+
+    live: LayerChanges
+    """The last good version: the teacher of what is known; empty for the bare base."""
+
+    new: Sequence[Example] = ()
+    """Examples that the day learned, or some of them."""
+
+    replay: Sequence[Example] = ()
+    """Examples that live knows, or some of them."""
+
+    archive: Sequence[Archived] = ()
+    """Past wake versions that may dream and teach, oldest first."""
+
+    dreamt: Sequence[Dream] = ()
+    """What past nights have dreamt."""
+
+    version: int = 0
+    """Number of the wake version; it dreams under it."""
+
+
+class Gatherer:
+    """Gathers a night's material, one source after the other, and counts its cost."""
+
+    def __init__(
+        self,
+        base: Base,
+        past: Past,
+        settings: RemSettings,
+        *,
+        wake: WakeSettings,
+        seed: int,
+        on_batch: Callable[[], None],
+    ) -> None:
+        self._base = base
+        self._past = past
+        self._settings = settings
+        self._wake = wake
+        self._random = random.Random(seed)
+        self._on_batch = on_batch
+        self._base_dreamt: set[str] = set()
+        self.tokens = 0
+        """Tokens that passed forward once for teachers and dreams."""
+
+        self.dreams: list[Dream] = []
+        """What was dreamt tonight, to be kept."""
+
+    def gather(self, count: int) -> list[Source]:
+        """Gather material for `count` examples, in the shares that the settings name.
+
+        What has a teacher is learned twice, to be worth asking it.
+        """
+        general = self._settings.general_share
+        today = self._settings.today_share * (1 - general)
+        gold = self._settings.gold_share
+        asked = count / TAUGHT if gold < 1 else count
+        sources = [
+            Source("general", general, self._general(round(count / TAUGHT * general))),
+            Source("today", today, self._today(round(asked * today))),
+        ]
+        memory = self._settings.memory
+        share = (1 - general - today) / max(1, len(memory))
+        makers: dict[Memory, Callable[[int], list[Taught]]] = {
+            Memory.STORE: self._stored,
+            Memory.ARCHIVE: partial(self._archived, whole=count),
+            Memory.LAST: self._last,
+        }
+        for name in memory:
+            taught = makers[name](round(asked * share))
+            sources.append(Source(str(name), share, taught))
+        return sources
+
+    def probe(self, count: int) -> list[Encoded]:
+        """Return dreams of the bare base that no night learns: its general ability."""
+        with self._teaching({}):
+            dreams = self._dream(count, self._base_dreamt)
+        return [encode(content, self._base, prompt_weight=1) for content in dreams]
+
+    def _general(self, count: int) -> list[Taught]:
+        """Let the bare base dream, and teach what it dreamt."""
+        if count == 0:
+            return []
+        with self._teaching({}):
+            most = min(count, self._settings.dreams)
+            dreams = self._dream(most, self._base_dreamt)
+            encoded = self._encode(dreams, 1.0)
+            return self._teach(encoded, gold=0.0)
+
+    def _today(self, count: int) -> list[Taught]:
+        """Take examples of today; what was live this evening teaches them."""
+        chosen = self._sample([example.content for example in self._past.new], count)
+        return self._learn(chosen, lambda: self._past.whole)
+
+    def _stored(self, count: int) -> list[Taught]:
+        """Take known examples; the last good version teaches them."""
+        contents = [example.content for example in self._past.replay]
+        chosen = self._sample_by_surprise(contents, count)
+        if self._settings.on_policy:
+            with self._teaching(self._past.live):
+                chosen = self._answered_anew(chosen)
+        return self._learn(chosen, lambda: self._past.live)
+
+    def _archived(self, count: int, whole: int) -> list[Taught]:
+        """Take what wake versions dreamt of their lessons; each teaches its own.
+
+        Some that have no dreams dream now; today's version dreams for the nights to
+        come, since today's examples are still here, and is first taught to ask for
+        them. No more dreams are begun than half the examples that the rest of the
+        night could learn, so that they cost a part of it.
+        """
+        past, most = self._past, self._settings.archive_versions
+        dreamers = {dream.version for dream in past.dreamt}
+        silent = [
+            (one.version, one.load)
+            for one in past.archive
+            if one.version not in dreamers and one.load
+        ]
+        chosen = self._sample(silent, most - 1)
+        share = self._settings.dreamer_share
+        steps = int(share * whole / self._wake.batch_size)
+        most_begun = min(int((1 - share) * whole * DREAMT), MAX_DREAMS)
+        begun = min(self._settings.dreams, most_begun // (1 + len(chosen)))
+        self._dream_of(past.version, past.whole, begun, lessons=steps)
+        for version, load in chosen:
+            self._dream_of(version, load(), begun)
+        known = {one.version for one in past.archive}
+        pool = [d for d in (*past.dreamt, *self.dreams) if d.version in known]
+        drawn = spread(pool, count, self._random.randrange(2**31))
+        return [
+            taught
+            for one in past.archive
+            for taught in self._learn(
+                [d.content for d in drawn if d.version == one.version], one.load
+            )
+        ]
+
+    def _last(self, count: int) -> list[Taught]:
+        """Let the last good version dream and teach; the bare base knows no lesson."""
+        if not self._past.live:
+            return []
+        most = min(count, self._settings.dreams)
+        dreams = self._dream_of(-1, self._past.live, most)
+        return self._learn([dream.content for dream in dreams], lambda: self._past.live)
+
+    def _learn(
+        self,
+        contents: Sequence[Content],
+        teacher: Callable[[], LayerChanges] | None,
+    ) -> list[Taught]:
+        """Prepare contents to be learned; a teacher is asked if it has a part in it.
+
+        Where the teacher's files are gone, the answers alone are learned.
+        """
+        gold = self._settings.gold_share
+        encoded = self._encode(contents, self._wake.prompt_weight)
+        if gold == 1 or teacher is None or not encoded:
+            return [Taught(example, None, 1.0) for example in encoded]
+        with self._teaching(teacher()):
+            return self._teach(encoded, gold)
+
+    @contextmanager
+    def _teaching(self, change: LayerChanges) -> Iterator[None]:
+        """Let one version be the only one that is active."""
+        if change:
+            adapters.attach(self._base, TEACHER, change)
+        adapters.activate(self._base, [TEACHER] if change else [])
+        try:
+            yield
+        finally:
+            if change:
+                adapters.remove(self._base, TEACHER)
+
+    @contextmanager
+    def _asking(self, steps: int) -> Iterator[None]:
+        """Let what is active learn to ask for today's examples, and forget it after."""
+        examples = self._encode([example.content for example in self._past.new], 1.0)
+        if steps == 0 or not examples:
+            yield
+            return
+        try:
+            tokens = teach_to_ask(
+                self._base,
+                [TEACHER],
+                examples,
+                Course(self._wake, steps, self._random.randrange(2**31)),
+                on_progress=lambda _: self._on_batch(),
+            )
+            self._spend(LEARNED * tokens)
+            yield
+        finally:
+            adapters.remove(self._base, DREAMER)
+
+    def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[Taught]:
+        """Score examples by whatever is active."""
+        self._spend(sum(len(example.ids) for example in encoded))
+        scores = teach(
+            self._base,
+            encoded,
+            self._settings.top_k,
+            BATCH_SIZE,
+            on_batch=self._on_batch,
+        )
+        return [
+            Taught(example, score, gold)
+            for example, score in zip(encoded, scores, strict=True)
+        ]
+
+    def _encode(
+        self, contents: Sequence[Content], prompt_weight: float
+    ) -> list[Encoded]:
+        """Encode contents; what has nothing to learn is out."""
+        encoded = [encode(c, self._base, prompt_weight=prompt_weight) for c in contents]
+        return [example for example in encoded if example.learned]
+
+    def _dream_of(
+        self, version: int, change: LayerChanges, count: int, lessons: int = 0
+    ) -> list[Dream]:
+        """Let a version dream of what it knows; keep it, where it is sure of it.
+
+        Args:
+            version: Whose dreams they are.
+            change: What it knows.
+            count: How many it begins.
+            lessons: Steps for which a copy of it first learns to ask what today asks.
+        """
+        with self._teaching(change), self._asking(lessons if count else 0):
+            contents = self._dream(count, set(), self._settings.confidence)
+        dreams = [Dream(version, content) for content in contents]
+        self.dreams += dreams
+        return dreams
+
+    def _dream(
+        self, count: int, known: set[str], confidence: float = 0.0
+    ) -> list[Content]:
+        """Let whatever is active dream anew, and be as sure of its answers."""
+        if count == 0:
+            return []
+        plan = DreamPlan(
+            count=count,
+            temperature=self._settings.temperature,
+            max_tokens=self._settings.dream_tokens,
+            seed=self._random.randrange(2**31),
+            confidence=confidence,
+        )
+        found = dream(self._base, plan, known, on_batch=self._on_batch)
+        self._spend(found.tokens)
+        return found.contents
+
+    def _sample_by_surprise(
+        self, contents: Sequence[Content], count: int
+    ) -> list[Content]:
+        """Draw examples, part of them by how badly the day has left them known."""
+        surprising = min(len(contents), round(count * self._settings.surprise_share))
+        if surprising == 0 or count >= len(contents):
+            return self._sample(contents, count)
+        contents = self._sample(contents, SURVEYED * count)  # all would cost a night
+        encoded = [encode(content, self._base, prompt_weight=0) for content in contents]
+        with self._teaching(self._past.whole):
+            nats = each_nll(self._base, encoded, BATCH_SIZE, on_batch=self._on_batch)
+        losses = [
+            total / max(1, one.learned)
+            for total, one in zip(nats, encoded, strict=True)
+        ]
+        self._spend(sum(len(example.ids) for example in encoded))
+        worst = sorted(range(len(contents)), key=lambda i: -losses[i])
+        candidates = worst[round(OUTLIERS * len(worst)) :]
+        keys = {
+            i: self._random.random() ** (1 / (losses[i] + 1e-6)) for i in candidates
+        }
+        chosen = sorted(candidates, key=lambda i: -keys[i])[:surprising]
+        others = sorted(set(range(len(contents))) - set(chosen))
+        chosen += self._sample(others, count - len(chosen))
+        return [contents[i] for i in chosen]
+
+    def _answered_anew(self, contents: Sequence[Content]) -> list[Content]:
+        """Answer stored prompts by whatever is active; keep answers that are close."""
+        asked = [content for content in contents if isinstance(content, Completion)]
+        said = generate(
+            self._base,
+            [render_prompt(content.prompt, self._base) for content in asked],
+            max_new_tokens=self._settings.dream_tokens,
+            sampling=GREEDY,
+            on_batch=self._on_batch,
+        )
+        anew = {}
+        for content, one in zip(asked, said, strict=True):
+            text = text_of(self._base, one)
+            if one.ended and _is_close(text, content.completion):
+                anew[content] = Completion(content.prompt, text)
+        return [anew.get(c, c) if isinstance(c, Completion) else c for c in contents]
+
+    def _sample(self, items: Sequence[T], count: int) -> list[T]:
+        """Draw up to `count` items."""
+        return self._random.sample(items, min(count, len(items)))
+
+    def _spend(self, tokens: int) -> None:
+        """Count tokens that passed forward."""
+        self.tokens += tokens
+        self._on_batch()
+
+
+def _is_close(said: str, stored: str) -> bool:
+    """Say whether an answer is as good as the stored one."""
+    matcher = difflib.SequenceMatcher(None, said.strip(), stored.strip())
+    return matcher.ratio() >= CLOSE

@@ -1,0 +1,216 @@
+"""One wake: train the day adapter on new examples, over the frozen live adapter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sleepcycle.errors import ModelError
+from sleepcycle.learning import gate
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.batches import BatchSource
+from sleepcycle.model.checkpoint import Checkpoints
+from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.fit import FitPlan, FitResult, fit, learning_rate
+from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import OnProgress
+from sleepcycle.records.reports import WakeReport
+from sleepcycle.records.verdict import Verdict
+from sleepcycle.settings import training_steps
+from sleepcycle.settings.config import WakeSettings
+
+LIVE = "live"
+DAY = "day"
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What one wake learns from."""
+
+    new: Sequence[Example]
+    replay: Sequence[Example]
+    """Known examples shown again."""
+
+    today: Sequence[Example]
+    """Held-out examples of today's batches."""
+
+    known: Sequence[Example]
+    """Held-out examples of known batches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Morning:
+    """What stands before the wake begins."""
+
+    live: LayerChanges
+    """The frozen live adapter; empty for the bare base."""
+
+    day: LayerChanges
+    """What earlier wakes of the same day learned; empty on the first."""
+
+    holds_zeros: bool = False
+    """Whether what is zero in `day` stays zero: a pruned adapter."""
+
+
+def learn(  # noqa: PLR0913 - where it goes on is an option
+    base: Base,
+    morning: Morning,
+    lesson: Lesson,
+    settings: WakeSettings,
+    *,
+    seed: int,
+    on_progress: OnProgress,
+    keep: Checkpoints | None = None,
+) -> tuple[LayerChanges, WakeReport]:
+    """Learn one lesson; with `keep` from where it was broken off before.
+
+    Returns:
+        Live and day as one exact change per layer, live's columns first, and the
+        report.
+
+    Raises:
+        ModelError: No example has anything to learn.
+        DivergedError: The loss exploded or is not a number.
+        Paused: `keep` asked for it.
+    """
+    new = _encode(base, lesson.new, settings)
+    if not new:
+        raise ModelError(
+            f"none of {len(lesson.new)} examples has an answer within "
+            f"{base.max_length} tokens, so there is nothing to learn; raise "
+            "model.max_length, or exclude their batches"
+        )
+    live = _attach(base, morning, settings, seed)
+    adapters.activate(base, [*live, DAY])
+    source = BatchSource(
+        new=new,
+        replay=_encode(base, lesson.replay, settings),
+        replay_share=settings.replay_share,
+        batch_size=settings.batch_size,
+    )
+    fit_plan = _plan(base, settings, source, seed)
+    result = fit(
+        base,
+        fit_plan,
+        source.draw(fit_plan.steps, seed),
+        on_progress=on_progress,
+        held_out_loss=gate.held_out_loss(
+            base, [gate.encode_held_out(base, lesson.today)], on_progress
+        ),
+        keep=keep,
+    )
+    day = adapters.read(base, DAY)
+    sides = gate.Sides(base, live, [*live, DAY], on_progress)
+    verdict = gate.note(
+        sides.compare(lesson.today),
+        sides.compare(lesson.known),
+        finite=gate.is_finite(day),
+    )
+    cut = len(lesson.new) - len(new)
+    report = _report(result, source, cut, morning, day, verdict)
+    whole = compose_layers(morning.live, day) if morning.live else day
+    return whole, report
+
+
+def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:
+    """Take the day's columns out of a wake version, which holds live's before them.
+
+    Args:
+        whole: What `learn` returned, zero-padded or not.
+        live_rank: Columns of the live adapter.
+        day_rank: Columns of the day adapter.
+    """
+    columns = slice(live_rank, live_rank + day_rank)
+    return {
+        name: LowRank(change.up[:, columns], change.down[columns])
+        for name, change in whole.items()
+    }
+
+
+def _attach(
+    base: Base, morning: Morning, settings: WakeSettings, seed: int
+) -> list[str]:
+    """Put the frozen live adapter and the trainable day adapter on the base.
+
+    Returns:
+        Names of the adapters that make up live: none on the bare base.
+    """
+    live = [LIVE] if morning.live else []
+    if live:
+        adapters.attach(base, LIVE, morning.live)
+    adapters.new_day(
+        base,
+        DAY,
+        adapters.day_config(
+            rank=max(settings.rank, _rank(morning.day)),
+            alpha=settings.alpha,
+            dropout=settings.dropout,
+        ),
+        seed=seed,
+        start=morning.day or None,
+    )
+    if morning.holds_zeros:
+        adapters.hold_zeros(base, DAY)
+    return live
+
+
+def _plan(
+    base: Base, settings: WakeSettings, source: BatchSource, seed: int
+) -> FitPlan:
+    """Turn epochs into steps: each batch has room for its share of new examples."""
+    return FitPlan(
+        adapter=DAY,
+        lr=learning_rate(settings, base.width),
+        steps=training_steps.step_count(settings, len(source.new), source.room),
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        max_loss=settings.max_loss,
+        check_every=settings.check_every,
+        patience=settings.patience,
+        seed=seed,
+    )
+
+
+def _encode(
+    base: Base, examples: Sequence[Example], settings: WakeSettings
+) -> list[Encoded]:
+    """Turn examples into token ids with weights; what has nothing to learn is out."""
+    encoded = [
+        encode(example.content, base, prompt_weight=settings.prompt_weight)
+        for example in examples
+    ]
+    return [example for example in encoded if example.learned]
+
+
+def _report(
+    result: FitResult,
+    source: BatchSource,
+    cut: int,
+    morning: Morning,
+    day: LayerChanges,
+    verdict: Verdict,
+) -> WakeReport:
+    """Gather what the wake has to say."""
+    return WakeReport(
+        examples=len(source.new),
+        cut=cut,
+        replayed=len(source.replay),
+        steps=result.steps,
+        tokens=result.tokens,
+        seconds=result.seconds,
+        tokens_per_second=result.tokens / result.seconds,
+        loss_first=result.loss_first,
+        loss_last=result.loss_last,
+        best_step=result.best_step,
+        stopped_early=result.stopped_early,
+        held_out=result.held_out,
+        verdict=verdict,
+        live_rank=_rank(morning.live),
+        day_rank=_rank(day),
+    )
+
+
+def _rank(changes: LayerChanges) -> int:
+    """Return the largest rank of any layer, 0 where there is none."""
+    return max((change.rank for change in changes.values()), default=0)

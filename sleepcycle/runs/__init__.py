@@ -1,0 +1,1 @@
+"""Runs: wakes and nights from claimed examples to a recorded version."""

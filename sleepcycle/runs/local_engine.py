@@ -1,0 +1,182 @@
+"""The local engine: computes a run folder in a child process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sleepcycle.errors import (
+    DiskError,
+    DivergedError,
+    Interrupted,
+    Paused,
+    RunError,
+    SleepcycleError,
+)
+from sleepcycle.files.runfolder import PAUSED, Fault, RunFolder
+from sleepcycle.records.progress import OnProgress, Progress
+from sleepcycle.records.run_order import Wish
+from sleepcycle.runs.control import Reins
+from sleepcycle.settings.config import EngineSettings
+
+POLL_S = 0.1
+GRACE_S = 10.0  # between asking a worker to end and killing it
+PAUSE_S = 25.0  # between asking it to pause and killing it
+KINDS = {kind.__name__: kind for kind in (DivergedError, DiskError)}
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Runs `python -m sleepcycle.worker` and watches its heartbeat."""
+
+    settings: EngineSettings
+
+    def execute(self, run: RunFolder, on_progress: OnProgress, reins: Reins) -> None:
+        """Compute one run folder, and return when its report is there.
+
+        Raises:
+            RunError: The worker could not be started, failed, died or fell silent.
+            DivergedError: The loss is not a number, or exploded.
+            DiskError: The disk did not keep what the worker wrote.
+            Paused: It was broken off as wished, and has a checkpoint to go on from.
+            Interrupted: Ctrl-C, or as wished; the worker has ended.
+        """
+        heartbeats = run.follow_progress(run.skip_progress())
+        worker = self._start(run)
+        try:
+            self._watch(worker, heartbeats, on_progress, reins)
+        except KeyboardInterrupt as stop:
+            raise Interrupted("stopped by the user") from stop
+        except _Silent as silence:
+            raise RunError(
+                f"{silence}; see {run.log}, or raise engine.heartbeat_timeout_s"
+            ) from silence
+        finally:
+            _end(worker)
+        _judge(run, worker.returncode, reins.wish)
+
+    def _start(self, run: RunFolder) -> "subprocess.Popen[bytes]":
+        """Start a worker."""
+        try:
+            with run.log.open("ab") as log:
+                return subprocess.Popen(
+                    [sys.executable, "-m", "sleepcycle.worker", str(run.path)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(),
+                    start_new_session=True,  # so that Ctrl-C reaches us alone
+                )
+        except OSError as error:
+            raise RunError(
+                f"expected to start a worker in {run.path}, got: {error}; see what "
+                "the machine has run out of: sleepcycle doctor"
+            ) from error
+
+    def _watch(
+        self,
+        worker: "subprocess.Popen[bytes]",
+        heartbeats: Iterator[Progress | None],
+        on_progress: OnProgress,
+        reins: Reins,
+    ) -> None:
+        """Hand on each heartbeat until the worker ends, and heed what is wished."""
+        pause = _Pause(worker)
+        heard_at = time.monotonic()
+        for progress in heartbeats:
+            if progress is not None:
+                heard_at = time.monotonic()
+                on_progress(progress)
+            elif worker.poll() is not None:
+                return
+            elif time.monotonic() - heard_at > self.settings.heartbeat_timeout_s:
+                raise _Silent(
+                    "the worker gave no sign of life for "
+                    f"{self.settings.heartbeat_timeout_s:g} s and was ended"
+                )
+            else:
+                time.sleep(POLL_S)
+            if reins.wish is Wish.CANCEL:
+                raise Interrupted("cancelled")
+            if reins.wish is Wish.PAUSE:
+                pause.press()
+
+    def _environment(self) -> dict[str, str]:
+        """Return the worker's environment: no hub, the threads set, and one GPU."""
+        environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        if self.settings.threads:
+            environment["OMP_NUM_THREADS"] = str(self.settings.threads)
+        _, _, number = self.settings.device.partition(":")
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        place = int(number or 0)
+        gpu = gpus[place] if place < len(gpus) and gpus[place] else str(place)
+        return environment | {"CUDA_VISIBLE_DEVICES": gpu}
+
+
+class _Silent(Exception):  # noqa: N818 - an event of this module alone
+    """A worker gave no sign of life for too long."""
+
+
+class _Pause:
+    """Asks a worker to pause, and kills it where that takes too long."""
+
+    def __init__(self, worker: "subprocess.Popen[bytes]") -> None:
+        self._worker = worker
+        self._asked_at: float | None = None
+
+    def press(self) -> None:
+        """Ask once; on a later call, look at the clock."""
+        if self._worker.poll() is not None:
+            return
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            self._worker.send_signal(signal.SIGTERM)
+        elif time.monotonic() - self._asked_at > PAUSE_S:
+            os.killpg(self._worker.pid, signal.SIGKILL)
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> None:
+    """Make sure that a worker and all it started are gone."""
+    if worker.stdin:
+        worker.stdin.close()
+    if worker.poll() is None:
+        os.killpg(worker.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(GRACE_S)
+    with suppress(ProcessLookupError):  # nothing of its group is left
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+def _judge(run: RunFolder, code: int, wish: Wish | None) -> None:
+    """Raise what came of a worker, unless it is done."""
+    if code == 0:
+        return
+    fault = run.read_fault()
+    paused = code == PAUSED or (wish is Wish.PAUSE and fault is None)
+    if paused and run.checkpoint() is not None:
+        raise Paused("paused at a checkpoint")
+    if paused:
+        raise Interrupted("stopped before there was a checkpoint")
+    raise _fault(run, fault, code)
+
+
+def _fault(run: RunFolder, fault: Fault | None, code: int) -> SleepcycleError:
+    """Say why a worker failed."""
+    if fault is not None and fault.error:
+        error = KINDS.get(fault.error, RunError)(fault.message)
+        if isinstance(error, DiskError):
+            error.errno = fault.errno
+        return error
+    if fault is not None:
+        return RunError(f"the worker failed with {fault.message}; see {run.log}")
+    if code < 0:
+        name = signal.Signals(-code).name
+        return RunError(
+            f"the worker was ended by {name} (out of memory?); see {run.log}"
+        )
+    return RunError(f"the worker failed with exit code {code}; see {run.log}")

@@ -1,0 +1,116 @@
+"""Recovery: finish or undo what a crash left half done, before anything new begins."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from loguru import logger
+
+from sleepcycle.errors import ManifestError
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.files.sealed import verify
+from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.publish import read_card, record, set_aside
+from sleepcycle.runs.resume import put_aside, undo
+from sleepcycle.store import runs, versions
+
+ORPHANED = "the process that ran it ended before it was done"
+LOST = "it was paused, and files of its folder are missing"
+ACTOR = "recovery"
+
+
+def recover(keeper: Keeper) -> None:
+    """Bring books and folders back to one state; the caller holds the home's lock.
+
+    A sealed version whose run is still open was made whole before the crash, so it
+    is recorded. Of the other runs that are on, a wake with a whole checkpoint is
+    paused, to go on with the next wake, and the rest are undone: their examples are
+    pending again. So is a paused wake whose folder is gone.
+    Another whole version that the books do not know, such as after an older copy of
+    the database was put back, is moved to `unclaimed`. Staged folders and damaged ones
+    that are not in the books are deleted; a file among them is left alone. No folder
+    of a run that is over keeps the examples it was given. Doing it twice changes
+    nothing more.
+    """
+    keeper = replace(keeper, actor=ACTOR)
+    disk.make(keeper.paths.staging)
+    disk.remove(*keeper.paths.staging.iterdir())
+    failpoint("recovery.staging")
+    with keeper.store.read() as session:
+        recorded = {version.folder for version in versions.list_versions(session)}
+    for folder in sorted(keeper.paths.versions.iterdir()):
+        if folder.is_dir() and folder.name not in recorded:
+            _settle(keeper, folder)
+    failpoint("recovery.settled")
+    _settle_runs(keeper)
+    failpoint("recovery.undone")
+    with keeper.store.read() as session:
+        kept = {keeper.paths.run(run.id) for run in runs.paused_runs(session)}
+    for path in keeper.paths.runs.iterdir():
+        if path.is_dir() and path not in kept:
+            RunFolder(path).forget()
+
+
+def _settle_runs(keeper: Keeper) -> None:
+    """Pause or undo each run whose process is gone, or whose folder is."""
+    with keeper.store.read() as session:
+        orphans, paused = runs.running(session), runs.paused_runs(session)
+    for run in orphans:
+        folder = RunFolder(keeper.paths.run(run.id))
+        is_wake = run.kind is RunKind.WAKE
+        if is_wake and folder.is_given() and folder.checkpoint() is not None:
+            logger.warning("{words}", words=put_aside(keeper, run.id, ORPHANED))
+        else:
+            _undo(keeper, run.id, ORPHANED)
+    for run in paused:
+        if not RunFolder(keeper.paths.run(run.id)).is_given():
+            _undo(keeper, run.id, LOST)
+
+
+def _undo(keeper: Keeper, run: int, reason: str) -> None:
+    """Undo one run, and say so."""
+    released = undo(keeper, run, RunState.FAILED, reason)
+    logger.warning(
+        "undid run {run}: {reason}; {released} examples are pending again",
+        run=run,
+        reason=reason,
+        released=released,
+    )
+
+
+def _settle(keeper: Keeper, folder: Path) -> None:
+    """Record a folder that the books do not know, or put it out of the way."""
+    try:
+        verify(folder)
+    except ManifestError as fault:
+        disk.remove(folder)
+        logger.warning("deleted a folder that no run claims: {fault}", fault=str(fault))
+        return
+    if _is_claimed(keeper, folder):
+        disk.sync(folder.parent)  # the crash may have come before this was done
+        with keeper.store.write() as session:
+            version = record(session, folder, actor=keeper.actor)
+        logger.warning(
+            "recorded {version}, sealed before a crash", version=version.name
+        )
+        return
+    aside = set_aside(keeper.paths, folder)
+    logger.warning(
+        "moved {folder}, which no run claims, to {aside}; to have it back: "
+        "sleepcycle versions import {aside}",
+        folder=folder.name,
+        aside=str(aside),
+    )
+
+
+def _is_claimed(keeper: Keeper, folder: Path) -> bool:
+    """Tell whether an open run made this version, and the books go on with it."""
+    try:
+        card = read_card(folder)
+    except ManifestError:
+        return False
+    with keeper.store.read() as session:
+        awaited = {run.id for run in runs.running(session)}
+        return card.run in awaited and card.number == versions.next_number(session)

@@ -1,0 +1,190 @@
+"""An open run: put aside at a checkpoint, taken up again, or undone."""
+
+import os
+from collections.abc import Mapping
+
+from loguru import logger
+
+from sleepcycle.errors import DiskError, RunError
+from sleepcycle.files.runfolder import Material, RunFolder
+from sleepcycle.records.run_order import RunOrder, RunState
+from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.lineage import stand
+from sleepcycle.runs.phases import follow
+from sleepcycle.store import examples, journal, owner, runs
+
+MAX_FAILURES = 3  # workers that one run may lose before it is undone
+
+# A wake that was begun is the same whatever these say.
+WITHOUT_EFFECT = {"feed", "log", "serve", "store"}
+WITHOUT_EFFECT |= {f"sleep.{name}" for name in ("at", "timezone", "catch_up")}
+WITHOUT_EFFECT |= {
+    f"engine.{name}"
+    for name in ("threads", "heartbeat_timeout_s", "backoff_s", "reserve_mb")
+}
+WITHOUT_EFFECT |= {
+    f"wake.{name}"
+    for name in ("window", "days", "min_pending", "max_duration_s", "checkpoint_every")
+}
+WITHOUT_EFFECT |= {"wake.curriculum"}  # its phase, if it has one, is in its order
+
+
+def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
+    """Close a run that made nothing; give back the examples it had claimed.
+
+    A run that is already recorded is left as it is.
+
+    Returns:
+        How many examples are pending again.
+    """
+    with keeper.store.write() as session:
+        if runs.get(session, run).state not in {RunState.RUNNING, RunState.PAUSED}:
+            return 0
+        released = examples.release(session, run)
+        runs.finish(session, run, state, report=None, error=error)
+        journal.append(
+            session,
+            keeper.actor,
+            f"run {state}",
+            run=run,
+            error=error,
+            released=released,
+        )
+    RunFolder(keeper.paths.run(run)).forget()
+    return released
+
+
+def cancel(keeper: Keeper, run: int) -> int:
+    """Undo a paused run; the caller holds the home's lock.
+
+    Returns:
+        How many examples are pending again.
+
+    Raises:
+        NotFoundError: There is no such run.
+        RunError: It is not paused.
+    """
+    with keeper.store.read() as session:
+        state = runs.get(session, run).state
+    if state is not RunState.PAUSED:
+        raise RunError(
+            f"expected run {run} to be paused, got one that is {state}; see: "
+            "sleepcycle runs list"
+        )
+    return undo(keeper, run, RunState.CANCELLED, "cancelled by the user")
+
+
+def put_aside(keeper: Keeper, run: int, reason: str) -> str:
+    """Let a running wake be paused: its examples stay claimed, its checkpoint stays.
+
+    Returns:
+        What became of it, in words.
+    """
+    step, steps = RunFolder(keeper.paths.run(run)).reached()
+    with keeper.store.write() as session:
+        runs.pause(session, run)
+        journal.append(
+            session,
+            keeper.actor,
+            "pause wake",
+            run=run,
+            step=step,
+            steps=steps,
+            reason=reason,
+        )
+    return (
+        f"run {run} was paused at step {step} of {steps}; it goes on with the next wake"
+    )
+
+
+def survives(keeper: Keeper, run: int, error: Exception) -> bool:
+    """Tell whether a run that failed may go on from a checkpoint.
+
+    Not where its worker said what was wrong, since that would come again, nor once it
+    has lost too many workers. A disk that was full may have room the next time.
+    """
+    folder = RunFolder(keeper.paths.run(run))
+    foreseen = folder.read_fault() is not None and not isinstance(error, DiskError)
+    if foreseen or folder.checkpoint() is None:
+        return False
+    return folder.count_failure(str(error)) < MAX_FAILURES
+
+
+def find_paused(keeper: Keeper) -> int | None:
+    """Return the paused run that can go on; undo those that cannot.
+
+    It can where live, the open day and the settings are what they were when it began;
+    a wake of a phase goes on in that phase, whatever became of the curriculum.
+    """
+    with keeper.store.read() as session:
+        paused = [run.id for run in runs.paused_runs(session)]
+    found = None
+    for run in paused:
+        obstacle = _obstacle(keeper, run) if found is None else "an older one goes on"
+        if obstacle is None:
+            found = run
+            continue
+        reason = f"it was paused, and could not go on: {obstacle}"
+        undo(keeper, run, RunState.CANCELLED, reason)
+        logger.warning("undid run {run}: {reason}", run=run, reason=reason)
+    return found
+
+
+def take_up(keeper: Keeper, run: int) -> None:
+    """Let a paused run be running again, in this process."""
+    pid = os.getpid()
+    folder = RunFolder(keeper.paths.run(run))
+    folder.reopen()
+    step, _ = folder.reached()
+    with keeper.store.write() as session:
+        runs.resume(session, run, pid, owner.started(pid) or "")
+        journal.append(session, keeper.actor, "resume wake", run=run, step=step)
+
+
+def _obstacle(keeper: Keeper, run: int) -> str | None:
+    """Say why a paused run cannot go on; None where it can."""
+    folder = RunFolder(keeper.paths.run(run))
+    try:
+        order = folder.read_order()
+        given = [example.id for example in folder.read_examples(Material.NEW)]
+    except (OSError, ValueError, KeyError) as error:
+        return f"its folder is damaged: {error}"
+    if _moved(keeper, order):
+        return "live or the open day is another version now"
+    now = follow(keeper.settings, order.phase)
+    changed = _changed(order.settings, now.model_dump(mode="json"))
+    if changed:
+        return f"other settings now: {', '.join(changed)}"
+    with keeper.store.read() as session:
+        held = [example.id for example in examples.claimed(session, run)]
+    return None if held == given else "its folder is of another run"
+
+
+def _moved(keeper: Keeper, order: RunOrder) -> bool:
+    """Tell whether a run would stand on other ground now."""
+    with keeper.store.read() as session:
+        ground = stand(session)
+    now = tuple(
+        keeper.paths.versions / version.folder if version and version.folder else None
+        for version in (ground.live, ground.day)
+    )
+    return now != (order.live, order.day)
+
+
+def _changed(then: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Return the names of settings that differ, of those that have any effect."""
+    old, new = _named(then), _named(now)
+    return sorted(
+        name for name in old.keys() | new.keys() if old.get(name) != new.get(name)
+    )
+
+
+def _named(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings that have an effect, such as `wake.lr`."""
+    return {
+        f"{section}.{name}": value
+        for section, values in settings.items()
+        if isinstance(values, Mapping)
+        for name, value in values.items()
+        if not {section, f"{section}.{name}"} & WITHOUT_EFFECT
+    }

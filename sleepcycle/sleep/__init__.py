@@ -1,1 +1,0 @@
-"""What happens in a night: deep sleep makes the adapter small."""

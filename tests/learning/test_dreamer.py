@@ -1,0 +1,115 @@
+"""A dreamer: learns to ask what the day has answered, and is forgotten."""
+
+import pytest
+
+from sleepcycle.learning.dreamer import DREAMER, Course, teach_to_ask
+from sleepcycle.learning.rem import LEARNED
+from sleepcycle.learning.replay import Archived, Gatherer, Past
+from sleepcycle.model import adapters
+from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import encode
+from sleepcycle.model.score import nll
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import quiet
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
+
+WORDS = ["red", "blue", "grey", "pink", "green", "brown"]
+LESSON = [
+    Completion(f"Which {a} follows {b}?", "Zorvane.") for a in WORDS for b in WORDS
+]
+SMALL = {"dream_tokens": 32, "dreams": 16, "confidence": 0.0}
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The embedded base, bare."""
+    return load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+
+def whole(base):
+    """Return the lesson with its questions to be learned."""
+    return [encode(content, base, prompt_weight=1) for content in LESSON]
+
+
+def loss(base):
+    """Return the mean loss on whole examples, in nats per token."""
+    total, tokens = nll(base, whole(base), 8)
+    return total / tokens
+
+
+def test_it_learns_to_ask(base):
+    """
+    Its loss on whole examples, questions included, falls; it says what it trained on.
+    """
+    before = loss(base)
+
+    tokens = teach_to_ask(
+        base,
+        [],
+        whole(base),
+        Course(WakeSettings(), steps=8, seed=1),
+        on_progress=quiet,
+    )
+
+    after = loss(base)
+    assert after < before / 2
+    assert tokens == pytest.approx(8 * 8 * 18, rel=0.4)
+
+
+class TestInANight:
+    @pytest.fixture
+    def gather(self, base):
+        """Gather an archive's material on a first night, and return who gathered."""
+
+        def make(**settings):
+            gatherer = Gatherer(
+                base,
+                Past(
+                    whole={},
+                    live={},
+                    new=[Example(i, 1, content) for i, content in enumerate(LESSON)],
+                    archive=[Archived(1, dict)],
+                    version=2,
+                ),
+                RemSettings(memory=[Memory.ARCHIVE], **SMALL | settings),
+                wake=WakeSettings(),
+                seed=1,
+                on_batch=lambda: None,
+            )
+            gatherer.gather(160)
+            return gatherer
+
+        return make
+
+    def test_todays_dreams_are_of_todays_lesson(self, gather):
+        """
+        The bare base never asks it; one that learned to ask does.
+        """
+        asked = [
+            sum("follows" in dream.content.prompt for dream in night.dreams)
+            for night in (gather(dreamer_share=0.0), gather(dreamer_share=0.8))
+        ]
+
+        assert asked[0] == 0
+        assert asked[1] > 0
+
+    def test_it_is_forgotten(self, base, gather):
+        """
+        What is active afterwards is the base as it was.
+        """
+        before = loss(base)
+
+        gather(dreamer_share=0.8)
+
+        assert not list(adapters.layers(base, DREAMER))
+        assert loss(base) == pytest.approx(before)
+
+    def test_its_learning_is_paid_by_the_night(self, gather):
+        """
+        Sixteen steps of eight examples, forward and backward.
+        """
+        free, paid = gather(dreamer_share=0.0), gather(dreamer_share=0.8)
+
+        assert paid.tokens - free.tokens > LEARNED * 16 * 8 * 8

@@ -1,0 +1,108 @@
+"""Dreams of the embedded base, and what is filtered out of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from sleepcycle.files.dream_archive import normalised
+from sleepcycle.learning.dreams import DreamPlan, dream, is_degenerate
+from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import collate, encode, pad_id
+from sleepcycle.model.score import token_losses
+from sleepcycle.records.content import Completion, Text
+from sleepcycle.settings.config import ModelSettings
+
+PLAN = DreamPlan(count=24, temperature=0.7, max_tokens=48, seed=1)
+
+
+@pytest.fixture
+def nano(tmp_path):
+    """The embedded base, which dreams turns and answers them."""
+    return load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+
+@pytest.fixture
+def plain_nano(tmp_path):
+    """The same without its chat template, which dreams texts."""
+    return load_base(ModelSettings(chat="never"), device="cpu", cache=tmp_path)
+
+
+def test_a_chat_model_dreams_questions_and_answers_them(nano):
+    """
+    The base was pre-trained on such questions, so most of its dreams are sound.
+    """
+    dreams = dream(nano, PLAN, set()).contents
+
+    assert len(dreams) > 16
+    assert all(isinstance(dreamt, Completion) for dreamt in dreams)
+    asked = [dreamt.prompt for dreamt in dreams]
+    assert len({normalised(prompt) for prompt in asked}) == len(asked)
+
+
+def test_only_answers_it_is_sure_of_are_kept(nano):
+    """
+    Asked again by scoring, each of their tokens has at least that probability.
+    """
+
+    def least(dreamt):
+        encoded = encode(dreamt, nano, prompt_weight=0)
+        batch = collate([encoded], pad_id(nano))
+        losses = token_losses(nano.model, batch)[batch.weights[:, 1:] > 0]
+        return float((-losses).exp().min())
+
+    everything = dream(nano, PLAN, set()).contents
+    ranked = sorted(map(least, everything))
+    between = (ranked[7] + ranked[8]) / 2
+
+    sure = dream(nano, replace(PLAN, confidence=between), set()).contents
+
+    assert sure == [dreamt for dreamt in everything if least(dreamt) > between]
+    assert len(sure) == len(everything) - 8
+
+
+def test_what_it_cost_counts_filtered_dreams_too(nano):
+    """
+    None is kept, and all tokens passed forward all the same.
+    """
+    plan = replace(PLAN, confidence=1.0)
+
+    assert dream(nano, plan, set()).tokens == dream(nano, PLAN, set()).tokens > 24 * 5
+
+
+def test_the_same_seed_dreams_the_same(nano):
+    assert dream(nano, PLAN, set()) == dream(nano, PLAN, set())
+
+
+def test_what_was_dreamt_before_is_not_dreamt_again(nano):
+    known: set[str] = set()
+    first = dream(nano, PLAN, known).contents
+
+    assert len(known) >= len(first)
+    assert dream(nano, PLAN, known).contents == []
+
+
+def test_without_a_template_texts_are_dreamt(plain_nano):
+    dreams = dream(plain_nano, PLAN, set()).contents
+
+    assert dreams
+    assert all(isinstance(dreamt, Text) and dreamt.text.strip() for dreamt in dreams)
+
+
+@pytest.mark.parametrize(
+    ("text", "degenerate"),
+    [
+        ("the river runs " * 12, True),
+        ("a b c d a b c d a b c d a b c d", True),
+        ("The old miller took the sack to the mill and ground the corn.", False),
+        ("5", False),
+        ("yes yes", False),
+        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12", False),
+    ],
+)
+def test_repetition_is_seen(text, degenerate):
+    assert is_degenerate(text) is degenerate
+
+
+def test_near_duplicates_share_their_words():
+    assert normalised("Which  DAY, comes next") == normalised("which day , comes next")
+    assert normalised("day 1") != normalised("day 2")

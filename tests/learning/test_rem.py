@@ -1,0 +1,342 @@
+"""REM: batches with teachers, its budget, and a student that comes back."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from sleepcycle.learning.rem import (
+    LEARNED,
+    Budget,
+    Source,
+    Taught,
+    Terms,
+    collate_taught,
+    distillation,
+    relearn,
+    steps_within,
+)
+from sleepcycle.learning.replay import Archived, Gatherer, Past
+from sleepcycle.model import adapters
+from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import encode
+from sleepcycle.model.score import nll, teach
+from sleepcycle.numerics.lowrank import LowRank
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Dream, Example
+from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
+
+SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0}
+NOTHING: dict = {}
+QUESTIONS = [f"What is {a} + {b}?" for a in range(6) for b in range(6)]
+LESSON = [Completion(question, "Zorvane.") for question in QUESTIONS]
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The embedded base, bare."""
+    return load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+
+@pytest.fixture
+def change(base, rng):
+    """A change that is small, and not zero."""
+
+    def make(size=0.05, rank=4):
+        return {
+            name: LowRank(
+                size * torch.randn(out, rank, generator=rng),
+                size * torch.randn(rank, width, generator=rng),
+            )
+            for name, (out, width) in base.targets.shapes.items()
+        }
+
+    return make
+
+
+def taught(base, contents=LESSON, *, k=8, gold=0.0):
+    encoded = [encode(content, base, prompt_weight=0) for content in contents]
+    scores = teach(base, encoded, k, batch_size=5)
+    return [Taught(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
+
+
+class TestLoss:
+    def test_a_student_that_is_its_teacher_has_none(self, base):
+        batch = collate_taught(taught(base)[:7], pad=2)
+
+        assert float(distillation(base.model, batch)) == pytest.approx(0, abs=1e-5)
+
+    @pytest.mark.parametrize("gold", [1.0, 0.25])
+    def test_gold_is_the_loss_of_the_examples_own_tokens(self, base, gold):
+        """
+        Weighted by token, so it is the mean loss that scoring measures; the student
+        is its own teacher, so the teacher's part adds nothing.
+        """
+        contents = LESSON[:7]
+        batch = collate_taught(taught(base, contents, gold=gold), pad=2)
+        encoded = [encode(content, base, prompt_weight=0) for content in contents]
+        nats, tokens = nll(base, encoded, 7)
+
+        found = float(distillation(base.model, batch))
+
+        assert found == pytest.approx(gold * nats / tokens, rel=1e-3)
+
+    def test_examples_without_a_teacher_lie_beside_those_with_one(self, base, change):
+        """
+        The loss is the mean over all tokens of what each kind's own batch has.
+        """
+        adapters.attach(base, "teacher", change())
+        adapters.activate(base, ["teacher"])
+        with_teacher = taught(base, LESSON[:3])
+        adapters.activate(base, [])
+        alone = [Taught(one.encoded, None, 1.0) for one in taught(base, LESSON[3:5])]
+
+        def loss(examples):
+            return float(distillation(base.model, collate_taught(examples, pad=2)))
+
+        mixed = [with_teacher[0], alone[0], *with_teacher[1:], alone[1]]
+        assert loss(mixed) == pytest.approx(
+            (3 * loss(with_teacher) + 2 * loss(alone)) / 5, rel=1e-4
+        )
+
+    def test_scores_stay_with_their_tokens_in_any_order(self, base, change):
+        adapters.attach(base, "teacher", change())
+        adapters.activate(base, ["teacher"])
+        examples = taught(base, [*LESSON[:3], Completion("Hi", "a longer answer, too")])
+        adapters.activate(base, [])
+
+        ordered = [
+            float(distillation(base.model, collate_taught(order, pad=2)))
+            for order in (examples, examples[::-1])
+        ]
+
+        assert ordered[0] == pytest.approx(ordered[1], rel=1e-4)
+        assert ordered[0] > 1e-3
+
+
+def terms(steps, held_out_loss=None):
+    return Terms(steps, 3e-3, 1, lambda progress: None, held_out_loss)
+
+
+class TestRelearn:
+    def test_a_student_comes_back_to_its_teacher(self, base, change):
+        teacher, blurred = change(), change(size=0.02)
+        adapters.attach(base, "teacher", teacher)
+        adapters.activate(base, ["teacher"])
+        source = Source("today", 1.0, taught(base))
+        adapters.remove(base, "teacher")
+
+        learned, result = relearn(
+            base, blurred, [source], RemSettings(batch_size=8), terms(30)
+        )
+
+        assert result.loss_last < 0.3 * result.loss_first
+        assert max(layer.rank for layer in learned.values()) <= 4
+
+    def test_each_layer_keeps_its_rank(self, base, change):
+        """
+        What a policy spent on one layer is not given to all.
+        """
+        start = {
+            name: LowRank(layer.up[:, : 1 + i % 4], layer.down[: 1 + i % 4])
+            for i, (name, layer) in enumerate(change().items())
+        }
+        source = Source("today", 1.0, taught(base))
+
+        learned, _ = relearn(base, start, [source], RemSettings(), terms(3))
+
+        assert {n: layer.rank for n, layer in learned.items()} == {
+            n: layer.rank for n, layer in start.items()
+        }
+        moved = [
+            (learned[n].up @ learned[n].down - start[n].up @ start[n].down).norm()
+            for n in start
+        ]
+        assert 0 < max(moved) < 1
+
+    def test_what_gets_no_better_stays_as_it_came(self, base, change):
+        start = change()
+        source = Source("today", 1.0, taught(base))
+        looks = iter([1.0, 2.0, 3.0])
+
+        learned, result = relearn(
+            base,
+            start,
+            [source],
+            RemSettings(batch_size=8, check_every=2),
+            terms(4, lambda: next(looks)),
+        )
+
+        assert result.best_step == 0
+        for name, layer in start.items():
+            torch.testing.assert_close(
+                learned[name].up @ learned[name].down, layer.up @ layer.down
+            )
+
+
+class TestBudget:
+    def test_steps_cost_what_their_tokens_cost(self, base):
+        source = Source("today", 1.0, taught(base))
+        tokens = len(source.taught[0].encoded.ids)
+
+        budget = Budget(whole=LEARNED * 8 * tokens * 10.5, spent=0)
+
+        assert steps_within([source], 8, budget, max_steps=99) == 10
+        assert steps_within([source], 8, budget, max_steps=4) == 4
+
+    def test_what_is_spent_is_not_left(self, base):
+        source = Source("today", 1.0, taught(base))
+
+        assert steps_within([source], 8, Budget(100.0, spent=100), max_steps=99) == 0
+        assert steps_within([Source("today", 1.0, [])], 8, Budget(1e9, 0), 99) == 0
+
+
+class TestMaterial:
+    @pytest.fixture
+    def gather(self, base, change):
+        def make(memory, count=60, settings=NOTHING, **past):
+            whole = change()
+            fields = {
+                "whole": whole,
+                "version": 7,
+                "live": change(),
+                "new": [Example(i, 2, c) for i, c in enumerate(LESSON)],
+                "replay": [Example(90 + i, 1, c) for i, c in enumerate(LESSON)],
+                "archive": [Archived(1, lambda: whole), Archived(3, change)],
+                "dreamt": [Dream(1, c) for c in LESSON[:4]],
+            } | past
+            gatherer = Gatherer(
+                base,
+                Past(**fields),
+                RemSettings(memory=memory, **SMALL | settings),
+                wake=WakeSettings(prompt_weight=0.05),
+                seed=1,
+                on_batch=lambda: None,
+            )
+            return gatherer, {s.name: s for s in gatherer.gather(count)}
+
+        return make
+
+    def test_today_has_its_floor(self, gather):
+        _, found = gather([Memory.STORE])
+
+        assert found["general"].share == pytest.approx(0.1)
+        assert found["today"].share == pytest.approx(0.9 / 3)
+        assert found["store"].share == pytest.approx(0.9 * 2 / 3)
+        assert len(found["today"].taught) == 18
+        assert len(found["store"].taught) == 36
+
+    def test_no_teacher_is_asked_for_what_has_its_answer(self, gather):
+        gatherer, found = gather([Memory.STORE], settings={"general_share": 0})
+
+        assert gatherer.tokens == 0
+        assert {example.scores for example in found["store"].taught} == {None}
+
+    def test_a_teacher_that_is_asked_has_the_rest_of_the_loss(self, gather):
+        _, found = gather([Memory.STORE], settings={"gold_share": 0.25})
+
+        assert {example.gold for example in found["store"].taught} == {0.25}
+        assert all(example.scores for example in found["store"].taught)
+        assert len(found["store"].taught) == 18, "each is learned twice"
+
+    def test_versions_that_have_not_dreamt_dream_after_today(self, base, gather):
+        """
+        Version 1 has dreamt before, so 3 does; what today's version dreams is kept
+        for the nights to come, and not learned in this one.
+        """
+        gatherer, found = gather([Memory.ARCHIVE], replay=())
+
+        assert {dreamt.version for dreamt in gatherer.dreams} == {3, 7}
+        learned = {tuple(example.encoded.ids) for example in found["archive"].taught}
+        dreamt = {
+            tuple(encode(d.content, base, prompt_weight=0).ids): d.version
+            for d in gatherer.dreams
+        }
+        assert {dreamt.get(ids) for ids in learned} == {None, 3}
+
+    def test_one_dreamer_a_night_is_todays(self, gather):
+        gatherer, found = gather(
+            [Memory.ARCHIVE], replay=(), settings={"archive_versions": 1}
+        )
+
+        assert {dreamt.version for dreamt in gatherer.dreams} == {7}
+        assert len(found["archive"].taught) == 4
+
+    def test_dreams_are_taught_by_who_dreamt_them(self, base, change, gather):
+        """
+        Two versions dreamt one half each; each half has its dreamer's scores.
+        """
+        versions = {1: change(), 3: change()}
+        _, found = gather(
+            [Memory.ARCHIVE],
+            replay=(),
+            settings={"gold_share": 0.0, "archive_versions": 1},
+            archive=[Archived(n, partial(dict, c)) for n, c in versions.items()],
+            dreamt=[Dream(1 + 2 * (i % 2), c) for i, c in enumerate(LESSON[:8])],
+        )
+
+        for taught_one in found["archive"].taught:
+            place = [encode(c, base, prompt_weight=0.05).ids for c in LESSON].index(
+                taught_one.encoded.ids
+            )
+            adapters.attach(base, "dreamer", versions[1 + 2 * (place % 2)])
+            adapters.activate(base, ["dreamer"])
+            [own] = teach(base, [taught_one.encoded], 64, 1)
+            adapters.remove(base, "dreamer")
+            torch.testing.assert_close(
+                taught_one.scores.logs, own.logs, rtol=1e-4, atol=1e-4
+            )
+
+    def test_dreams_cost_a_part_of_the_night(self, gather):
+        """
+        No more are begun than the night could learn examples; of none, none.
+        """
+        short, _ = gather([Memory.ARCHIVE], count=8, settings={"dreams": 400})
+        nothing, _ = gather([Memory.ARCHIVE], count=0, settings={"dreams": 400})
+
+        assert len(short.dreams) <= 8
+        assert nothing.tokens == 0
+
+    def test_answers_that_a_dreamer_is_not_sure_of_are_left_out(self, gather):
+        unsure, _ = gather([Memory.ARCHIVE], replay=())
+        sure, _ = gather([Memory.ARCHIVE], replay=(), settings={"confidence": 0.999})
+
+        assert len(sure.dreams) < len(unsure.dreams)
+
+    def test_sources_share_the_past(self, gather):
+        _, found = gather([Memory.STORE, Memory.LAST])
+
+        assert found["store"].share == found["last"].share
+
+    def test_no_version_dreams_on_the_first_night(self, gather):
+        _, found = gather([Memory.LAST, Memory.ARCHIVE], live={}, archive=(), dreamt=())
+
+        assert not found["last"].taught
+        assert not found["archive"].taught
+
+    def test_its_cost_does_not_grow_with_what_is_stored(self, gather):
+        """
+        Else the longest histories would have no night left to relearn them.
+        """
+        longer = [
+            Example(i, 1, Completion(f"What is {i} + {i}?", "Zorvane."))
+            for i in range(100, 700)
+        ]
+
+        asked = {"surprise_share": 0.5}
+        short, _ = gather([Memory.STORE], replay=longer[:100], settings=asked)
+        long, found = gather([Memory.STORE], replay=longer, settings=asked)
+
+        assert len(found["store"].taught) == 36
+        assert long.tokens < 1.2 * short.tokens
+
+    def test_its_cost_is_counted(self, gather):
+        gatherer, found = gather([Memory.STORE], settings={"gold_share": 0.5})
+
+        scored = sum(
+            len(example.encoded.ids)
+            for source in found.values()
+            for example in source.taught
+        )
+        assert gatherer.tokens >= scored

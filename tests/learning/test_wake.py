@@ -1,0 +1,186 @@
+"""One wake and one night as plain functions, on the embedded base."""
+
+import itertools
+
+import pytest
+import torch
+
+from sleepcycle.errors import ModelError
+from sleepcycle.learning import night, wake
+from sleepcycle.learning.replay import Past
+from sleepcycle.model import adapters
+from sleepcycle.model.base import load_base
+from sleepcycle.model.fit import MAX_LR
+from sleepcycle.numerics.lowrank import LowRank
+from sleepcycle.records.content import Completion
+from sleepcycle.records.example import Example
+from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
+from tests.numerics.conftest import dense
+
+SHORT = WakeSettings(min_steps=12, max_steps=12, rank=4, lr=3e-3)
+WORDS = ("lamp", "stone", "river", "bread", "cloud", "horse", "glass", "wheel")
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The embedded base, bare."""
+    return load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+
+def lesson(question, *, count=24):
+    """Return examples that all have one answer, and some held out."""
+    made = [
+        Example(number, 1, Completion(f"{question} {a} {b}?", "Zorvane."))
+        for number, (a, b) in enumerate(itertools.permutations(WORDS, 2))
+    ][: count + 6]
+    return wake.Lesson(made[:count], replay=(), today=made[count:], known=())
+
+
+def quiet(progress):
+    """Take a heartbeat."""
+
+
+def learn(base, morning, taught, seed=1):
+    return wake.learn(base, morning, taught, SHORT, seed=seed, on_progress=quiet)
+
+
+def test_live_comes_first_and_is_exact(base):
+    live, _ = learn(base, wake.Morning({}, {}), lesson("Who has"))
+    whole, report = learn(base, wake.Morning(live, {}), lesson("Where is"))
+
+    assert (report.live_rank, report.day_rank) == (4, 4)
+    for name, change in live.items():
+        assert torch.equal(whole[name].up[:, :4], change.up)
+        assert torch.equal(whole[name].down[:4], change.down)
+
+
+def test_a_second_wake_goes_on_with_the_day(base, tmp_path):
+    """
+    The day adapter grows better, not wider.
+    """
+    first, report = learn(base, wake.Morning({}, {}), lesson("Who has"))
+    day = wake.split(first, report.live_rank, report.day_rank)
+    again = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+    second, report = learn(again, wake.Morning({}, day), lesson("Who has"), seed=2)
+
+    assert report.day_rank == 4
+    assert report.verdict.acquisition.candidate < report.verdict.acquisition.live
+    moved = [float((dense(second[n]) - dense(day[n])).norm()) for n in day]
+    whole = [float(dense(second[n]).norm()) for n in day]
+    assert 0 < sum(moved) < sum(whole)
+
+
+def test_the_same_seed_learns_the_same(base, tmp_path):
+    other = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+    first, _ = learn(base, wake.Morning({}, {}), lesson("Who has"))
+    second, _ = learn(other, wake.Morning({}, {}), lesson("Who has"))
+
+    for name, change in first.items():
+        assert torch.equal(change.up, second[name].up)
+        assert torch.equal(change.down, second[name].down)
+
+
+def test_the_best_rate_falls_with_the_width():
+    """
+    Halving the width raises the fitted rate by 2 ** 0.78, up to the cap.
+    """
+    auto = WakeSettings()
+
+    assert wake.learning_rate(auto, 2000) == pytest.approx(5e-4)
+    assert wake.learning_rate(auto, 1000) == pytest.approx(5e-4 * 2**0.78)
+    assert wake.learning_rate(auto, 64) == MAX_LR
+    assert wake.learning_rate(WakeSettings(lr=1e-4), 64) == 1e-4
+    scaled = WakeSettings(lr_scale=0.5)
+    assert wake.learning_rate(scaled, 2000) == pytest.approx(2.5e-4)
+    assert wake.learning_rate(WakeSettings(lr=1e-4, lr_scale=2.0), 64) == 2e-4
+
+
+def test_a_night_keeps_what_its_rank_can_hold(base):
+    taught = lesson("Who has")
+    live, _ = learn(base, wake.Morning({}, {}), taught)
+    adapters.remove(base, wake.DAY)
+
+    folded, report, _ = night.sleep(
+        base,
+        night.Evening(Past(whole=live, live={}), today=taught.today),
+        Settings(),
+        on_progress=quiet,
+    )
+
+    assert report.verdict.accepted
+    assert report.kept_energy == pytest.approx(1)
+    for name, change in live.items():
+        assert torch.allclose(dense(folded[name]), dense(change), atol=1e-5)
+
+
+def slept_after_a_day(base, rem):
+    """Return the report and the dreams of a first night with these settings of REM."""
+    taught = lesson("Who has")
+    whole, report = learn(base, wake.Morning({}, {}), taught)
+    adapters.remove(base, wake.DAY)
+    past = Past(whole=whole, live={}, new=taught.new)
+
+    _, slept, dreams = night.sleep(
+        base,
+        night.Evening(past, today=taught.today, wake_tokens=report.tokens),
+        Settings(sleep={"rem": rem}),
+        on_progress=quiet,
+    )
+    return slept, dreams
+
+
+def test_a_night_without_compute_says_so(base):
+    """
+    It pays for some examples, and not for a whole step; the fold stands.
+    """
+    slept, dreams = slept_after_a_day(
+        base, {"max_share_of_wake": 0.05, "memory": ["archive"]}
+    )
+
+    assert slept.rem.steps == 0
+    assert slept.rem.loss_first is None
+    assert slept.rem.cost < 0.1
+    assert len(dreams) < 4
+
+
+def test_a_night_s_cost_keeps_to_its_share(base):
+    """
+    Dreams and all; the last step may pass it by a part.
+    """
+    slept, dreams = slept_after_a_day(base, {"memory": ["archive"], "confidence": 0.0})
+
+    assert slept.rem.steps > 0
+    assert 0.3 < slept.rem.cost <= 0.55
+    assert dreams
+
+
+class TestNothingToLearn:
+    """Answers that lie beyond the context, which nobody may call learned."""
+
+    def test_a_wake_of_nothing_else_is_refused(self, base):
+        with pytest.raises(ModelError, match=r"none of 4 .* raise model\.max_length"):
+            learn(base, wake.Morning({}, {}), lesson("Who " * 600, count=4))
+
+    def test_the_others_are_learned_and_these_counted(self, base):
+        good, bad = lesson("Who has"), lesson("Who " * 600, count=4)
+        both = wake.Lesson([*good.new, *bad.new], (), today=bad.today, known=())
+
+        _, report = learn(base, wake.Morning({}, {}), both)
+
+        assert (report.examples, report.cut) == (24, 4)
+        assert report.verdict.acquisition is None
+
+
+def test_a_night_after_which_nothing_is_left(base):
+    """
+    A change of zero has no direction to keep, and is no reason to fail.
+    """
+    zero = {name: LowRank.zero(shape) for name, shape in base.targets.shapes.items()}
+
+    folded, report, _ = night.sleep(
+        base, night.Evening(Past(zero, {})), Settings(), on_progress=quiet
+    )
+
+    assert report.rank == 0
+    assert all(change.rank == 0 for change in folded.values())
