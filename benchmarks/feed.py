@@ -17,7 +17,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
-from sleepcycle.store.engine import Store, create_store
+from sleepcycle.store.database import Store, create_store
 
 WORDS = [f"word{number}" for number in range(2_000)]
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from sleepcycle.store.tables import Base
+from sleepcycle.store.schema import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

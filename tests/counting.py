@@ -2,8 +2,8 @@
 
 from sqlalchemy import func, select
 
-from sleepcycle.store.records import Counts, ExampleState
-from sleepcycle.store.tables import BatchRow, ExampleRow
+from sleepcycle.store.schema import BatchRow, ExampleRow
+from sleepcycle.store.values import Counts, ExampleState
 
 
 def count_examples(session):

@@ -7,7 +7,7 @@ from benchmarks.measure import PeakMemory, repeat
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import StoreSettings
-from sleepcycle.store.engine import create_store
+from sleepcycle.store.database import create_store
 
 SMALL = {"square": (24, 24), "wide": (20, 40), "tall": (40, 20), "square_2": (24, 24)}
 

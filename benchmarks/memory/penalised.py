@@ -8,7 +8,7 @@ from benchmarks.memory.day import Life, Today
 from sleepcycle.learning import gate, wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.batches import BatchSource
+from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.encode import Batch, Encoded, encode
 from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
 from sleepcycle.numerics.lowrank import LayerChanges

@@ -17,7 +17,7 @@ from sleepcycle.records.content import canonical_json
 if TYPE_CHECKING:
     from sleepcycle.records.content import Content
     from sleepcycle.records.example import BadRow, Dream
-    from sleepcycle.store.records import Batch, ExampleState, Run
+    from sleepcycle.store.values import Batch, ExampleState, Run
 
 PREVIEW_CHARS = 60
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, tzinfo
 
 from sleepcycle.records.run_order import RunState
-from sleepcycle.store.records import Snapshot
+from sleepcycle.store.values import Snapshot
 
 MAX_S = 3600.0
 

@@ -7,9 +7,9 @@ from datetime import date
 from sleepcycle.errors import Interrupted, RunError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.runs.context import Outcome
-from sleepcycle.store import control, journal, nights, runs
-from sleepcycle.store.engine import Session, Store
-from sleepcycle.store.nights import Night, NightState
+from sleepcycle.store import control, journal, night_table, run_table
+from sleepcycle.store.database import Session, Store
+from sleepcycle.store.night_table import Night, NightState
 
 MAX_ATTEMPTS = 3
 CLOCK = "clock"
@@ -39,19 +39,19 @@ class Diary:
         with self.store.read() as session:
             return Page(
                 control.paused(session),
-                nights.last(session),
-                bool(runs.paused_runs(session)),
+                night_table.last(session),
+                bool(run_table.paused_runs(session)),
             )
 
     def has_open_run(self) -> bool:
         """Tell whether the books have a run that is on, though none may be."""
         with self.store.read() as session:
-            return bool(runs.running(session))
+            return bool(run_table.running(session))
 
     def is_paused(self, run: int) -> bool:
         """Tell whether a run was broken off and may go on."""
         with self.store.read() as session:
-            return runs.get(session, run).state is RunState.PAUSED
+            return run_table.get(session, run).state is RunState.PAUSED
 
     def settle(self) -> None:
         """End a night whose run is done, where that could not be written down.
@@ -65,7 +65,7 @@ class Diary:
             left = _done_since(session)
             if left is not None:
                 reason = "its run was done; its end was written down later"
-                nights.end(session, left[0].date, NightState.DONE, left[1], reason)
+                night_table.end(session, left[0].date, NightState.DONE, left[1], reason)
 
     def pause(self, flag: bool, actor: str) -> None:
         """Write down whether the user wants the service to rest."""
@@ -81,8 +81,8 @@ class Diary:
     def skip(self, night: date, reason: str) -> None:
         """Write down that there is nothing to do in a night."""
         with self.store.write() as session:
-            nights.begin(session, night)
-            nights.end(session, night, NightState.SKIPPED, None, reason)
+            night_table.begin(session, night)
+            night_table.end(session, night, NightState.SKIPPED, None, reason)
             journal.append(
                 session, CLOCK, "skip sleep", date=night.isoformat(), reason=reason
             )
@@ -127,9 +127,9 @@ class Diary:
     def _begin(self, night: date) -> int:
         """Begin a night, and return which attempt this is."""
         with self.store.write() as session:
-            last = nights.get(session, night)
-            if last is None or nights.spent(last) < MAX_ATTEMPTS:
-                return nights.begin(session, night).attempts
+            last = night_table.get(session, night)
+            if last is None or night_table.spent(last) < MAX_ATTEMPTS:
+                return night_table.begin(session, night).attempts
         reason = f"it was begun {MAX_ATTEMPTS} times and never came to its end"
         self._end(night, NightState.FAILED, None, reason)
         raise RunError(f"the night of {night} was given up: {reason}")
@@ -137,14 +137,14 @@ class Diary:
     def _put_back(self, night: date, reason: str) -> None:
         """Let a try not count that was broken off."""
         with self.store.write() as session:
-            nights.put_back(session, night, reason or "it was broken off")
+            night_table.put_back(session, night, reason or "it was broken off")
 
     def _end(
         self, night: date, state: NightState, run: int | None, reason: str
     ) -> None:
         """End a night; what it came to is in the journal by its run."""
         with self.store.write() as session:
-            nights.end(session, night, state, run, reason)
+            night_table.end(session, night, state, run, reason)
             if state is not NightState.DONE:
                 journal.append(
                     session,
@@ -157,8 +157,8 @@ class Diary:
 
 def _done_since(session: Session) -> tuple[Night, int] | None:
     """Return the night that is begun, and the run that was done for it since."""
-    last = nights.last(session)
+    last = night_table.last(session)
     if last is None or last.state is not NightState.BEGUN:
         return None
-    run = runs.last_done(session, RunKind.SLEEP, since=last.at)
+    run = run_table.last_done(session, RunKind.SLEEP, since=last.at)
     return None if run is None else (last, run)

@@ -7,8 +7,8 @@ from sleepcycle.daemon import calendar
 from sleepcycle.daemon.diary import Page
 from sleepcycle.daemon.job import Job
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.nights import NightState
-from sleepcycle.store.records import Snapshot
+from sleepcycle.store.night_table import NightState
+from sleepcycle.store.values import Snapshot
 
 DAY = timedelta(days=1)
 

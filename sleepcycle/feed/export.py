@@ -2,8 +2,8 @@
 
 from typing import BinaryIO
 
-from sleepcycle.store import batches
-from sleepcycle.store.engine import Session
+from sleepcycle.store import batch_table
+from sleepcycle.store.database import Session
 
 _ENDS = bytes.maketrans(b"\r\n", b"  ")  # in JSON a line's end can only be white space
 
@@ -18,7 +18,7 @@ def export_bad(session: Session, batch: int | None, out: BinaryIO) -> int:
         How many rows were written.
     """
     written = 0
-    for row in batches.bad_rows(session, batch):
+    for row in batch_table.bad_rows(session, batch):
         out.write(row.raw.translate(_ENDS) + b"\n")
         written += 1
     return written

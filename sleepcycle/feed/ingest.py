@@ -15,9 +15,9 @@ from sleepcycle.feed.sources import Source, name_of
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.records.example import FeedReport
 from sleepcycle.settings.config import FeedSettings
-from sleepcycle.store import batches, examples, journal
-from sleepcycle.store.engine import Session, Store
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store import batch_table, example_table, journal
+from sleepcycle.store.database import Session, Store
+from sleepcycle.store.values import ExampleState
 
 
 def quiet(lines: int) -> None:
@@ -92,7 +92,7 @@ def feed_files(
             if options.dry_run:
                 session.rollback()
                 return dataclasses.replace(report, batch=None)
-            brought = batches.as_told(session, report.batch)
+            brought = batch_table.as_told(session, report.batch)
             journal.append(session, actor, "feed", **brought)
             failpoint("feed.stored")
     failpoint("feed.committed")
@@ -130,12 +130,16 @@ def _store(
 ) -> FeedReport:
     """Write all that was taken in as one batch."""
     shapes = ",".join(sorted(intake.shapes))
-    batch = batches.add(session, name, shapes, held_out_share)
+    batch = batch_table.add(session, name, shapes, held_out_share)
     pending = held_out = 0
     for chunk in intake.chunks():
-        pending += examples.add(session, batch, ExampleState.PENDING, chunk.pending)
-        held_out += examples.add(session, batch, ExampleState.HELD_OUT, chunk.held_out)
-        batches.add_bad_rows(session, batch, chunk.bad)
+        pending += example_table.add(
+            session, batch, ExampleState.PENDING, chunk.pending
+        )
+        held_out += example_table.add(
+            session, batch, ExampleState.HELD_OUT, chunk.held_out
+        )
+        batch_table.add_bad_rows(session, batch, chunk.bad)
     quarantined = intake.reasons.total()
     report = FeedReport(
         batch=batch,
@@ -146,5 +150,5 @@ def _store(
         held_out=held_out,
         reasons=dict(sorted(intake.reasons.items())),
     )
-    batches.close(session, batch, report)
+    batch_table.close(session, batch, report)
     return report

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.batches import mix
+from sleepcycle.model.batching import mix
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.fit import FitPlan, fit, learning_rate
 from sleepcycle.records.progress import Progress

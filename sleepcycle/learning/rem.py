@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.batches import mix
+from sleepcycle.model.batching import mix
 from sleepcycle.model.encode import Encoded, collate
 from sleepcycle.model.fit import FitPlan, FitResult, fit
 from sleepcycle.numerics.distill import TopScores, top_divergence

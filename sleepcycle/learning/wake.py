@@ -7,7 +7,7 @@ from sleepcycle.errors import ModelError
 from sleepcycle.learning import gate
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.batches import BatchSource
+from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.fit import FitPlan, FitResult, fit, learning_rate

@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
 from sleepcycle.errors import ConfigError
-from sleepcycle.model.files import identify, locate, not_loaded
+from sleepcycle.model.base_files import identify, locate, not_loaded
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 

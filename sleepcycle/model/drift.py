@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
-from sleepcycle.model.batches import by_length
+from sleepcycle.model.batching import by_length
 from sleepcycle.model.encode import Batch, Encoded, collate, pad_id
 from sleepcycle.model.score import quiet
 

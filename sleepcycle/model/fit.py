@@ -18,10 +18,10 @@ from sleepcycle.model.adapters import parameters
 from sleepcycle.model.base import Base
 from sleepcycle.model.checkpoint import Checkpoints, State, Student
 from sleepcycle.model.encode import Batch, collate, pad_id
+from sleepcycle.model.monitor import FitPlan as FitPlan
+from sleepcycle.model.monitor import FitResult as FitResult
+from sleepcycle.model.monitor import Terms, Watch
 from sleepcycle.model.score import token_losses
-from sleepcycle.model.watch import FitPlan as FitPlan
-from sleepcycle.model.watch import FitResult as FitResult
-from sleepcycle.model.watch import Terms, Watch
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.batches import by_length
+from sleepcycle.model.batching import by_length
 from sleepcycle.model.encode import end_ids, pad_id
 from sleepcycle.model.score import quiet
 

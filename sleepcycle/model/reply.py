@@ -13,9 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.calculator import (
+    ToolUse,
+    behind_result,
+    call_in,
+    refused,
+    with_result,
+)
 from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.generate import GREEDY, Said, generate, text_of
-from sleepcycle.toolcall import ToolUse, behind_result, call_in, refused, with_result
 
 MOST_CALLS = 3  # answered, in one reply
 

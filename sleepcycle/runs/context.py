@@ -9,7 +9,7 @@ from sleepcycle.records.progress import OnProgress
 from sleepcycle.records.version import Version
 from sleepcycle.runs.control import Reins as Reins
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.engine import Store
+from sleepcycle.store.database import Store
 
 
 class Engine(Protocol):

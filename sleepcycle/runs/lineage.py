@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from sleepcycle.records.version import Version
-from sleepcycle.store import versions
-from sleepcycle.store.engine import Session
-from sleepcycle.store.records import Alias
+from sleepcycle.store import version_table
+from sleepcycle.store.database import Session
+from sleepcycle.store.values import Alias
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Ground:
 
 def stand(session: Session) -> Ground:
     """Read the ground from the books."""
-    names = versions.aliases(session)
-    live = versions.get(session, names[Alias.LIVE])
-    day = versions.get(session, names[Alias.DAY]) if Alias.DAY in names else None
-    live_versions = frozenset(versions.ancestors(session, live.number))
+    names = version_table.aliases(session)
+    live = version_table.get(session, names[Alias.LIVE])
+    day = version_table.get(session, names[Alias.DAY]) if Alias.DAY in names else None
+    live_versions = frozenset(version_table.ancestors(session, live.number))
     day_versions = (
-        frozenset(versions.ancestors(session, day.number) if day else ())
+        frozenset(version_table.ancestors(session, day.number) if day else ())
         - live_versions
     )
     return Ground(
@@ -44,6 +44,6 @@ def stand(session: Session) -> Ground:
         day=day,
         live_versions=live_versions,
         day_versions=day_versions,
-        known=versions.batches_of(session, live_versions),
-        learned=versions.batches_of(session, day_versions),
+        known=version_table.batches_of(session, live_versions),
+        learned=version_table.batches_of(session, day_versions),
     )

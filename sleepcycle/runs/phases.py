@@ -24,8 +24,8 @@ from sleepcycle.records.overrides import PhasePlan
 from sleepcycle.runs.lineage import Ground, stand
 from sleepcycle.runs.retry import rejected_nights
 from sleepcycle.settings.config import Settings, WakeSettings
-from sleepcycle.store import batches, examples
-from sleepcycle.store.engine import Session
+from sleepcycle.store import batch_table, example_table
+from sleepcycle.store.database import Session
 
 TRIES = 2  # rejected nights, after which a phase is learned without one
 
@@ -75,7 +75,7 @@ class Course:
 
         All that is pending then is of no phase: it is learned last.
         """
-        pending = examples.pending_sources(session)
+        pending = example_table.pending_sources(session)
         phases = self.curriculum.phases
         return next((phase for phase in phases if phase.fed_as in pending), None)
 
@@ -88,7 +88,7 @@ class Course:
         """
         start = self.curriculum.phases.index(phase)
         later = {other.fed_as for other in self.curriculum.phases[start:]}
-        learned = batches.sources_of(session, ground.day_versions)
+        learned = batch_table.sources_of(session, ground.day_versions)
         earlier = (v for v, sources in learned.items() if sources - later)
         return max(earlier, default=None)
 

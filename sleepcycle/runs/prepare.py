@@ -17,8 +17,8 @@ from sleepcycle.runs.lineage import Ground
 from sleepcycle.runs.publish import read_card, set_aside
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.training_steps import replay_limit
-from sleepcycle.store import examples, versions
-from sleepcycle.store.engine import Session
+from sleepcycle.store import example_table, version_table
+from sleepcycle.store.database import Session
 
 
 def order_run(
@@ -40,9 +40,9 @@ def order_run(
         logger.warning("moved an older run's folder to {aside}", aside=str(aside))
     place = keeper.paths.versions
     with keeper.store.read() as session:
-        base = versions.newest_base(session)
-        past = [versions.get(session, number) for number in ground.live_versions]
-        gone = versions.removed(session)
+        base = version_table.newest_base(session)
+        past = [version_table.get(session, number) for number in ground.live_versions]
+        gone = version_table.removed(session)
         tokens = sum(_tokens(session, number) for number in ground.day_versions)
     live, day = (
         place / version.folder if version and version.folder else None
@@ -78,7 +78,7 @@ def order_run(
 
 def _tokens(session: Session, number: int) -> int:
     """Return how many tokens a version trained on itself."""
-    report = from_json(versions.card(session, number), Card).report
+    report = from_json(version_table.card(session, number), Card).report
     return report.tokens if isinstance(report, WakeReport) else 0
 
 
@@ -92,7 +92,9 @@ def write_memory(keeper: Keeper, run: int, folder: RunFolder, ground: Ground) ->
             (Material.NEW, ground.day_versions),
             (Material.REPLAY, known),
         ):
-            drawn = examples.replay_sample(session, owners, settings.max_examples, seed)
+            drawn = example_table.replay_sample(
+                session, owners, settings.max_examples, seed
+            )
             folder.write_examples(material, drawn)
     if Memory.ARCHIVE in settings.memory:
         folder.write_past(spread(_dreamt(keeper, ground), settings.max_examples, seed))
@@ -112,13 +114,13 @@ def replay(
         return [Example(-i, 0, dream.content) for i, dream in enumerate(drawn, 1)]
     owners = ground.live_versions | ground.day_versions
     with keeper.store.read() as session:
-        return examples.replay_sample(session, owners, most, seed)
+        return example_table.replay_sample(session, owners, most, seed)
 
 
 def _dreamt(keeper: Keeper, ground: Ground) -> list[Dream]:
     """Return what the nights that live comes from have dreamt."""
     with keeper.store.read() as session:
-        past = [versions.get(session, n) for n in sorted(ground.live_versions)]
+        past = [version_table.get(session, n) for n in sorted(ground.live_versions)]
     return recorded(
         keeper.paths.versions / version.folder
         for version in past
@@ -137,5 +139,5 @@ def write_held_out(
             (Material.TODAY, today.keys()),
             (Material.KNOWN, before),
         ):
-            held_out = examples.held_out(session, batches, limit, seed)
+            held_out = example_table.held_out(session, batches, limit, seed)
             folder.write_examples(material, held_out)

@@ -16,9 +16,9 @@ from sleepcycle.files.sealed import seal
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.run_order import RunState
 from sleepcycle.records.version import BaseIdentity, Card, Version, VersionKind
-from sleepcycle.store import examples, journal, runs, versions
-from sleepcycle.store.engine import Session
-from sleepcycle.store.records import Alias
+from sleepcycle.store import example_table, journal, run_table, version_table
+from sleepcycle.store.database import Session
+from sleepcycle.store.values import Alias
 
 CARD = "card.json"
 
@@ -121,11 +121,11 @@ def record(session: Session, folder: Path, *, actor: str) -> Version:
         card.created_at,
         card.run,
     )
-    versions.add(session, version, card.base, to_json(card), card.batches)
+    version_table.add(session, version, card.base, to_json(card), card.batches)
     if card.run is not None:
-        examples.mark_trained(session, card.run, card.number)
+        example_table.mark_trained(session, card.run, card.number)
         report = to_json(card.report)
-        runs.finish(session, card.run, RunState.DONE, report, error=None)
+        run_table.finish(session, card.run, RunState.DONE, report, error=None)
     if card.accepted:
         _move(session, version)
     verdict = card.report.verdict.reason if card.report else ""
@@ -142,16 +142,16 @@ def record(session: Session, folder: Path, *, actor: str) -> Version:
 
 def make_live(session: Session, number: int) -> None:
     """Let `live` point at a version, and `previous` at what was live; end the day."""
-    now = versions.aliases(session)
+    now = version_table.aliases(session)
     if now[Alias.LIVE] != number:
-        versions.point(session, Alias.PREVIOUS, now[Alias.LIVE])
-        versions.point(session, Alias.LIVE, number)
-    versions.point(session, Alias.DAY, None)
+        version_table.point(session, Alias.PREVIOUS, now[Alias.LIVE])
+        version_table.point(session, Alias.LIVE, number)
+    version_table.point(session, Alias.DAY, None)
 
 
 def _move(session: Session, version: Version) -> None:
     """Move the aliases that an accepted version of its kind moves."""
     if version.kind is VersionKind.WAKE:
-        versions.point(session, Alias.DAY, version.number)
+        version_table.point(session, Alias.DAY, version.number)
     elif version.kind is VersionKind.SLEEP:
         make_live(session, version.number)

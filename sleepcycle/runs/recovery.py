@@ -14,7 +14,7 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.runs.context import Keeper
 from sleepcycle.runs.publish import read_card, record, set_aside
 from sleepcycle.runs.resume import put_aside, undo
-from sleepcycle.store import runs, versions
+from sleepcycle.store import run_table, version_table
 
 ORPHANED = "the process that ran it ended before it was done"
 LOST = "it was paused, and files of its folder are missing"
@@ -39,7 +39,7 @@ def recover(keeper: Keeper) -> None:
     disk.remove(*keeper.paths.staging.iterdir())
     failpoint("recovery.staging")
     with keeper.store.read() as session:
-        recorded = {version.folder for version in versions.list_versions(session)}
+        recorded = {version.folder for version in version_table.list_versions(session)}
     for folder in sorted(keeper.paths.versions.iterdir()):
         if folder.is_dir() and folder.name not in recorded:
             _settle(keeper, folder)
@@ -47,7 +47,7 @@ def recover(keeper: Keeper) -> None:
     _settle_runs(keeper)
     failpoint("recovery.undone")
     with keeper.store.read() as session:
-        kept = {keeper.paths.run(run.id) for run in runs.paused_runs(session)}
+        kept = {keeper.paths.run(run.id) for run in run_table.paused_runs(session)}
     for path in keeper.paths.runs.iterdir():
         if path.is_dir() and path not in kept:
             RunFolder(path).forget()
@@ -56,7 +56,7 @@ def recover(keeper: Keeper) -> None:
 def _settle_runs(keeper: Keeper) -> None:
     """Pause or undo each run whose process is gone, or whose folder is."""
     with keeper.store.read() as session:
-        orphans, paused = runs.running(session), runs.paused_runs(session)
+        orphans, paused = run_table.running(session), run_table.paused_runs(session)
     for run in orphans:
         folder = RunFolder(keeper.paths.run(run.id))
         is_wake = run.kind is RunKind.WAKE
@@ -112,5 +112,5 @@ def _is_claimed(keeper: Keeper, folder: Path) -> bool:
     except ManifestError:
         return False
     with keeper.store.read() as session:
-        awaited = {run.id for run in runs.running(session)}
-        return card.run in awaited and card.number == versions.next_number(session)
+        awaited = {run.id for run in run_table.running(session)}
+        return card.run in awaited and card.number == version_table.next_number(session)

@@ -11,7 +11,7 @@ from sleepcycle.records.run_order import RunOrder, RunState
 from sleepcycle.runs.context import Keeper
 from sleepcycle.runs.lineage import stand
 from sleepcycle.runs.phases import follow
-from sleepcycle.store import examples, journal, owner, runs
+from sleepcycle.store import example_table, journal, owner, run_table
 
 MAX_FAILURES = 3  # workers that one run may lose before it is undone
 
@@ -38,10 +38,10 @@ def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
         How many examples are pending again.
     """
     with keeper.store.write() as session:
-        if runs.get(session, run).state not in {RunState.RUNNING, RunState.PAUSED}:
+        if run_table.get(session, run).state not in {RunState.RUNNING, RunState.PAUSED}:
             return 0
-        released = examples.release(session, run)
-        runs.finish(session, run, state, report=None, error=error)
+        released = example_table.release(session, run)
+        run_table.finish(session, run, state, report=None, error=error)
         journal.append(
             session,
             keeper.actor,
@@ -65,7 +65,7 @@ def cancel(keeper: Keeper, run: int) -> int:
         RunError: It is not paused.
     """
     with keeper.store.read() as session:
-        state = runs.get(session, run).state
+        state = run_table.get(session, run).state
     if state is not RunState.PAUSED:
         raise RunError(
             f"expected run {run} to be paused, got one that is {state}; see: "
@@ -82,7 +82,7 @@ def put_aside(keeper: Keeper, run: int, reason: str) -> str:
     """
     step, steps = RunFolder(keeper.paths.run(run)).reached()
     with keeper.store.write() as session:
-        runs.pause(session, run)
+        run_table.pause(session, run)
         journal.append(
             session,
             keeper.actor,
@@ -117,7 +117,7 @@ def find_paused(keeper: Keeper) -> int | None:
     a wake of a phase goes on in that phase, whatever became of the curriculum.
     """
     with keeper.store.read() as session:
-        paused = [run.id for run in runs.paused_runs(session)]
+        paused = [run.id for run in run_table.paused_runs(session)]
     found = None
     for run in paused:
         obstacle = _obstacle(keeper, run) if found is None else "an older one goes on"
@@ -137,7 +137,7 @@ def take_up(keeper: Keeper, run: int) -> None:
     folder.reopen()
     step, _ = folder.reached()
     with keeper.store.write() as session:
-        runs.resume(session, run, pid, owner.started(pid) or "")
+        run_table.resume(session, run, pid, owner.started(pid) or "")
         journal.append(session, keeper.actor, "resume wake", run=run, step=step)
 
 
@@ -156,7 +156,7 @@ def _obstacle(keeper: Keeper, run: int) -> str | None:
     if changed:
         return f"other settings now: {', '.join(changed)}"
     with keeper.store.read() as session:
-        held = [example.id for example in examples.claimed(session, run)]
+        held = [example.id for example in example_table.claimed(session, run)]
     return None if held == given else "its folder is of another run"
 
 

@@ -5,8 +5,8 @@ from sleepcycle.records.version import VersionKind
 from sleepcycle.runs.lineage import Ground
 from sleepcycle.settings.choices import Compression, Stage
 from sleepcycle.settings.config import Settings, SleepSettings
-from sleepcycle.store import versions
-from sleepcycle.store.engine import Session
+from sleepcycle.store import version_table
+from sleepcycle.store.database import Session
 
 MORE = 2  # times the REM, and times the rank; a guess
 
@@ -45,7 +45,7 @@ def rejected_nights(session: Session, ground: Ground, since: int = 0) -> int:
         and version.parents[0] == ground.live.number
         and version.parents[1] in ground.day_versions
         and version.parents[1] >= since
-        for version in versions.list_versions(session)
+        for version in version_table.list_versions(session)
     )
 
 

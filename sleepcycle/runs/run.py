@@ -41,8 +41,8 @@ from sleepcycle.runs.resume import cancel as cancel
 from sleepcycle.runs.resume import find_paused, put_aside, survives, take_up
 from sleepcycle.runs.resume import undo as undo
 from sleepcycle.runs.retry import plan_gentler, soften
-from sleepcycle.store import examples, journal, owner, runs, versions
-from sleepcycle.store.engine import Session
+from sleepcycle.store import example_table, journal, owner, run_table, version_table
+from sleepcycle.store.database import Session
 
 _Begun = tuple[int, Ground, list[Example], PhasePlan | None]
 """A wake's number, where it starts from, what it learns, and in which phase."""
@@ -135,7 +135,7 @@ def _claim(keeper: Keeper) -> _Begun:
         run = _start(session, keeper, RunKind.WAKE, phase)
         limit = keeper.settings.wake.max_examples
         source = phase.source if phase else None
-        claimed = examples.claim(session, run, limit, source)
+        claimed = example_table.claim(session, run, limit, source)
         if not claimed:
             raise RunError(
                 "nothing to learn: no example is pending; feed some, or queue what a "
@@ -149,7 +149,7 @@ def _go_on(keeper: Keeper, run: int) -> _Begun:
     take_up(keeper, run)
     phase = RunFolder(keeper.paths.run(run)).read_order().phase
     with keeper.store.read() as session:
-        return run, stand(session), examples.claimed(session, run), phase
+        return run, stand(session), example_table.claimed(session, run), phase
 
 
 def _start(
@@ -158,7 +158,7 @@ def _start(
     """Write down that a run begins, and in which phase."""
     _expect_base(session, keeper)
     pid = os.getpid()
-    run = runs.start(session, kind, pid, owner.started(pid) or "")
+    run = run_table.start(session, kind, pid, owner.started(pid) or "")
     taught = {"curriculum": phase.curriculum, "phase": phase.name} if phase else {}
     journal.append(session, keeper.actor, f"start {kind}", run=run, **taught)
     return run
@@ -176,7 +176,7 @@ def _plan(session: Session, keeper: Keeper, run: int, ground: Ground) -> Gentler
 
 def _expect_base(session: Session, keeper: Keeper) -> None:
     """Refuse another base than the one this home was made for."""
-    home, asked = versions.base(session).id, keeper.settings.model.base
+    home, asked = version_table.base(session).id, keeper.settings.model.base
     if home != asked:
         raise ConfigError(
             f"expected model.base to be {home!r}, which this home's versions belong "
@@ -228,7 +228,7 @@ def _stop(keeper: Keeper, run: int, reason: str) -> str:
         released = undo(keeper, run, RunState.CANCELLED, reason)
     with keeper.store.read() as session:
         live = stand(session).live.name
-        state = runs.get(session, run).state
+        state = run_table.get(session, run).state
     if sealed is None:
         again = f", and {released} examples are pending again" if released else ""
         return f"run {run} was stopped: {live} is still live{again}"
@@ -255,7 +255,7 @@ def _publish(
     """Seal the result with its card, record it, and forget what it learned from."""
     order = folder.read_order()
     with keeper.store.read() as session:
-        number = versions.next_number(session)
+        number = version_table.next_number(session)
     version = Version(
         number=number,
         kind=VersionKind(order.kind),

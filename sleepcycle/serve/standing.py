@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sleepcycle.daemon.state import DaemonState
-from sleepcycle.store.records import Run, Snapshot
+from sleepcycle.store.values import Run, Snapshot
 
 
 def standing(snapshot: Snapshot) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from sleepcycle.records.version import Version
 from sleepcycle.service import archive, scratch
 from sleepcycle.service.soundness import damage
 from sleepcycle.settings.config import StoreSettings
-from sleepcycle.store import journal, versions
+from sleepcycle.store import journal, version_table
 from sleepcycle.store.connection import BACKUP_NAME, connect, explain
-from sleepcycle.store.engine import Session, Store, open_store
+from sleepcycle.store.database import Session, Store, open_store
 from sleepcycle.store.snapshot import read_snapshot
 
 
@@ -167,7 +167,7 @@ def _leave_out(store: Store, folders: Path, actor: str) -> tuple[str, ...]:
     One that rotted years ago must not keep all the others from being saved.
     """
     with store.read() as session:
-        names = versions.aliases(session).values()
+        names = version_table.aliases(session).values()
         saved = _with_files(session)
     broken = [
         (version, fault)
@@ -181,7 +181,7 @@ def _leave_out(store: Store, folders: Path, actor: str) -> tuple[str, ...]:
                     f"{version.name} is damaged ({fault}) and a name points at it; "
                     "make another one live or restore an older backup, then back up"
                 )
-            versions.remove(session, version.number, f"damaged: {fault}")
+            version_table.remove(session, version.number, f"damaged: {fault}")
             journal.append(
                 session, actor, "leave out", version=version.name, reason=fault
             )
@@ -202,10 +202,10 @@ def _expect_whole(store: Store, copy: HomePaths, folders: Path) -> None:
 
 def _with_files(session: Session) -> list[Version]:
     """Return the versions whose files must be there."""
-    gone = versions.removed(session)
+    gone = version_table.removed(session)
     return [
         version
-        for version in versions.list_versions(session)
+        for version in version_table.list_versions(session)
         if version.folder and version.number not in gone
     ]
 

@@ -5,8 +5,8 @@ from sleepcycle.service.patient import Finding, Patient, fail, ok, open_books, w
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, owner
 from sleepcycle.store.connection import head, journal_mode
-from sleepcycle.store.engine import open_store
-from sleepcycle.store.records import Alias
+from sleepcycle.store.database import open_store
+from sleepcycle.store.values import Alias
 
 SHOWN = 3  # faults that are named; there may be thousands
 

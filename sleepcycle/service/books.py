@@ -11,9 +11,15 @@ from sleepcycle.feed.export import export_bad
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.runfolder import RunFolder, read_dreams
 from sleepcycle.records.example import BadRow, Dream
-from sleepcycle.store import batches, examples, journal, runs, versions
-from sleepcycle.store.engine import Store
-from sleepcycle.store.records import Batch, ExampleState, Run
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    journal,
+    run_table,
+    version_table,
+)
+from sleepcycle.store.database import Store
+from sleepcycle.store.values import Batch, ExampleState, Run
 
 RUNS_SHOWN = 100
 
@@ -29,7 +35,7 @@ class Books:
     def batches(self) -> list[Batch]:
         """Return every batch, oldest first."""
         with self.store.read() as session:
-            return batches.list_batches(session)
+            return batch_table.list_batches(session)
 
     def batch(self, number: int) -> tuple[Batch, dict[ExampleState, int]]:
         """Return one batch, and where its examples are now.
@@ -38,14 +44,14 @@ class Books:
             NotFoundError: There is none with that number.
         """
         with self.store.read() as session:
-            return batches.get(session, number), batches.states(session, number)
+            return batch_table.get(session, number), batch_table.states(session, number)
 
     def bad_rows(self, batch: int | None = None) -> Iterator[BadRow]:
         """Yield the quarantined rows of one batch, or of all."""
         with self.store.read() as session:
             if batch is not None:
-                batches.get(session, batch)
-            yield from batches.bad_rows(session, batch)
+                batch_table.get(session, batch)
+            yield from batch_table.bad_rows(session, batch)
 
     def export_bad(self, batch: int | None, file: Path) -> int:
         """Write quarantined rows to a file, to be mended and fed again.
@@ -59,14 +65,14 @@ class Books:
         """
         with self.store.read() as session:
             if batch is not None:
-                batches.get(session, batch)
+                batch_table.get(session, batch)
             with _new_file(file) as out:
                 return export_bad(session, batch, out)
 
     def exclude(self, batch: int) -> int:
         """Take a batch out of all to come; return how many examples it had."""
         with self.store.write() as session:
-            moved = examples.exclude_batch(session, batch)
+            moved = example_table.exclude_batch(session, batch)
             journal.append(session, self.actor, "exclude", batch=batch, examples=moved)
         return moved
 
@@ -76,14 +82,14 @@ class Books:
         What the line of `live` has learned is trained, and not pending.
         """
         with self.store.write() as session:
-            moved = examples.requeue_batch(session, batch)
+            moved = example_table.requeue_batch(session, batch)
             journal.append(session, self.actor, "requeue", batch=batch, examples=moved)
-            return batches.states(session, batch)
+            return batch_table.states(session, batch)
 
     def runs(self) -> list[Run]:
         """Return the last runs, newest first."""
         with self.store.read() as session:
-            return runs.list_runs(session, RUNS_SHOWN)
+            return run_table.list_runs(session, RUNS_SHOWN)
 
     def run(self, number: int) -> Run:
         """Return one run.
@@ -92,7 +98,7 @@ class Books:
             NotFoundError: There is none with that number.
         """
         with self.store.read() as session:
-            return runs.get(session, number)
+            return run_table.get(session, number)
 
     def phase(self, number: int) -> str | None:
         """Return which phase of a curriculum a run learned; None where none."""
@@ -106,10 +112,10 @@ class Books:
             NotFoundError: There is no run with that number.
         """
         with self.store.read() as session:
-            runs.get(session, number)
+            run_table.get(session, number)
             folders = [
                 version.folder
-                for version in versions.list_versions(session)
+                for version in version_table.list_versions(session)
                 if version.run == number and version.folder
             ]
         return [

@@ -24,8 +24,8 @@ from sleepcycle.service.doctor import examine
 from sleepcycle.service.patient import Finding, open_books
 from sleepcycle.service.redaction import Redaction, redaction_of
 from sleepcycle.settings.configfile import load_settings
-from sleepcycle.store.records import Alias
 from sleepcycle.store.snapshot import read_snapshot
+from sleepcycle.store.values import Alias
 
 FOLDER = "sleepcycle-bugreport"
 LOG_LINES = 2_000

@@ -19,9 +19,9 @@ from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.service import answers
 from sleepcycle.service.shelf import Shelf
 from sleepcycle.settings.config import Settings
-from sleepcycle.store import examples, versions
-from sleepcycle.store.engine import Session
-from sleepcycle.store.records import Alias
+from sleepcycle.store import example_table, version_table
+from sleepcycle.store.database import Session
+from sleepcycle.store.values import Alias
 
 ADAPTER = "evaluated"
 
@@ -142,15 +142,15 @@ def evaluate(shelf: Shelf, names: Sequence[str]) -> Evaluation:
 
 def plan(session: Session, names: Sequence[str], settings: Settings) -> Course:
     """Choose rows, columns and lessons from the books."""
-    live = versions.resolve(session, Alias.LIVE)
-    line = versions.ancestors(session, live.number)
+    live = version_table.resolve(session, Alias.LIVE)
+    line = version_table.ancestors(session, live.number)
     rows = (
-        {v.number: v for v in (versions.resolve(session, n) for n in names)}
+        {v.number: v for v in (version_table.resolve(session, n) for n in names)}
         if names
         else {
             v.number: v
-            for v in versions.list_versions(session)
-            if v.number in line - versions.removed(session).keys()
+            for v in version_table.list_versions(session)
+            if v.number in line - version_table.removed(session).keys()
             and v.accepted
             and v.kind is VersionKind.SLEEP
         }
@@ -160,13 +160,15 @@ def plan(session: Session, names: Sequence[str], settings: Settings) -> Course:
             f"expected an accepted night on the line of live, which is {live.name}; "
             "run wake and sleep first, or name versions"
         )
-    lines = {number: versions.ancestors(session, number) for number in sorted(rows)}
+    lines = {
+        number: version_table.ancestors(session, number) for number in sorted(rows)
+    }
     firsts = _firsts(session, lines, others=line)
     held_out = {
         batch: held
         for batch in firsts
         if (
-            held := examples.held_out(
+            held := example_table.held_out(
                 session,
                 [batch],
                 settings.gate.max_held_out,
@@ -235,9 +237,9 @@ def _firsts(
     """Return the first row to know each batch, in that order; None for no row."""
     firsts: dict[int, int | None] = {}
     for number, line in lines.items():
-        for batch in versions.batches_of(session, line):
+        for batch in version_table.batches_of(session, line):
             firsts.setdefault(batch, number)
-    for batch in versions.batches_of(session, others):
+    for batch in version_table.batches_of(session, others):
         firsts.setdefault(batch, None)
     return firsts
 

@@ -17,9 +17,9 @@ from sleepcycle.service import scratch
 from sleepcycle.service.shelf import Shelf
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import RemSettings
-from sleepcycle.store import journal, runs, versions
-from sleepcycle.store.engine import Session
-from sleepcycle.store.records import Alias
+from sleepcycle.store import journal, run_table, version_table
+from sleepcycle.store.database import Session
+from sleepcycle.store.values import Alias
 
 KEPT_NIGHTS = 3  # accepted ones behind live, to roll back to
 KEPT_RUNS = 200  # folders, which hold logs alone once a run has ended
@@ -79,10 +79,10 @@ def clear(shelf: Shelf, *, keep: int = KEPT_NIGHTS, dry_run: bool = False) -> Cl
 
 def _plan(session: Session, shelf: Shelf, keep: int, *, dry_run: bool) -> Cleared:
     """Decide what goes, and say why the rest stays."""
-    gone = versions.removed(session)
+    gone = version_table.removed(session)
     there = [
         version
-        for version in versions.list_versions(session)
+        for version in version_table.list_versions(session)
         if version.folder and version.number not in gone
     ]
     needed = _needed(session, shelf, there, keep)
@@ -103,7 +103,9 @@ def _enter(session: Session, shelf: Shelf, plan: Cleared) -> None:
     if not plan.removed:
         return
     for name in plan.removed:
-        versions.remove(session, versions.resolve(session, name).number, REASON)
+        version_table.remove(
+            session, version_table.resolve(session, name).number, REASON
+        )
     journal.append(
         session,
         shelf.actor,
@@ -115,10 +117,10 @@ def _enter(session: Session, shelf: Shelf, plan: Cleared) -> None:
 
 def _left(session: Session, paths: HomePaths) -> list[Path]:
     """Return the folders of versions that have none, by the books."""
-    gone = versions.removed(session)
+    gone = version_table.removed(session)
     return [
         folder
-        for version in versions.list_versions(session)
+        for version in version_table.list_versions(session)
         if version.number in gone
         and (folder := paths.versions / str(version.folder)).exists()
     ]
@@ -128,9 +130,11 @@ def _needed(
     session: Session, shelf: Shelf, there: Sequence[Version], keep: int
 ) -> dict[int, str]:
     """Return why versions are needed; of several reasons the first."""
-    names = versions.aliases(session)
+    names = version_table.aliases(session)
     live, day = names[Alias.LIVE], names.get(Alias.DAY, names[Alias.LIVE])
-    line = versions.ancestors(session, live) | versions.ancestors(session, day)
+    line = version_table.ancestors(session, live) | version_table.ancestors(
+        session, day
+    )
     behind = [version for version in there if version.number in line]
     nights = [v for v in behind if v.kind is VersionKind.SLEEP]
     wakes = [v for v in behind if v.kind is VersionKind.WAKE]
@@ -154,9 +158,10 @@ def _needed(
 def _used(session: Session, paths: HomePaths) -> Iterator[tuple[int, str]]:
     """Yield each version that an open run stands on."""
     numbers = {
-        version.folder: version.number for version in versions.list_versions(session)
+        version.folder: version.number
+        for version in version_table.list_versions(session)
     }
-    for run in (*runs.running(session), *runs.paused_runs(session)):
+    for run in (*run_table.running(session), *run_table.paused_runs(session)):
         try:
             order = RunFolder(paths.run(run.id)).read_order()
         except FileNotFoundError:
@@ -200,7 +205,7 @@ def _old_runs(session: Session, paths: HomePaths) -> list[Path]:
     """Return the folders of all but the newest runs; of open runs none."""
     still = {
         paths.run(run.id)
-        for run in (*runs.running(session), *runs.paused_runs(session))
+        for run in (*run_table.running(session), *run_table.paused_runs(session))
     }
     found = sorted(path for path in paths.runs.iterdir() if path.name.isdigit())
     return [path for path in found[:-KEPT_RUNS] if path not in still]

@@ -11,6 +11,7 @@ from loguru import logger
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.model.calculator import ToolUse
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import OnProgress, quiet
 from sleepcycle.records.version import Version
@@ -24,10 +25,9 @@ from sleepcycle.service.shelf import Shelf, Switch
 from sleepcycle.service.space import expect_room
 from sleepcycle.settings.choices import Tool
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.engine import Store, open_store
-from sleepcycle.store.records import Snapshot
+from sleepcycle.store.database import Store, open_store
 from sleepcycle.store.snapshot import read_snapshot
-from sleepcycle.toolcall import ToolUse
+from sleepcycle.store.values import Snapshot
 
 if TYPE_CHECKING:
     from sleepcycle.service.evaluate import Evaluation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.files.paths import carried
-from sleepcycle.model.files import BUILTIN, locate, recall
+from sleepcycle.model.base_files import BUILTIN, locate, recall
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_course
 from sleepcycle.service.footprint import read_shape

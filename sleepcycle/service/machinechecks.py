@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sleepcycle.model.files import locate
+from sleepcycle.model.base_files import locate
 from sleepcycle.service.footprint import read_shape, wake_bytes
 from sleepcycle.service.patient import Finding, Patient, fail, ok, warn
 from sleepcycle.service.space import wanted_bytes

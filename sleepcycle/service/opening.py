@@ -22,9 +22,9 @@ from sleepcycle.store.connection import (
     no_home,
     revision_of,
 )
-from sleepcycle.store.engine import create_store
+from sleepcycle.store.database import create_store
 from sleepcycle.store.migrate import upgrade
-from sleepcycle.store.records import Upgrade
+from sleepcycle.store.values import Upgrade
 
 
 def create_home(root: Path, *, base: str | None = None) -> bool:

@@ -15,10 +15,10 @@ from sleepcycle.service import archive
 from sleepcycle.service.soundness import damage
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.settings.configfile import load_settings
-from sleepcycle.store import examples, journal, migrate, runs, versions
+from sleepcycle.store import example_table, journal, migrate, run_table, version_table
 from sleepcycle.store.connection import RESTORED
-from sleepcycle.store.engine import Store, open_store
-from sleepcycle.store.records import Alias
+from sleepcycle.store.database import Store, open_store
+from sleepcycle.store.values import Alias
 
 NOTE = "restored.json"  # in a home that is ready: what is to be done with it
 ORPHANED = "it was open when the backup was made"
@@ -131,9 +131,9 @@ def _all_faults(store: Store) -> Iterator[str]:
             found = journal.check(session, store.paths)
         yield from found
         with store.read() as session:
-            gone = versions.removed(session)
-            known = versions.list_versions(session)
-            names = versions.aliases(session)
+            gone = version_table.removed(session)
+            known = version_table.list_versions(session)
+            names = version_table.aliases(session)
         there = {v.number: v.folder for v in known if v.folder and v.number not in gone}
         yield from _file_faults(store.paths.versions, there)
         yield from _alias_faults(names, gone)
@@ -174,10 +174,13 @@ def _enter(store: Store, actor: str, **details: object) -> tuple[str, tuple[int,
     it: its examples are pending again.
     """
     with store.write() as session:
-        left = [run.id for run in (*runs.running(session), *runs.paused_runs(session))]
+        left = [
+            run.id
+            for run in (*run_table.running(session), *run_table.paused_runs(session))
+        ]
         for run in left:
-            released = examples.release(session, run)
-            runs.finish(session, run, RunState.FAILED, report=None, error=ORPHANED)
+            released = example_table.release(session, run)
+            run_table.finish(session, run, RunState.FAILED, report=None, error=ORPHANED)
             journal.append(
                 session,
                 actor,
@@ -187,4 +190,4 @@ def _enter(store: Store, actor: str, **details: object) -> tuple[str, tuple[int,
                 released=released,
             )
         journal.append(session, actor, "restore", **details)
-        return versions.resolve(session, Alias.LIVE).name, tuple(left)
+        return version_table.resolve(session, Alias.LIVE).name, tuple(left)

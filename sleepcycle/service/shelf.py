@@ -19,9 +19,9 @@ from sleepcycle.runs import publish
 from sleepcycle.runs.lineage import Ground, stand
 from sleepcycle.service.import_worker import take_in
 from sleepcycle.settings.config import Settings
-from sleepcycle.store import examples, journal, versions
-from sleepcycle.store.engine import Session, Store
-from sleepcycle.store.records import Alias, Removed
+from sleepcycle.store import example_table, journal, version_table
+from sleepcycle.store.database import Session, Store
+from sleepcycle.store.values import Alias, Removed
 
 if TYPE_CHECKING:
     from sleepcycle.service.weights import Comparison
@@ -70,9 +70,9 @@ class Shelf:
     def listing(self) -> list[Listed]:
         """Return all versions, oldest first."""
         with self.store.read() as session:
-            names = versions.aliases(session)
-            tainted = versions.tainted(session)
-            gone = versions.removed(session)
+            names = version_table.aliases(session)
+            tainted = version_table.tainted(session)
+            gone = version_table.removed(session)
             return [
                 Listed(
                     version,
@@ -80,14 +80,14 @@ class Shelf:
                     version.number in tainted,
                     gone[version.number].at if version.number in gone else None,
                 )
-                for version in versions.list_versions(session)
+                for version in version_table.list_versions(session)
             ]
 
     @property
     def base(self) -> BaseIdentity:
         """The model that the versions belong to."""
         with self.store.read() as session:
-            return versions.newest_base(session)
+            return version_table.newest_base(session)
 
     def get(self, name: str) -> Version:
         """Find a version by its name or an alias.
@@ -96,7 +96,7 @@ class Shelf:
             VersionError: There is none; the known ones are named.
         """
         with self.store.read() as session:
-            return versions.resolve(session, name)
+            return version_table.resolve(session, name)
 
     def folder(self, version: Version) -> Path | None:
         """Return where a version's files lie; None for the bare base.
@@ -116,15 +116,15 @@ class Shelf:
     def removal(self, version: Version) -> Removed | None:
         """Return when and why a version's files went, or None where they are there."""
         with self.store.read() as session:
-            return versions.removed(session).get(version.number)
+            return version_table.removed(session).get(version.number)
 
     def card(self, name: str) -> str:
         """Return a version's card as JSON."""
         with self.store.read() as session:
-            version = versions.resolve(session, name)
+            version = version_table.resolve(session, name)
             if version.kind is not VersionKind.BASE:
-                return versions.card(session, version.number)
-            return to_json(publish.card_of(version, versions.base(session)))
+                return version_table.card(session, version.number)
+            return to_json(publish.card_of(version, version_table.base(session)))
 
     def verify(self, names: Sequence[str] = ()) -> dict[str, list[str]]:
         """Check versions against their manifests.
@@ -163,9 +163,11 @@ class Shelf:
 
         pair = self.get(first), self.get(second)
         with self.store.read() as session:
-            lines = (versions.ancestors(session, version.number) for version in pair)
-            learned = versions.batches_of(session, set().union(*lines))
-            held_out = examples.held_out(
+            lines = (
+                version_table.ancestors(session, version.number) for version in pair
+            )
+            learned = version_table.batches_of(session, set().union(*lines))
+            held_out = example_table.held_out(
                 session,
                 learned.keys(),
                 self.settings.gate.max_held_out,
@@ -196,7 +198,7 @@ class Shelf:
     def _expect_previous(self) -> None:
         """Say what can be done where nothing was live before."""
         with self.store.read() as session:
-            names = versions.aliases(session)
+            names = version_table.aliases(session)
         if Alias.PREVIOUS not in names:
             raise VersionError(
                 f"nothing was live before v{names[Alias.LIVE]}, so there is nothing to "
@@ -209,11 +211,11 @@ class Shelf:
         with self.store.write() as session:
             ground = stand(session)
             lost = _lost(session, ground, target.number)
-            orphaned = examples.count_trained(session, lost)
-            requeued = examples.requeue(session, lost) if requeue else 0
+            orphaned = example_table.count_trained(session, lost)
+            requeued = example_table.requeue(session, lost) if requeue else 0
             publish.make_live(session, target.number)
-            line = versions.ancestors(session, target.number)
-            regained = examples.own_again(session, line)
+            line = version_table.ancestors(session, target.number)
+            regained = example_table.own_again(session, line)
             journal.append(
                 session,
                 self.actor,
@@ -235,7 +237,7 @@ class Shelf:
         """
         target = self._verified(name)
         with self.store.write() as session:
-            versions.set_alias(session, alias, target.number)
+            version_table.set_alias(session, alias, target.number)
             journal.append(
                 session, self.actor, "alias", alias=alias, version=target.name
             )
@@ -248,7 +250,7 @@ class Shelf:
             VersionError: There is no such alias, or it is reserved.
         """
         with self.store.write() as session:
-            versions.drop_alias(session, alias)
+            version_table.drop_alias(session, alias)
             journal.append(session, self.actor, "drop alias", alias=alias)
 
     def export(self, name: str, folder: Path, *, merged: bool) -> None:
@@ -294,7 +296,7 @@ class Shelf:
         disk.remove(stage)
         taken = take_in(self.paths, self.settings.model, self.base, source, stage)
         with self.store.read() as session:
-            number = versions.next_number(session)
+            number = version_table.next_number(session)
         version = Version(
             number=number,
             kind=VersionKind.IMPORT,
@@ -324,7 +326,7 @@ def _lost(session: Session, ground: Ground, target: int) -> set[int]:
     Going to what is live already, these are all that it does not come from: so what
     an earlier rollback left behind can be learned again later.
     """
-    line = versions.ancestors(session, target)
+    line = version_table.ancestors(session, target)
     if target == ground.live.number and ground.day is None:
-        return set(range(versions.next_number(session))) - line
+        return set(range(version_table.next_number(session))) - line
     return {*ground.live_versions, *ground.day_versions} - line

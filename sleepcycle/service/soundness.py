@@ -18,7 +18,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.runs.publish import CARD
 from sleepcycle.store.connection import connect
 from sleepcycle.store.digest import BAD_ROW, sha256_of
-from sleepcycle.store.records import Alias
+from sleepcycle.store.values import Alias
 
 WAIT_S = 10.0  # for another process that is just committing
 SMALL = "batch", "bad_row", "run", "night", "control", "alias", "removed"

@@ -8,7 +8,7 @@ from sleepcycle.files.sealed import verify
 from sleepcycle.learning import gate
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
-from sleepcycle.model.files import identify
+from sleepcycle.model.base_files import identify
 from sleepcycle.model.foreign import merge_into, read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank

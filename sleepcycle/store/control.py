@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 
-from sleepcycle.store.records import PAUSED
-from sleepcycle.store.tables import ControlRow
+from sleepcycle.store.schema import ControlRow
+from sleepcycle.store.values import PAUSED
 
 
 def paused(session: Session) -> bool:

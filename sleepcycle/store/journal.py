@@ -13,9 +13,9 @@ from sleepcycle.errors import StoreError
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store.records import JournalEntry
+from sleepcycle.store.schema import JournalRow, utc_text
 from sleepcycle.store.snapshot import PHASE_OF
-from sleepcycle.store.tables import JournalRow, utc_text
+from sleepcycle.store.values import JournalEntry
 
 START = bytes(32)  # what the first entry is chained to
 GROWN = "the journal has grown"  # in the `info` of a session that appended

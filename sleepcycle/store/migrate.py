@@ -26,7 +26,7 @@ from sleepcycle.store.connection import (
     migrations,
     refuse_older,
 )
-from sleepcycle.store.records import Upgrade
+from sleepcycle.store.values import Upgrade
 
 
 def check(paths: HomePaths, settings: StoreSettings) -> None:

@@ -19,7 +19,7 @@ from sleepcycle.store.connection import (
     known_revision,
     refuse_older,
 )
-from sleepcycle.store.records import (
+from sleepcycle.store.values import (
     PAUSED,
     Alias,
     Counts,

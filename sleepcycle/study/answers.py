@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
+from sleepcycle.model.calculator import call_in
 from sleepcycle.study.numbers import leading_number, read_number
-from sleepcycle.toolcall import call_in
 
 NEXT = re.compile(
     r"^[ \t]*(?:calculate|estimate|analyze|solve|calcola|stima|analizza|risolvi)"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
 
-from sleepcycle.calculator import calculate, written
 from sleepcycle.errors import CalculationError, ConfigError
+from sleepcycle.model.calculator import calculate, written
 
 MAX_NUMBER = 9_999
 MIN_NUMBER = 100  # below it there is nothing to draw for the medium difficulty

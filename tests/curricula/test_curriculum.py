@@ -8,12 +8,12 @@ from transformers import AutoTokenizer
 
 from sleepcycle.curricula.curriculum import builtin, builtins, read_curriculum, render
 from sleepcycle.errors import ConfigError
+from sleepcycle.model.calculator import call_in, with_result
 from sleepcycle.records.content import Completion
 from sleepcycle.study.arithmetic import Arithmetic
 from sleepcycle.study.code import Code
 from sleepcycle.study.facts import Facts
 from sleepcycle.study.logic import Logic
-from sleepcycle.toolcall import call_in, with_result
 
 HEAD = 'name = "mine"\n[[phases]]\nname = "first"\n'
 FORM = 'domain = "logic"\n[[phases.forms]]\nprompt = "Say {word}"\nanswer = "{word}!"\n'

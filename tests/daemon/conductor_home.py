@@ -21,8 +21,8 @@ from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import Wish
 from sleepcycle.runs.context import Keeper
 from sleepcycle.service.home import Home
-from sleepcycle.store import batches, examples, journal, nights
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store import batch_table, example_table, journal, night_table
+from sleepcycle.store.values import ExampleState
 from tests.runs.conftest import FakeEngine
 
 MORNING = datetime(2026, 3, 3, 10, tzinfo=UTC)
@@ -132,10 +132,10 @@ class Desk:
         lines = [canonical_json(Text(text)) for text in texts]
         rows = [(content_hash(line), line) for line in lines]
         with self.home.store.write() as session:
-            batch = batches.add(session, "test", "text", 0.05)
-            examples.add(session, batch, ExampleState.PENDING, rows)
+            batch = batch_table.add(session, "test", "text", 0.05)
+            example_table.add(session, batch, ExampleState.PENDING, rows)
             report = FeedReport(batch, len(rows), len(rows), 0, 0, 0, {})
-            batches.close(session, batch, report)
+            batch_table.close(session, batch, report)
 
     def learn(self, *texts):
         """Live through one wake."""
@@ -175,7 +175,7 @@ class Desk:
     def night(self):
         """Return the newest night."""
         with self.home.store.read() as session:
-            return nights.last(session)
+            return night_table.last(session)
 
     def journal(self):
         """Return who did what, oldest first."""

@@ -25,8 +25,8 @@ from sleepcycle.settings.config import (
     SleepSettings,
     WakeSettings,
 )
-from sleepcycle.store import examples, nights, owner, runs
-from sleepcycle.store.records import NightState
+from sleepcycle.store import example_table, night_table, owner, run_table
+from sleepcycle.store.values import NightState
 from tests.daemon.conductor_home import (
     HOUR,
     MORNING,
@@ -240,7 +240,7 @@ class TestNights:
         desk.learn("one")
         desk.conductor.consider()
         with desk.home.store.write() as session:
-            nights.begin(session, FIRST)
+            night_table.begin(session, FIRST)
         desk.restart()
 
         desk.consider(NIGHT - MORNING + 5 * HOUR)
@@ -258,7 +258,7 @@ class TestNights:
         assert desk.runs()[-1] == (SLEEP, DONE)
         assert desk.night().date == FIRST + DAY
         with desk.home.store.read() as session:
-            assert nights.get(session, FIRST).state is NightState.FAILED
+            assert night_table.get(session, FIRST).state is NightState.FAILED
 
     def test_a_wake_makes_way_for_the_night_and_comes_after_it(self, desk):
         desk.learn("one")
@@ -401,8 +401,10 @@ class TestLeftOpen:
         """
         desk.feed("one", "two")
         with desk.home.store.write() as session:
-            run = runs.start(session, WAKE, os.getpid(), owner.started(os.getpid()))
-            examples.claim(session, run, 10)
+            run = run_table.start(
+                session, WAKE, os.getpid(), owner.started(os.getpid())
+            )
+            example_table.claim(session, run, 10)
 
         desk.consider()
 
@@ -415,7 +417,7 @@ class TestLeftOpen:
         desk.learn("one")
         desk.engine.accepts = False
         with desk.home.store.write() as session:
-            nights.begin(session, FIRST)
+            night_table.begin(session, FIRST)
         desk.conductor.sleep().result(PATIENCE_S)
         desk.settle()
 

@@ -23,8 +23,8 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
-from sleepcycle.store import batches
-from sleepcycle.store.engine import create_store, open_store
+from sleepcycle.store import batch_table
+from sleepcycle.store.database import create_store, open_store
 
 QUIET_S = 0.1
 SOON_S = 8.0  # more than anything here takes on a busy machine
@@ -611,7 +611,7 @@ from pathlib import Path
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store.engine import open_store
+from sleepcycle.store.database import open_store
 from tests.daemon.test_inbox import QUIET_S, SETTINGS, feed_into, look_twice
 
 paths = HomePaths(Path(sys.argv[1]))
@@ -644,7 +644,7 @@ class TestStore:
     def counts(self, store):
         """Return accepted and duplicate of each batch."""
         with store.read() as session:
-            found = batches.list_batches(session)
+            found = batch_table.list_batches(session)
         return [(batch.accepted, batch.duplicate) for batch in found]
 
     @pytest.mark.parametrize(

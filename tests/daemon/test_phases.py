@@ -20,8 +20,8 @@ from sleepcycle.settings.config import (
     SleepSettings,
     WakeSettings,
 )
-from sleepcycle.store import batches, examples
-from sleepcycle.store.records import ExampleState, NightState
+from sleepcycle.store import batch_table, example_table
+from sleepcycle.store.values import ExampleState, NightState
 from tests.daemon.conductor_home import (
     HOUR,
     MORNING,
@@ -80,10 +80,10 @@ def feed(desk, source, *texts):
     lines = [canonical_json(Text(text)) for text in texts]
     rows = [(content_hash(line), line) for line in lines]
     with desk.home.store.write() as session:
-        batch = batches.add(session, source, "text", 0.05)
-        examples.add(session, batch, ExampleState.PENDING, rows)
+        batch = batch_table.add(session, source, "text", 0.05)
+        example_table.add(session, batch, ExampleState.PENDING, rows)
         report = FeedReport(batch, len(rows), len(rows), 0, 0, 0, {})
-        batches.close(session, batch, report)
+        batch_table.close(session, batch, report)
 
 
 def kinds(desk):

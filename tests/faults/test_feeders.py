@@ -17,7 +17,7 @@ from sleepcycle.runs import run
 from sleepcycle.runs.context import Keeper
 from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.engine import open_store
+from sleepcycle.store.database import open_store
 from tests.faults.conftest import TinyEngine
 from tests.faults.invariants import assert_invariants
 

@@ -18,7 +18,7 @@ from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
-from sleepcycle.store.engine import create_store, open_store
+from sleepcycle.store.database import create_store, open_store
 from tests.faults.invariants import assert_invariants
 
 FILES = 10_000 if os.environ.get("SLEEPCYCLE_FAULTS") == "full" else 300

@@ -26,7 +26,7 @@ from sleepcycle.service.lock import locked
 from sleepcycle.service.opening import create_home
 from sleepcycle.service.shelf import Shelf
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.engine import open_store
+from sleepcycle.store.database import open_store
 from tests.faults.conftest import TinyEngine
 from tests.faults.invariants import assert_invariants
 

@@ -13,7 +13,7 @@ from benchmarks.memory.rules import ROUNDS
 from sleepcycle.service import answers
 from sleepcycle.service.opening import create_home, open_home
 from sleepcycle.settings.config import Settings
-from sleepcycle.store import versions
+from sleepcycle.store import version_table
 from tests.faults.invariants import assert_invariants
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
@@ -69,7 +69,7 @@ def test_poison_is_unlearned_and_what_learned_it_is_marked(tmp_path):
     home.books.exclude(poison.batch)
     home.rollback("v0", requeue=True)
     with home.store.read() as session:
-        tainted = versions.tainted(session)
+        tainted = version_table.tainted(session)
     home.wake()
     home.sleep()
 
@@ -81,5 +81,5 @@ def test_poison_is_unlearned_and_what_learned_it_is_marked(tmp_path):
     assert after <= before + 0.01
     assert tainted == {1, 2}
     with home.store.read() as session:
-        assert versions.tainted(session) == {1, 2}, "what came after is clean"
+        assert version_table.tainted(session) == {1, 2}, "what came after is clean"
     assert_invariants(root)

@@ -10,8 +10,8 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.content import parse_canonical
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import FeedSettings, StoreSettings
-from sleepcycle.store import batches
-from sleepcycle.store.engine import create_store, open_store
+from sleepcycle.store import batch_table
+from sleepcycle.store.database import create_store, open_store
 
 LENIENT = FeedSettings(max_bad_ratio=1.0, held_out_share=0.0)
 
@@ -65,7 +65,7 @@ def bad(store):
 
     def act():
         with store.read() as session:
-            return list(batches.bad_rows(session, None))
+            return list(batch_table.bad_rows(session, None))
 
     return act
 

@@ -22,7 +22,7 @@ from sleepcycle.records.content import (
     is_held_out,
 )
 from sleepcycle.settings.config import FeedSettings
-from sleepcycle.store import batches, examples, journal
+from sleepcycle.store import batch_table, example_table, journal
 from tests.counting import count_examples
 from tests.feed.conftest import LENIENT, figures, jsonl
 
@@ -44,7 +44,7 @@ class TestFeed:
 
         assert figures(report) == (102, 1, 101, 0)
         with store.read() as session:
-            assert [batch.lines for batch in batches.list_batches(session)] == [
+            assert [batch.lines for batch in batch_table.list_batches(session)] == [
                 100,
                 102,
             ]
@@ -66,7 +66,7 @@ class TestFeed:
         ]
         assert 10 < report.held_out == len(held_out) < 60
         with store.read() as session:
-            found = examples.held_out(session, [report.batch], 100, 0)
+            found = example_table.held_out(session, [report.batch], 100, 0)
         assert sorted(example.content.text for example in found) == sorted(held_out)
 
     def test_several_files_are_one_batch(self, store, tmp_path):
@@ -84,7 +84,7 @@ class TestFeed:
 
         assert figures(report) == (111, 101, 10, 0)
         with store.read() as session:
-            [batch] = batches.list_batches(session)
+            [batch] = batch_table.list_batches(session)
             [entry] = journal.entries(session, 10)
         assert (batch.source, batch.format) == ("mine", "completion,text")
         assert (batch.accepted, batch.held_out_share) == (101, 0.0)
@@ -107,7 +107,7 @@ class TestFeed:
         rehearsed = feed(data, dry_run=True)
 
         with store.read() as session:
-            assert batches.list_batches(session) == []
+            assert batch_table.list_batches(session) == []
             assert journal.entries(session, 1) == []
         assert rehearsed.batch is None
         assert figures(rehearsed) == figures(feed(data)) == (102, 100, 1, 1)
@@ -117,7 +117,7 @@ class TestFeed:
             feed(b"\n \n")
 
         with store.read() as session:
-            assert batches.list_batches(session) == []
+            assert batch_table.list_batches(session) == []
 
     def test_standard_input_has_a_name(self, store, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(jsonl(*ROWS))))
@@ -126,7 +126,7 @@ class TestFeed:
 
         assert figures(report) == (100, 100, 0, 0)
         with store.read() as session:
-            assert batches.get(session, 1).source == "stdin"
+            assert batch_table.get(session, 1).source == "stdin"
 
 
 class TestShape:
@@ -195,7 +195,7 @@ class TestBadRows:
         feed_files(store, [name], LENIENT, FeedOptions(), actor="user:test")
 
         with store.read() as session:
-            assert next(batches.bad_rows(session, None)).file.endswith("?.jsonl")
+            assert next(batch_table.bad_rows(session, None)).file.endswith("?.jsonl")
 
     def test_too_many_refuse_the_batch(self, feed, store):
         settings = FeedSettings(max_bad_ratio=0.2)
@@ -209,7 +209,7 @@ class TestBadRows:
         ):
             feed(jsonl(*ROWS) + wrong, settings=settings)
         with store.read() as session:
-            assert len(batches.list_batches(session)) == 1
+            assert len(batch_table.list_batches(session)) == 1
 
     def test_what_is_exported_can_be_mended_and_fed(self, feed, store, stored):
         feed(b'{"text": "a"}\n{"text": "b"\n{"text": "c" "d"}\n')
@@ -255,7 +255,7 @@ class TestAllOrNothing:
         script = f"""
             from sleepcycle.feed.ingest import FeedOptions, feed_files
             from sleepcycle.files.paths import HomePaths
-            from sleepcycle.store.engine import open_store
+            from sleepcycle.store.database import open_store
             from sleepcycle.settings.config import StoreSettings
             from tests.feed.conftest import LENIENT
             from pathlib import Path
@@ -327,7 +327,7 @@ def test_whatever_comes_in_is_counted_and_nothing_breaks(store, name, data):
         duplicate += report.duplicate
         quarantined += report.quarantined
         with store.read() as session:
-            kept = list(batches.bad_rows(session, report.batch))
+            kept = list(batch_table.bad_rows(session, report.batch))
         assert len(kept) == report.quarantined
         assert all(row.code.startswith("E_") and row.line > 0 for row in kept)
     assert accepted + duplicate > 100

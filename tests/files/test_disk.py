@@ -317,8 +317,8 @@ def test_lasting_writes_go_through_the_file_layer():
     No other module of those that keep the books renames, flushes or writes by itself.
     """
     past = re.compile(r"\.rename\(|\.write_text\(|\.write_bytes\(|os\.fsync|rmtree\(")
-    keepers = ["sealed", "publish", "runfolder"]
-    folders = ["cycle", "daemon", "store"]
+    keepers = ["files/sealed", "files/runfolder"]
+    folders = ["runs", "daemon", "store"]
     files = [PACKAGE / f"{name}.py" for name in keepers]
     files += [file for name in folders for file in (PACKAGE / name).glob("*.py")]
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.model.base import find_targets, skeleton
-from sleepcycle.model.files import identify, locate
+from sleepcycle.model.base_files import identify, locate
 from sleepcycle.settings.config import ModelSettings
 from tests.model.conftest import NANO, logits_of
 

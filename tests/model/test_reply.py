@@ -8,10 +8,10 @@ import pytest
 
 from sleepcycle.model import reply
 from sleepcycle.model.adapters import activate, attach
+from sleepcycle.model.calculator import ToolUse, behind_result
 from sleepcycle.model.encode import render_prompt, tokens
 from sleepcycle.model.generate import Said, answer, generate
 from sleepcycle.model.reply import MOST_CALLS, Asked, Reply, reply_to
-from sleepcycle.toolcall import ToolUse, behind_result
 
 CALL = "Tool: 847 * 93 ="
 PRODUCT = ToolUse("847 * 93", "78771")

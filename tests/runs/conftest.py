@@ -19,9 +19,9 @@ from sleepcycle.records.verdict import Loss, Verdict
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.context import Keeper
 from sleepcycle.settings.config import Settings, StoreSettings
-from sleepcycle.store import batches, examples
-from sleepcycle.store.engine import create_store, open_store
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store import batch_table, example_table
+from sleepcycle.store.database import create_store, open_store
+from sleepcycle.store.values import ExampleState
 
 BASE = BaseIdentity("builtin:nano", None, "ab" * 32)
 
@@ -142,11 +142,11 @@ def feed(keeper):
             for line in (canonical_json(Text(text)) for text in texts)
         ]
         with keeper.store.write() as session:
-            batch = batches.add(session, "test", "text", 0.05)
-            examples.add(session, batch, ExampleState.HELD_OUT, rows[:held_out])
-            examples.add(session, batch, ExampleState.PENDING, rows[held_out:])
+            batch = batch_table.add(session, "test", "text", 0.05)
+            example_table.add(session, batch, ExampleState.HELD_OUT, rows[:held_out])
+            example_table.add(session, batch, ExampleState.PENDING, rows[held_out:])
             report = FeedReport(batch, len(rows), len(rows), 0, 0, held_out, {})
-            batches.close(session, batch, report)
+            batch_table.close(session, batch, report)
         return batch
 
     return put

@@ -15,9 +15,15 @@ from sleepcycle.runs.phases import TRIES, find_barrier, find_course, follow
 from sleepcycle.runs.publish import read_card
 from sleepcycle.runs.run import sleep, wake
 from sleepcycle.settings.config import Settings
-from sleepcycle.store import batches, examples, journal, runs, versions
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    journal,
+    run_table,
+    version_table,
+)
 from sleepcycle.store.snapshot import read_snapshot
+from sleepcycle.store.values import ExampleState
 from tests.counting import count_examples
 from tests.runs.conftest import pause
 
@@ -70,9 +76,9 @@ def feed(keeper, source, *texts):
     lines = [canonical_json(Text(text)) for text in texts]
     rows = [(content_hash(line), line) for line in lines]
     with keeper.store.write() as session:
-        batch = batches.add(session, source, "text", 0.05)
-        examples.add(session, batch, ExampleState.PENDING, rows)
-        batches.close(
+        batch = batch_table.add(session, source, "text", 0.05)
+        example_table.add(session, batch, ExampleState.PENDING, rows)
+        batch_table.close(
             session, batch, FeedReport(batch, len(rows), len(rows), *[0] * 3, {})
         )
     return batch
@@ -288,7 +294,7 @@ class TestConsolidation:
 
         assert pending(keeper) == 1
         with keeper.store.read() as session:
-            assert len(runs.list_runs(session, 10)) == 1
+            assert len(run_table.list_runs(session, 10)) == 1
         sleep(keeper, no_progress)
         assert wake(keeper, no_progress).examples == 1
         assert learned(engine) == ["b"]
@@ -456,7 +462,7 @@ class TestPausedWakes:
 
         assert (outcome.run, learned(engine)) == (2, ["a"])
         with keeper.store.read() as session:
-            undone = runs.get(session, 1)
+            undone = run_table.get(session, 1)
         assert undone.state is RunState.CANCELLED
         assert "other settings now: wake.lr" in undone.error
 
@@ -515,7 +521,7 @@ class TestFindingIt:
 
         assert pending(keeper) == 1
         with keeper.store.read() as session:
-            assert runs.list_runs(session, 10) == []
+            assert run_table.list_runs(session, 10) == []
 
     def test_a_night_needs_none(self, keeper):
         feed(keeper, "first", "a")
@@ -552,8 +558,8 @@ def test_sources_are_told_by_version(keeper):
     wake(plain, no_progress)
 
     with keeper.store.read() as session:
-        found = batches.sources_of(session, {1, 2, 99})
-        line = versions.ancestors(session, 2)
+        found = batch_table.sources_of(session, {1, 2, 99})
+        line = version_table.ancestors(session, 2)
 
     assert found == {1: {"first"}, 2: {"estimates", "third"}}
     assert line == {0, 1, 2}

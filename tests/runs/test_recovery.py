@@ -16,7 +16,7 @@ from sleepcycle.records.version import Card, Version, VersionKind
 from sleepcycle.runs.publish import card_of, read_card, seal_version
 from sleepcycle.runs.recovery import recover
 from sleepcycle.runs.run import sleep, wake
-from sleepcycle.store import journal, runs, versions
+from sleepcycle.store import journal, run_table, version_table
 from tests.counting import count_examples
 from tests.runs.conftest import BASE, WAKE_REPORT, leave_checkpoint
 
@@ -81,8 +81,8 @@ def state(keeper):
     with keeper.store.read() as session:
         return (
             count_examples(session),
-            versions.aliases(session),
-            [run.state for run in runs.list_runs(session, 10)],
+            version_table.aliases(session),
+            [run.state for run in run_table.list_runs(session, 10)],
             sorted(path.name for path in keeper.paths.versions.iterdir()),
         )
 

@@ -31,16 +31,16 @@ from sleepcycle.runs.retry import soften
 from sleepcycle.runs.run import cancel, sleep, wake
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings, SleepSettings, StoreSettings
-from sleepcycle.store import journal, runs, versions
+from sleepcycle.store import journal, run_table, version_table
 from sleepcycle.store.connection import connect
-from sleepcycle.store.engine import Store
+from sleepcycle.store.database import Store
 from tests.counting import count_examples
 from tests.runs.conftest import WAKE_REPORT, leave_checkpoint, lose_worker, pause
 
 
 def aliases(keeper):
     with keeper.store.read() as session:
-        return versions.aliases(session)
+        return version_table.aliases(session)
 
 
 def counts(keeper):
@@ -180,7 +180,7 @@ class TestWake:
             wake(keeper, no_progress)
 
         with keeper.store.read() as session:
-            assert runs.list_runs(session, 10) == []
+            assert run_table.list_runs(session, 10) == []
 
     def test_another_base_than_the_homes_is_refused(self, keeper, feed, monkeypatch):
         feed("a")
@@ -512,7 +512,7 @@ class TestFailure:
             wake(keeper, no_progress)
 
         with keeper.store.read() as session:
-            [run] = runs.list_runs(session, 10)
+            [run] = run_table.list_runs(session, 10)
             last = journal.entries(session, 1)[0]
         assert run.state is RunState.FAILED
         assert run.error == "no memory left"
@@ -550,7 +550,7 @@ class TestPause:
     @pytest.mark.usefixtures("paused")
     def test_its_examples_stay_claimed(self, keeper):
         with keeper.store.read() as session:
-            [run] = runs.list_runs(session, 10)
+            [run] = run_table.list_runs(session, 10)
             last = journal.entries(session, 1)[0]
 
         assert run.state is RunState.PAUSED
@@ -575,7 +575,7 @@ class TestPause:
             1: 2
         }
         with keeper.store.read() as session:
-            assert runs.get(session, 1).state is RunState.DONE
+            assert run_table.get(session, 1).state is RunState.DONE
             actions = [entry.action for entry in journal.entries(session, 2)]
         assert actions == ["seal wake", "resume wake"]
 
@@ -633,7 +633,7 @@ class TestPause:
 
         assert (outcome.run, outcome.examples) == (4, 1)
         with keeper.store.read() as session:
-            undone = runs.get(session, 2)
+            undone = run_table.get(session, 2)
         assert undone.state is RunState.CANCELLED
         assert "live or the open day is another version now" in undone.error
         assert not RunFolder(keeper.paths.run(2)).is_given()
@@ -667,7 +667,10 @@ class TestPause:
         [name] = change
         assert (outcome.run, outcome.examples) == (2, 2)
         with keeper.store.read() as session:
-            assert f"other settings now: {section}.{name}" in runs.get(session, 1).error
+            assert (
+                f"other settings now: {section}.{name}"
+                in run_table.get(session, 1).error
+            )
 
     @pytest.mark.usefixtures("paused")
     @pytest.mark.parametrize(
@@ -691,7 +694,7 @@ class TestPause:
         assert cancel(keeper, 1) == 2
 
         with keeper.store.read() as session:
-            run = runs.get(session, 1)
+            run = run_table.get(session, 1)
         assert (run.state, run.error) == (RunState.CANCELLED, "cancelled by the user")
         assert counts(keeper).pending == 2
         assert not RunFolder(keeper.paths.run(1)).checkpoints.exists()
@@ -763,7 +766,7 @@ class TestLostWorker:
             wake(keeper, no_progress)
 
         with keeper.store.read() as session:
-            assert runs.get(session, 1).state is RunState.FAILED
+            assert run_table.get(session, 1).state is RunState.FAILED
         assert counts(keeper).pending == 1
 
     def test_without_a_checkpoint_it_is_undone(self, keeper, feed, engine):

@@ -7,8 +7,8 @@ import pytest
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.service.opening import create_home, open_home
-from sleepcycle.store import batches, examples
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store import batch_table, example_table
+from sleepcycle.store.values import ExampleState
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +32,8 @@ def fed(home):
     rows = sorted((content_hash(text), text) for text in texts)
     share = (int.from_bytes(rows[0][0][:8]) + 1) / 2**64  # the least hash alone
     with home.store.write() as session:
-        batch = batches.add(session, "test", "text", share)
-        examples.add(session, batch, ExampleState.HELD_OUT, rows[:1])
-        examples.add(session, batch, ExampleState.PENDING, rows[1:])
-        batches.close(session, batch, FeedReport(batch, 5, 5, 0, 0, 1, {}))
+        batch = batch_table.add(session, "test", "text", share)
+        example_table.add(session, batch, ExampleState.HELD_OUT, rows[:1])
+        example_table.add(session, batch, ExampleState.PENDING, rows[1:])
+        batch_table.close(session, batch, FeedReport(batch, 5, 5, 0, 0, 1, {}))
     return home

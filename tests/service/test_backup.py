@@ -31,7 +31,7 @@ from sleepcycle.service.lock import owned
 from sleepcycle.service.opening import create_home, open_home
 from sleepcycle.service.restore import restore
 from sleepcycle.service.scratch import held
-from sleepcycle.store import examples, journal, runs
+from sleepcycle.store import example_table, journal, run_table
 from tests.faults.invariants import assert_invariants, surroundings
 from tests.service.lived import bytes_of, feed, killed_at, live_days, rows_of, tiny
 
@@ -271,10 +271,10 @@ class TestRestore:
     def test_a_run_that_was_open_is_undone(self, lived, tmp_path):
         with lived.store.write() as session:
             for _ in range(2):
-                run = runs.start(session, RunKind.WAKE, 1, "gone")
+                run = run_table.start(session, RunKind.WAKE, 1, "gone")
                 journal.append(session, "test", "start wake", run=run)
-                examples.claim(session, run, 3)
-            runs.pause(session, run)
+                example_table.claim(session, run, 3)
+            run_table.pause(session, run)
 
         found = put_back(save(lived, tmp_path / "b.tar").file, tmp_path / "new")
 

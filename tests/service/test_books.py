@@ -9,15 +9,21 @@ from sleepcycle.errors import FeedError, NotFoundError, StoreError
 from sleepcycle.records.example import BadRow
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
-from sleepcycle.store import batches, examples, journal, runs, versions
-from sleepcycle.store.records import Alias
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    journal,
+    run_table,
+    version_table,
+)
+from sleepcycle.store.values import Alias
 
 
 class TestExportBad:
     def test_rows_are_written_and_counted(self, fed, tmp_path):
         with fed.store.write() as session:
             row = BadRow("a.jsonl", 1, 0, "E_JSON", "why", b"{", 1)
-            batches.add_bad_rows(session, 1, [row])
+            batch_table.add_bad_rows(session, 1, [row])
 
         assert fed.books.export_bad(1, tmp_path / "bad.jsonl") == 1
         assert (tmp_path / "bad.jsonl").read_bytes() == b"{\n"
@@ -52,15 +58,15 @@ class TestRequeue:
         Three were learned by what is live: those are trained again, and one waits.
         """
         with fed.store.write() as session:
-            run = runs.start(session, RunKind.WAKE, 1, "boot 1")
-            examples.claim(session, run, 3)
+            run = run_table.start(session, RunKind.WAKE, 1, "boot 1")
+            example_table.claim(session, run, 3)
             made = Version(
                 1, VersionKind.WAKE, "v0001-x", (0,), 8, True, datetime.now(UTC), run
             )
             base = BaseIdentity("builtin:nano", None, "")
-            versions.add(session, made, base, "{}", {1: 3})
-            examples.mark_trained(session, run, 1)
-            versions.point(session, Alias.LIVE, 1)
+            version_table.add(session, made, base, "{}", {1: 3})
+            example_table.mark_trained(session, run, 1)
+            version_table.point(session, Alias.LIVE, 1)
         fed.books.exclude(1)
 
         states = fed.books.requeue(1)

@@ -15,8 +15,14 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.service.bugreport import LOG_LINES, default_name, write_report
 from sleepcycle.service.opening import open_home
 from sleepcycle.service.redaction import redaction_of
-from sleepcycle.store import batches, examples, journal, runs, versions
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    journal,
+    run_table,
+    version_table,
+)
+from sleepcycle.store.values import ExampleState
 
 SECRET = "zq7planted"
 
@@ -61,9 +67,11 @@ def plant(home):
     """Put the secret wherever people keep what is theirs."""
     text = canonical_json(Text(f"the answer is {SECRET}"))
     with home.store.write() as session:
-        batch = batches.add(session, f"/data/{SECRET}.jsonl", "text", 0.0)
-        examples.add(session, batch, ExampleState.PENDING, [(content_hash(text), text)])
-        batches.close(session, batch, FeedReport(batch, 1, 1, 0, 0, 0, {}))
+        batch = batch_table.add(session, f"/data/{SECRET}.jsonl", "text", 0.0)
+        example_table.add(
+            session, batch, ExampleState.PENDING, [(content_hash(text), text)]
+        )
+        batch_table.close(session, batch, FeedReport(batch, 1, 1, 0, 0, 0, {}))
         journal.append(
             session,
             f"user:{SECRET}",
@@ -73,11 +81,11 @@ def plant(home):
             version="v3",
             reason=f"no room on /mnt/{SECRET} at all",
         )
-        run = runs.start(session, RunKind.WAKE, 1, "then")
+        run = run_table.start(session, RunKind.WAKE, 1, "then")
         report = json.dumps({"steps": 3, "verdict": {"reason": SECRET, "nll": 1.5}})
         error = f"the worker failed with ValueError: {SECRET}; see {home.paths.root}"
-        runs.finish(session, run, RunState.FAILED, report, error)
-        versions.set_alias(session, SECRET, 0)
+        run_table.finish(session, run, RunState.FAILED, report, error)
+        version_table.set_alias(session, SECRET, 0)
     home.paths.token.write_text(f"token-{SECRET}")
     folder = home.paths.run(1)
     folder.mkdir(parents=True)

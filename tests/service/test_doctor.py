@@ -24,9 +24,9 @@ from sleepcycle.service.doctor import CHECKS, examine, is_healthy
 from sleepcycle.service.footprint import read_shape, wake_bytes
 from sleepcycle.service.patient import Level, Machine, is_held
 from sleepcycle.settings.config import Settings
-from sleepcycle.store import journal, owner, runs, versions
+from sleepcycle.store import journal, owner, run_table, version_table
 from sleepcycle.store.connection import journal_mode, sqlite_version
-from sleepcycle.store.records import Alias
+from sleepcycle.store.values import Alias
 
 GOOD = Machine(
     sqlite=sqlite_version(),
@@ -81,9 +81,9 @@ def add_version(home, number, *, live=False):
     )
     with home.store.write() as session:
         base = BaseIdentity("builtin:nano", None, "")
-        versions.add(session, version, base, "{}", {})
+        version_table.add(session, version, base, "{}", {})
         if live:
-            versions.point(session, Alias.LIVE, number)
+            version_table.point(session, Alias.LIVE, number)
     return folder
 
 
@@ -283,7 +283,7 @@ class TestVersions:
     def test_one_that_an_open_run_stands_on_fails(self, home):
         folder = add_version(home, 1)
         with home.store.write() as session:
-            run = runs.start(
+            run = run_table.start(
                 session, RunKind.WAKE, os.getpid(), owner.started(os.getpid())
             )
         base = BaseIdentity("builtin:nano", None, "")
@@ -363,7 +363,7 @@ class TestJournal:
 class TestRuns:
     def test_one_whose_process_is_gone_is_named(self, home):
         with home.store.write() as session:
-            runs.start(session, RunKind.WAKE, os.getpid(), "another process")
+            run_table.start(session, RunKind.WAKE, os.getpid(), "another process")
 
         found = look(home)
 
@@ -373,7 +373,7 @@ class TestRuns:
     def test_one_that_is_on_is_well(self, home):
         with home.store.write() as session:
             pid = os.getpid()
-            runs.start(session, RunKind.WAKE, pid, owner.started(pid))
+            run_table.start(session, RunKind.WAKE, pid, owner.started(pid))
 
         assert look(home)["runs"].level is Level.OK
 
@@ -404,7 +404,7 @@ class TestLock:
     def test_a_run_by_hand_is_named(self, home):
         pid = os.getpid()
         with home.store.write() as session:
-            runs.start(session, RunKind.SLEEP, pid, owner.started(pid))
+            run_table.start(session, RunKind.SLEEP, pid, owner.started(pid))
         with holding(home.paths.lock):
             found = look(home)["lock"]
 
@@ -654,7 +654,7 @@ def imprint(root):
 
 def remember(home, sha256):
     """Put a hash of the embedded model into the home's cache."""
-    from sleepcycle.model.files import identify
+    from sleepcycle.model.base_files import identify
     from sleepcycle.settings.config import ModelSettings
 
     identify(ModelSettings(), home.paths.cache)

@@ -8,21 +8,23 @@ from sleepcycle.errors import NotFoundError, VersionError
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.service.evaluate import plan, sum_up
-from sleepcycle.store import batches, examples, versions
-from sleepcycle.store.records import Alias, ExampleState
+from sleepcycle.store import batch_table, example_table, version_table
+from sleepcycle.store.values import Alias, ExampleState
 
 
 def feed(session, word):
     """Add a batch that holds out its one example."""
-    batch = batches.add(session, word, "text", 0.5)
+    batch = batch_table.add(session, word, "text", 0.5)
     text = canonical_json(Text(word))
-    examples.add(session, batch, ExampleState.HELD_OUT, [(content_hash(text), text)])
+    example_table.add(
+        session, batch, ExampleState.HELD_OUT, [(content_hash(text), text)]
+    )
     return batch
 
 
 def make(session, kind, parents, learned=(), *, accepted=True):
     """Add a version to the books alone, and return its number."""
-    number = versions.next_number(session)
+    number = version_table.next_number(session)
     version = Version(
         number=number,
         kind=kind,
@@ -32,8 +34,8 @@ def make(session, kind, parents, learned=(), *, accepted=True):
         accepted=accepted,
         created_at=datetime.now(UTC),
     )
-    base = versions.base(session)
-    versions.add(session, version, base, "{}", dict.fromkeys(learned, 1))
+    base = version_table.base(session)
+    version_table.add(session, version, base, "{}", dict.fromkeys(learned, 1))
     return number
 
 
@@ -50,7 +52,7 @@ def two_nights(home):
         first, second, third = (feed(session, word) for word in "abc")
         one = night(session, 0, [first, second])
         night(session, one, [third], accepted=False)
-        versions.point(session, Alias.LIVE, night(session, one, [third]))
+        version_table.point(session, Alias.LIVE, night(session, one, [third]))
     return home
 
 
@@ -96,7 +98,7 @@ def test_rows_and_lessons_that_make_no_square_have_no_metrics(two_nights, names)
 def test_nights_that_are_not_made_from_each_other_have_no_metrics(home):
     with home.store.write() as session:
         nights = [night(session, 0, [feed(session, word)]) for word in "ab"]
-        versions.point(session, Alias.LIVE, nights[-1])
+        version_table.point(session, Alias.LIVE, nights[-1])
 
     course = planned(home, *(f"v{number}" for number in nights))
 

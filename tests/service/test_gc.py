@@ -23,7 +23,7 @@ from sleepcycle.service.gc import KEPT_RUNS, clear
 from sleepcycle.service.opening import create_home, open_home
 from sleepcycle.service.restore import restore
 from sleepcycle.service.scratch import held
-from sleepcycle.store import journal, owner, runs, versions
+from sleepcycle.store import journal, owner, run_table, version_table
 from sleepcycle.store.snapshot import read_snapshot
 from tests.faults.invariants import assert_invariants
 from tests.service.lived import bytes_of, feed, killed_at, live_days, tiny
@@ -100,10 +100,10 @@ class TestWhatStays:
     def test_what_a_run_that_is_on_or_paused_stands_on(self, week):
         week.rollback("v4")
         with week.store.write() as session:
-            run = runs.start(session, RunKind.WAKE, os.getpid(), _me())
+            run = run_table.start(session, RunKind.WAKE, os.getpid(), _me())
         _order(week, run, live="v8", archive={3: "v3"})
         with week.store.write() as session:
-            runs.pause(session, run)
+            run_table.pause(session, run)
 
         done = clear(week.versions, keep=0)
 
@@ -112,7 +112,7 @@ class TestWhatStays:
 
     def test_nothing_goes_while_a_run_is_beginning(self, week):
         with week.store.write() as session:
-            runs.start(session, RunKind.WAKE, os.getpid(), _me())
+            run_table.start(session, RunKind.WAKE, os.getpid(), _me())
 
         with pytest.raises(RunError, match="is just beginning"):
             clear(week.versions)
@@ -203,14 +203,14 @@ class TestWhatGoes:
             pytest.raises(VersionError, match="files of v5 were removed"),
             week.store.write() as session,
         ):
-            versions.set_alias(session, "best", 5)
+            version_table.set_alias(session, "best", 5)
 
     def test_nothing_with_a_name_can_be_removed(self, week):
         with (
             pytest.raises(VersionError, match="v12 is live, so its files are needed"),
             week.store.write() as session,
         ):
-            versions.remove(session, 12, "test")
+            version_table.remove(session, 12, "test")
 
     def test_a_dry_run_changes_nothing(self, week):
         before = bytes_of(week.paths.root / "versions")
@@ -348,7 +348,7 @@ class Days(RuleBasedStateMachine):
         went = {int(name[1:]) for name in done.removed}
         assert after.keys() == before.keys() - went
         with self.home.store.read() as session:
-            assert not went & set(versions.aliases(session).values())
+            assert not went & set(version_table.aliases(session).values())
 
     @invariant()
     def bytes_never_change(self):
@@ -358,18 +358,18 @@ class Days(RuleBasedStateMachine):
     @invariant()
     def names_always_verify(self):
         with self.home.store.read() as session:
-            names = versions.aliases(session)
+            names = version_table.aliases(session)
         sealed = {name for name, number in names.items() if number}
         assert not any(self.home.versions.verify(sorted(sealed)).values())
         assert self._hashes().keys() == set(range(1, self._next())) - self._removed()
 
     def _next(self):
         with self.home.store.read() as session:
-            return versions.next_number(session)
+            return version_table.next_number(session)
 
     def _removed(self):
         with self.home.store.read() as session:
-            return set(versions.removed(session))
+            return set(version_table.removed(session))
 
     def _hashes(self):
         found = {}
@@ -435,7 +435,7 @@ def _import(home, adapter):
     for name in ("card.json", "manifest.json"):
         (adapter / name).unlink()
     with home.store.read() as session:
-        number = versions.next_number(session)
+        number = version_table.next_number(session)
     version = Version(
         number, VersionKind.IMPORT, None, (0,), 16, True, datetime.now(UTC)
     )

@@ -10,7 +10,7 @@ from sleepcycle.errors import AdapterError, HomeError, VersionError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.service import import_worker
 from sleepcycle.service.lock import locked
-from sleepcycle.store import journal, runs
+from sleepcycle.store import journal, run_table
 from sleepcycle.store.snapshot import read_snapshot
 
 MOVES = {
@@ -30,7 +30,7 @@ def test_versions_are_moved_by_one_process_at_a_time(home, tmp_path, move):
 
 def test_a_switch_settles_what_a_crash_left_first(home):
     with home.store.write() as session:
-        run = runs.start(session, RunKind.WAKE, 1, "another-boot 17")
+        run = run_table.start(session, RunKind.WAKE, 1, "another-boot 17")
 
     home.versions.switch("v0", action="rollback")
 

@@ -15,7 +15,7 @@ from sleepcycle.settings.configfile import (
 )
 from tools.render_config import render
 
-REFERENCE = Path(__file__).parents[1] / "config.toml"
+REFERENCE = Path(__file__).parents[2] / "config.toml"
 
 
 class TestReference:

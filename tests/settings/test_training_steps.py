@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from sleepcycle.model.batches import BatchSource
+from sleepcycle.model.batching import BatchSource
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 

@@ -12,9 +12,9 @@ from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.settings.config import StoreSettings
-from sleepcycle.store import batches, examples, owner, runs, versions
-from sleepcycle.store.engine import create_store, open_store
-from sleepcycle.store.records import ExampleState
+from sleepcycle.store import batch_table, example_table, owner, run_table, version_table
+from sleepcycle.store.database import create_store, open_store
+from sleepcycle.store.values import ExampleState
 
 BASE = BaseIdentity("builtin:nano", None, "ab" * 32)
 SETTINGS = StoreSettings(busy_timeout_s=0.2)
@@ -42,13 +42,13 @@ def store(new_home, paths):
 
 def add_batch(session, texts, share=SHARE):
     """Add texts as one batch, held out as the door would, and return its number."""
-    batch = batches.add(session, "test", "text", share)
+    batch = batch_table.add(session, "test", "text", share)
     lines = [canonical_json(Text(text)) for text in texts]
     rows = [(content_hash(line), line) for line in lines]
     pending = [row for row in rows if not is_held_out(row[0], share)]
     held_out = [row for row in rows if is_held_out(row[0], share)]
-    accepted = examples.add(session, batch, ExampleState.PENDING, pending)
-    accepted += examples.add(session, batch, ExampleState.HELD_OUT, held_out)
+    accepted = example_table.add(session, batch, ExampleState.PENDING, pending)
+    accepted += example_table.add(session, batch, ExampleState.HELD_OUT, held_out)
     report = FeedReport(
         batch=batch,
         lines=len(texts),
@@ -58,13 +58,13 @@ def add_batch(session, texts, share=SHARE):
         held_out=len(held_out),
         reasons={},
     )
-    batches.close(session, batch, report)
+    batch_table.close(session, batch, report)
     return batch
 
 
 def add_version(session, parents=(0,), batches=None, run=None, accepted=True):
     """Add a wake version and return its number."""
-    number = versions.next_number(session)
+    number = version_table.next_number(session)
     version = Version(
         number=number,
         kind=VersionKind.WAKE,
@@ -75,22 +75,26 @@ def add_version(session, parents=(0,), batches=None, run=None, accepted=True):
         created_at=datetime(2026, 11, 23, 12, number, tzinfo=UTC),
         run=run,
     )
-    versions.add(session, version, BASE, card='{"seed": 42}', batches=batches or {})
+    version_table.add(
+        session, version, BASE, card='{"seed": 42}', batches=batches or {}
+    )
     return number
 
 
 def start_run(session):
     """Start a wake of this process and return its number."""
-    return runs.start(session, RunKind.WAKE, os.getpid(), owner.started(os.getpid()))
+    return run_table.start(
+        session, RunKind.WAKE, os.getpid(), owner.started(os.getpid())
+    )
 
 
 def train(session, limit=1_000, parents=(0,)):
     """Let a new version learn what is pending, and return its number."""
     run = start_run(session)
-    learned = examples.claim(session, run, limit)
+    learned = example_table.claim(session, run, limit)
     by_batch = {}
     for example in learned:
         by_batch[example.batch] = by_batch.get(example.batch, 0) + 1
     version = add_version(session, parents, by_batch, run)
-    examples.mark_trained(session, run, version)
+    example_table.mark_trained(session, run, version)
     return version

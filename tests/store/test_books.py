@@ -6,9 +6,15 @@ from sqlalchemy import text
 from sleepcycle.errors import NotFoundError, RunError, StoreError, VersionError
 from sleepcycle.records.example import BadRow
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.store import batches, examples, journal, runs, versions
-from sleepcycle.store.records import Alias
-from sleepcycle.store.tables import UtcTime
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    journal,
+    run_table,
+    version_table,
+)
+from sleepcycle.store.schema import UtcTime
+from sleepcycle.store.values import Alias
 from tests.store.conftest import add_batch, add_version, start_run, train
 
 
@@ -22,15 +28,15 @@ class TestBatches:
     def test_a_batch_is_found_again(self, session):
         number = add_batch(session, ["one", "one", "two"], share=0.0)
 
-        batch = batches.get(session, number)
+        batch = batch_table.get(session, number)
 
         assert (batch.lines, batch.accepted, batch.duplicate) == (3, 2, 1)
         assert batch.created_at.tzinfo is UTC
-        assert batches.list_batches(session) == [batch]
+        assert batch_table.list_batches(session) == [batch]
 
     def test_an_unknown_batch_is_named(self, session):
         with pytest.raises(NotFoundError, match="no batch 3"):
-            batches.get(session, 3)
+            batch_table.get(session, 3)
 
     def test_bad_rows_come_back_in_order(self, session):
         first, second = add_batch(session, ["one"]), add_batch(session, ["two"])
@@ -38,12 +44,12 @@ class TestBatches:
             BadRow("a.jsonl", line, line * 10, f"E_{line % 2}", "why", b"\xff\0", 2)
             for line in range(5)
         ]
-        batches.add_bad_rows(session, first, rows[:3])
-        batches.add_bad_rows(session, second, rows[3:])
-        batches.add_bad_rows(session, second, [])
+        batch_table.add_bad_rows(session, first, rows[:3])
+        batch_table.add_bad_rows(session, second, rows[3:])
+        batch_table.add_bad_rows(session, second, [])
 
-        assert list(batches.bad_rows(session, first)) == rows[:3]
-        assert list(batches.bad_rows(session, None)) == rows
+        assert list(batch_table.bad_rows(session, first)) == rows[:3]
+        assert list(batch_table.bad_rows(session, None)) == rows
 
     def test_the_database_itself_counts(self, store):
         """
@@ -61,65 +67,71 @@ class TestBatches:
 
 class TestRuns:
     def test_a_run_starts_and_ends(self, session):
-        number = runs.start(session, RunKind.SLEEP, 17, "boot-1 99")
-        [running] = runs.running(session)
+        number = run_table.start(session, RunKind.SLEEP, 17, "boot-1 99")
+        [running] = run_table.running(session)
         assert (running.id, running.kind) == (number, RunKind.SLEEP)
         assert (running.pid, running.pid_started) == (17, "boot-1 99")
 
-        runs.finish(session, number, RunState.DONE, report='{"rank": 8}', error=None)
+        run_table.finish(
+            session, number, RunState.DONE, report='{"rank": 8}', error=None
+        )
 
-        ended = runs.get(session, number)
+        ended = run_table.get(session, number)
         assert ended.state is RunState.DONE
         assert ended.report == '{"rank": 8}'
         assert ended.ended_at >= ended.started_at
-        assert runs.running(session) == []
+        assert run_table.running(session) == []
 
     def test_a_run_ends_once(self, session):
         number = start_run(session)
-        runs.finish(session, number, RunState.CANCELLED, report=None, error="stopped")
+        run_table.finish(
+            session, number, RunState.CANCELLED, report=None, error="stopped"
+        )
 
         with pytest.raises(RunError, match="run 1 cannot become done"):
-            runs.finish(session, number, RunState.DONE, report=None, error=None)
+            run_table.finish(session, number, RunState.DONE, report=None, error=None)
 
     def test_the_last_come_first(self, session):
         numbers = [start_run(session) for _ in range(3)]
 
-        assert [run.id for run in runs.list_runs(session, 2)] == numbers[:0:-1]
+        assert [run.id for run in run_table.list_runs(session, 2)] == numbers[:0:-1]
 
     def test_a_paused_run_goes_on_in_another_process(self, session):
         number = start_run(session)
 
-        runs.pause(session, number)
+        run_table.pause(session, number)
 
-        [paused] = runs.paused_runs(session)
+        [paused] = run_table.paused_runs(session)
         assert (paused.id, paused.state) == (number, RunState.PAUSED)
         assert paused.ended_at is None
-        assert runs.running(session) == []
+        assert run_table.running(session) == []
 
-        runs.resume(session, number, 17, "boot-1 99")
+        run_table.resume(session, number, 17, "boot-1 99")
 
-        [running] = runs.running(session)
+        [running] = run_table.running(session)
         assert (running.id, running.pid) == (number, 17)
         assert running.pid_started == "boot-1 99"
-        assert runs.paused_runs(session) == []
+        assert run_table.paused_runs(session) == []
 
     def test_a_paused_run_can_end(self, session):
         number = start_run(session)
-        runs.pause(session, number)
+        run_table.pause(session, number)
 
-        runs.finish(session, number, RunState.CANCELLED, report=None, error="enough")
+        run_table.finish(
+            session, number, RunState.CANCELLED, report=None, error="enough"
+        )
 
-        assert runs.get(session, number).ended_at is not None
-        assert runs.paused_runs(session) == []
+        assert run_table.get(session, number).ended_at is not None
+        assert run_table.paused_runs(session) == []
 
     def test_only_a_running_run_pauses_and_only_a_paused_one_goes_on(self, session):
         number = start_run(session)
 
         with pytest.raises(RunError, match="run 1 cannot go on: it is not paused"):
-            runs.resume(session, number, 17, "boot-1 99")
-        runs.pause(session, number)
+            run_table.resume(session, number, 17, "boot-1 99")
+        run_table.pause(session, number)
         with pytest.raises(RunError, match="cannot become paused: it is not running"):
-            runs.pause(session, number)
+            run_table.pause(session, number)
 
     @pytest.mark.parametrize(
         "change",
@@ -137,22 +149,22 @@ class TestRuns:
 
     def test_an_unknown_run_is_named(self, session):
         with pytest.raises(NotFoundError, match="no run 3; see: sleepcycle runs list"):
-            runs.get(session, 3)
+            run_table.get(session, 3)
 
 
 class TestVersions:
     def test_a_version_is_found_by_number_name_and_alias(self, session):
         add_version(session)
-        versions.set_alias(session, "best", 1)
+        version_table.set_alias(session, "best", 1)
 
-        found = versions.get(session, 1)
+        found = version_table.get(session, 1)
 
         assert found.name == "v1"
         assert found.parents == (0,)
         for name in ("v1", "1", "best"):
-            assert versions.resolve(session, name) == found
-        assert versions.list_versions(session)[1] == found
-        assert versions.card(session, 1) == '{"seed": 42}'
+            assert version_table.resolve(session, name) == found
+        assert version_table.list_versions(session)[1] == found
+        assert version_table.card(session, 1) == '{"seed": 42}'
 
     @pytest.mark.parametrize(
         ("name", "hint"),
@@ -169,10 +181,10 @@ class TestVersions:
         self, session, name, hint
     ):
         add_version(session)
-        versions.set_alias(session, "best", 1)
+        version_table.set_alias(session, "best", 1)
 
         with pytest.raises(VersionError, match=hint):
-            versions.resolve(session, name)
+            version_table.resolve(session, name)
 
     def test_parents_keep_their_order(self, session):
         for _ in range(3):
@@ -180,7 +192,7 @@ class TestVersions:
 
         number = add_version(session, parents=(2, 1, 3))
 
-        assert versions.get(session, number).parents == (2, 1, 3)
+        assert version_table.get(session, number).parents == (2, 1, 3)
 
     def test_ancestors_are_found_however_far_back(self, session):
         """
@@ -191,9 +203,9 @@ class TestVersions:
         add_version(session, parents=(1,))
         add_version(session, parents=(2, 1))
 
-        assert versions.ancestors(session, 4) == {0, 1, 2, 4}
-        assert versions.ancestors(session, 3) == {0, 1, 3}
-        assert versions.ancestors(session, 0) == {0}
+        assert version_table.ancestors(session, 4) == {0, 1, 2, 4}
+        assert version_table.ancestors(session, 3) == {0, 1, 3}
+        assert version_table.ancestors(session, 0) == {0}
 
     def test_batches_are_added_over_versions(self, session):
         for line in ("one", "two"):
@@ -201,8 +213,8 @@ class TestVersions:
         add_version(session, batches={1: 5})
         add_version(session, batches={1: 2, 2: 3})
 
-        assert versions.batches_of(session, {1, 2}) == {1: 7, 2: 3}
-        assert versions.batches_of(session, set()) == {}
+        assert version_table.batches_of(session, {1, 2}) == {1: 7, 2: 3}
+        assert version_table.batches_of(session, set()) == {}
 
     def test_what_is_excluded_taints_all_that_learned_it_and_their_children(
         self, session
@@ -216,16 +228,16 @@ class TestVersions:
             train(session)
         for parents in ((1,), (2,), (3, 2)):
             add_version(session, parents=parents)
-        assert versions.tainted(session) == set()
+        assert version_table.tainted(session) == set()
 
-        examples.exclude_batch(session, 1)
-        assert versions.tainted(session) == {1, 3, 5}
+        example_table.exclude_batch(session, 1)
+        assert version_table.tainted(session) == {1, 3, 5}
 
-        examples.exclude_batch(session, 2)
-        assert versions.tainted(session) == {1, 2, 3, 4, 5}
+        example_table.exclude_batch(session, 2)
+        assert version_table.tainted(session) == {1, 2, 3, 4, 5}
 
-        examples.requeue_batch(session, 1)
-        assert versions.tainted(session) == {2, 4, 5}
+        example_table.requeue_batch(session, 1)
+        assert version_table.tainted(session) == {2, 4, 5}
 
     def test_a_parent_must_be_older(self, store):
         with (
@@ -249,30 +261,30 @@ class TestVersions:
 class TestAliases:
     def test_the_service_moves_and_drops_its_own(self, session):
         add_version(session)
-        versions.point(session, Alias.LIVE, 1)
-        versions.point(session, Alias.DAY, 1)
-        versions.point(session, Alias.DAY, None)
-        versions.point(session, Alias.DAY, None)
+        version_table.point(session, Alias.LIVE, 1)
+        version_table.point(session, Alias.DAY, 1)
+        version_table.point(session, Alias.DAY, None)
+        version_table.point(session, Alias.DAY, None)
 
-        assert versions.aliases(session) == {"live": 1}
+        assert version_table.aliases(session) == {"live": 1}
 
     def test_a_user_moves_and_drops_theirs(self, session):
         add_version(session)
-        versions.set_alias(session, "best", 0)
-        versions.set_alias(session, "best", 1)
-        assert versions.aliases(session)["best"] == 1
+        version_table.set_alias(session, "best", 0)
+        version_table.set_alias(session, "best", 1)
+        assert version_table.aliases(session)["best"] == 1
 
-        versions.drop_alias(session, "best")
+        version_table.drop_alias(session, "best")
 
-        assert "best" not in versions.aliases(session)
+        assert "best" not in version_table.aliases(session)
         with pytest.raises(VersionError, match="no version or alias 'best'"):
-            versions.drop_alias(session, "best")
+            version_table.drop_alias(session, "best")
 
     @pytest.mark.parametrize("name", list(Alias))
     def test_no_user_moves_the_services(self, session, name):
         for change in (
-            lambda: versions.set_alias(session, name, 0),
-            lambda: versions.drop_alias(session, name),
+            lambda: version_table.set_alias(session, name, 0),
+            lambda: version_table.drop_alias(session, name),
         ):
             with pytest.raises(VersionError, match="moved by sleepcycle alone"):
                 change()
@@ -283,11 +295,11 @@ class TestAliases:
     )
     def test_a_name_that_could_mislead_is_refused(self, session, name):
         with pytest.raises(VersionError, match="an alias must begin with a-z"):
-            versions.set_alias(session, name, 0)
+            version_table.set_alias(session, name, 0)
 
     def test_an_alias_needs_a_version(self, session):
         with pytest.raises(VersionError, match="no version or alias 'v5'"):
-            versions.set_alias(session, "best", 5)
+            version_table.set_alias(session, "best", 5)
 
 
 class TestJournal:

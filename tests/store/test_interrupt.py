@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from sleepcycle.store import journal, versions
-from sleepcycle.store.engine import open_store
+from sleepcycle.store import journal, version_table
+from sleepcycle.store.database import open_store
 from sleepcycle.store.interrupt import stop
 from tests.store.conftest import SETTINGS
 
@@ -60,7 +60,7 @@ def actions(store):
 
 
 def read(session):
-    versions.list_versions(session)
+    version_table.list_versions(session)
     journal.entries(session, 10)
 
 

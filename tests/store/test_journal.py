@@ -16,7 +16,7 @@ import pytest
 from sleepcycle.errors import DiskError
 from sleepcycle.files import disk
 from sleepcycle.store import journal
-from sleepcycle.store.engine import open_store
+from sleepcycle.store.database import open_store
 from tests.store.conftest import SETTINGS
 
 ENTRIES = 12
@@ -224,7 +224,7 @@ class TestHead:
             from sleepcycle.files.paths import HomePaths
             from sleepcycle.settings.config import StoreSettings
             from sleepcycle.store import journal
-            from sleepcycle.store.engine import open_store
+            from sleepcycle.store.database import open_store
 
             paths = HomePaths(Path({str(written.paths.root)!r}))
             store = open_store(paths, StoreSettings())

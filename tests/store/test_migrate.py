@@ -14,9 +14,9 @@ import sleepcycle.store.connection as connection
 import sleepcycle.store.migrate as migrate
 from sleepcycle.errors import HomeError, StoreError
 from sleepcycle.store.connection import head, migrations
-from sleepcycle.store.engine import open_store
-from sleepcycle.store.records import Upgrade
-from sleepcycle.store.tables import Base
+from sleepcycle.store.database import open_store
+from sleepcycle.store.schema import Base
+from sleepcycle.store.values import Upgrade
 from tests.store.conftest import SETTINGS, add_batch
 
 NEXT = '''

@@ -12,10 +12,18 @@ from sleepcycle.errors import HomeError, StoreError
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.settings.config import StoreSettings
-from sleepcycle.store import batches, control, examples, nights, owner, runs, versions
-from sleepcycle.store.nights import NightState
-from sleepcycle.store.records import Alias
+from sleepcycle.store import (
+    batch_table,
+    control,
+    example_table,
+    night_table,
+    owner,
+    run_table,
+    version_table,
+)
+from sleepcycle.store.night_table import NightState
 from sleepcycle.store.snapshot import WAIT_S, read_snapshot
+from sleepcycle.store.values import Alias
 from tests.counting import count_examples
 from tests.store.conftest import add_batch, start_run, train
 
@@ -23,21 +31,21 @@ from tests.store.conftest import add_batch, start_run, train
 def fill(session):
     """Put something in every place that a snapshot shows."""
     add_batch(session, [f"text {number}" for number in range(40)])
-    bad = batches.add(session, "bad", "", 0.0)
-    batches.close(session, bad, FeedReport(bad, 3, 0, 1, 2, 0, {}))
+    bad = batch_table.add(session, "bad", "", 0.0)
+    batch_table.close(session, bad, FeedReport(bad, 3, 0, 1, 2, 0, {}))
     first = train(session, limit=5)
     second = train(session, limit=3, parents=(0, first))
-    versions.point(session, Alias.LIVE, second)
-    versions.point(session, Alias.PREVIOUS, first)
-    versions.set_alias(session, "best", first)
-    runs.finish(session, 1, RunState.DONE, report="{}", error=None)
-    runs.finish(session, 2, RunState.FAILED, report=None, error="no disk")
-    examples.claim(session, start_run(session), 2)
+    version_table.point(session, Alias.LIVE, second)
+    version_table.point(session, Alias.PREVIOUS, first)
+    version_table.set_alias(session, "best", first)
+    run_table.finish(session, 1, RunState.DONE, report="{}", error=None)
+    run_table.finish(session, 2, RunState.FAILED, report=None, error="no disk")
+    example_table.claim(session, start_run(session), 2)
     add_batch(session, ["gone"], share=0.0)
-    examples.exclude_batch(session, 3)
-    nights.begin(session, datetime.date(2026, 11, 22))
-    nights.begin(session, datetime.date(2026, 11, 23))
-    nights.end(
+    example_table.exclude_batch(session, 3)
+    night_table.begin(session, datetime.date(2026, 11, 22))
+    night_table.begin(session, datetime.date(2026, 11, 23))
+    night_table.end(
         session, datetime.date(2026, 11, 23), NightState.FAILED, 2, "the disk is full"
     )
 
@@ -50,11 +58,11 @@ def test_it_says_what_the_store_says(paths, store):
 
     with store.read() as session:
         assert snapshot.counts == count_examples(session)
-        assert snapshot.aliases == versions.aliases(session)
-        assert list(snapshot.versions) == versions.list_versions(session)
-        assert list(snapshot.runs) == runs.list_runs(session, 10)
-        assert snapshot.base == versions.base(session)
-        assert snapshot.last_night == nights.last(session)
+        assert snapshot.aliases == version_table.aliases(session)
+        assert list(snapshot.versions) == version_table.list_versions(session)
+        assert list(snapshot.runs) == run_table.list_runs(session, 10)
+        assert snapshot.base == version_table.base(session)
+        assert snapshot.last_night == night_table.last(session)
     assert snapshot.last_night.reason == "the disk is full"
     assert snapshot.counts.quarantined == 2
     assert snapshot.counts.excluded == 1
@@ -96,7 +104,7 @@ def test_failures_in_a_row_are_counted(paths, store, ends, failures):
         for state in ends:
             run = start_run(session)
             if state is not None:
-                runs.finish(session, run, RunState(state), report=None, error=None)
+                run_table.finish(session, run, RunState(state), report=None, error=None)
 
     assert read_snapshot(paths).failures == failures
 
@@ -141,7 +149,7 @@ class TestOwner:
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
             begun = owner.started(process.pid)
             with store.write() as session:
-                runs.start(session, RunKind.SLEEP, process.pid, begun)
+                run_table.start(session, RunKind.SLEEP, process.pid, begun)
             assert read_snapshot(paths).state == "sleep"
 
             process.kill()
@@ -153,21 +161,23 @@ class TestOwner:
 
     def test_a_later_process_with_its_number_is_not_the_owner(self, paths, store):
         with store.write() as session:
-            runs.start(session, RunKind.WAKE, os.getpid(), "another-boot 17")
+            run_table.start(session, RunKind.WAKE, os.getpid(), "another-boot 17")
 
         assert read_snapshot(paths).state == "interrupted"
 
     def test_a_run_that_ended_has_no_owner(self, paths, store):
         with store.write() as session:
-            run = runs.start(session, RunKind.WAKE, 1 << 30, "another-boot 17")
-            runs.finish(session, run, RunState.FAILED, report=None, error="no disk")
+            run = run_table.start(session, RunKind.WAKE, 1 << 30, "another-boot 17")
+            run_table.finish(
+                session, run, RunState.FAILED, report=None, error="no disk"
+            )
 
         assert read_snapshot(paths).state == "ready"
 
     def test_a_paused_run_needs_no_owner(self, paths, store):
         with store.write() as session:
-            run = runs.start(session, RunKind.WAKE, 1 << 30, "another-boot 17")
-            runs.pause(session, run)
+            run = run_table.start(session, RunKind.WAKE, 1 << 30, "another-boot 17")
+            run_table.pause(session, run)
 
         snapshot = read_snapshot(paths)
 

@@ -15,9 +15,9 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store import journal, migrate, runs, versions
+from sleepcycle.store import journal, migrate, run_table, version_table
 from sleepcycle.store.connection import head, make_file, migrations
-from sleepcycle.store.engine import open_store
+from sleepcycle.store.database import open_store
 from tests.store.conftest import SETTINGS
 
 AT = "2026-11-23T12:00:00.000000+00:00"
@@ -57,7 +57,7 @@ KILLER = """
     from pathlib import Path
     import alembic.command, alembic.config  # once, not in every child
     from sqlalchemy import Engine, event
-    from sleepcycle import failpoint
+    from sleepcycle.files import failpoint
     from sleepcycle.settings.config import StoreSettings
     from sleepcycle.files.paths import HomePaths
     from sleepcycle.store import migrate
@@ -199,9 +199,9 @@ def test_what_was_there_can_be_used(old):
     migrate.upgrade(old, SETTINGS)
 
     with open_store(old, SETTINGS).write() as session:
-        assert versions.tainted(session) == {1, 2}
-        runs.pause(session, 4)
-        assert [run.id for run in runs.paused_runs(session)] == [4]
+        assert version_table.tainted(session) == {1, 2}
+        run_table.pause(session, 4)
+        assert [run.id for run in run_table.paused_runs(session)] == [4]
 
 
 def test_killed_at_any_step_it_is_old_or_new_and_can_be_upgraded(

@@ -7,6 +7,7 @@ from statistics import fmean
 import pytest
 
 from sleepcycle.errors import StudyError
+from sleepcycle.model.calculator import call_in, with_result
 from sleepcycle.study import answers
 from sleepcycle.study.dimensions import across, ask, consistent, grade
 from sleepcycle.study.domain import Question
@@ -14,7 +15,6 @@ from sleepcycle.study.expressions import canonical, evaluate
 from sleepcycle.study.questions import Dimension
 from sleepcycle.study.scores import PARTS, composite
 from sleepcycle.study.traps import Trap
-from sleepcycle.toolcall import call_in, with_result
 from tests.study.table import DECISIONS, NUMBERS
 
 SOLVED = """Step 1 - Intuition: in the order of 10^4

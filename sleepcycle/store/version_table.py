@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import VersionError
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
-from sleepcycle.store.records import Alias, ExampleState, Removed
-from sleepcycle.store.tables import (
+from sleepcycle.store.schema import (
     AliasRow,
     ExampleRow,
     RemovedRow,
@@ -21,6 +20,7 @@ from sleepcycle.store.tables import (
     VersionParentRow,
     VersionRow,
 )
+from sleepcycle.store.values import Alias, ExampleState, Removed
 
 ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 NUMBER = re.compile(r"v?(0|[1-9][0-9]{0,8})")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sleepcycle.model.batches import BatchSource
+from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.encode import Encoded
 
 NEW, REPLAYED = 0, 1_000

@@ -14,9 +14,9 @@ import pytest
 from sleepcycle.errors import DiskError, HomeError, StoreError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store import journal, versions
+from sleepcycle.store import journal, version_table
 from sleepcycle.store.connection import connect, head, journal_mode
-from sleepcycle.store.engine import create_store, open_store
+from sleepcycle.store.database import create_store, open_store
 from sleepcycle.store.snapshot import read_snapshot
 from tests.store.conftest import BASE, SETTINGS, add_batch
 
@@ -38,8 +38,8 @@ class TestCreate:
 
     def test_the_bare_base_is_live(self, store):
         with store.read() as session:
-            assert versions.aliases(session) == {"live": 0}
-            assert versions.base(session) == BASE
+            assert version_table.aliases(session) == {"live": 0}
+            assert version_table.base(session) == BASE
 
     def test_a_second_time_is_refused(self, paths, store):
         with pytest.raises(HomeError, match=r"there is a home at .* already"):
@@ -57,7 +57,7 @@ class TestCreate:
         create_store(paths, SETTINGS, BASE)
 
         with open_store(paths, SETTINGS).read() as session:
-            assert versions.aliases(session) == {"live": 0}
+            assert version_table.aliases(session) == {"live": 0}
 
     def test_a_place_that_cannot_be_written_is_named(self, paths, tmp_path):
         paths.root.write_text("a file")
@@ -263,7 +263,7 @@ def test_a_writer_killed_in_its_transaction_leaves_no_trace(paths, store):
         import os, signal
         from pathlib import Path
         from sleepcycle.files.paths import HomePaths
-        from sleepcycle.store.engine import open_store
+        from sleepcycle.store.database import open_store
         from tests.store.conftest import SETTINGS, add_batch
 
         with open_store(HomePaths(Path({str(paths.root)!r})), SETTINGS).write() as s:
@@ -283,7 +283,7 @@ def test_a_writer_killed_in_its_transaction_leaves_no_trace(paths, store):
 
 def test_opening_needs_no_alembic(paths, store):
     script = (
-        "import sys, sleepcycle.store.engine; "
+        "import sys, sleepcycle.store.database; "
         "sys.exit(any(n in sys.modules for n in ('alembic', 'torch')))"
     )
 

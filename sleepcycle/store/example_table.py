@@ -20,10 +20,9 @@ from sqlalchemy.orm import Session
 from sleepcycle.errors import RunError
 from sleepcycle.records.content import parse_canonical
 from sleepcycle.records.example import Example
-from sleepcycle.store import batches as batch_table
-from sleepcycle.store import versions as version_table
-from sleepcycle.store.records import Alias, ExampleState
-from sleepcycle.store.tables import BatchRow, ExampleRow, VersionExampleRow
+from sleepcycle.store import batch_table, version_table
+from sleepcycle.store.schema import BatchRow, ExampleRow, VersionExampleRow
+from sleepcycle.store.values import Alias, ExampleState
 
 
 def add(

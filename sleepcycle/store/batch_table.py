@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from sleepcycle.errors import NotFoundError
 from sleepcycle.records.example import BadRow, FeedReport
 from sleepcycle.store.digest import BAD_ROW, sha256_of
-from sleepcycle.store.records import Batch, ExampleState
-from sleepcycle.store.tables import (
+from sleepcycle.store.schema import (
     BadRowRow,
     BatchRow,
     ExampleRow,
     VersionBatchRow,
     utc_text,
 )
+from sleepcycle.store.values import Batch, ExampleState
 
 
 def add(session: Session, source: str, shapes: str, held_out_share: float) -> int:

@@ -17,7 +17,7 @@ from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import StoreSettings
-from sleepcycle.store import journal, migrate, versions
+from sleepcycle.store import journal, migrate, version_table
 from sleepcycle.store.connection import connect, explain, make_file
 from sleepcycle.store.interrupt import heed, held_back
 
@@ -125,7 +125,7 @@ def create_store(
         if connection.dialect.has_table(connection, "alembic_version"):
             raise HomeError(f"there is a home at {paths.root} already")
         migrate.run(connection)
-        versions.add_base(session, base)
+        version_table.add_base(session, base)
     return store
 
 

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import NotFoundError, RunError
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.store.records import Run
-from sleepcycle.store.tables import RunRow
+from sleepcycle.store.schema import RunRow
+from sleepcycle.store.values import Run
 
 OPEN = (RunState.RUNNING, RunState.PAUSED)
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from sleepcycle.toolcall import Call, behind_result, call_in, with_result
+from sleepcycle.model.calculator import Call, behind_result, call_in, with_result
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from sleepcycle.errors import RunError
-from sleepcycle.store.records import Night, NightState
-from sleepcycle.store.tables import NightRow
+from sleepcycle.store.schema import NightRow
+from sleepcycle.store.values import Night, NightState
 
 __all__ = ["Night", "NightState", "begin", "end", "get", "last", "put_back", "spent"]
 

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from sleepcycle.calculator import MAX_CHARACTERS, MAX_DEPTH, calculate, written
 from sleepcycle.errors import CalculationError, SleepcycleError
+from sleepcycle.model.calculator import MAX_CHARACTERS, MAX_DEPTH, calculate, written
 
 HINT = r"an expression has only numbers, \+ - \* / and parentheses"
 

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator
 from sleepcycle.errors import StoreError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import VersionKind
-from sleepcycle.store.records import ExampleState, NightState
+from sleepcycle.store.values import ExampleState, NightState
 
 
 def utc_text(moment: datetime) -> str:
