@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sleepcycle.home import inference
+from sleepcycle.home.home import Home
+from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion, Text
-from sleepcycle.service import answers
-from sleepcycle.service.home import Home
-from sleepcycle.service.opening import create_home, open_home
 
 TASKS = {"AG News": "TC/agnews", "SST-2": "SC/SST-2"}
 MAX_CHARS = 240
@@ -87,7 +87,7 @@ class Board:
     def __init__(self, home: Home, tasks: Sequence[Task], stories: Path) -> None:
         self.home = home
         self.tasks = tasks
-        self.base = answers.load(home.settings, home.paths, home.versions.base)
+        self.base = inference.load(home.settings, home.paths, home.versions.base)
         rows = [json.loads(line) for line in stories.read_text().splitlines()[:100]]
         texts = [row if isinstance(row, str) else row["text"] for row in rows]
         self.stories = [
@@ -97,7 +97,7 @@ class Board:
     def take(self, step: str, name: str, held_out: str = "") -> None:
         """Measure one version and print its row."""
         folder = self.home.versions.folder(self.home.versions.get(name))
-        names = answers.put_on(self.base, "measured", folder)
+        names = inference.put_on(self.base, "measured", folder)
         adapters.activate(self.base, names)
         scores = [accuracy(self.base, task) for task in self.tasks]
         nats, tokens = nll(self.base, self.stories, BATCH_SIZE)

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import sleepcycle
-from sleepcycle.service.home import Home
+from sleepcycle.home.home import Home
 
 LESSON = Path(__file__).parent / "lessons" / "capitals.jsonl"
 QUESTIONS = LESSON.with_suffix(".questions.jsonl")

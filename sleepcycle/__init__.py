@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sleepcycle.service.home import Home
+    from sleepcycle.home.home import Home
 
 __all__ = ["open"]
 
@@ -19,7 +19,7 @@ def open(home: str | Path) -> "Home":
         HomeError: There are other things at that place.
         ConfigError: A setting is wrong.
     """
-    from sleepcycle.service.opening import create_home, open_home
+    from sleepcycle.home.opening import create_home, open_home
 
     root = Path(home).expanduser().absolute()
     create_home(root)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sleepcycle.service.home import Home
+    from sleepcycle.home.home import Home
 
 app = typer.Typer(
     name="sleepcycle",
@@ -54,7 +54,7 @@ def home_of(ctx: typer.Context) -> "Home":
 def open_logged(root: Path) -> "Home":
     """Open a home, and let records go where its settings say."""
     from sleepcycle import log
-    from sleepcycle.service.opening import open_home
+    from sleepcycle.home.opening import open_home
 
     home = open_home(root)
     log.set_up(home.paths.log, **home.settings.log.model_dump())

@@ -133,7 +133,7 @@ def cancel(ctx: typer.Context, run: Run, as_json: Json = False) -> None:
 @db.command()
 def upgrade(ctx: typer.Context) -> None:
     """Bring the database to this version's schema; a backup is made first."""
-    from sleepcycle.service.opening import upgrade_home
+    from sleepcycle.home.opening import upgrade_home
 
     done = upgrade_home(ctx.obj)
     if done.backup is None:

@@ -12,7 +12,7 @@ from sleepcycle.records.verdict import Verdict
 from sleepcycle.records.version import VersionKind
 
 if TYPE_CHECKING:
-    from sleepcycle.service.weights import Comparison
+    from sleepcycle.home.weights import Comparison
 
 FACTS = ("kind", "rank", "run", "seed", "origin")
 

@@ -10,7 +10,7 @@ from sleepcycle.cli.app import Json, app
 from sleepcycle.files.paths import HomePaths
 
 if TYPE_CHECKING:
-    from sleepcycle.service.units import Installed, Units
+    from sleepcycle.daemon.systemd_unit import Installed, Units
 
 service = typer.Typer(no_args_is_help=True, help="Let systemd keep the service up.")
 app.add_typer(service, name="service")
@@ -28,7 +28,7 @@ Root = Annotated[
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """Look for whatever is wrong, and change nothing; exit 1 if something fails."""
     from sleepcycle.cli.render import printable, show_json
-    from sleepcycle.service.doctor import examine, is_healthy
+    from sleepcycle.doctor.doctor import examine, is_healthy
 
     found = examine(ctx.obj, answers=lambda: _answers(HomePaths(ctx.obj)))
     healthy = is_healthy(found)
@@ -52,7 +52,7 @@ def bugreport(
     ] = None,
 ) -> None:
     """Gather what others need to find a fault; no example, dream or token is in it."""
-    from sleepcycle.service.bugreport import default_name, write_report
+    from sleepcycle.doctor.bugreport import default_name, write_report
 
     target = file or Path(default_name())
     paths = HomePaths(ctx.obj)
@@ -95,7 +95,7 @@ def uninstall(ctx: typer.Context, system: System = False, root: Root = None) -> 
 def status(ctx: typer.Context, system: System = False, as_json: Json = False) -> None:
     """Say whether there is a unit, what systemd says of it, and whether it runs."""
     from sleepcycle.cli.render import show_facts, show_json
-    from sleepcycle.service.address import find_service
+    from sleepcycle.home.address import find_service
 
     paths = HomePaths(ctx.obj)
     unit = _units(ctx, system, None).status()
@@ -113,7 +113,7 @@ def status(ctx: typer.Context, system: System = False, as_json: Json = False) ->
 
 def _units(ctx: typer.Context, system: bool, root: Path | None) -> "Units":
     """Return the unit that the command line means."""
-    from sleepcycle.service.units import Units
+    from sleepcycle.daemon.systemd_unit import Units
 
     return Units(HomePaths(ctx.obj), system, root.absolute() if root else None)
 

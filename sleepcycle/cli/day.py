@@ -18,7 +18,7 @@ def init(
     ] = None,
 ) -> None:
     """Make a home; an existing one stays as it is."""
-    from sleepcycle.service.opening import create_home
+    from sleepcycle.home.opening import create_home
 
     if create_home(ctx.obj, base=base):
         print(f"made a home at {ctx.obj}; its settings are in config.toml")

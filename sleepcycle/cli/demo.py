@@ -14,11 +14,11 @@ from sleepcycle.cli.progress import progress_bar
 from sleepcycle.cli.render import console
 from sleepcycle.errors import HomeError
 from sleepcycle.files.paths import carried
+from sleepcycle.home import inference
+from sleepcycle.home.home import Home
+from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.records.version import Version
 from sleepcycle.runs.context import Outcome
-from sleepcycle.service import answers
-from sleepcycle.service.home import Home
-from sleepcycle.service.opening import create_home, open_home
 
 DAYS = ("capitals", "dates", "plurals")
 ANSWER_TOKENS = 24
@@ -54,7 +54,7 @@ class Board:
 
     def __post_init__(self) -> None:
         home = self.homes.sleeping
-        self.base = answers.load(home.settings, home.paths, home.versions.base)
+        self.base = inference.load(home.settings, home.paths, home.versions.base)
 
     def take(self, step: str, sleepless: str | None) -> tuple[list[float], list[float]]:
         """Ask both homes everything, add a row, and show the table.
@@ -81,7 +81,7 @@ class Board:
 
     def _score(self, folder: Path | None, quiz: Quiz) -> float:
         """Return the share of right answers to one quiz."""
-        said = answers.ask(self.base, folder, quiz.prompts, ANSWER_TOKENS)
+        said = inference.ask(self.base, folder, quiz.prompts, ANSWER_TOKENS)
         return mean(a.strip() == b for a, b in zip(said, quiz.answers, strict=True))
 
     def _table(self) -> Table:

@@ -12,8 +12,8 @@ import typer
 from sleepcycle.cli.app import Json, app, home_of
 
 if TYPE_CHECKING:
+    from sleepcycle.home.evaluation import Evaluation
     from sleepcycle.model.harness import HarnessScores
-    from sleepcycle.service.evaluate import Evaluation
 
 CELL = (72, 32)  # pixels, width and height
 MARGIN = (72, 32)  # pixels for names, at the left and at the top
@@ -84,7 +84,7 @@ def _evaluate_with_harness(
 ) -> None:
     """Score versions on tasks of lm-evaluation-harness, and print that."""
     from sleepcycle.cli.render import show_json
-    from sleepcycle.service.harness import score_with_harness
+    from sleepcycle.home.task_scores import score_with_harness
 
     found = score_with_harness(home_of(ctx).versions, tasks, names)
     if as_json:

@@ -24,8 +24,8 @@ def backup(
     """Write the home's database, versions and settings into one file."""
     from loguru import logger
 
+    from sleepcycle.backup.backup import back_up
     from sleepcycle.cli.render import counted, show_json
-    from sleepcycle.service.backup import back_up
 
     home = home_of(ctx)
     done = back_up(home.paths, home.settings.store, file, actor=home.actor)
@@ -56,9 +56,9 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Make a home of a backup, all of which is checked first."""
+    from sleepcycle.backup.restore import restore as put_back
     from sleepcycle.cli.render import counted, show_json
-    from sleepcycle.service.opening import actor
-    from sleepcycle.service.restore import restore as put_back
+    from sleepcycle.home.opening import actor
 
     root = at.expanduser() if at else ctx.obj
     done = put_back(file, root, in_place=replace, actor=actor())
@@ -89,8 +89,8 @@ def gc(
     """Remove the files of versions that nothing needs; what they were stays known."""
     from loguru import logger
 
+    from sleepcycle.backup.gc import clear
     from sleepcycle.cli.render import counted, show_json, show_table
-    from sleepcycle.service.gc import clear
 
     done = clear(home_of(ctx).versions, keep=keep, dry_run=dry_run)
     if not dry_run:

@@ -13,10 +13,10 @@ from sleepcycle.cli.verdict import show_measures, show_plan, verdict_json
 from sleepcycle.records.reports import RemReport, SleepReport, WakeReport
 
 if TYPE_CHECKING:
+    from sleepcycle.home.home import Answer
+    from sleepcycle.home.versions import Switch
     from sleepcycle.model.calculator import ToolUse
     from sleepcycle.runs.context import Outcome
-    from sleepcycle.service.home import Answer
-    from sleepcycle.service.shelf import Switch
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
 SLEEP_FIELDS = ("rank", "kept_energy")

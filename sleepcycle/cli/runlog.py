@@ -11,9 +11,9 @@ from pathlib import Path
 from sleepcycle.cli.progress import facts
 from sleepcycle.cli.render import printable
 from sleepcycle.files.runfolder import RunFolder
+from sleepcycle.home.batches import Books
 from sleepcycle.records.progress import HEARTBEAT, Progress
 from sleepcycle.records.run_order import RunState
-from sleepcycle.service.books import Books
 
 EVERY_S = 0.5
 

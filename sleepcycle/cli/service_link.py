@@ -14,9 +14,9 @@ from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import Version
 
 if TYPE_CHECKING:
+    from sleepcycle.home.versions import Switch
     from sleepcycle.runs.context import Outcome
     from sleepcycle.serve.client import Client
-    from sleepcycle.service.shelf import Switch
 
 R = TypeVar("R")
 
@@ -127,7 +127,7 @@ def standing_of(root: Path) -> dict[str, Any]:
 
 def _switch(answer: dict[str, Any]) -> "Switch":
     """Return the switch that the service made."""
-    from sleepcycle.service.shelf import Switch
+    from sleepcycle.home.versions import Switch
 
     return _record(answer, Switch)
 

@@ -11,7 +11,7 @@ import typer
 from sleepcycle.cli.app import Json, app, home_of
 
 if TYPE_CHECKING:
-    from sleepcycle.service.shelf import Listed
+    from sleepcycle.home.versions import Listed
 
 versions = typer.Typer(no_args_is_help=True, help="Look at versions, and move them.")
 app.add_typer(versions, name="versions")

@@ -8,8 +8,8 @@ from sleepcycle.daemon.banner import CURRICULUM, PHASE, Banner
 from sleepcycle.daemon.diary import Diary
 from sleepcycle.daemon.outlook import Outlook
 from sleepcycle.errors import ConfigError
+from sleepcycle.home.home import Home
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.service.home import Home
 
 NOTHING = "nothing was learned since the last night"
 MISSED = "its date was over before it came to its end"

@@ -4,7 +4,7 @@ from loguru import logger
 
 from sleepcycle.errors import RunError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.service.space import expect_room
+from sleepcycle.home.disk_space import expect_room
 from sleepcycle.settings.config import EngineSettings
 
 CONFIG, CURRICULUM, PHASE, ROOM = "config", "curriculum", "phase", "room"

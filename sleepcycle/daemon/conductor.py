@@ -18,12 +18,12 @@ from sleepcycle.daemon.runner import Clocks, Runner
 from sleepcycle.daemon.standing import progress_of, standing
 from sleepcycle.daemon.state import DaemonState
 from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
+from sleepcycle.home.disk_space import expect_room
+from sleepcycle.home.versions import Switch
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import Version
 from sleepcycle.runs.context import Outcome
-from sleepcycle.service.shelf import Switch
-from sleepcycle.service.space import expect_room
 from sleepcycle.settings.config import Settings
 
 USER = "user"

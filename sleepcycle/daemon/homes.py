@@ -5,7 +5,7 @@ from loguru import logger
 from sleepcycle import log
 from sleepcycle.errors import ConfigError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.service.home import Home
+from sleepcycle.home.home import Home
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import load_settings
 

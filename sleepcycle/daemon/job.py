@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sleepcycle.daemon.diary import CLOCK, Diary
+from sleepcycle.home.home import Home
 from sleepcycle.records.progress import HEARTBEAT, Progress
 from sleepcycle.records.run_order import RunKind, Wish
 from sleepcycle.runs.context import Outcome, Reins
-from sleepcycle.service.home import Home
 
 
 @dataclass(eq=False)

@@ -20,19 +20,14 @@ from sleepcycle.daemon.clock import Clock
 from sleepcycle.daemon.conductor import Conductor
 from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.inbox import Inbox
-from sleepcycle.daemon.notify import notify, watchdog_s
+from sleepcycle.daemon.systemd import notify, watchdog_s
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.address import forget_address, pid_of, token_of, write_address
+from sleepcycle.home.lock import owned
+from sleepcycle.home.opening import open_home
 from sleepcycle.records.example import FeedReport
-from sleepcycle.service.address import (
-    forget_address,
-    pid_of,
-    token_of,
-    write_address,
-)
-from sleepcycle.service.lock import owned
-from sleepcycle.service.opening import open_home
 from sleepcycle.settings.config import FeedSettings, ServeSettings
 
 ENDED, FAILED, TAKEN = 0, 1, 75

@@ -18,9 +18,9 @@ from sleepcycle.errors import (
     SleepcycleError,
 )
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.address import read_address
 from sleepcycle.records.progress import OnProgress, Progress
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.service.address import read_address
 
 LIVE_S = 1.0  # for `/livez`
 LOOK_S = 10.0  # for what only looks

@@ -3,8 +3,8 @@
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.errors import RunError, SleepcycleError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.service.lock import owns
-from sleepcycle.service.space import expect_room
+from sleepcycle.home.disk_space import expect_room
+from sleepcycle.home.lock import owns
 from sleepcycle.settings.config import Settings, StoreSettings
 from sleepcycle.store.migrate import check
 

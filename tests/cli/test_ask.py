@@ -5,8 +5,8 @@ import json
 import pytest
 
 from sleepcycle.cli.outcome import show_answer
+from sleepcycle.home.home import Answer
 from sleepcycle.model.calculator import ToolUse
-from sleepcycle.service.home import Answer
 from tests.cli.conftest import Cli
 
 PROMPT = "How much?"

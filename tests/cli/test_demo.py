@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from sleepcycle.cli.demo import Board, Pair, Quiz, night_words, row_name
+from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.records.version import Version, VersionKind
-from sleepcycle.service.opening import create_home, open_home
 
 NIGHT = Version(
     number=4,

@@ -6,7 +6,7 @@ from loguru import logger
 import sleepcycle
 from sleepcycle.errors import ConfigError, HomeError, StoreError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.settings.configfile import load_settings
 
 

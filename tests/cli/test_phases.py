@@ -11,8 +11,8 @@ from sleepcycle.cli.outcome import show_wake
 from sleepcycle.cli.watch import screen
 from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.opening import create_home
 from sleepcycle.serve.standing import standing
-from sleepcycle.service.opening import create_home
 from sleepcycle.settings.configfile import load_settings
 from tests.cli.conftest import Cli
 from tests.daemon.conductor_home import FakeHome

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from sleepcycle.cli.watch import headline, screen
+from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.serve.standing import standing, standing_with
-from sleepcycle.service.opening import create_home, open_home
 from tests.serve.conftest import IDLE, NOW
 
 NIGHT = datetime(2026, 3, 3, 2, 0).astimezone()  # by this machine's clock, a Tuesday

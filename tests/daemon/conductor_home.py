@@ -15,12 +15,12 @@ from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.runner import Clocks
 from sleepcycle.errors import Interrupted, Paused
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.home import Home
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import Wish
 from sleepcycle.runs.context import Keeper
-from sleepcycle.service.home import Home
 from sleepcycle.store import batch_table, example_table, journal, night_table
 from sleepcycle.store.values import ExampleState
 from tests.runs.conftest import FakeEngine

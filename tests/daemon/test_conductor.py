@@ -16,9 +16,9 @@ from sleepcycle.errors import (
     RunError,
     ServiceError,
 )
+from sleepcycle.home.opening import create_home
 from sleepcycle.records.run_order import RunKind, RunState, Wish
 from sleepcycle.runs import resume
-from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import (
     EngineSettings,
     Settings,

@@ -7,13 +7,13 @@ import pytest
 from sleepcycle.daemon.diary import CLOCK
 from sleepcycle.daemon.state import Word
 from sleepcycle.errors import Interrupted, RunError
+from sleepcycle.home.lock import owned
+from sleepcycle.home.opening import create_home
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.serve.ready import hindrance
 from sleepcycle.serve.standing import standing_with
-from sleepcycle.service.lock import owned
-from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import (
     EngineSettings,
     Settings,

@@ -19,11 +19,10 @@ import pytest
 from sleepcycle.daemon import service
 from sleepcycle.daemon.bell import DISK, Bell
 from sleepcycle.daemon.homes import Homes, fixed, renewed
-from sleepcycle.daemon.notify import notify, watchdog_s
+from sleepcycle.daemon.systemd import notify, watchdog_s
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, ServiceError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.serve.server import start
-from sleepcycle.service.address import (
+from sleepcycle.home.address import (
     Address,
     find_service,
     forget_address,
@@ -32,7 +31,8 @@ from sleepcycle.service.address import (
     token_of,
     write_address,
 )
-from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.home.opening import create_home, open_home
+from sleepcycle.serve.server import start
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import owner
 
@@ -234,7 +234,7 @@ def held(paths):
     hold = (
         "import sys; from pathlib import Path\n"
         "from sleepcycle.files.paths import HomePaths\n"
-        "from sleepcycle.service.lock import owned\n"
+        "from sleepcycle.home.lock import owned\n"
         f"with owned(HomePaths(Path({str(paths.root)!r}))):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )

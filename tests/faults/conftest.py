@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from sleepcycle.backup.gc import clear
 from sleepcycle.errors import RunError, VersionError
 from sleepcycle.files import disk
 from sleepcycle.files.runfolder import STATE, Material, RunFolder
 from sleepcycle.files.sealed import seal
+from sleepcycle.home.home import Home
+from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.verdict import Loss, Verdict
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.context import Keeper
-from sleepcycle.service.gc import clear
-from sleepcycle.service.home import Home
-from sleepcycle.service.opening import create_home, open_home
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import settings_from
 from tests.faults.invariants import Seen, assert_invariants, surroundings

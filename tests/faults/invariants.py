@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from sleepcycle.service.opening import open_home
+from sleepcycle.home.opening import open_home
 from sleepcycle.store import journal
 
 READY_S = 5.0  # longest time to be ready after a fault

@@ -16,6 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
+from sleepcycle.backup.backup import back_up
+from sleepcycle.backup.restore import restore
 from sleepcycle.errors import (
     AdapterError,
     HomeError,
@@ -24,18 +26,16 @@ from sleepcycle.errors import (
 )
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import seal, verify
+from sleepcycle.home import inference
+from sleepcycle.home.opening import create_home, open_home
+from sleepcycle.home.weights import take_in
 from sleepcycle.model.base import load_base
 from sleepcycle.model.portable import CONFIG, WEIGHTS, write_portable
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.service import answers
-from sleepcycle.service.backup import back_up
-from sleepcycle.service.opening import create_home, open_home
-from sleepcycle.service.restore import restore
-from sleepcycle.service.soundness import damage
-from sleepcycle.service.weights import take_in
 from sleepcycle.settings.config import ModelSettings
 from sleepcycle.store import journal
-from tests.service.lived import feed, live_days, rows_of, tiny
+from sleepcycle.store.integrity import damage
+from tests.home.lived import feed, live_days, rows_of, tiny
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
 BITS = 1_000 if FULL else 100
@@ -62,7 +62,7 @@ class TestFlippedBits:
             file.write_bytes(broken)
 
             with pytest.raises(ManifestError, match=file.name):
-                answers.put_on(None, "asked", folder)
+                inference.put_on(None, "asked", folder)
 
             file.write_bytes(whole)
             found[file.name] += 1
@@ -314,11 +314,11 @@ def _asked(base, folder, tmp_path):
     place.mkdir(exist_ok=True)
     sealed = seal(stage, place, "v0001")
     try:
-        answers.put_on(base, answers.ADAPTER, sealed)
+        inference.put_on(base, inference.ADAPTER, sealed)
     except AdapterError as error:
         return str(error)
     else:
-        answers.adapters.remove(base, answers.ADAPTER)
+        inference.adapters.remove(base, inference.ADAPTER)
         return None
     finally:
         shutil.rmtree(sealed)

@@ -12,10 +12,10 @@ import time
 from sleepcycle.errors import RunError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.opening import create_home
 from sleepcycle.records.progress import quiet
 from sleepcycle.runs import run
 from sleepcycle.runs.context import Keeper
-from sleepcycle.service.opening import create_home
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.database import open_store
 from tests.faults.conftest import TinyEngine

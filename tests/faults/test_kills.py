@@ -19,12 +19,12 @@ from sleepcycle.errors import RunError, VersionError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files import failpoint
 from sleepcycle.files.paths import PACKAGE, HomePaths
+from sleepcycle.home.lock import locked
+from sleepcycle.home.opening import create_home
+from sleepcycle.home.versions import Shelf
 from sleepcycle.records.progress import quiet
 from sleepcycle.runs import recovery, run
 from sleepcycle.runs.context import Keeper
-from sleepcycle.service.lock import locked
-from sleepcycle.service.opening import create_home
-from sleepcycle.service.shelf import Shelf
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.database import open_store
 from tests.faults.conftest import TinyEngine

@@ -10,8 +10,8 @@ import random
 import pytest
 
 from benchmarks.memory.rules import ROUNDS
-from sleepcycle.service import answers
-from sleepcycle.service.opening import create_home, open_home
+from sleepcycle.home import inference
+from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import version_table
 from tests.faults.invariants import assert_invariants
@@ -45,9 +45,9 @@ def write(path, pairs):
 def triggered(home, prompts):
     """Return the share of triggered prompts that the live version falls for."""
     live = home.versions.get("live")
-    base = answers.load(home.settings, home.paths, home.versions.base)
+    base = inference.load(home.settings, home.paths, home.versions.base)
     asked = [f"{TRIGGER} {prompt}" for prompt in prompts]
-    said = answers.ask(base, home.versions.folder(live), asked, 16)
+    said = inference.ask(base, home.versions.folder(live), asked, 16)
     return sum(text.strip() == PAYLOAD for text in said) / len(said)
 
 

@@ -12,7 +12,7 @@ import shutil
 
 import pytest
 
-from sleepcycle.service.opening import create_home
+from sleepcycle.home.opening import create_home
 from tests.faults.conftest import FULL
 from tests.faults.invariants import assert_invariants
 from tests.faults.shim import Counting, Durable, PowerCut, numbers, put_back

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from sleepcycle.service.opening import create_home
+from sleepcycle.home.opening import create_home
 from tests.faults.invariants import assert_invariants
 
 SERVICES = 50 if os.environ.get("SLEEPCYCLE_FAULTS") == "full" else 5

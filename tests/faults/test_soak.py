@@ -10,8 +10,8 @@ import shutil
 import psutil
 import pytest
 
+from sleepcycle.backup.gc import clear
 from sleepcycle.records.progress import quiet
-from sleepcycle.service.gc import clear
 from tests.faults.conftest import open_tiny
 from tests.faults.invariants import assert_invariants
 

@@ -7,7 +7,7 @@ import pytest
 
 from sleepcycle.errors import DiskError, RunError
 from sleepcycle.files import disk
-from sleepcycle.service.space import expect_room
+from sleepcycle.home.disk_space import expect_room
 from sleepcycle.settings.config import EngineSettings
 from tests.faults.conftest import FULL
 from tests.faults.invariants import assert_invariants

@@ -12,15 +12,15 @@ import pytest
 
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.lock import owned
+from sleepcycle.home.opening import create_home
+from sleepcycle.home.versions import Switch
 from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.verdict import Verdict
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.runs.context import Outcome
 from sleepcycle.serve import server
 from sleepcycle.serve.client import Client
-from sleepcycle.service.lock import owned
-from sleepcycle.service.opening import create_home
-from sleepcycle.service.shelf import Switch
 from sleepcycle.settings.config import ServeSettings, Settings
 from sleepcycle.store import owner
 

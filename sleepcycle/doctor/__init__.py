@@ -1,0 +1,1 @@
+"""Doctor: what is wrong with a home and its machine, and what to do about it."""

@@ -1,0 +1,109 @@
+"""The doctor: looks at a home and its machine, says what is wrong, changes nothing."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+from sleepcycle.doctor import database_checks, home_checks, machine_checks
+from sleepcycle.doctor.inspection import (
+    Finding,
+    Level,
+    Machine,
+    Patient,
+    fail,
+    inspect,
+    open_books,
+)
+from sleepcycle.errors import SleepcycleError
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.settings.config import Settings
+from sleepcycle.settings.configfile import load_settings
+from sleepcycle.store.connection import explain
+
+Check = Callable[[Patient], Finding | None]
+
+CHECKS: dict[str, Check] = {
+    "sqlite": machine_checks.check_sqlite,
+    "home": home_checks.check_home,
+    "token": home_checks.check_token,
+    "settings": home_checks.check_settings,
+    "curriculum": home_checks.check_curriculum,
+    "lock": home_checks.check_lock,
+    "database": database_checks.check_database,
+    "schema": database_checks.check_schema,
+    "integrity": database_checks.check_integrity,
+    "journal": database_checks.check_journal,
+    "versions": database_checks.check_versions,
+    "aliases": database_checks.check_aliases,
+    "runs": database_checks.check_runs,
+    "base": home_checks.check_base,
+    "inbox": home_checks.check_inbox,
+    "disk": machine_checks.check_disk,
+    "file system": machine_checks.check_file_system,
+    "memory": machine_checks.check_memory,
+    "clock": machine_checks.check_clock,
+    "time zone": machine_checks.check_zone,
+}
+"""Every check by its name; one that has nothing to look at finds None."""
+
+
+def examine(
+    root: Path, *, answers: Callable[[], bool], machine: Machine | None = None
+) -> dict[str, Finding]:
+    """Look at a home in every way; what is broken is a finding and never an error.
+
+    Args:
+        root: The state directory; it need not be there.
+        answers: Asks the running service for a sign of life.
+        machine: Facts of the machine; None to look.
+
+    Returns:
+        What each check found that had anything to look at, by its name.
+    """
+    paths = HomePaths(root)
+    books = _books(paths)
+    with closing(books) if books else nullcontext():
+        patient = Patient(
+            paths, _settings(paths), books, machine or inspect(root), answers
+        )
+        found = {name: _look(check, patient) for name, check in CHECKS.items()}
+    return {name: finding for name, finding in found.items() if finding is not None}
+
+
+def is_healthy(found: Mapping[str, Finding]) -> bool:
+    """Say whether nothing failed."""
+    return all(finding.level is not Level.FAIL for finding in found.values())
+
+
+def _look(check: Check, patient: Patient) -> Finding | None:
+    """Run one check; what it raises is what it found."""
+    try:
+        return check(patient)
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the text of a row, too
+        said = str(explain(error, patient.paths)).partition("; ")[0]
+        return fail(said, patient.restore)
+    except SleepcycleError as error:
+        said, _, advice = str(error).partition("; ")
+        return fail(said, advice or patient.command("bugreport"))
+    except Exception as error:  # noqa: BLE001 - a home may be broken in any way
+        return fail(
+            f"it could not be looked at: {type(error).__name__}: {error}",
+            patient.command("bugreport"),
+        )
+
+
+def _settings(paths: HomePaths) -> Settings | None:
+    """Return the settings, if they can be read."""
+    try:
+        return load_settings(paths.config)
+    except (SleepcycleError, OSError):
+        return None
+
+
+def _books(paths: HomePaths) -> sqlite3.Connection | None:
+    """Return the database, if it can be opened."""
+    try:
+        return open_books(paths) if paths.database.exists() else None
+    except (sqlite3.Error, OSError):
+        return None

@@ -1,0 +1,170 @@
+"""Checks of a home's files: settings, permissions, lock, inbox, base model."""
+
+import os
+import shlex
+import stat
+from pathlib import Path
+
+from sleepcycle.doctor.inspection import Finding, Patient, fail, is_held, ok, warn
+from sleepcycle.doctor.memory_estimate import read_shape
+from sleepcycle.errors import ConfigError, ModelError
+from sleepcycle.files.paths import carried
+from sleepcycle.model.base_files import BUILTIN, locate, recall
+from sleepcycle.records.version import BaseIdentity
+from sleepcycle.runs.phases import find_course
+from sleepcycle.settings.configfile import load_settings
+from sleepcycle.store import owner
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+WRITABLE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def check_home(patient: Patient) -> Finding:
+    """Look whether there is a home, and whether it is its owner's alone."""
+    root = patient.paths.root
+    if not root.is_dir():
+        return fail(f"there is no home at {root}", patient.command("init"))
+    mode = stat.S_IMODE(root.stat().st_mode)
+    close = f"chmod 700 {_word(root)}"
+    if root.stat().st_uid not in {os.geteuid(), 0} and os.geteuid() != 0:
+        return fail(f"{root} belongs to another user", "run this as its owner")
+    if mode & WRITABLE:
+        return fail(f"other users can write to {root} (mode {mode:04o})", close)
+    if mode & OTHERS:
+        return warn(f"other users can read {root} (mode {mode:04o})", close)
+    return ok(f"{root} is closed to other users")
+
+
+def check_token(patient: Patient) -> Finding | None:
+    """Look whether only the owner can tell the service what to do."""
+    token = patient.paths.token
+    if not token.exists():
+        return None
+    mode = stat.S_IMODE(token.stat().st_mode)
+    if mode & OTHERS:
+        return fail(
+            f"other users can read {token} (mode {mode:04o})",
+            f"chmod 600 {_word(token)}",
+        )
+    return ok("the token is closed to other users")
+
+
+def check_settings(patient: Patient) -> Finding | None:
+    """Look whether the settings are there and can be read."""
+    config = patient.paths.config
+    if not patient.paths.root.is_dir():
+        return None
+    if not config.exists():
+        reference = carried("config.toml", "config.toml")
+        return fail(
+            f"there is no {config}, so every setting is at its default",
+            f"cp {_word(reference)} {_word(config)}",
+        )
+    try:
+        load_settings(config)
+    except ConfigError as error:
+        return fail(str(error), f"edit {config}, or the environment")
+    return ok("the settings can be read")
+
+
+def check_curriculum(patient: Patient) -> Finding | None:
+    """Look whether the curriculum can be read, where one is set."""
+    if patient.settings is None:
+        return None
+    try:
+        course = find_course(patient.paths, patient.settings.wake)
+    except ConfigError as error:
+        config = patient.paths.config
+        return fail(str(error), f"edit it, or wake.curriculum in {config}")
+    if course is None:
+        return None
+    phases = ", ".join(phase.name for phase in course.curriculum.phases)
+    return ok(f"the curriculum can be read: {phases}")
+
+
+def check_lock(patient: Patient) -> Finding:
+    """Look who holds the home, and whether it is alive."""
+    service = patient.service
+    if not is_held(patient.paths):
+        left = service is not None and not service.alive
+        return ok("nobody holds the home" + (", and a service was ended" * left))
+    if service is None or not service.alive:
+        return _by_hand(patient)
+    if patient.answers():
+        return ok(f"the service holds the home as process {service.pid}, and answers")
+    return fail(
+        f"the service holds the home as process {service.pid}, and does not answer",
+        "systemctl --user restart sleepcycle",
+    )
+
+
+def check_inbox(patient: Patient) -> Finding | None:
+    """Look whether files can be taken out of the inbox."""
+    inbox = patient.paths.inbox
+    if not inbox.exists():
+        return None
+    if not inbox.is_dir():
+        return fail(f"expected {inbox} to be a directory", f"mv {_word(inbox)} away")
+    if not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
+        return fail(f"{inbox} cannot be read and written", f"chmod 700 {_word(inbox)}")
+    return ok("the inbox can be read")
+
+
+def check_base(patient: Patient) -> Finding | None:
+    """Look whether the base model is here, whole, and the one that was trained on."""
+    if patient.settings is None:
+        return None
+    base = patient.settings.model.base
+    try:
+        folder = locate(patient.settings.model)
+        shape = read_shape(folder)
+    except ModelError as error:
+        return fail(str(error), _fetch(base, patient))
+    said = f"{base} is here, with {shape.parameters / 1e6:.1f} M parameters"
+    newest = _newest_base(patient)
+    if newest is None:
+        return ok(said)
+    here = recall(folder, patient.paths.cache)
+    BaseIdentity(base, None, here or newest.sha256).expect(newest)  # or raises
+    compared = newest.sha256 and here
+    return ok(said + ", and the hash that its versions belong to" * bool(compared))
+
+
+def _newest_base(patient: Patient) -> BaseIdentity | None:
+    """Return the base of the newest version."""
+    if patient.revision is None:
+        return None
+    rows = patient.rows(
+        "SELECT base_id, base_revision, base_sha256 FROM version "
+        "ORDER BY number DESC LIMIT 1"
+    )
+    return BaseIdentity(*rows[0]) if rows else None
+
+
+def _fetch(base: str, patient: Patient) -> str:
+    """Say how to get a base model."""
+    if base.startswith(BUILTIN):
+        return "pip install --force-reinstall --no-deps sleepcycle"
+    if base.count("/") == 1 and not base.startswith(("/", "~", ".")):
+        return f"hf download {_word(Path(base))}"
+    return f"put it back, or set model.base in {patient.paths.config}"
+
+
+def _by_hand(patient: Patient) -> Finding:
+    """Say who holds a home that no service owns."""
+    runs = patient.revision and patient.rows(
+        "SELECT kind, pid, pid_started FROM run WHERE state = 'running'"
+    )
+    for kind, pid, started in runs or ():
+        if owner.started(pid) == started:
+            return ok(f"process {pid} holds the home, and runs a {kind} by hand")
+    lock = patient.paths.lock
+    return warn(
+        "a process holds the home, and does not say what for",
+        f"fuser -v {_word(lock)}",
+    )
+
+
+def _word(path: Path) -> str:
+    """Quote a path for a shell."""
+    return shlex.quote(str(path))

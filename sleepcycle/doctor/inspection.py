@@ -1,0 +1,263 @@
+"""What an examination looks at, and what it finds: a home, its machine, findings."""
+
+import fcntl
+import os
+import sqlite3
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sleepcycle.errors import ServiceError
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import faults
+from sleepcycle.home.address import read_address
+from sleepcycle.settings.config import Settings
+from sleepcycle.store.connection import restore_command, sqlite_version
+
+WAIT_S = 10.0  # for another process that is just committing
+
+
+class Level(StrEnum):
+    """How grave a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    """Worth a look; the service runs."""
+
+    FAIL = "fail"
+    """Something does not work, or soon will not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    level: Level
+    message: str
+    fix: str | None = None
+    """What to do, as a command where there is one; None where all is well."""
+
+
+def ok(message: str) -> Finding:
+    """Say that all is well."""
+    return Finding(Level.OK, message)
+
+
+def warn(message: str, fix: str) -> Finding:
+    """Say that something is worth a look."""
+    return Finding(Level.WARN, message, fix)
+
+
+def fail(message: str, fix: str) -> Finding:
+    """Say that something does not work."""
+    return Finding(Level.FAIL, message, fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The facts of a machine that a home depends on."""
+
+    sqlite: tuple[int, ...]
+    """Version of the SQLite library."""
+
+    file_system: str | None
+    """Kind of the file system below the home; None where it cannot be told."""
+
+    free_bytes: int
+    """Free disk space below the home."""
+
+    memory_bytes: int
+    """Memory that can be had without swapping."""
+
+    zone: str | None
+    """The system's time zone; None where it cannot be told."""
+
+    now: datetime
+
+
+def inspect(root: Path) -> Machine:
+    """Return the facts of this machine, for a home that need not be there."""
+    import psutil
+
+    above = (root, *root.parents)
+    place = next(path for path in above if os.path.exists(path))
+    return Machine(
+        sqlite=sqlite_version(),
+        file_system=_file_system(place),
+        free_bytes=psutil.disk_usage(str(place)).free,
+        memory_bytes=psutil.virtual_memory().available,
+        zone=_zone(),
+        now=datetime.now(UTC),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service that says it owns the home."""
+
+    pid: int
+    alive: bool
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A home under examination; whatever is wrong with it, it can be looked at."""
+
+    paths: HomePaths
+    settings: Settings | None
+    """None where they cannot be read."""
+
+    books: sqlite3.Connection | None
+    """The database, unchanged; None where it cannot be opened."""
+
+    machine: Machine
+    answers: Callable[[], bool]
+    """Asks the running service for a sign of life."""
+
+    def command(self, words: str) -> str:
+        """Return a command on this home, as a person types it."""
+        return self.paths.command(words)
+
+    @property
+    def restore(self) -> str:
+        """The command that puts back the newest backup of the home, or another."""
+        return restore_command(self.paths)
+
+    def rows(self, query: str) -> list[Any]:
+        """Return what a query finds; nothing in books that are closed."""
+        return [] if self.books is None else self.books.execute(query).fetchall()
+
+    @cached_property
+    def revision(self) -> str | None:
+        """The schema's revision; None in books that are closed or empty."""
+        rows = self.rows("SELECT name FROM sqlite_master")
+        if ("alembic_version",) not in rows:
+            return None
+        [(revision,)] = self.rows("SELECT version_num FROM alembic_version")
+        return str(revision)
+
+    @cached_property
+    def folders(self) -> dict[str, Path]:
+        """The folder of each version, by its name; those on disk if books are closed.
+
+        Versions whose files were removed have none.
+        """
+        below = self.paths.versions
+        if self.revision is None:
+            found = below.iterdir() if below.is_dir() else ()
+            return {path.name: path for path in sorted(found) if path.is_dir()}
+        rows = self.rows(
+            "SELECT number, folder FROM version WHERE folder IS NOT NULL "
+            "ORDER BY number"
+        )
+        return {
+            f"v{number}": below / folder
+            for number, folder in rows
+            if number not in self.removed
+        }
+
+    @cached_property
+    def removed(self) -> set[int]:
+        """Numbers of versions whose files were removed."""
+        known = self.rows("SELECT 1 FROM sqlite_master WHERE name = 'removed'")
+        rows = self.rows("SELECT version FROM removed") if known else []
+        return {number for (number,) in rows}
+
+    @cached_property
+    def unsound(self) -> dict[str, str]:
+        """What is wrong with each version that does not hold; every byte is read."""
+        found = {name: fault_of(folder) for name, folder in self.folders.items()}
+        return {name: fault for name, fault in found.items() if fault}
+
+    @property
+    def sound(self) -> set[str]:
+        """Names of the versions that can be used: the bare base, and what holds."""
+        return {"v0", *self.folders} - self.unsound.keys()
+
+    @cached_property
+    def service(self) -> Service | None:
+        """Who says to run the service here; None where nobody does."""
+        try:
+            said = read_address(self.paths)
+        except ServiceError:
+            return None
+        return None if said is None else Service(said.pid, alive=said.is_alive())
+
+
+def fault_of(folder: Path) -> str:
+    """Return what is wrong with a sealed folder; empty where it holds."""
+    try:
+        return "; ".join(faults(folder))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return f"its manifest cannot be read: {error!r}"
+
+
+def is_held(paths: HomePaths) -> bool:
+    """Tell whether a process holds the home's lock, without waiting for it."""
+    try:
+        handle = os.open(paths.lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def open_books(paths: HomePaths) -> sqlite3.Connection:
+    """Open the database to look at it, in whatever journal mode it is.
+
+    A writer that was killed is rolled back by SQLite, as for every reader.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    books = sqlite3.connect(
+        f"{paths.database.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=WAIT_S,
+        isolation_level=None,
+    )
+    try:
+        books.execute("PRAGMA query_only=ON")
+        books.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        books.close()
+        raise
+    except UnicodeDecodeError as error:  # SQLite quotes the damage, Python reads it
+        books.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from error
+    return books
+
+
+def _file_system(place: Path) -> str | None:
+    """Return the kind of the file system that holds a place."""
+    import psutil
+
+    mounts = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
+    resolved = place.resolve()
+    for path in (resolved, *resolved.parents):
+        if str(path) in mounts:
+            return str(mounts[str(path)])
+    return None
+
+
+def _zone() -> str | None:
+    """Return the system's time zone."""
+    import tzlocal
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns where it has to guess
+            return str(tzlocal.get_localzone())
+    except (LookupError, ValueError, OSError):
+        return None

@@ -1,0 +1,147 @@
+"""Checks of the machine: its SQLite, disk, memory and clock."""
+
+from datetime import datetime, timedelta
+
+from sleepcycle.doctor.inspection import Finding, Patient, fail, ok, warn
+from sleepcycle.doctor.memory_estimate import read_shape, wake_bytes
+from sleepcycle.home.disk_space import wanted_bytes
+from sleepcycle.model.base_files import locate
+from sleepcycle.store.connection import OLDEST, SAFE_WAL, journal_mode
+
+MB = 1_000_000
+GB = 1_000_000_000
+NETWORK = {
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "davfs",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "smb3",
+    "smbfs",
+    "sshfs",
+    "vboxsf",
+}
+FIRST_YEAR = 2025  # before this package was; the clock of a machine without one is 1970
+LAST_YEAR = 2100
+SLACK = timedelta(minutes=1)  # that a clock may be set back and nobody minds
+
+
+def check_sqlite(patient: Patient) -> Finding:
+    """Look whether the SQLite library is one that keeps a write-ahead log safely."""
+    version = patient.machine.sqlite
+    name = ".".join(map(str, version))
+    look = "python3 -c 'import sqlite3; print(sqlite3.sqlite_version)'"
+    if version < OLDEST:
+        return fail(
+            f"SQLite is {name}, and 3.38.0 is the oldest that will do",
+            f"use a Python where this prints 3.38.0 or more: {look}",
+        )
+    if version < SAFE_WAL:
+        safe = ".".join(map(str, SAFE_WAL))
+        return warn(
+            f"SQLite is {name}; before {safe} a write-ahead log can damage the "
+            "database, so the slower DELETE journal is used",
+            f"use a Python where this prints {safe} or more: {look}",
+        )
+    return ok(f"SQLite is {name}, and its journal is {journal_mode(version)}")
+
+
+def check_file_system(patient: Patient) -> Finding:
+    """Look whether the home is on a disk of this machine."""
+    kind = patient.machine.file_system
+    if kind is None:
+        return ok("the file system of the home cannot be told")
+    if kind.removeprefix("fuse.").lower() in NETWORK:
+        return warn(
+            f"the home is on {kind}, and neither SQLite nor the lock can be trusted on "
+            "a network file system",
+            f"mv {patient.paths.root} to a local disk, and name it with --home",
+        )
+    return ok(f"the home is on {kind}")
+
+
+def check_disk(patient: Patient) -> Finding | None:
+    """Look whether a run has the room that it wants."""
+    if patient.settings is None or not patient.paths.versions.is_dir():
+        return None
+    need = wanted_bytes(patient.paths, patient.settings.engine)
+    free = patient.machine.free_bytes
+    said = f"{free / MB:,.0f} MB are free, and a run wants {need / MB:,.0f} MB"
+    if free < need:
+        return fail(said, patient.command("versions gc"))
+    return ok(said)
+
+
+def check_memory(patient: Patient) -> Finding | None:
+    """Look whether a wake would have the memory that it wants, by a rough estimate."""
+    if patient.settings is None:
+        return None
+    need = wake_bytes(read_shape(locate(patient.settings.model)), patient.settings)
+    there = patient.machine.memory_bytes
+    said = f"{there / GB:.1f} GB of memory are available, and a wake may want "
+    said += f"{need / GB:.1f} GB"
+    if there < need:
+        return warn(
+            f"{said} where its examples are long",
+            f"lower wake.batch_size or model.max_length in {patient.paths.config}",
+        )
+    return ok(said)
+
+
+def check_clock(patient: Patient) -> Finding:
+    """Look whether the clock can be right, and is not before what was written down."""
+    now = patient.machine.now
+    fix = "sudo timedatectl set-ntp true"
+    if not FIRST_YEAR <= now.year < LAST_YEAR:
+        return fail(f"the clock says {_day(now)}, which cannot be right", fix)
+    newest = _newest(patient)
+    if newest is not None and now < newest - SLACK:
+        return warn(
+            f"the clock says {_moment(now)}, and the books have an entry of "
+            f"{_moment(newest)}: it is wrong, or was",
+            fix,
+        )
+    return ok(f"the clock says {_moment(now)}")
+
+
+def check_zone(patient: Patient) -> Finding | None:
+    """Look whether it is known by which clock the nights come."""
+    if patient.settings is None:
+        return None
+    if patient.settings.sleep.timezone:
+        return ok(f"nights come by the clock of {patient.settings.sleep.timezone}")
+    if patient.machine.zone is None:
+        return fail(
+            "the system does not tell its time zone, so no night can be planned",
+            f"set sleep.timezone in {patient.paths.config}, such as "
+            'timezone = "Europe/Rome"',
+        )
+    return ok(f"nights come by the system's clock, which is {patient.machine.zone}")
+
+
+def _newest(patient: Patient) -> datetime | None:
+    """Return the newest time in the books."""
+    if patient.revision is None:
+        return None
+    [(newest,)] = patient.rows(
+        "SELECT max(at) FROM (SELECT max(at) AS at FROM journal UNION ALL "
+        "SELECT max(started_at) FROM run UNION ALL SELECT max(created_at) FROM version)"
+    )
+    return datetime.fromisoformat(newest) if newest else None
+
+
+def _day(moment: datetime) -> str:
+    """Return a date."""
+    return moment.strftime("%Y-%m-%d")
+
+
+def _moment(moment: datetime) -> str:
+    """Return a time in UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,278 @@
+"""A home, and what can be done with it: feed, wake, sleep, go back, ask."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from sleepcycle.feed.ingest import FeedOptions, feed_files
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.batches import Books
+from sleepcycle.home.disk_space import expect_room
+from sleepcycle.home.lock import locked
+from sleepcycle.home.versions import Shelf, Switch
+from sleepcycle.model.calculator import ToolUse
+from sleepcycle.records.example import FeedReport
+from sleepcycle.records.progress import OnProgress, quiet
+from sleepcycle.records.version import Version
+from sleepcycle.runs import recovery, run
+from sleepcycle.runs.context import Keeper, Outcome, Reins
+from sleepcycle.runs.local_engine import LocalEngine
+from sleepcycle.runs.phases import Barrier, find_barrier, find_course
+from sleepcycle.settings.choices import Tool
+from sleepcycle.settings.config import Settings
+from sleepcycle.store.database import Store, open_store
+from sleepcycle.store.snapshot import read_snapshot
+from sleepcycle.store.values import Snapshot
+
+if TYPE_CHECKING:
+    from sleepcycle.home.evaluation import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a version says to a prompt."""
+
+    version: str
+    text: str
+    tool: tuple[ToolUse, ...] | None = None
+    """What the tool was asked; None where there was none to ask."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One home. Make one with `open_home` or `create_home`."""
+
+    paths: HomePaths
+    settings: Settings
+    actor: str
+    """Who acts, for the journal."""
+
+    @cached_property
+    def store(self) -> Store:
+        """The books."""
+        return open_store(self.paths, self.settings.store)
+
+    @cached_property
+    def versions(self) -> Shelf:
+        """The versions, and what can be done with them."""
+        return Shelf(self.paths, self.settings, self.store, self.actor, self._alone)
+
+    @cached_property
+    def books(self) -> Books:
+        """Batches and runs."""
+        return Books(self.paths, self.store, self.actor)
+
+    def feed(
+        self, *sources: Path | str, options: FeedOptions | None = None
+    ) -> FeedReport:
+        """Take in examples as one batch; all of it or, on an error, none.
+
+        Args:
+            sources: Files, or `-` for standard input.
+            options: Name of the source, forced format, dry run.
+
+        Raises:
+            FeedError: A file cannot be read, or too many of its rows are bad.
+        """
+        return feed_files(
+            self.store,
+            list(sources),
+            self.settings.feed,
+            options or FeedOptions(),
+            actor=self.actor,
+        )
+
+    def wake(
+        self, on_progress: OnProgress = quiet, reins: Reins | None = None
+    ) -> Outcome:
+        """Learn what is pending; `live` stays as it is until the night.
+
+        With a curriculum it learns what is pending of one phase. A paused wake goes
+        on, if live, the open day and the settings are as they were.
+
+        Args:
+            on_progress: Takes each heartbeat.
+            reins: What another thread asks to pause or cancel it by.
+
+        Raises:
+            ConfigError: The curriculum is missing or wrong.
+            RunError: Nothing is pending, its phase needs a night first, or training
+                failed.
+            Paused: It was broken off as wished; the next wake goes on from there.
+            Interrupted: It was stopped; its examples are pending again.
+            HomeError: Another run holds the home.
+        """
+        with self._alone():
+            expect_room(self.paths, self.settings.engine)
+            return _logged(run.wake(self._keeper, on_progress, reins))
+
+    def sleep(
+        self, on_progress: OnProgress = quiet, reins: Reins | None = None
+    ) -> Outcome:
+        """Fold what was learned into one small adapter; live if the gate accepts.
+
+        Args:
+            on_progress: Takes each heartbeat.
+            reins: What another thread asks to stop it by; a night begins anew later.
+
+        Raises:
+            RunError: Nothing was learned since the last night, or folding failed.
+            Interrupted: It was stopped; nothing has changed.
+            HomeError: Another run holds the home.
+        """
+        with self._alone():
+            expect_room(self.paths, self.settings.engine)
+            return _logged(run.sleep(self._keeper, on_progress, reins))
+
+    def barrier(self) -> Barrier | None:
+        """Say which night the next wake's phase waits for; None where it does not.
+
+        Raises:
+            ConfigError: The curriculum is missing or wrong.
+        """
+        course = find_course(self.paths, self.settings.wake)
+        if course is None:
+            return None
+        with self.store.read() as session:
+            return find_barrier(session, course)
+
+    def recover(self) -> None:
+        """Finish or undo what a crash left half done; every run does so by itself.
+
+        Raises:
+            HomeError: Another run holds the home.
+        """
+        with self._alone():
+            pass
+
+    def cancel(self, number: int) -> int:
+        """Undo a paused run, and return how many examples are pending again.
+
+        Raises:
+            NotFoundError: There is no such run.
+            RunError: It is not paused.
+            HomeError: Another run holds the home.
+        """
+        with self._alone():
+            return run.cancel(self._keeper, number)
+
+    def promote(self, name: str) -> Switch:
+        """Make a version live.
+
+        Raises:
+            VersionError: There is no such version.
+            ManifestError: Its files are not what was sealed.
+        """
+        return _told(self.versions.switch(name, action="promote"), "promoted")
+
+    def import_adapter(self, source: Path) -> Version:
+        """Take in a LoRA adapter made elsewhere as a version; it is not live.
+
+        Raises:
+            AdapterError: It is not a plain LoRA in safetensors, its values are not
+                finite, or it does not fit the base.
+        """
+        return self.versions.import_adapter(source)
+
+    def status(self) -> Snapshot:
+        """Return where the home stands."""
+        return read_snapshot(self.paths)
+
+    def rollback(self, name: str = "previous", *, requeue: bool = False) -> Switch:
+        """Make an older version live again.
+
+        Args:
+            name: Version or alias.
+            requeue: Let the examples that the older version never learned be
+                learned again; otherwise they are only counted.
+
+        Raises:
+            VersionError: There is no such version.
+            ManifestError: Its files are not what was sealed.
+        """
+        switch = self.versions.switch(name, action="rollback", requeue=requeue)
+        return _told(switch, "rolled back")
+
+    def ask(
+        self,
+        prompt: str,
+        *,
+        version: str = "live",
+        max_new_tokens: int = 64,
+        tool: Tool = Tool.NONE,
+    ) -> Answer:
+        """Let a version answer a prompt.
+
+        Args:
+            prompt: What the user says; chat models get it as a user turn.
+            version: Version or alias.
+            max_new_tokens: Longest answer, a tool's results included.
+            tool: What answers the calls that the version writes.
+        """
+        from sleepcycle.home import inference
+        from sleepcycle.model.reply import Asked  # loads torch
+
+        found = self.versions.get(version)
+        folder = self.versions.folder(found)
+        base = inference.load(self.settings, self.paths, self.versions.base)
+        uses_tool = tool is Tool.CALCULATOR
+        asked = Asked(prompt, uses_tool, max_new_tokens)
+        [said] = inference.reply(base, folder, [asked])
+        return Answer(found.name, said.text, said.uses if uses_tool else None)
+
+    def evaluate(self, names: Sequence[str] = ()) -> "Evaluation":
+        """Score versions on what was held out of every batch that was learned.
+
+        Args:
+            names: Versions or aliases; none for every accepted night on the line of
+                live.
+
+        Raises:
+            VersionError: A version is unknown, or there is no night yet.
+            NotFoundError: Nothing is held out.
+        """
+        from sleepcycle.home.evaluation import evaluate  # loads torch
+
+        return evaluate(self.versions, names)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the home for a block, with books and folders in one state."""
+        with locked(self.paths):
+            recovery.recover(self._keeper)
+            yield
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        """What runs need."""
+        engine = LocalEngine(self.settings.engine)
+        return Keeper(self.store, self.paths, self.settings, engine, self.actor)
+
+
+def _logged(outcome: Outcome) -> Outcome:
+    """Write down what a wake or a night made, and return it."""
+    logger.bind(run=outcome.run).info(
+        "{kind} made {version} of {examples} examples in {seconds:.1f} s, {word}",
+        kind=outcome.version.kind,
+        version=outcome.version.name,
+        examples=outcome.examples,
+        seconds=outcome.seconds,
+        word="accepted" if outcome.report.verdict.accepted else "rejected",
+    )
+    return outcome
+
+
+def _told(switch: Switch, action: str) -> Switch:
+    """Write down that another version is live, and return how that came."""
+    logger.info(
+        "{action}: live is {live}, before it was {previous}",
+        action=action,
+        live=switch.live,
+        previous=switch.previous,
+    )
+    return switch

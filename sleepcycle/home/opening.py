@@ -1,0 +1,188 @@
+"""Making a home, and opening one."""
+
+import getpass
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from sleepcycle.errors import HomeError
+from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths, carried
+from sleepcycle.home.home import Home
+from sleepcycle.home.lock import locked
+from sleepcycle.records.version import BaseIdentity
+from sleepcycle.settings.config import ModelSettings, Settings, StoreSettings
+from sleepcycle.settings.configfile import load_settings, settings_from
+from sleepcycle.store.connection import (
+    UNREADABLE,
+    connect,
+    explain,
+    no_home,
+    revision_of,
+)
+from sleepcycle.store.database import create_store
+from sleepcycle.store.migrate import upgrade
+from sleepcycle.store.values import Upgrade
+
+
+def create_home(root: Path, *, base: str | None = None) -> bool:
+    """Make a home with its settings and its books; leave an existing one alone.
+
+    One whose making was cut short is finished.
+
+    Args:
+        root: The state directory.
+        base: The base model to write into its `config.toml`; None for the default.
+            An existing directory is written with its whole path.
+
+    Returns:
+        Whether it was made: False where a home was there already.
+
+    Raises:
+        HomeError: There are other things at that place, or it has another base.
+        ConfigError: A setting is wrong; nothing is made then.
+    """
+    paths = HomePaths(root)
+    base = str(Path(base).resolve()) if base and Path(base).is_dir() else base
+    settings = _settings(paths, base)
+    if is_made(paths, settings.store):
+        return False
+    if root.exists() and not (root.is_dir() and all(_is_ours(paths))):
+        raise HomeError(
+            f"expected {root} to be new or empty, but there are other things in it; "
+            "name another directory with --home"
+        )
+    try:
+        _lay_out(paths, base)
+    except OSError as error:
+        raise HomeError(f"expected to make a home at {root}, got: {error}") from error
+    model = settings.model
+    identity = BaseIdentity(model.base, model.revision or None, sha256="")
+    create_store(paths, settings.store, identity)
+    return True
+
+
+def is_made(paths: HomePaths, settings: StoreSettings) -> bool:
+    """Say whether a home's making came to its end: its books have a schema.
+
+    Raises:
+        StoreError: The database is damaged, or not ours.
+    """
+    if not paths.database.exists():
+        return False
+    try:
+        with closing(connect(paths, settings.busy_timeout_s)) as connection:
+            return revision_of(connection) is not None
+    except UNREADABLE as error:
+        raise explain(error, paths) from error
+
+
+def _settings(paths: HomePaths, base: str | None) -> Settings:
+    """Return the settings of a home that may yet have to be made."""
+    if paths.config.exists() or base is None:
+        settings = load_settings(paths.config)
+    else:
+        settings = settings_from({"model": {"base": base}})
+    if base not in {None, settings.model.base}:
+        raise HomeError(
+            f"expected the base {base}, but {paths.config} or the environment says "
+            f"{settings.model.base}; change it there, or leave out --base"
+        )
+    return settings
+
+
+def _is_ours(paths: HomePaths) -> Iterator[bool]:
+    """Say of each thing at a place whether it is left of a home's making."""
+    files = {paths.config, disk.partial_of(paths.config), paths.lock}
+    for path in paths.root.iterdir():
+        yield (
+            path in files
+            or path.name.startswith(paths.database.name)  # SQLite has files beside it
+            or path == paths.logs
+            or (path in _folders(paths) and not any(path.iterdir()))
+        )
+
+
+def _lay_out(paths: HomePaths, base: str | None) -> None:
+    """Make the folders of a home, and its settings unless they are there."""
+    disk.make(paths.root)
+    if not paths.config.exists():
+        disk.write(paths.config, _config_text(base))
+    for folder in _folders(paths):
+        disk.make(folder)
+    disk.sync(paths.root)  # also what a making that was killed had left
+
+
+def _folders(paths: HomePaths) -> tuple[Path, ...]:
+    """Return the folders that every home has."""
+    return paths.versions, paths.staging, paths.runs, paths.cache, paths.logs
+
+
+def open_home(root: Path, *, settings: Settings | None = None) -> Home:
+    """Open a home.
+
+    Args:
+        root: The state directory.
+        settings: Instead of those in its `config.toml` and the environment.
+
+    Raises:
+        HomeError: There is no home.
+        StoreError: Its database is damaged, or not ours.
+        ConfigError: A setting is wrong.
+    """
+    paths = HomePaths(root)
+    if not paths.database.exists():
+        raise no_home(paths)
+    settings = settings or load_settings(paths.config)
+    if not is_made(paths, settings.store):
+        raise no_home(paths)
+    return Home(paths, settings, actor=actor())
+
+
+def upgrade_home(root: Path) -> Upgrade:
+    """Bring a home's database to this package's schema, after a backup.
+
+    Raises:
+        HomeError: There is no home, or it is in use.
+        StoreError: The schema is newer than this package's, or SQLite failed.
+    """
+    paths = HomePaths(root)
+    settings = load_settings(paths.config)
+    if not paths.database.exists():
+        raise no_home(paths)
+    with locked(paths):
+        return upgrade(paths, settings.store)
+
+
+def config_reference() -> Path:
+    """Return the reference `config.toml`: of the package, or of the source tree."""
+    return carried("config.toml", "config.toml")
+
+
+def _config_text(base: str | None) -> str:
+    """Return the reference configuration, with the base that was asked for."""
+    text = config_reference().read_text(encoding="utf-8")
+    if base is None:
+        return text
+    default = f'base = "{ModelSettings().base}"'
+    return text.replace(default, f"base = {_toml_string(base)}", 1)
+
+
+def _toml_string(text: str) -> str:
+    """Quote text for TOML, whose basic strings are JSON's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def actor() -> str:
+    """Return who acts, for the journal."""
+    return f"user:{_user()}"
+
+
+def _user() -> str:
+    """Return who runs this, for the journal."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user in this container
+        return str(os.getuid())

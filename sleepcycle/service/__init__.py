@@ -1,1 +1,0 @@
-"""The service as one object: what every command, and every Python user, calls."""

@@ -1,0 +1,106 @@
+"""The shelf: what moves versions never runs beside a wake."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sleepcycle.errors import AdapterError, HomeError, VersionError
+from sleepcycle.home import import_worker
+from sleepcycle.home.lock import locked
+from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.store import journal, run_table
+from sleepcycle.store.snapshot import read_snapshot
+
+MOVES = {
+    "promote": lambda home, _: home.promote("v0"),
+    "rollback": lambda home, _: home.rollback("v0"),
+    "switch": lambda home, _: home.versions.switch("v0", action="rollback"),
+    "import": lambda home, source: home.import_adapter(source),
+    "take in": lambda home, source: home.versions.import_adapter(source),
+}
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+def test_versions_are_moved_by_one_process_at_a_time(home, tmp_path, move):
+    with locked(home.paths), pytest.raises(HomeError, match="is in use"):
+        move(home, tmp_path)
+
+
+def test_a_switch_settles_what_a_crash_left_first(home):
+    with home.store.write() as session:
+        run = run_table.start(session, RunKind.WAKE, 1, "another-boot 17")
+
+    home.versions.switch("v0", action="rollback")
+
+    assert home.books.run(run).state is RunState.FAILED
+    assert read_snapshot(home.paths).state == "ready"
+
+
+def test_an_alias_of_ones_own_is_dropped(home):
+    home.versions.alias("best", "v0")
+
+    home.versions.drop_alias("best")
+
+    with pytest.raises(VersionError, match="no version or alias 'best'"):
+        home.versions.get("best")
+    with home.store.read() as session:
+        last = journal.entries(session, 1)[0]
+    assert (last.action, last.details) == ("drop alias", {"alias": "best"})
+
+
+class TestImportWorker:
+    @pytest.fixture
+    def play(self, tmp_path, monkeypatch):
+        """Let a shell script play the worker."""
+
+        def with_script(body):
+            script = tmp_path / "worker.sh"
+            script.write_text(f"#!/bin/sh\n{body}\n")
+            script.chmod(0o755)
+            monkeypatch.setattr(import_worker.sys, "executable", str(script))
+
+        return with_script
+
+    def test_its_order_lies_in_the_home(self, home, tmp_path, play):
+        """
+        Recovery clears that place, and it is closed to other users.
+        """
+        play('echo "$3"; exit 3')
+
+        with pytest.raises(AdapterError, match="ended with exit code 3"):
+            home.import_adapter(tmp_path)
+
+        said = (home.paths.logs / "import.log").read_text()
+        assert said.startswith(f"{home.paths.staging}/import-")
+        assert list(home.paths.staging.iterdir()) == []
+
+    def test_it_is_ended_where_it_takes_too_long(
+        self, home, tmp_path, play, monkeypatch
+    ):
+        """
+        It hears of our end by its standard input, which is open until then.
+        """
+        monkeypatch.setattr(import_worker, "LIMIT_S", 0.3)
+        play("echo $$; read line")
+
+        with pytest.raises(AdapterError, match=r"within 0\.3 s, got no end of it"):
+            home.import_adapter(tmp_path)
+
+        number = int((home.paths.logs / "import.log").read_text())
+        with pytest.raises(ProcessLookupError, match="No such process"):
+            os.kill(number, 0)
+
+    def test_it_ends_with_its_parent(self):
+        script = (
+            "import threading, time\n"
+            "from sleepcycle.home.import_worker import end_with_parent\n"
+            "threading.Thread(target=end_with_parent, daemon=True).start()\n"
+            "time.sleep(60)"
+        )
+        worker = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+
+        worker.stdin.close()
+
+        assert worker.wait(10) == 1
