@@ -131,7 +131,7 @@ def _show(headline: str, done: "Installed") -> None:
 def _answers(paths: HomePaths) -> bool:
     """Say whether the service of a home answers."""
     from sleepcycle.errors import ServiceError
-    from sleepcycle.serve.client import reach
+    from sleepcycle.server.client import reach
 
     try:
         return reach(paths) is not None

@@ -11,8 +11,8 @@ from sleepcycle.cli.app import app
 @app.command()
 def run(ctx: typer.Context) -> None:
     """Keep the home: learn and sleep when it is time, until Ctrl-C or SIGTERM."""
-    from sleepcycle.daemon.service import serve
-    from sleepcycle.serve.server import start
+    from sleepcycle.daemon.main import serve
+    from sleepcycle.server.server import start
 
     code = serve(ctx.obj, start, _announce)
     sys.stdout.flush()

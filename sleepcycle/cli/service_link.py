@@ -16,7 +16,7 @@ from sleepcycle.records.version import Version
 if TYPE_CHECKING:
     from sleepcycle.home.versions import Switch
     from sleepcycle.runs.context import Outcome
-    from sleepcycle.serve.client import Client
+    from sleepcycle.server.client import Client
 
 R = TypeVar("R")
 
@@ -30,7 +30,7 @@ def service_of(ctx: typer.Context) -> "Client | None":
     paths = HomePaths(ctx.obj)
     if not paths.daemon.exists():
         return None
-    from sleepcycle.serve.client import reach
+    from sleepcycle.server.client import reach
 
     return reach(paths)
 
@@ -97,7 +97,7 @@ def pause(ctx: typer.Context, *, flag: bool) -> bool:
     """Let nothing begin by itself, or let it again; return whether a service runs."""
     service = service_of(ctx)
     if service is None:
-        from sleepcycle.daemon.diary import Diary
+        from sleepcycle.daemon.nightlog import Diary
 
         home = home_of(ctx)
         Diary(home.store).pause(flag, home.actor)
@@ -109,12 +109,12 @@ def pause(ctx: typer.Context, *, flag: bool) -> bool:
 def standing_of(root: Path) -> dict[str, Any]:
     """Return what `status` says of a home; the books say it where no service does."""
     from sleepcycle.errors import ServiceError
-    from sleepcycle.serve.standing import standing
+    from sleepcycle.server.status import standing
     from sleepcycle.store.snapshot import read_snapshot
 
     paths, banner = HomePaths(root), None
     if paths.daemon.exists():
-        from sleepcycle.serve.client import reach
+        from sleepcycle.server.client import reach
 
         try:
             service = reach(paths)

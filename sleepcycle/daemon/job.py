@@ -4,7 +4,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from sleepcycle.daemon.diary import CLOCK, Diary
+from sleepcycle.daemon.nightlog import CLOCK, Diary
 from sleepcycle.home.home import Home
 from sleepcycle.records.progress import HEARTBEAT, Progress
 from sleepcycle.records.run_order import RunKind, Wish

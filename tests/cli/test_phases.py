@@ -12,11 +12,11 @@ from sleepcycle.cli.watch import screen
 from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.opening import create_home
-from sleepcycle.serve.standing import standing
+from sleepcycle.server.status import standing
 from sleepcycle.settings.configfile import load_settings
 from tests.cli.conftest import Cli
-from tests.daemon.conductor_home import FakeHome
-from tests.serve.conftest import NOW, OUTCOME
+from tests.daemon.scheduler_home import FakeHome
+from tests.server.conftest import NOW, OUTCOME
 
 COURSE = """
 name = "course"

@@ -127,7 +127,7 @@ class TestStatus:
 
         heavy = HEAVY | {"fastapi", "uvicorn", "apscheduler"}
         modules = set(json.loads(done.stdout.splitlines()[-1]))
-        assert "sleepcycle.serve.client" in modules
+        assert "sleepcycle.server.client" in modules
         assert sorted(modules & heavy) == []
 
     def test_it_is_watched_until_ctrl_c(self, idle):

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from sleepcycle.cli.watch import headline, screen
 from sleepcycle.home.opening import create_home, open_home
-from sleepcycle.serve.standing import standing, standing_with
-from tests.serve.conftest import IDLE, NOW
+from sleepcycle.server.status import standing, standing_with
+from tests.server.conftest import IDLE, NOW
 
 NIGHT = datetime(2026, 3, 3, 2, 0).astimezone()  # by this machine's clock, a Tuesday
 

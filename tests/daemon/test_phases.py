@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sleepcycle.daemon.diary import CLOCK
+from sleepcycle.daemon.nightlog import CLOCK
 from sleepcycle.daemon.state import Word
 from sleepcycle.errors import Interrupted, RunError
 from sleepcycle.home.lock import owned
@@ -12,8 +12,8 @@ from sleepcycle.home.opening import create_home
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.serve.ready import hindrance
-from sleepcycle.serve.standing import standing_with
+from sleepcycle.server.readiness import hindrance
+from sleepcycle.server.status import standing_with
 from sleepcycle.settings.config import (
     EngineSettings,
     Settings,
@@ -22,7 +22,7 @@ from sleepcycle.settings.config import (
 )
 from sleepcycle.store import batch_table, example_table
 from sleepcycle.store.values import ExampleState, NightState
-from tests.daemon.conductor_home import (
+from tests.daemon.scheduler_home import (
     HOUR,
     MORNING,
     NIGHT,

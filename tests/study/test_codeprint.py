@@ -35,7 +35,7 @@ def test_any_file_that_can_decide_a_run_changes_it(tmp_path, changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"cli/study.py": "d\n"}, {"serve/api.py": ""}, {"notes.toml": "e"}]
+    "changes", [{"cli/study.py": "d\n"}, {"server/routes.py": ""}, {"notes.toml": "e"}]
 )
 def test_no_other_file_does(tmp_path, changes):
     assert written(tmp_path / "one", **changes) == written(tmp_path / "two")

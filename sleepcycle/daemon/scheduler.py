@@ -8,14 +8,13 @@ from pathlib import Path
 
 from loguru import logger
 
-from sleepcycle.daemon.ahead import look_ahead, night_ahead
-from sleepcycle.daemon.banner import CONFIG, ROOM, Banner
-from sleepcycle.daemon.diary import CLOCK, Diary
-from sleepcycle.daemon.homes import Homes
+from sleepcycle.daemon.alerts import CONFIG, ROOM, Banner
+from sleepcycle.daemon.current_state import progress_of, standing
+from sleepcycle.daemon.executor import Clocks, Runner
 from sleepcycle.daemon.job import Job
-from sleepcycle.daemon.outlook import Outlook
-from sleepcycle.daemon.runner import Clocks, Runner
-from sleepcycle.daemon.standing import progress_of, standing
+from sleepcycle.daemon.nightlog import CLOCK, Diary
+from sleepcycle.daemon.policy import Outlook, look_ahead, night_ahead
+from sleepcycle.daemon.reload import Homes
 from sleepcycle.daemon.state import DaemonState
 from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
 from sleepcycle.home.disk_space import expect_room

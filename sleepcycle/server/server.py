@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
-from sleepcycle.daemon.conductor import Conductor
+from sleepcycle.daemon.scheduler import Conductor
 from sleepcycle.errors import ServiceError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.serve.api import create_app
+from sleepcycle.server.routes import create_app
 from sleepcycle.settings.config import ServeSettings
 
 HOST = "127.0.0.1"

@@ -20,9 +20,9 @@ from sleepcycle.records.codec import from_json
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.runs.context import Outcome
-from sleepcycle.serve import ready
+from sleepcycle.server import readiness
 from sleepcycle.settings.config import EngineSettings, Settings
-from tests.serve.conftest import IDLE, OUTCOME, ask
+from tests.server.conftest import IDLE, OUTCOME, ask
 
 
 class TestProbes:
@@ -69,7 +69,7 @@ class TestProbes:
     def test_it_is_not_ready_in_a_home_that_it_does_not_own(self, tmp_path):
         paths = HomePaths(tmp_path)
 
-        assert "is not held" in ready.hindrance(paths, Settings(), IDLE)
+        assert "is not held" in readiness.hindrance(paths, Settings(), IDLE)
 
 
 class TestStatus:

@@ -19,9 +19,9 @@ from sleepcycle.errors import (
 )
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.serve import client as client_module
-from sleepcycle.serve.client import Client, error_of, reach
-from tests.serve.conftest import OUTCOME, TOKEN, announce, client_of
+from sleepcycle.server import client as client_module
+from sleepcycle.server.client import Client, error_of, reach
+from tests.server.conftest import OUTCOME, TOKEN, announce, client_of
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_it_loads_the_standard_library_alone():
     `status` asks it, and must answer at once.
     """
     probe = (
-        "import json, sys, sleepcycle.serve.client, sleepcycle.serve.standing;"
+        "import json, sys, sleepcycle.server.client, sleepcycle.server.status;"
         "print(json.dumps([name for name in sys.modules]))"
     )
     done = subprocess.run(

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from sleepcycle.daemon.conductor import Conductor
-from sleepcycle.daemon.homes import Homes
-from sleepcycle.daemon.runner import Clocks
+from sleepcycle.daemon.executor import Clocks
+from sleepcycle.daemon.reload import Homes
+from sleepcycle.daemon.scheduler import Conductor
 from sleepcycle.errors import Interrupted, Paused
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.home import Home

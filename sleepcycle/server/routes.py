@@ -12,10 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from sleepcycle.daemon.conductor import Conductor
+from sleepcycle.daemon.scheduler import Conductor
 from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.serve.answer import (
+from sleepcycle.server.auth import Guard
+from sleepcycle.server.jobs import Jobs
+from sleepcycle.server.readiness import hindrance
+from sleepcycle.server.responses import (
     answer,
     foreseen,
     no_route,
@@ -23,10 +26,7 @@ from sleepcycle.serve.answer import (
     unforeseen,
     unreadable,
 )
-from sleepcycle.serve.guard import Guard
-from sleepcycle.serve.jobs import Jobs
-from sleepcycle.serve.ready import hindrance
-from sleepcycle.serve.standing import standing_with
+from sleepcycle.server.status import standing_with
 from sleepcycle.store.snapshot import read_snapshot
 
 Number = Annotated[int, Part(ge=1, lt=2**63)]

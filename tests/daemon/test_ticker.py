@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from loguru import logger
 
-from sleepcycle.daemon.clock import TICK, Clock
+from sleepcycle.daemon.ticker import TICK, Clock
 
 LONG = 3600.0
 SOON_S = 5.0  # more than any tick takes on a busy machine

@@ -4,11 +4,11 @@ from concurrent.futures import Future
 from datetime import datetime
 
 from sleepcycle.daemon import calendar
-from sleepcycle.daemon.banner import CURRICULUM, ROOM, Banner
-from sleepcycle.daemon.diary import Page
+from sleepcycle.daemon.alerts import CURRICULUM, ROOM, Banner
+from sleepcycle.daemon.executor import Runner
 from sleepcycle.daemon.job import Job
-from sleepcycle.daemon.outlook import settled
-from sleepcycle.daemon.runner import Runner
+from sleepcycle.daemon.nightlog import Page
+from sleepcycle.daemon.policy import settled
 from sleepcycle.daemon.state import DaemonState, Word
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind

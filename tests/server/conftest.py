@@ -19,8 +19,8 @@ from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.verdict import Verdict
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.runs.context import Outcome
-from sleepcycle.serve import server
-from sleepcycle.serve.client import Client
+from sleepcycle.server import server
+from sleepcycle.server.client import Client
 from sleepcycle.settings.config import ServeSettings, Settings
 from sleepcycle.store import owner
 

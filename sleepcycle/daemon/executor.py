@@ -12,9 +12,9 @@ from loguru import logger
 
 from sleepcycle.daemon import calendar
 from sleepcycle.daemon.backoff import Backoff, delay_s
-from sleepcycle.daemon.diary import CLOCK, Diary
-from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.job import Job, carry_out
+from sleepcycle.daemon.nightlog import CLOCK, Diary
+from sleepcycle.daemon.reload import Homes
 from sleepcycle.errors import DiskError, Interrupted, SleepcycleError
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.runs.context import Outcome

@@ -15,12 +15,12 @@ import psutil
 from loguru import logger
 
 from sleepcycle import log
-from sleepcycle.daemon.bell import DISK, Bell
-from sleepcycle.daemon.clock import Clock
-from sleepcycle.daemon.conductor import Conductor
-from sleepcycle.daemon.homes import Homes
 from sleepcycle.daemon.inbox import Inbox
+from sleepcycle.daemon.reload import Homes
+from sleepcycle.daemon.scheduler import Conductor
+from sleepcycle.daemon.signals import DISK, Bell
 from sleepcycle.daemon.systemd import notify, watchdog_s
+from sleepcycle.daemon.ticker import Clock
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from sleepcycle.errors import ServiceError
-from sleepcycle.serve import server
+from sleepcycle.server import server
 from sleepcycle.settings.config import ServeSettings
-from tests.serve.conftest import TOKEN, ask
+from tests.server.conftest import TOKEN, ask
 
 
 def test_a_port_that_is_taken_is_named(conductor, paths):

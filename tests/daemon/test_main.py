@@ -16,9 +16,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sleepcycle.daemon import service
-from sleepcycle.daemon.bell import DISK, Bell
-from sleepcycle.daemon.homes import Homes, fixed, renewed
+from sleepcycle.daemon import main
+from sleepcycle.daemon.reload import Homes, fixed, renewed
+from sleepcycle.daemon.signals import DISK, Bell
 from sleepcycle.daemon.systemd import notify, watchdog_s
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, ServiceError
 from sleepcycle.files.paths import HomePaths
@@ -32,7 +32,7 @@ from sleepcycle.home.address import (
     write_address,
 )
 from sleepcycle.home.opening import create_home, open_home
-from sleepcycle.serve.server import start
+from sleepcycle.server.server import start
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import owner
 
@@ -260,7 +260,7 @@ class TestServe:
             assert pid_of(paths) == os.getpid()
             when_ready()
 
-        code = service.serve(paths.root, start, announce)
+        code = main.serve(paths.root, start, announce)
         assert server.stopped
         assert paths.daemon.exists() == (code == DISK_FAILED)
         return code, said
@@ -306,7 +306,7 @@ class TestServe:
                 urlopen(request, timeout=PATIENCE_S)
             codes.append(json.load(refused.value)["error"])
 
-        assert service.serve(paths.root, start, announce) == 74
+        assert main.serve(paths.root, start, announce) == 74
         assert codes == ["DiskError"]
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
@@ -324,7 +324,7 @@ class TestServe:
         def start(*parts):
             raise refused(code)
 
-        assert service.serve(paths.root, start, None) == ended
+        assert main.serve(paths.root, start, None) == ended
         assert "expected to write, got: no" in paths.log.read_text()
 
     def test_a_lock_that_passes_is_waited_for(self, paths):
@@ -345,18 +345,18 @@ class TestServe:
             paths.daemon.write_text(json.dumps(fields))
             began = time.monotonic()
 
-            assert service.serve(paths.root, None, None) == 75
+            assert main.serve(paths.root, None, None) == 75
 
-        assert time.monotonic() - began < service.TAKEN_S
+        assert time.monotonic() - began < main.TAKEN_S
         assert f"a service already, process {holder.pid}" in paths.log.read_text()
 
     def test_a_home_that_is_in_use_is_left_alone(self, paths, monkeypatch):
         """
         A command holds it, so no service can be named.
         """
-        monkeypatch.setattr(service, "TAKEN_S", 0.2)
+        monkeypatch.setattr(main, "TAKEN_S", 0.2)
         with held(paths):
-            code = service.serve(paths.root, None, None)
+            code = main.serve(paths.root, None, None)
 
         assert code == 75
         assert "another sleepcycle process" in paths.log.read_text()
@@ -364,7 +364,7 @@ class TestServe:
     def test_a_tick_that_does_not_end_is_no_sign_of_life(
         self, paths, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr(service, "HUNG_S", 0.5)
+        monkeypatch.setattr(main, "HUNG_S", 0.5)
         monkeypatch.setenv("WATCHDOG_USEC", "40000")
         path = str(tmp_path / "notify")
         monkeypatch.setenv("NOTIFY_SOCKET", path)
@@ -397,8 +397,8 @@ class TestServe:
         Its parts share one limit, and past it the process is ended.
         """
         died = threading.Event()
-        monkeypatch.setattr(service, "STOP_S", 0.3)
-        monkeypatch.setattr(service, "_die", lambda *_: died.set())
+        monkeypatch.setattr(main, "STOP_S", 0.3)
+        monkeypatch.setattr(main, "_die", lambda *_: died.set())
 
         def hang():
             self.conductor.close = lambda: died.wait(PATIENCE_S) and None
@@ -411,8 +411,8 @@ class TestServe:
     def test_a_run_and_the_server_have_what_the_first_signal_left(
         self, paths, monkeypatch
     ):
-        monkeypatch.setattr(service, "RUN_S", 0.2)
-        monkeypatch.setattr(service, "SERVER_S", 0.5)
+        monkeypatch.setattr(main, "RUN_S", 0.2)
+        monkeypatch.setattr(main, "SERVER_S", 0.5)
         began = []
 
         def hang():
@@ -457,7 +457,7 @@ def test_workers_are_killed_with_all_they_started():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
-    service.kill_workers()
+    main.kill_workers()
 
     assert worker.wait(PATIENCE_S) == -signal.SIGKILL
     assert other.poll() is None

@@ -27,7 +27,7 @@ from sleepcycle.settings.config import (
 )
 from sleepcycle.store import example_table, night_table, owner, run_table
 from sleepcycle.store.values import NightState
-from tests.daemon.conductor_home import (
+from tests.daemon.scheduler_home import (
     HOUR,
     MORNING,
     NIGHT,

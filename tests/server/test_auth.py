@@ -4,11 +4,11 @@ import pytest
 from starlette.routing import Route
 
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.serve import server
-from sleepcycle.serve.api import create_app
-from sleepcycle.serve.guard import MAX_BODY, OPEN, refuse
+from sleepcycle.server import server
+from sleepcycle.server.auth import MAX_BODY, OPEN, refuse
+from sleepcycle.server.routes import create_app
 from sleepcycle.settings.config import ServeSettings
-from tests.serve.conftest import TOKEN, FakeConductor, ask
+from tests.server.conftest import TOKEN, FakeConductor, ask
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "NOPE")
 UNSERVED = (

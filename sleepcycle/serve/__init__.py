@@ -1,1 +1,0 @@
-"""How the running service is reached: HTTP on the loopback interface."""
