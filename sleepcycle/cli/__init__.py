@@ -3,20 +3,25 @@
 import signal
 import sys
 
-from sleepcycle.cli import (  # noqa: F401 - they add their commands
-    books,
-    care,
-    day,
-    evaluate,
-    keep,
-    run,
-    shelf,
-    study,
-)
 from sleepcycle.cli.app import app
 from sleepcycle.errors import DISK_FAILED, SleepcycleError
 from sleepcycle.files.disk import is_failed
 from sleepcycle.store.interrupt import stop
+
+# isort: off
+# They add their commands, which `--help` lists in this order.
+from sleepcycle.cli import batch_commands  # noqa: F401
+from sleepcycle.cli import run_commands  # noqa: F401
+from sleepcycle.cli import database_commands  # noqa: F401
+from sleepcycle.cli import doctor_commands  # noqa: F401
+from sleepcycle.cli import day_commands  # noqa: F401
+from sleepcycle.cli import evaluate_commands  # noqa: F401
+from sleepcycle.cli import service_commands  # noqa: F401
+from sleepcycle.cli import version_commands  # noqa: F401
+from sleepcycle.cli import backup_commands  # noqa: F401
+from sleepcycle.cli import study  # noqa: F401
+
+# isort: on
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from statistics import mean
 from rich.table import Table
 
 from sleepcycle.cli.app import open_logged
-from sleepcycle.cli.progress import progress_bar
+from sleepcycle.cli.progress_bar import progress_bar
 from sleepcycle.cli.render import console
 from sleepcycle.errors import HomeError
 from sleepcycle.files.paths import carried

@@ -137,3 +137,14 @@ def _record(answer: dict[str, Any], kind: type[R]) -> R:
     from sleepcycle.records.codec import from_json
 
     return from_json(json.dumps(answer), kind)
+
+
+def answers(paths: HomePaths) -> bool:
+    """Return whether the service of a home answers."""
+    from sleepcycle.errors import ServiceError
+    from sleepcycle.server.client import reach
+
+    try:
+        return reach(paths) is not None
+    except ServiceError:
+        return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from sleepcycle.cli.progress import progress_bar
+from sleepcycle.cli.progress_bar import progress_bar
 from sleepcycle.cli.render import counted, printable, show_json
 from sleepcycle.errors import DivergedError, Interrupted
 from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress

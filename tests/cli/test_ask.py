@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sleepcycle.cli.outcome import show_answer
+from sleepcycle.cli.day_output import show_answer
 from sleepcycle.home.home import Answer
 from sleepcycle.model.calculator import ToolUse
 from tests.cli.conftest import Cli

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sleepcycle.cli.evaluate import show_harness
+from sleepcycle.cli.evaluate_commands import show_harness
 from sleepcycle.model.harness import HarnessScores, Measure
 from tests.cli.conftest import LESSONS
 from tests.harnesses import EXAMPLE, needs_library, needs_none

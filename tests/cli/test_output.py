@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from sleepcycle.cli.progress import facts
+from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import counted, show_json
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.progress import Progress

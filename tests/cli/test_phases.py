@@ -6,9 +6,9 @@ import json
 import pytest
 from rich.console import Console
 
-from sleepcycle.cli.ledger import show_run
-from sleepcycle.cli.outcome import show_wake
-from sleepcycle.cli.watch import screen
+from sleepcycle.cli.batch_tables import show_run
+from sleepcycle.cli.day_output import show_wake
+from sleepcycle.cli.status_screen import screen
 from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.opening import create_home

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from sleepcycle.cli.runlog import Tail, step
+from sleepcycle.cli.run_log import Tail, step
 from sleepcycle.records.progress import HEARTBEAT, Progress
 
 

@@ -5,13 +5,13 @@ import math
 
 import pytest
 
-from sleepcycle.cli.card import show_card
-from sleepcycle.cli.verdict import (
+from sleepcycle.cli.verdict_table import (
     MAX_BATCHES,
     show_measures,
     show_plan,
     verdict_json,
 )
+from sleepcycle.cli.version_tables import show_card
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.overrides import Gentler
 from sleepcycle.records.reports import SleepReport

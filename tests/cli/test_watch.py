@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from sleepcycle.cli.watch import headline, screen
+from sleepcycle.cli.status_screen import headline, screen
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.server.status import standing, standing_with
 from tests.server.conftest import IDLE, NOW

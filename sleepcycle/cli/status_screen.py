@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from sleepcycle.cli.progress import facts
+from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import console, facts_table, printable, show_json
 from sleepcycle.records.progress import Progress
 

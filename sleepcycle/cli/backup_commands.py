@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sleepcycle.cli.app import Json, app, home_of
-from sleepcycle.cli.shelf import versions
+from sleepcycle.cli.version_commands import versions
 
 
 @app.command()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from sleepcycle.cli.progress import facts
+from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import printable
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.home.batches import Books

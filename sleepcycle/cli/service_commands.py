@@ -1,5 +1,7 @@
-"""The commands of care: doctor, bug report, and the unit that keeps the service up."""
+"""The commands of the service: run it, install, remove and look at its unit."""
 
+import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sleepcycle.cli.app import Json, app
+from sleepcycle.cli.service_link import answers
 from sleepcycle.files.paths import HomePaths
 
 if TYPE_CHECKING:
@@ -25,40 +28,20 @@ Root = Annotated[
 
 
 @app.command()
-def doctor(ctx: typer.Context, as_json: Json = False) -> None:
-    """Look for whatever is wrong, and change nothing; exit 1 if something fails."""
-    from sleepcycle.cli.render import printable, show_json
-    from sleepcycle.doctor.doctor import examine, is_healthy
+def run(ctx: typer.Context) -> None:
+    """Keep the home: learn and sleep when it is time, until Ctrl-C or SIGTERM."""
+    from sleepcycle.daemon.main import serve
+    from sleepcycle.server.server import start
 
-    found = examine(ctx.obj, answers=lambda: _answers(HomePaths(ctx.obj)))
-    healthy = is_healthy(found)
-    if as_json:
-        checks = [{"check": name, **asdict(one)} for name, one in found.items()]
-        show_json({"healthy": healthy, "checks": checks})
-    else:
-        for name, one in found.items():
-            print(printable(f"{one.level.upper():<5} {name}: {one.message}"))
-            if one.fix:
-                print(printable(f"      {one.fix}"))
-    if not healthy:
-        raise typer.Exit(1)
+    code = serve(ctx.obj, start, _announce)
+    sys.stdout.flush()
+    os._exit(code)  # no thread writes another byte, or keeps the process waiting
 
 
-@app.command()
-def bugreport(
-    ctx: typer.Context,
-    file: Annotated[
-        Path | None, typer.Argument(help="A new .tar.gz (default: here, by the time).")
-    ] = None,
-) -> None:
-    """Gather what others need to find a fault; no example, dream or token is in it."""
-    from sleepcycle.doctor.bugreport import default_name, write_report
-
-    target = file or Path(default_name())
-    paths = HomePaths(ctx.obj)
-    parts = write_report(ctx.obj, target, answers=lambda: _answers(paths))
-    print(f"wrote {target} ({', '.join(parts)})")
-    print("names, paths and texts are taken out; look into it before you send it")
+def _announce(line: str) -> None:
+    """Print a line at once, for whoever reads a pipe."""
+    print(line)
+    sys.stdout.flush()
 
 
 @service.command()
@@ -104,7 +87,7 @@ def status(ctx: typer.Context, system: System = False, as_json: Json = False) ->
         **asdict(unit),
         "home": str(paths.root),
         "pid": None if running is None else running.pid,
-        "answers": running is not None and _answers(paths),
+        "answers": running is not None and answers(paths),
     }
     if as_json:
         return show_json(facts)
@@ -126,14 +109,3 @@ def _show(headline: str, done: "Installed") -> None:
         print("when it runs:")
         for command in done.left:
             print(f"  {command}")
-
-
-def _answers(paths: HomePaths) -> bool:
-    """Say whether the service of a home answers."""
-    from sleepcycle.errors import ServiceError
-    from sleepcycle.server.client import reach
-
-    try:
-        return reach(paths) is not None
-    except ServiceError:
-        return False

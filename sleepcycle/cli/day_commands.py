@@ -60,7 +60,7 @@ def feed(
     as_json: Json = False,
 ) -> None:
     """Take in examples from JSONL, JSON, CSV or TSV (also .gz, .zst), or Parquet."""
-    from sleepcycle.cli.progress import row_counter
+    from sleepcycle.cli.progress_bar import row_counter
     from sleepcycle.cli.render import show_json, show_table
     from sleepcycle.feed.ingest import FeedOptions
 
@@ -92,8 +92,8 @@ def feed(
 @app.command()
 def wake(ctx: typer.Context, as_json: Json = False) -> None:
     """Learn what is pending now."""
-    from sleepcycle.cli.outcome import show_wake
-    from sleepcycle.cli.progress import progress_bar
+    from sleepcycle.cli.day_output import show_wake
+    from sleepcycle.cli.progress_bar import progress_bar
     from sleepcycle.cli.service_link import run_now
     from sleepcycle.records.run_order import RunKind
 
@@ -105,8 +105,8 @@ def wake(ctx: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def sleep(ctx: typer.Context, as_json: Json = False) -> None:
     """Run one night now: consolidate, ask the gate, publish."""
-    from sleepcycle.cli.outcome import show_sleep
-    from sleepcycle.cli.progress import progress_bar
+    from sleepcycle.cli.day_output import show_sleep
+    from sleepcycle.cli.progress_bar import progress_bar
     from sleepcycle.cli.service_link import run_now
     from sleepcycle.records.run_order import RunKind
 
@@ -144,7 +144,7 @@ def status(
 ) -> None:
     """Say where the home stands."""
     from sleepcycle.cli.service_link import standing_of
-    from sleepcycle.cli.watch import show_status, watch_status
+    from sleepcycle.cli.status_screen import show_status, watch_status
 
     if watch and as_json:
         raise typer.BadParameter("expected --watch or --json, got both")
@@ -165,7 +165,7 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask the live version, or another one, a question."""
-    from sleepcycle.cli.outcome import show_answer
+    from sleepcycle.cli.day_output import show_answer
 
     answer = home_of(ctx).ask(
         prompt, version=version, max_new_tokens=max_new_tokens, tool=tool
@@ -188,7 +188,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Make an older version live again; nothing is deleted."""
-    from sleepcycle.cli.outcome import show_switch
+    from sleepcycle.cli.day_output import show_switch
     from sleepcycle.cli.service_link import roll_back
 
     switch = roll_back(ctx, version, requeue=requeue)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sleepcycle.cli.render import console, show_facts, show_json, show_table
-from sleepcycle.cli.verdict import show_measures, show_plan
+from sleepcycle.cli.verdict_table import show_measures, show_plan
 from sleepcycle.records.codec import from_json
 from sleepcycle.records.overrides import Gentler
 from sleepcycle.records.verdict import Verdict

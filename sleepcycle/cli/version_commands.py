@@ -66,7 +66,7 @@ def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
 @versions.command()
 def show(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
     """Show a version's card: where it comes from, and why it was accepted."""
-    from sleepcycle.cli.card import show_card
+    from sleepcycle.cli.version_tables import show_card
 
     shelf = home_of(ctx).versions
     gone = shelf.removal(shelf.get(version))
@@ -77,7 +77,7 @@ def show(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
 @versions.command()
 def diff(ctx: typer.Context, first: Name, second: Name, as_json: Json = False) -> None:
     """Compare what two versions change, layer by layer, and their held-out loss."""
-    from sleepcycle.cli.card import show_difference
+    from sleepcycle.cli.version_tables import show_difference
 
     comparison = home_of(ctx).versions.diff(first, second)
     show_difference(comparison, as_json=as_json)
@@ -119,7 +119,7 @@ def verify(
 @versions.command()
 def promote(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
     """Make a version live."""
-    from sleepcycle.cli.outcome import show_switch
+    from sleepcycle.cli.day_output import show_switch
     from sleepcycle.cli.service_link import promote as switch_to
 
     show_switch(switch_to(ctx, version), as_json=as_json)

@@ -9,7 +9,7 @@ from sleepcycle.cli.render import (
     show_json,
     show_table,
 )
-from sleepcycle.cli.verdict import show_measures, show_plan, verdict_json
+from sleepcycle.cli.verdict_table import show_measures, show_plan, verdict_json
 from sleepcycle.records.reports import RemReport, SleepReport, WakeReport
 
 if TYPE_CHECKING:

@@ -1,0 +1,71 @@
+"""The commands on batches: what was fed, and what could not be."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sleepcycle.cli.app import Json, app, home_of
+
+batches = typer.Typer(no_args_is_help=True, help="Look at what was fed.")
+app.add_typer(batches, name="batches")
+
+Batch = Annotated[int, typer.Argument(help="The batch's number.")]
+
+REQUEUED = ("pending", "trained", "held_out")
+
+
+@batches.command("list")
+def list_batches(ctx: typer.Context, as_json: Json = False) -> None:
+    """List all batches, oldest first."""
+    from sleepcycle.cli.batch_tables import show_batches
+
+    show_batches(home_of(ctx).books.batches(), as_json=as_json)
+
+
+@batches.command("show")
+def show_batch(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
+    """Show where the examples of a batch are now."""
+    from sleepcycle.cli.batch_tables import show_batch as show
+
+    show(*home_of(ctx).books.batch(batch), as_json=as_json)
+
+
+@batches.command()
+def quarantine(
+    ctx: typer.Context,
+    batch: Annotated[int | None, typer.Argument(help="All, if none.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the rows to this file, to be mended.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the rows that could not become examples, and why."""
+    from sleepcycle.cli.batch_tables import show_bad_rows
+    from sleepcycle.cli.render import counted
+
+    books = home_of(ctx).books
+    if export is not None:
+        written = books.export_bad(batch, export)
+        print(f"wrote {counted(written, 'row')} to {export}; mend and feed that file")
+        return
+    show_bad_rows(books.bad_rows(batch), as_json=as_json)
+
+
+@batches.command()
+def exclude(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
+    """Never learn or replay a batch again; versions that learned it stay."""
+    from sleepcycle.cli.batch_tables import show_moved
+
+    moved = home_of(ctx).books.exclude(batch)
+    show_moved(batch, {"excluded": moved}, as_json=as_json)
+
+
+@batches.command()
+def requeue(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
+    """Let a batch be learned again."""
+    from sleepcycle.cli.batch_tables import show_moved
+
+    states = home_of(ctx).books.requeue(batch)
+    now = {str(state): count for state, count in states.items()}
+    show_moved(batch, {state: now[state] for state in REQUEUED}, as_json=as_json)
