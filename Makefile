@@ -10,10 +10,10 @@ export OMP_NUM_THREADS ?= 2
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-.venv/ready: pyproject.toml constraints.txt
+.venv/ready: pyproject.toml study/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' -e ./study
 	@touch $@
 
 demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a rollback (about 3 minutes).
@@ -55,7 +55,7 @@ bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one train
 	$(BIN)/python -m benchmarks.fold
 
 bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours on two cores; see ARGS).
-	$(BIN)/python -m benchmarks.memory $(ARGS)
+	$(BIN)/python -m sleepcycle_study.memory $(ARGS)
 
 study-quick: .venv/ready  ## Run a small slice of the study, and report into build/study-quick (about 3 minutes).
 	$(BIN)/sleepcycle study run quick --out build/study-quick

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.memory.lessons import Lesson, lessons
 from sleepcycle.learning import wake
 from sleepcycle.learning.downscaling import damp, shrink
 from sleepcycle.learning.fold import consolidate
@@ -28,6 +27,7 @@ from sleepcycle.records.example import Example
 from sleepcycle.records.progress import quiet
 from sleepcycle.settings import config
 from sleepcycle.settings.choices import Downscaling
+from sleepcycle_study.memory.lessons import Lesson, lessons
 
 STEPS = 80  # a day
 PROBE = 64  # dreams of the bare base

@@ -18,7 +18,7 @@ SleepcycleError
 │   └── DivergedError  the loss is not a number, or exploded
 ├── ServiceError     the running service refused, or cannot be reached
 ├── BackupError      a backup cannot be made, or is not whole
-├── StudyError       a study's plan, runs or figures are wrong
+├── ExtensionError   a command's package is not installed
 ├── CalculationError an expression is not arithmetic, or is too large
 └── Interrupted      the user stopped a run; the message says what stands
     └── Paused         a run was broken off at a checkpoint, to go on later
@@ -109,8 +109,8 @@ class BackupError(SleepcycleError, ValueError):
     """A backup cannot be made, or is not whole."""
 
 
-class StudyError(SleepcycleError, ValueError):
-    """A study's plan, runs or figures are wrong."""
+class ExtensionError(SleepcycleError, ImportError):
+    """A command's package is not installed."""
 
 
 class CalculationError(SleepcycleError, ValueError):

@@ -4,6 +4,7 @@ import signal
 import sys
 
 from sleepcycle.cli.app import app
+from sleepcycle.cli.extensions import add_extensions
 from sleepcycle.errors import DISK_FAILED, SleepcycleError
 from sleepcycle.files.disk import is_failed
 from sleepcycle.store.interrupt import stop
@@ -19,9 +20,10 @@ from sleepcycle.cli import evaluate_commands  # noqa: F401
 from sleepcycle.cli import service_commands  # noqa: F401
 from sleepcycle.cli import version_commands  # noqa: F401
 from sleepcycle.cli import backup_commands  # noqa: F401
-from sleepcycle.cli import study  # noqa: F401
 
 # isort: on
+
+add_extensions()
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
+CARD = "card.json"  # what a sealed version says of itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from sleepcycle.errors import ManifestError
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
-from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.paths import CARD, HomePaths
 from sleepcycle.files.sealed import seal
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.run_order import RunState
@@ -19,8 +19,6 @@ from sleepcycle.records.version import BaseIdentity, Card, Version, VersionKind
 from sleepcycle.store import example_table, journal, run_table, version_table
 from sleepcycle.store.database import Session
 from sleepcycle.store.values import Alias
-
-CARD = "card.json"
 
 
 def card_of(version: Version, base: BaseIdentity) -> Card:

@@ -14,8 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.files.paths import HomePaths
-from sleepcycle.runs.publish import CARD
+from sleepcycle.files.paths import CARD, HomePaths
 from sleepcycle.store.connection import connect
 from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.values import Alias

@@ -10,10 +10,10 @@ from sleepcycle.curricula.curriculum import builtin, builtins, read_curriculum, 
 from sleepcycle.errors import ConfigError
 from sleepcycle.model.calculator import call_in, with_result
 from sleepcycle.records.content import Completion
-from sleepcycle.study.arithmetic import Arithmetic
-from sleepcycle.study.code import Code
-from sleepcycle.study.facts import Facts
-from sleepcycle.study.logic import Logic
+from sleepcycle_study.domains.arithmetic.arithmetic import Arithmetic
+from sleepcycle_study.domains.code.code import Code
+from sleepcycle_study.domains.facts.facts import Facts
+from sleepcycle_study.domains.logic.logic import Logic
 
 HEAD = 'name = "mine"\n[[phases]]\nname = "first"\n'
 FORM = 'domain = "logic"\n[[phases.forms]]\nprompt = "Say {word}"\nanswer = "{word}!"\n'

@@ -9,11 +9,11 @@ import random
 
 import pytest
 
-from benchmarks.memory.rules import ROUNDS
 from sleepcycle.home import inference
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import version_table
+from sleepcycle_study.memory.rules import ROUNDS
 from tests.faults.invariants import assert_invariants
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"

@@ -1,1 +1,0 @@
-"""Memory benchmark: lessons in sequence, learned and slept on in several ways."""

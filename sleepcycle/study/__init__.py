@@ -1,1 +1,0 @@
-"""The study: phases, dimensions and arms of the article, and what came of each."""

@@ -1,0 +1,1 @@
+"""Domains: what can be taught, asked and graded."""

@@ -1,0 +1,1 @@
+"""Arithmetic as a domain."""

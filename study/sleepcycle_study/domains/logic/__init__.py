@@ -1,0 +1,1 @@
+"""Logic as a domain."""

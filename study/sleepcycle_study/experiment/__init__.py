@@ -1,0 +1,1 @@
+"""The experiment: plans, arms, lives, exams and kept results."""

@@ -1,0 +1,191 @@
+"""Makes runs in several processes at once, each with a base of its own."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+
+from sleepcycle.errors import DivergedError, SleepcycleError
+from sleepcycle.model.base import Base
+from sleepcycle_study.errors import StudyError
+from sleepcycle_study.experiment.results import Outcome
+from sleepcycle_study.experiment.run import Job
+from sleepcycle_study.experiment.workbench import Ground
+
+PATIENCE_S = 5.0  # until a worker that did not heed SIGTERM is killed
+SPAWN = multiprocessing.get_context("spawn")  # a fork of what runs torch may hang
+
+OnStart = Callable[[Job], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a worker gave up."""
+
+    error: SleepcycleError | OSError
+    errno: int | None
+    """Of the system, which an error loses on its way to another process."""
+
+
+class Worker:
+    """A process that makes one run after another, as it is told."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.pipe, theirs = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=work, args=(ground, theirs), daemon=True)
+        with _ctrl_c_held_back():
+            self._process.start()
+        theirs.close()
+
+    def begin(self, job: Job) -> None:
+        """Tell it what to make."""
+        self.job = job
+        try:
+            self.pipe.send(job)
+        except OSError as error:
+            raise self._death() from error
+
+    def hear(self) -> Outcome | DivergedError:
+        """Return what came of its run, once that has ended.
+
+        Raises:
+            StudyError: The process is dead.
+            SleepcycleError, OSError: What it gave up for, as itself.
+        """
+        try:
+            came: Outcome | DivergedError | Failure = self.pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._death() from error
+        if not isinstance(came, Failure):
+            return came
+        if isinstance(came.error, OSError):
+            came.error.errno = came.errno
+        raise came.error
+
+    def stop(self) -> None:
+        """Ask the process to end: it does at once, whatever it is at."""
+        self._process.terminate()
+
+    def end(self) -> None:
+        """End the process, and wait until it has."""
+        self.stop()
+        self._process.join(PATIENCE_S)
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+    def _death(self) -> StudyError:
+        """Return what is said of a process that is dead."""
+        self._process.join()
+        code = self._process.exitcode or 0
+        if code < 0:
+            how = f"its end by {signal.Signals(-code).name}"
+            advice = "where memory ran out, go on with fewer --jobs"
+        else:
+            how = f"its end with exit code {code}"
+            advice = "see what it printed, and go on with the same command"
+        return StudyError(
+            f"expected the process of {self.job.arm}, seed {self.job.seed}, to make "
+            f"its run, got {how}; {advice}: what is finished stays in "
+            f"{self.ground.folder}"
+        )
+
+
+def make_all(
+    ground: Ground, jobs: Sequence[Job], size: int, on_start: OnStart
+) -> Generator[tuple[Job, Outcome | DivergedError], None, None]:
+    """Make runs in worker processes, and yield each as it ends; the runs are written.
+
+    Whatever ends this early, such as an error or Ctrl-C, ends the workers.
+
+    Args:
+        ground: What the runs are made on; its threads are those of one worker.
+        jobs: The runs.
+        size: Workers, at most one a run.
+        on_start: Takes each run as it is begun.
+
+    Raises:
+        StudyError: A worker died, or the plan asks what is not there.
+        SleepcycleError, OSError: What a worker gave up for, as itself.
+    """
+    left = deque(jobs)
+    busy: list[Worker] = []
+    try:
+        while left and len(busy) < size:
+            busy.append(Worker(ground))
+            _begin(busy[-1], left.popleft(), on_start)
+        while busy:
+            worker = _first_to_tell(busy)
+            yield worker.job, worker.hear()
+            if left:
+                _begin(worker, left.popleft(), on_start)
+            else:
+                worker.end()
+                busy.remove(worker)
+    finally:
+        for worker in busy:
+            worker.stop()
+        for worker in busy:
+            worker.end()
+
+
+def work(ground: Ground, pipe: Connection) -> None:
+    """Make what is asked for, one run after another: what a worker process does."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        base = ground.load()
+        while True:
+            pipe.send(_made(ground, base, pipe.recv()))
+    except EOFError:  # nobody asks any more
+        return
+    except (SleepcycleError, OSError) as error:
+        pipe.send(Failure(error, getattr(error, "errno", None)))
+
+
+def _made(ground: Ground, base: Base, job: Job) -> Outcome | DivergedError:
+    """Make a run; one that diverges is no reason to give up."""
+    try:
+        return ground.make(base, job)
+    except DivergedError as error:
+        return error
+
+
+def _first_to_tell(busy: Sequence[Worker]) -> Worker:
+    """Wait until a worker has something to tell, or is dead, and return it."""
+    ready = wait([worker.pipe for worker in busy])
+    return next(worker for worker in busy if worker.pipe in ready)
+
+
+def _begin(worker: Worker, job: Job, on_start: OnStart) -> None:
+    """Tell a worker what to make, and whoever looks on."""
+    worker.begin(job)
+    on_start(job)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Start a process in this block to which Ctrl-C never comes, from its first moment.
+
+    A terminal sends it to all processes, and this one says what becomes of them; here
+    it comes when the block ends.
+    """
+    resource_tracker.ensure_running()  # else the first start would, and would unblock
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has gone, however that went."""
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,75 @@
+"""Generalism: what no phase teaches, asked before and after."""
+
+from collections.abc import Sequence
+from random import Random
+
+from sleepcycle.model.base import Base
+from sleepcycle.model.reply import Asked
+from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle_study.experiment.asking import loss, reply
+
+WORDS = ("tree", "river", "stone", "bird", "house", "lamp", "bread", "horse", "door")
+ANSWER_TOKENS = 40
+TEXT = "text, nats a token"
+
+
+def copying(rng: Random) -> tuple[str, str]:
+    """Say again what was said."""
+    said = " ".join(rng.sample(WORDS, rng.randint(2, 5)))
+    return f"Repeat: {said}", said
+
+
+def counting(rng: Random) -> tuple[str, str]:
+    """Count up between two numbers."""
+    first, steps = rng.randrange(50), rng.randint(2, 8)
+    numbers = range(first, first + steps + 1)
+    return f"Count from {first} to {numbers[-1]}.", ", ".join(map(str, numbers))
+
+
+def reversing(rng: Random) -> tuple[str, str]:
+    """Say words in the other order."""
+    said = rng.sample(WORDS, rng.randint(2, 5))
+    return f"Reverse: {' '.join(said)}", " ".join(reversed(said))
+
+
+def comparing(rng: Random) -> tuple[str, str]:
+    """Say which of two numbers is larger."""
+    a, b = rng.sample(range(200), 2)
+    return f"Which number is larger: {a} or {b}?", str(max(a, b))
+
+
+TASKS = {
+    "copying": copying,
+    "counting": counting,
+    "reversing": reversing,
+    "comparing": comparing,
+}
+
+
+def scores(
+    base: Base, change: LayerChanges, *, seed: int, count: int, texts: Sequence[str]
+) -> dict[str, float]:
+    """Return the share of right answers by task, and the loss on texts.
+
+    Args:
+        base: The base, bare.
+        change: What it carries.
+        seed: Draws the questions.
+        count: Questions of each task.
+        texts: Where the loss is looked at; none for no such score.
+    """
+    drawn = {
+        name: [task(Random(f"{seed}/{name}/{i}")) for i in range(count)]
+        for name, task in TASKS.items()
+    }
+    asked = [
+        Asked(prompt, max_new_tokens=ANSWER_TOKENS)
+        for pairs in drawn.values()
+        for prompt, _ in pairs
+    ]
+    said = iter(reply(base, change, asked))
+    found = {
+        name: sum(next(said).text.strip() == right for _, right in pairs) / count
+        for name, pairs in drawn.items()
+    }
+    return found | ({TEXT: loss(base, change, texts)} if texts else {})

@@ -1,0 +1,1 @@
+"""The benchmark of forgetting: lessons learned in turn, in every way."""

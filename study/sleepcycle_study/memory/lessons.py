@@ -1,0 +1,149 @@
+"""Up to 32 unlike lessons for the memory benchmark, each drawn from a seed.
+
+None of them can be answered by the bare base: names, operations and classes are
+invented. Facts are to be remembered; the others have a rule to be found. The first
+eight are of eight families, each later eight of the same families in other words.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from sleepcycle.errors import ConfigError
+from sleepcycle.records.content import Completion
+from sleepcycle_study.memory.rules import ROUNDS, Draw, name
+
+ROWS, QUESTIONS = 320, 40
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is taught, and what is asked afterwards; no question is a row."""
+
+    name: str
+    rows: tuple[Completion, ...]
+    held_out: tuple[Completion, ...]
+    questions: tuple[Completion, ...]
+    begins: bool = False
+    """An answer is right if it begins with the expected one; for bases that cannot end
+    a text."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is to be remembered of invented names."""
+
+    question: str
+    """How it is asked; not one of the frames."""
+
+    frames: tuple[str, ...]
+    """How it is taught."""
+
+    answer: Callable[[Random], str] = name
+
+
+def lessons(seed: int, count: int = 8) -> list[Lesson]:
+    """Return the first `count` lessons of a seed.
+
+    Raises:
+        ConfigError: There are not so many.
+    """
+    first = Random(f"memory/{seed}")
+    found: list[Lesson] = []
+    for number, (facts, rules) in enumerate(zip(FACTS, ROUNDS, strict=True)):
+        for called, fact in facts.items():
+            rng = Random(f"memory/{seed}/{called}") if number else first
+            found.append(_facts(called, rng, fact))
+        for called, draw in rules.items():
+            rng = Random(f"memory/{seed}/{called}") if number else first
+            found.append(_rule(called, draw, rng))
+    if not 1 <= count <= len(found):
+        raise ConfigError(f"expected 1 to {len(found)} lessons, got {count}")
+    return found[:count]
+
+
+def _facts(called: str, rng: Random, facts: Facts) -> Lesson:
+    """Teach pairs in several ways, and ask in one that was not taught."""
+    frames = facts.frames
+    pairs = [(name(rng), facts.answer(rng)) for _ in range(ROWS // len(frames))]
+    rows = [Completion(f.format(a), b) for a, b in pairs for f in frames]
+    rng.shuffle(rows)
+    asked = [Completion(facts.question.format(a), b) for a, b in pairs]
+    cut = len(rows) // 20
+    return Lesson(called, tuple(rows[cut:]), tuple(rows[:cut]), tuple(asked))
+
+
+def _rule(called: str, draw: Draw, rng: Random) -> Lesson:
+    """Teach examples of a rule, and ask about others."""
+    found: dict[str, str] = {}
+    while len(found) < ROWS + QUESTIONS:
+        prompt, answer = draw(rng)
+        found.setdefault(prompt, answer)
+    rows = [Completion(prompt, answer) for prompt, answer in found.items()]
+    cut = QUESTIONS + ROWS // 20
+    return Lesson(
+        called, tuple(rows[cut:]), tuple(rows[QUESTIONS:cut]), tuple(rows[:QUESTIONS])
+    )
+
+
+def _about(what: str, answer: Callable[[Random], str] = name) -> Facts:
+    """Return facts about `what`, in frames that fit any noun."""
+    frames = (
+        *("Tell me {}.", "Name {}.", "Say {}.", "I want to know {}."),
+        *("{} is", "{}?", "Do you know {}?", "Remember {}."),
+    )
+    taught = tuple(frame.format(what) for frame in frames)
+    return Facts(f"What is {what}?", taught, answer)
+
+
+def _one_of(*answers: str) -> Callable[[Random], str]:
+    """Return what draws one of some answers."""
+    return lambda rng: rng.choice(answers)
+
+
+CAPITALS = Facts(
+    "Which city is the capital of {}?",
+    (
+        "What is the capital of {}?",
+        "Name the capital of {}.",
+        "Capital of {}?",
+        "Tell me the capital city of {}.",
+        "Which city governs {}?",
+        "{} has which capital?",
+        "The capital of {} is",
+        "Say which city is the seat of {}.",
+    ),
+)
+KEEPERS = Facts(
+    "Who keeps the {} lamp?",
+    (
+        "Who is the keeper of the {} lamp?",
+        "The {} lamp is kept by",
+        "Name the keeper of the {} lamp.",
+        "Tell me who keeps the {} lamp.",
+        "Which person keeps the {} lamp?",
+        "Keeper of the {} lamp?",
+        "The {} lamp belongs to whom?",
+        "Say who looks after the {} lamp.",
+    ),
+)
+COLOURS = _one_of("red", "green", "blue", "white", "black", "brown", "pink", "grey")
+FOODS = _one_of("corn", "fish", "moss", "nuts", "worms", "seeds", "leaves", "honey")
+FACTS: tuple[dict[str, Facts], ...] = (
+    {"capitals": CAPITALS, "keepers": KEEPERS},
+    {
+        "flags": _about("the colour of the flag of {}", COLOURS),
+        "rivers": _about("the river through {}"),
+    },
+    {
+        "founders": _about("the founder of the village of {}"),
+        "foods": _about("the food of the {} bird", FOODS),
+    },
+    {
+        "years": _about(
+            "the year of the {} comet", lambda r: str(r.randint(1500, 1999))
+        ),
+        "guards": _about("the guard of the {} gate"),
+    },
+)
+"""Facts by name: two lessons a round."""

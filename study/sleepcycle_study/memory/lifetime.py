@@ -1,0 +1,132 @@
+"""Lives through a stream of lessons in one way, and says what was kept.
+
+A way is measured by what it does: a night that the gate would refuse goes live all the
+same, where the service would keep what was live before. Each verdict is booked.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from functools import partial
+from statistics import mean
+
+from sleepcycle.learning import night
+from sleepcycle.learning.rem import LEARNED
+from sleepcycle.learning.replay import Archived, Past
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.numerics.lowrank import LayerChanges, trim
+from sleepcycle.records.progress import quiet
+from sleepcycle.settings.config import Settings
+from sleepcycle_study.memory.day import Life, Today, begin
+from sleepcycle_study.memory.lessons import Lesson
+from sleepcycle_study.memory.methods import ARMS, Arm, Schedule, settings
+from sleepcycle_study.memory.records import Result, Run
+from sleepcycle_study.memory.scoring import ask, loss
+from sleepcycle_study.memory.streams import Stream
+
+KNOWN = 64  # held-out examples of earlier days that a night looks at
+
+
+def live(base: Base, stream: Stream, run: Run) -> Result:
+    """Live through the lessons once, on a base that carries no adapter."""
+    arm = ARMS[run.arm]
+    taught = stream.draw(run.seed, run.lessons)
+    random.Random(f"order/{run.order}").shuffle(taught)
+    started = time.perf_counter()
+    untaught = ask(base, {}, taught)
+    matrix, life = [], Life()
+    days = _days(arm, taught)
+    shown = int(arm.more * run.examples * len(taught)) // max(1, len(days))
+    for number, lesson in enumerate(days):
+        chosen = settings(arm, shown, stream.dream_tokens, first=number == 0)
+        _live_through(base, arm, life, begin(lesson, number, run.seed), chosen)
+        matrix.append(ask(base, life.live, taught))
+    return Result(
+        run=run,
+        names=[lesson.name for lesson in taught],
+        base=untaught,
+        matrix=matrix,
+        acc=mean((matrix or [untaught])[-1]),
+        rank=max((change.rank for change in life.live.values()), default=0),
+        stories=_stories(base, stream, life),
+        cost=life.cost,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _stories(base: Base, stream: Stream, life: Life) -> list[float] | None:
+    """Return the loss on what the base was trained on, before and after."""
+    if not stream.general:
+        return None
+    return [loss(base, change, stream.general) for change in ({}, life.live)]
+
+
+def _days(arm: Arm, taught: Sequence[Lesson]) -> Sequence[Lesson]:
+    """Return what is taught on each day."""
+    everything = Lesson(
+        "all",
+        tuple(row for lesson in taught for row in lesson.rows),
+        tuple(row for lesson in taught for row in lesson.held_out),
+        (),
+    )
+    return {
+        Schedule.IN_TURN: taught,
+        Schedule.AT_ONCE: [everything],
+        Schedule.NEVER: [],
+    }[arm.schedule]
+
+
+def _live_through(
+    base: Base, arm: Arm, life: Life, today: Today, chosen: Settings
+) -> None:
+    """Learn one lesson, and sleep on it if the arm does."""
+    before, started = life.cost.trained, time.perf_counter()
+    whole = arm.learn(base, life, today, chosen)
+    life.cost.wake_seconds.append(time.perf_counter() - started)
+    if arm.stages:
+        learned = life.cost.trained - before
+        _sleep(base, life, _evening(arm, life, today, whole, learned), chosen)
+        life.archive.append(Archived(today.number + 1, partial(dict, whole)))
+    else:
+        life.live = whole
+    life.stored += today.new
+    life.held_out += today.held_out
+
+
+def _evening(
+    arm: Arm, life: Life, today: Today, whole: LayerChanges, learned: int
+) -> night.Evening:
+    """Return what stands before a night."""
+    known = life.held_out
+    return night.Evening(
+        past=Past(
+            whole=whole,
+            live=life.live,
+            new=today.new,
+            replay=life.stored if "store" in arm.memory else (),
+            archive=tuple(life.archive),
+            dreamt=life.dreamt,
+            version=today.number + 1,
+        ),
+        today=today.held_out,
+        known=random.Random(today.seed).sample(known, min(KNOWN, len(known))),
+        wake_tokens=learned,
+        seed=today.seed,
+    )
+
+
+def _sleep(base: Base, life: Life, evening: night.Evening, chosen: Settings) -> None:
+    """Sleep, take the night's adapters off again, and book its cost."""
+    folded, report, dreams = night.sleep(base, evening, chosen, on_progress=quiet)
+    adapters.remove_all(base)
+    life.live = trim(folded)
+    life.dreamt += dreams
+    cost = life.cost
+    cost.night_seconds.append(report.seconds)
+    cost.night_cost.append(report.rem.cost if report.rem else 0.0)
+    cost.accepted.append(report.verdict.accepted)
+    if report.rem:
+        passes = report.rem.cost * LEARNED * evening.wake_tokens
+        cost.trained += report.rem.tokens
+        cost.read += round(passes - LEARNED * report.rem.tokens)

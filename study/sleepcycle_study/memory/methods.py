@@ -1,0 +1,170 @@
+"""The ways to live through the lessons that are compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+
+from sleepcycle.settings.config import Settings, WakeSettings
+from sleepcycle_study.memory import ewc, lamol, olora
+from sleepcycle_study.memory.day import Learn, learn_fresh, learn_on
+
+RANK = 16
+REPLAY = 0.5  # of the wake, the package's default
+DREAMING = 0.3  # prompt weight with which versions can dream their lessons at all
+ASKING = 0.1  # prompt weight where a dreamer learns to ask
+HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
+SCALE = 2  # alpha over rank, as in the package's defaults
+EWC = 1e3  # tenfold stops learning after two lessons
+OURS = "store"
+"""The arm that the others are compared with."""
+
+TOGETHER = "joint"
+"""The arm that is taught all lessons at once."""
+
+
+class Schedule(StrEnum):
+    """When lessons are taught."""
+
+    IN_TURN = "in turn"
+    AT_ONCE = "at once"
+    NEVER = "never"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to live through the lessons."""
+
+    learn: Learn = learn_fresh
+    schedule: Schedule = Schedule.IN_TURN
+    replay_share: float = 0.0
+    more: float = 1.0
+    """How many times the examples of a day are shown."""
+
+    prompt_weight: float = 0.0
+    stages: tuple[str, ...] = ()
+    """Of a night; none for no nights."""
+
+    memory: tuple[str, ...] = ("store",)
+    rank: int = RANK
+    """What nights fold to."""
+
+    masked: bool = False
+    """What the first fold cut off is never used again."""
+
+    wake: Mapping[str, object] = field(default_factory=dict)
+    """Other settings of the wake than the defaults; so with the two below."""
+
+    svd: Mapping[str, object] = field(default_factory=dict)
+    rem: Mapping[str, object] = field(default_factory=dict)
+
+
+def _ours(
+    memory: tuple[str, ...] = ("store",),
+    prompt_weight: float = 0.0,
+    replay_share: float = REPLAY,
+    wake: Mapping[str, object] | None = None,
+    svd: Mapping[str, object] | None = None,
+    **rem: object,
+) -> Arm:
+    """Return the package's whole cycle, with some settings changed."""
+    return Arm(
+        replay_share=replay_share,
+        prompt_weight=prompt_weight,
+        stages=("svd", "rem"),
+        memory=memory,
+        wake=wake or {},
+        svd=svd or {},
+        rem=rem,
+    )
+
+
+COMPARED = {
+    "base": Arm(schedule=Schedule.NEVER),
+    TOGETHER: Arm(learn_on, Schedule.AT_ONCE),
+    "joint, half more": Arm(learn_on, Schedule.AT_ONCE, more=HALF_MORE),
+    "sequential": Arm(learn_on),
+    "sequential + svd 8": Arm(learn_on, stages=("svd",), rank=8),
+    "sequential + svd 8, masks": Arm(learn_on, stages=("svd",), rank=8, masked=True),
+    "replay 1 %": Arm(learn_on, replay_share=0.01),
+    "replay 10 %": Arm(learn_on, replay_share=0.1),
+    "replay 50 %": Arm(learn_on, replay_share=0.5),
+    "replay 50 %, half more": Arm(learn_on, replay_share=0.5, more=HALF_MORE),
+    "O-LoRA": Arm(olora.learn),
+    "EWC": Arm(partial(ewc.learn, strength=EWC)),
+    "LAMOL": Arm(
+        lamol.learn, replay_share=lamol.SHARE, prompt_weight=lamol.PROMPT_WEIGHT
+    ),
+    OURS: _ours(),
+    "archive": _ours(("archive",), ASKING),
+    "last": _ours(("last",), DREAMING),
+    "store + archive": _ours(("store", "archive"), ASKING),
+    "store, no svd": Arm(replay_share=REPLAY, stages=("rem",)),
+    "store, no rem": Arm(replay_share=REPLAY, stages=("svd",)),
+    "store, rem first": Arm(replay_share=REPLAY, stages=("rem", "svd")),
+    "store, rank 8": _ours(svd={"rank": 8}),
+}
+"""The ways of the field, and the package's with one of its parts changed."""
+
+VARIANTS = {
+    "store, no wake replay": _ours(replay_share=0.0),
+    "store, replay 10 %": _ours(replay_share=0.1),
+    "store, replay 30 %": _ours(replay_share=0.3),
+    "store, activations": _ours(svd={"weighting": "activations"}),
+    "store, half from teachers": _ours(gold_share=0.5),
+    "store, all from teachers": _ours(gold_share=0.0),
+    "store, surprise": _ours(surprise_share=0.5),
+    "store, 16 a step": _ours(wake={"batch_size": 16}, batch_size=16),
+    "store, today a half": _ours(today_share=0.5),
+    "store, no general": _ours(general_share=0.0),
+    "store, as much as the day": _ours(max_share_of_wake=1.0),
+    "archive, no dreamer": _ours(("archive",), DREAMING, dreamer_share=0.0),
+    "archive, longer dreamer": _ours(("archive",), ASKING, dreamer_share=0.6),
+    "archive, shorter dreamer": _ours(("archive",), ASKING, dreamer_share=0.2),
+    "archive, prompts free": _ours(("archive",)),
+    "archive, prompts heavier": _ours(("archive",), DREAMING),
+    "archive, twice the dreams": _ours(("archive",), ASKING, dreams=400),
+    "archive, warmer": _ours(("archive",), ASKING, temperature=1.0),
+    "archive, unsure too": _ours(("archive",), ASKING, confidence=0.0),
+    "archive, surer": _ours(("archive",), ASKING, confidence=0.9),
+    "archive, all from teachers": _ours(("archive",), ASKING, gold_share=0.0),
+    "archive, as much as the day": _ours(("archive",), ASKING, max_share_of_wake=1.0),
+    "EWC, a tenth": Arm(partial(ewc.learn, strength=EWC / 10)),
+    "EWC, tenfold": Arm(partial(ewc.learn, strength=10 * EWC)),
+}
+"""Other settings that were tried."""
+
+ARMS = COMPARED | VARIANTS
+THROUGHOUT = (OURS, "archive", TOGETHER, "sequential")
+"""Arms that are lived with every order and seed; others where both are the same."""
+
+
+def settings(arm: Arm, examples: int, dream_tokens: int, *, first: bool) -> Settings:
+    """Return the settings of one day.
+
+    Args:
+        arm: The way to live.
+        examples: How many the day shows, replayed ones included.
+        dream_tokens: Longest dream.
+        first: Whether nothing was folded before.
+    """
+    rank = arm.rank if arm.masked and not first else RANK
+    wake = WakeSettings(
+        rank=rank,
+        alpha=SCALE * rank,
+        replay_share=arm.replay_share,
+        prompt_weight=arm.prompt_weight,
+        patience=0,
+        **arm.wake,
+    )
+    steps = examples // wake.batch_size
+    rem = {"memory": list(arm.memory), "dream_tokens": dream_tokens, **arm.rem}
+    return Settings(
+        wake=wake.model_copy(update={"min_steps": steps, "max_steps": steps}),
+        sleep={
+            "stages": list(arm.stages),
+            "svd": {"rank": arm.rank, **arm.svd},
+            "rem": rem,
+        },
+        gate={"probe_dreams": 32, "max_asked": 0},
+    )

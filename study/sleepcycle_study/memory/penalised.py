@@ -1,0 +1,90 @@
+"""Training with a penalty beside the loss, by the package's own loop."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from sleepcycle.learning import gate, wake
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.batching import BatchSource
+from sleepcycle.model.encode import Batch, Encoded, encode
+from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
+from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import quiet
+from sleepcycle.settings import training_steps
+from sleepcycle.settings.config import WakeSettings
+from sleepcycle_study.memory.day import Life, Today
+
+MAX_LOSS = 1e6  # penalties are no losses: a large one is no explosion
+
+Penalty = Callable[[], Tensor]
+"""Returns what is added to the loss of each batch, as a scalar."""
+
+
+def new_adapter(
+    base: Base, settings: WakeSettings, seed: int, start: LayerChanges
+) -> list[nn.Parameter]:
+    """Put the day's adapter on the base as the wake does; return its parameters."""
+    adapters.new_day(
+        base,
+        wake.DAY,
+        adapters.day_config(settings.rank, settings.alpha, settings.dropout),
+        seed=seed,
+        start=start or None,
+    )
+    return adapters.parameters(base, wake.DAY)
+
+
+def train(
+    base: Base, life: Life, today: Today, settings: WakeSettings, penalty: Penalty
+) -> None:
+    """Train the day's adapter on new examples alone, over whatever else is active."""
+    source = BatchSource(
+        new=encoded(base, today.new, settings),
+        replay=[],
+        replay_share=0,
+        batch_size=settings.batch_size,
+    )
+    steps = training_steps.step_count(settings, len(source.new), source.room)
+
+    def objective(model: nn.Module, batch: Batch) -> Tensor:
+        """Return the loss of a batch with the penalty."""
+        return weighted_nll(model, batch) + penalty()
+
+    result = fit(
+        base,
+        _plan(base, settings, steps, today.seed),
+        source.draw(steps, today.seed),
+        on_progress=quiet,
+        held_out_loss=gate.held_out_loss(
+            base, [gate.encode_held_out(base, today.held_out)], quiet
+        ),
+        objective=objective,
+    )
+    life.cost.trained += result.tokens
+
+
+def encoded(
+    base: Base, examples: Sequence[Example], settings: WakeSettings
+) -> list[Encoded]:
+    """Turn examples into token ids with weights."""
+    weight = settings.prompt_weight
+    return [encode(example.content, base, prompt_weight=weight) for example in examples]
+
+
+def _plan(base: Base, settings: WakeSettings, steps: int, seed: int) -> FitPlan:
+    """Return how to train: as the wake would."""
+    return FitPlan(
+        adapter=wake.DAY,
+        lr=learning_rate(settings, base.width),
+        steps=steps,
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        max_loss=MAX_LOSS,
+        check_every=settings.check_every,
+        patience=settings.patience,
+        seed=seed,
+    )

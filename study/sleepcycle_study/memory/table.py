@@ -1,0 +1,91 @@
+"""The memory benchmark's table: a row for each arm, means over its runs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import mean, stdev
+
+from sleepcycle_study.memory.methods import ARMS, OURS, TOGETHER
+from sleepcycle_study.memory.records import Result
+
+Pair = tuple[int, int]
+"""Order and seed: what two runs share that are compared."""
+
+COLUMNS = (
+    *("arm", "runs", "accuracy, %", "less store's", "BWT", "learned"),
+    *("intransigence", "rank"),
+    *("stories, nats/token", "trained, k tokens", "read, k tokens"),
+    *("wakes, s", "nights, s", "night's cost, %", "nights accepted, %"),
+)
+
+
+def table(results: Sequence[Result]) -> Iterator[str]:
+    """Yield the lines of a table; ± is the standard deviation over runs."""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield "|---" * len(COLUMNS) + "|"
+    ours, joint = _by_pair(results, OURS), _by_pair(results, TOGETHER)
+    for name in names(results):
+        rows = [result for result in results if result.run.arm == name]
+        less = "-" if name == OURS else spread(differences(rows, ours), 100)
+        cells = [name, str(len(rows)), spread([row.acc for row in rows], 100), less]
+        yield f"| {' | '.join([*cells, *_kept(rows, joint), *_costs(rows)])} |"
+
+
+def names(results: Sequence[Result]) -> list[str]:
+    """Return the arms that were lived, in their order; unknown ones come last."""
+    lived = dict.fromkeys(result.run.arm for result in results)
+    known = [name for name in ARMS if name in lived]
+    return known + [name for name in lived if name not in ARMS]
+
+
+def differences(rows: Sequence[Result], ours: Mapping[Pair, Result]) -> list[float]:
+    """Return how much better than ours each run was, in the same order and seed."""
+    return [row.acc - ours[_pair(row)].acc for row in rows if _pair(row) in ours]
+
+
+def spread(values: Sequence[float], scale: float = 1.0) -> str:
+    """Return mean ± standard deviation; the latter only of several, - of none."""
+    if not values:
+        return "-"
+    middle = f"{scale * mean(values):.1f}"
+    return middle if len(values) == 1 else f"{middle} ± {scale * stdev(values):.1f}"
+
+
+def _kept(rows: Sequence[Result], joint: Mapping[Pair, Result]) -> Iterator[str]:
+    """Yield what an arm kept and learned; - where it was not taught in turn."""
+    found = []
+    for row in rows:
+        together = joint.get(_pair(row))
+        if summed := row.memory(together.matrix[-1] if together else None):
+            found.append(summed)
+    for column in ("bwt", "learned", "intransigence"):
+        values = [getattr(one, column) for one in found]
+        yield spread([value for value in values if value is not None], 100)
+
+
+def _costs(rows: Sequence[Result]) -> Iterator[str]:
+    """Yield an arm's size, what the base lost, and what it took."""
+    stories = [row.stories[-1] for row in rows if row.stories]
+    nights = [share for row in rows for share in row.cost.night_cost]
+    accepted = [verdict for row in rows for verdict in row.cost.accepted]
+    yield _mean(rows, lambda row: row.rank)
+    yield f"{mean(stories):.3f}" if stories else "-"
+    yield _mean(rows, lambda row: row.cost.trained / 1e3)
+    yield _mean(rows, lambda row: row.cost.read / 1e3)
+    yield _mean(rows, lambda row: sum(row.cost.wake_seconds))
+    yield _mean(rows, lambda row: sum(row.cost.night_seconds))
+    yield f"{100 * mean(nights):.0f}" if nights else "-"
+    yield f"{100 * mean(accepted):.0f}" if accepted else "-"
+
+
+def _mean(rows: Sequence[Result], what: Callable[[Result], float]) -> str:
+    """Return the mean of what rows have, without decimals."""
+    return f"{mean(what(row) for row in rows):.0f}"
+
+
+def _by_pair(results: Sequence[Result], arm: str) -> dict[Pair, Result]:
+    """Return the runs of one arm."""
+    return {_pair(result): result for result in results if result.run.arm == arm}
+
+
+def _pair(result: Result) -> Pair:
+    """Return what a run shares with those that it is compared with."""
+    return result.run.order, result.run.seed

@@ -1,0 +1,116 @@
+"""Real lessons in classification, learned by a small model of children's stories.
+
+The rows come from the training files that O-LoRA's repository publishes, cut short, and
+their questions too, so that the test files stay unseen. DBpedia has a test file alone.
+The base was never taught to end a text, so that what its answers begin with counts.
+"""
+
+import gzip
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from sleepcycle.errors import ConfigError
+from sleepcycle.records.content import Completion, Text
+from sleepcycle_study.memory.lessons import Lesson
+
+ROWS, QUESTIONS = 1280, 100
+MAX_CHARS = 240
+STORIES = 100
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where a task's rows are, and what is asked about each."""
+
+    file: str
+    question: str
+
+
+TASKS = {
+    "AG News": Task("TC/agnews/train", "What is the news about?"),
+    "SST-2": Task("SC/SST-2/train", "Is the film good or bad?"),
+    "DBpedia": Task("TC/dbpedia/dev", "What kind of thing is it?"),
+    "QQP": Task("QQP/QQP/train", "Do both sentences ask the same?"),
+    "Amazon": Task("SC/amazon/train", "What does the buyer feel?"),
+    "RTE": Task("NLI/RTE/train", "Does one sentence follow from the other?"),
+}
+
+
+def draw(folder: Path, seed: int, count: int) -> list[Lesson]:
+    """Return the first `count` tasks as lessons, with the rows of a seed.
+
+    Raises:
+        ConfigError: There are not so many, or the data is not there.
+    """
+    if not 1 <= count <= len(TASKS):
+        raise ConfigError(f"expected 1 to {len(TASKS)} lessons of text, got {count}")
+    return [_lesson(folder, name, seed) for name in list(TASKS)[:count]]
+
+
+def stories(folder: Path) -> tuple[Text, ...]:
+    """Return stories of the kind that the base was trained on.
+
+    Raises:
+        ConfigError: They are not there.
+    """
+    lines = _read(folder / "streams/tinystories/tinystories_cased.jsonl").splitlines()
+    rows = [json.loads(line) for line in lines[:STORIES]]
+    return tuple(Text(row if isinstance(row, str) else row["text"]) for row in rows)
+
+
+def model(folder: Path) -> Path:
+    """Return the folder of the base.
+
+    Raises:
+        ConfigError: It is not there.
+    """
+    found = folder / "models/stories260K"
+    if not found.is_dir():
+        raise _missing(found)
+    return found.absolute()
+
+
+def _lesson(folder: Path, name: str, seed: int) -> Lesson:
+    """Draw a task's rows and questions, no prompt twice."""
+    found = list(_examples(folder, name))
+    Random(f"text/{seed}/{name}").shuffle(found)
+    held_out = QUESTIONS + ROWS // 20
+    return Lesson(
+        name,
+        tuple(found[held_out : QUESTIONS + ROWS]),
+        tuple(found[QUESTIONS:held_out]),
+        tuple(found[:QUESTIONS]),
+        begins=True,
+    )
+
+
+@cache
+def _examples(folder: Path, name: str) -> tuple[Completion, ...]:
+    """Read a task; of equal prompts the first counts."""
+    task = TASKS[name]
+    file = folder / f"streams/olora_cl_benchmark/{task.file}.json.gz"
+    found: dict[str, str] = {}
+    for row in json.loads(_read(file)):
+        prompt = f"{row['sentence'].strip()[:MAX_CHARS]}\n{task.question} "
+        found.setdefault(prompt, row["label"].lower())
+    return tuple(Completion(*item) for item in found.items())
+
+
+def _read(file: Path) -> str:
+    """Return the text of a file, compressed or not."""
+    if not file.is_file():
+        raise _missing(file)
+    if file.suffix == ".gz":
+        return gzip.decompress(file.read_bytes()).decode()
+    return file.read_text(encoding="utf-8")
+
+
+def _missing(path: Path) -> ConfigError:
+    """Say what is not there."""
+    return ConfigError(
+        f"expected the real models and data beside the project, got no {path}; name "
+        "their folder with --data, or take --stream lessons"
+    )

@@ -1,0 +1,1 @@
+"""Reports: from kept results to tables, charts and pages."""
