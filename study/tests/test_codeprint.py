@@ -21,7 +21,7 @@ def written(folder, **changes):
     for name, text in (files | changes).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    return codeprint(folder)
+    return codeprint((folder,))
 
 
 def test_it_is_that_of_the_files_wherever_they_lie(tmp_path):
@@ -53,16 +53,23 @@ def test_contents_that_change_places_are_other_code(tmp_path):
     assert written(tmp_path / "one", **swapped) != written(tmp_path / "two")
 
 
-def test_what_is_left_out_stands_above_the_study():
+def test_the_two_packages_do_not_change_places(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    written(one)
+    written(two, **{"wake.py": "other\n"})
+
+    assert codeprint((one, two)) != codeprint((two, one))
+
+
+def test_what_is_left_out_is_not_imported_by_the_study():
     """
-    Import contracts keep the study from importing it.
+    An import contract keeps it from all but the tables and bars of the command line.
     """
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    [layers] = [
-        contract["layers"]
+    [forbidden] = [
+        contract["forbidden_modules"]
         for contract in config["tool"]["importlinter"]["contracts"]
-        if contract["type"] == "layers"
+        if contract["name"] == "the study stands on what computes"
     ]
 
-    study = next(place for place, names in enumerate(layers) if "study" in names)
-    assert set(layers[:study]) == ABOVE
+    assert {name.removeprefix("sleepcycle.") for name in forbidden} == ABOVE - {"cli"}
