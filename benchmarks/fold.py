@@ -16,7 +16,7 @@ from pathlib import Path
 from sleepcycle.learning import wake
 from sleepcycle.learning.downscaling import damp, shrink
 from sleepcycle.learning.fold import consolidate
-from sleepcycle.learning.replay import Gatherer, Past
+from sleepcycle.learning.replay import ReplayBuilder, ReplaySources
 from sleepcycle.model import adapters, score
 from sleepcycle.model.base import Base, load_base
 from sleepcycle.model.encode import Encoded, encode
@@ -68,7 +68,7 @@ def live_through(fresh: Callable[[], Base], seed: int) -> Day:
     change: LayerChanges = {}
     known: list[Example] = []
     for lesson in taught:
-        new, morning = _examples(lesson.rows), wake.Morning(change, {})
+        new, morning = _examples(lesson.rows), wake.WakeStart(change, {})
         shown = wake.Lesson(new, known, _examples(lesson.held_out), [])
         learn = partial(wake.learn, seed=seed, on_progress=quiet)
         change, _ = learn(fresh(), morning, shown, settings)
@@ -83,8 +83,8 @@ def _measured(base: Base, change: LayerChanges, taught: list[Lesson], seed: int)
     seen = moments(base, "read", read, score.BATCH_SIZE)
     adapters.remove(base, "read")
     parts = {x.name: _encode(base, (*x.held_out, *x.questions)) for x in taught}
-    gather = partial(Gatherer, wake=config.WakeSettings(), seed=seed)
-    past, rem = Past(change, {}), config.RemSettings()
+    gather = partial(ReplayBuilder, wake=config.WakeSettings(), seed=seed)
+    past, rem = ReplaySources(change, {}), config.RemSettings()
     parts["dreams"] = gather(base, past, rem, on_batch=score.quiet).probe(PROBE)
     return Day(base, change, seen, parts)
 

@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from sleepcycle.store.schema import Base
+from sleepcycle.store.schema import TableBase
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=TableBase.metadata,
     render_as_batch=True,  # SQLite cannot alter a constraint in place
 )
 with context.begin_transaction():

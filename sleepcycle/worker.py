@@ -18,15 +18,15 @@ from pathlib import Path
 from sleepcycle.errors import DiskError, Paused, SleepcycleError
 from sleepcycle.files.runfolder import (
     PAUSED,
+    ExampleFile,
     Fault,
-    Material,
     Report,
     RunFolder,
     read_dreams,
 )
 from sleepcycle.files.sealed import verify
 from sleepcycle.learning import night, wake
-from sleepcycle.learning.replay import Archived, Past
+from sleepcycle.learning.replay import ArchivedVersion, ReplaySources
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.portable import load_portable, write_portable
@@ -36,7 +36,7 @@ from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import recorded_settings
 
 
-class Stop:
+class PauseSignal:
     """Heeds a wish to pause: at once, or after the step where training keeps state."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Stop:
 class StoppableCheckpoints(FolderCheckpoints):
     """Checkpoints of a wake that can be asked to pause while it trains."""
 
-    def __init__(self, run: RunFolder, every: int, stop: Stop) -> None:
+    def __init__(self, run: RunFolder, every: int, stop: PauseSignal) -> None:
         super().__init__(run, every)
         self._stop = stop
 
@@ -78,7 +78,7 @@ class StoppableCheckpoints(FolderCheckpoints):
             raise Paused(f"paused after step {state.seen.step}")
 
 
-def main(folder: Path, stop: Stop) -> int:
+def main(folder: Path, stop: PauseSignal) -> int:
     """Compute one run; return the exit code."""
     run = RunFolder(folder)
     try:
@@ -95,7 +95,7 @@ def main(folder: Path, stop: Stop) -> int:
     return 0
 
 
-def compute(run: RunFolder, stop: Stop) -> None:
+def compute(run: RunFolder, stop: PauseSignal) -> None:
     """Do what the order says, and leave adapter and report in the folder."""
     order = run.read_order()
     settings = recorded_settings(dict(order.settings))
@@ -125,15 +125,15 @@ def _wake(
     day = _load(order.day)
     return wake.learn(
         base,
-        wake.Morning(
+        wake.WakeStart(
             live=_load(order.live),
             day=wake.split(day, order.live_rank, order.day_rank),
         ),
         wake.Lesson(
-            new=run.read_examples(Material.NEW),
-            replay=run.read_examples(Material.REPLAY),
-            today=run.read_examples(Material.TODAY),
-            known=run.read_examples(Material.KNOWN),
+            new=run.read_examples(ExampleFile.NEW),
+            replay=run.read_examples(ExampleFile.REPLAY),
+            today=run.read_examples(ExampleFile.TODAY),
+            known=run.read_examples(ExampleFile.KNOWN),
         ),
         settings.wake,
         seed=order.seed,
@@ -148,10 +148,10 @@ def _sleep(
     """Consolidate one day, and relearn."""
     change, report, dreams = night.sleep(
         base,
-        night.Evening(
+        night.NightInputs(
             past=_past(run, order),
-            today=run.read_examples(Material.TODAY),
-            known=run.read_examples(Material.KNOWN),
+            today=run.read_examples(ExampleFile.TODAY),
+            known=run.read_examples(ExampleFile.KNOWN),
             wake_tokens=order.wake_tokens,
             seed=order.seed,
         ),
@@ -162,15 +162,15 @@ def _sleep(
     return change, report
 
 
-def _past(run: RunFolder, order: RunOrder) -> Past:
+def _past(run: RunFolder, order: RunOrder) -> ReplaySources:
     """Read what the night may learn from."""
-    return Past(
+    return ReplaySources(
         whole=_load(order.day),
         live=_load(order.live),
-        new=run.read_examples(Material.NEW),
-        replay=run.read_examples(Material.REPLAY),
+        new=run.read_examples(ExampleFile.NEW),
+        replay=run.read_examples(ExampleFile.REPLAY),
         archive=[
-            Archived(version, partial(_load, folder) if folder else None)
+            ArchivedVersion(version, partial(_load, folder) if folder else None)
             for version, folder in order.archive.items()
         ],
         dreamt=read_dreams(run.path),
@@ -195,6 +195,6 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    stop = Stop()
+    stop = PauseSignal()
     signal.signal(signal.SIGTERM, stop)
     sys.exit(main(Path(sys.argv[1]), stop))

@@ -8,13 +8,13 @@ import torch
 from sleepcycle.errors import Paused
 from sleepcycle.files.runfolder import PAUSED, RunFolder
 from sleepcycle.model.checkpoint import Seen, State
-from sleepcycle.worker import Stop, StoppableCheckpoints
+from sleepcycle.worker import PauseSignal, StoppableCheckpoints
 
 
 @pytest.fixture
 def stop():
     """A wish to pause that nobody has yet."""
-    return Stop()
+    return PauseSignal()
 
 
 @pytest.fixture

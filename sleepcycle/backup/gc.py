@@ -12,7 +12,7 @@ from sleepcycle.files.dream_archive import recorded
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.runfolder import RunFolder
-from sleepcycle.home.versions import Shelf
+from sleepcycle.home.versions import VersionRegistry
 from sleepcycle.records.run_order import RunState
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.settings.choices import Memory
@@ -43,7 +43,9 @@ class Cleared:
     dry_run: bool
 
 
-def clear(shelf: Shelf, *, keep: int = KEPT_NIGHTS, dry_run: bool = False) -> Cleared:
+def clear(
+    shelf: VersionRegistry, *, keep: int = KEPT_NIGHTS, dry_run: bool = False
+) -> Cleared:
     """Remove the files of versions that nothing needs, and the oldest run folders.
 
     A service may run meanwhile. The books say first, in one transaction, which versions
@@ -77,7 +79,9 @@ def clear(shelf: Shelf, *, keep: int = KEPT_NIGHTS, dry_run: bool = False) -> Cl
     return plan
 
 
-def _plan(session: Session, shelf: Shelf, keep: int, *, dry_run: bool) -> Cleared:
+def _plan(
+    session: Session, shelf: VersionRegistry, keep: int, *, dry_run: bool
+) -> Cleared:
     """Decide what goes, and say why the rest stays."""
     gone = version_table.removed(session)
     there = [
@@ -98,7 +102,7 @@ def _plan(session: Session, shelf: Shelf, keep: int, *, dry_run: bool) -> Cleare
     )
 
 
-def _enter(session: Session, shelf: Shelf, plan: Cleared) -> None:
+def _enter(session: Session, shelf: VersionRegistry, plan: Cleared) -> None:
     """Write down which versions have no files any more."""
     if not plan.removed:
         return
@@ -127,7 +131,7 @@ def _left(session: Session, paths: HomePaths) -> list[Path]:
 
 
 def _needed(
-    session: Session, shelf: Shelf, there: Sequence[Version], keep: int
+    session: Session, shelf: VersionRegistry, there: Sequence[Version], keep: int
 ) -> dict[int, str]:
     """Return why versions are needed; of several reasons the first."""
     names = version_table.aliases(session)
@@ -177,7 +181,7 @@ def _used(session: Session, paths: HomePaths) -> Iterator[tuple[int, str]]:
 
 
 def _remembered(
-    shelf: Shelf, nights: Sequence[Version], wakes: Sequence[Version]
+    shelf: VersionRegistry, nights: Sequence[Version], wakes: Sequence[Version]
 ) -> Iterator[tuple[int, str]]:
     """Yield each version behind live that nights to come learn from."""
     settings = shelf.settings.sleep.rem

@@ -13,7 +13,7 @@ from sleepcycle.cli.service_link import answers
 from sleepcycle.files.paths import HomePaths
 
 if TYPE_CHECKING:
-    from sleepcycle.daemon.systemd_unit import Installed, Units
+    from sleepcycle.daemon.systemd_unit import Installed, SystemdUnit
 
 service = typer.Typer(no_args_is_help=True, help="Let systemd keep the service up.")
 app.add_typer(service, name="service")
@@ -94,11 +94,11 @@ def status(ctx: typer.Context, system: System = False, as_json: Json = False) ->
     show_facts(facts)
 
 
-def _units(ctx: typer.Context, system: bool, root: Path | None) -> "Units":
+def _units(ctx: typer.Context, system: bool, root: Path | None) -> "SystemdUnit":
     """Return the unit that the command line means."""
-    from sleepcycle.daemon.systemd_unit import Units
+    from sleepcycle.daemon.systemd_unit import SystemdUnit
 
-    return Units(HomePaths(ctx.obj), system, root.absolute() if root else None)
+    return SystemdUnit(HomePaths(ctx.obj), system, root.absolute() if root else None)
 
 
 def _show(headline: str, done: "Installed") -> None:

@@ -97,10 +97,10 @@ def pause(ctx: typer.Context, *, flag: bool) -> bool:
     """Let nothing begin by itself, or let it again; return whether a service runs."""
     service = service_of(ctx)
     if service is None:
-        from sleepcycle.daemon.nightlog import Diary
+        from sleepcycle.daemon.nightlog import NightLog
 
         home = home_of(ctx)
-        Diary(home.store).pause(flag, home.actor)
+        NightLog(home.store).pause(flag, home.actor)
         return False
     service.call("POST", "/api/pause" if flag else "/api/resume")
     return True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sleepcycle.cli.render import console, counted, show_table
 
 if TYPE_CHECKING:
-    from sleepcycle.records.overrides import Gentler
+    from sleepcycle.records.overrides import RetryPlan
     from sleepcycle.records.verdict import BatchScore, Exact, Loss, Verdict
 
 MAX_BATCHES = 20  # rows; more scroll what matters off the screen, and are in --json
@@ -27,7 +27,7 @@ def show_measures(verdict: "Verdict") -> None:
         show_table(BATCH_COLUMNS, [_batch(score) for score in verdict.batches])
 
 
-def show_plan(plan: "Gentler | None") -> None:
+def show_plan(plan: "RetryPlan | None") -> None:
     """Say how a night was planned, if not as the settings say."""
     if plan is None:
         return
@@ -61,7 +61,7 @@ def verdict_json(verdict: "Verdict") -> dict[str, Any]:
     }
 
 
-def _changes(plan: "Gentler") -> Iterator[str]:
+def _changes(plan: "RetryPlan") -> Iterator[str]:
     """Say each thing that the plan changes."""
     if plan.max_share_of_wake is not None:
         yield f"REM for up to {plan.max_share_of_wake:.0%} of the day's compute"

@@ -11,7 +11,7 @@ import typer
 from sleepcycle.cli.app import Json, app, home_of
 
 if TYPE_CHECKING:
-    from sleepcycle.home.versions import Listed
+    from sleepcycle.home.versions import VersionListing
 
 versions = typer.Typer(no_args_is_help=True, help="Look at versions, and move them.")
 app.add_typer(versions, name="versions")
@@ -185,7 +185,7 @@ def import_version(
     )
 
 
-def _fields(listed: "Listed") -> dict[str, object]:
+def _fields(listed: "VersionListing") -> dict[str, object]:
     """Return a version's JSON."""
     version = listed.version
     return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sleepcycle.cli.render import console, show_facts, show_json, show_table
 from sleepcycle.cli.verdict_table import show_measures, show_plan
 from sleepcycle.records.codec import from_json
-from sleepcycle.records.overrides import Gentler
+from sleepcycle.records.overrides import RetryPlan
 from sleepcycle.records.verdict import Verdict
 from sleepcycle.records.version import VersionKind
 
@@ -63,7 +63,7 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
 def _show_night(report: dict[str, Any]) -> None:
     """Print how a night was planned, and what the gate measured."""
     gentler = report.get("gentler")  # cards of older nights do not have it
-    show_plan(Gentler(**gentler) if gentler else None)
+    show_plan(RetryPlan(**gentler) if gentler else None)
     show_measures(from_json(json.dumps(report["verdict"]), Verdict))
 
 

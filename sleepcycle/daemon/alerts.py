@@ -11,7 +11,7 @@ CONFIG, CURRICULUM, PHASE, ROOM = "config", "curriculum", "phase", "room"
 """What the sentences are about."""
 
 
-class Banner:
+class Alerts:
     """At most one sentence a subject."""
 
     def __init__(self) -> None:

@@ -4,64 +4,70 @@ from concurrent.futures import Future
 from datetime import datetime
 
 from sleepcycle.daemon import calendar
-from sleepcycle.daemon.alerts import CURRICULUM, ROOM, Banner
-from sleepcycle.daemon.executor import Runner
+from sleepcycle.daemon.alerts import CURRICULUM, ROOM, Alerts
+from sleepcycle.daemon.executor import Executor
 from sleepcycle.daemon.job import Job
-from sleepcycle.daemon.nightlog import Page
+from sleepcycle.daemon.nightlog import NightLogState
 from sleepcycle.daemon.policy import settled
-from sleepcycle.daemon.state import DaemonState, Word
+from sleepcycle.daemon.state import Activity, DaemonState
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.runs.context import Outcome
 from sleepcycle.settings.config import Settings
 
-WORDS = {RunKind.WAKE: Word.AWAKE, RunKind.SLEEP: Word.ASLEEP}
+WORDS = {RunKind.WAKE: Activity.AWAKE, RunKind.SLEEP: Activity.ASLEEP}
 
 
 def standing(
-    runner: Runner, page: Page, banner: Banner, settings: Settings, now: datetime
+    executor: Executor,
+    page: NightLogState,
+    banner: Alerts,
+    settings: Settings,
+    now: datetime,
 ) -> DaemonState:
     """Return where the service stands; no lock is taken, so that nobody waits.
 
     Args:
-        runner: What is on, and what is waited for.
+        executor: What is on, and what is waited for.
         page: What the diary said last.
         banner: What needs a look.
         settings: When it may learn and sleep.
         now: The moment.
     """
-    job, zone = runner.job, calendar.zone(settings.sleep)
+    job, zone = executor.job, calendar.zone(settings.sleep)
     return DaemonState(
-        word=_word(job, runner, page, banner),
+        word=_word(job, executor, page, banner),
         run=None if job is None else job.run,
         kind=None if job is None else job.kind,
         progress=None if job is None else job.progress,
         next_night=calendar.next_night(now, settings.sleep, settled(page)),
         next_window=calendar.next_window(now, settings.wake, zone),
-        banner=banner.text(runner.waits_for(now)),
-        since=runner.since if job is None else job.since,
+        banner=banner.text(executor.waits_for(now)),
+        since=executor.since if job is None else job.since,
         paused=page.paused,
     )
 
 
 def progress_of(
-    runner: Runner, done: Future[Outcome]
+    executor: Executor, done: Future[Outcome]
 ) -> tuple[int | None, Progress | None]:
     """Return the run and the last heartbeat of a job, by what will come of it.
 
     Both are None where it is over, or has none yet.
     """
-    job = runner.job
+    job = executor.job
     if job is None or job.done is not done:
         return None, None
     return job.run, job.progress
 
 
-def _word(job: Job | None, runner: Runner, page: Page, banner: Banner) -> Word:
+def _word(
+    job: Job | None, executor: Executor, page: NightLogState, banner: Alerts
+) -> Activity:
     """Say in one word what the service is doing."""
     if job is not None:
         return WORDS[job.kind]
     if page.paused:
-        return Word.PAUSED
+        return Activity.PAUSED
     hindered = any(banner.shows(what) for what in (CURRICULUM, ROOM))
-    return Word.WAITING if runner.is_waiting() or hindered else Word.IDLE
+    return Activity.WAITING if executor.is_waiting() or hindered else Activity.IDLE

@@ -13,8 +13,8 @@ from loguru import logger
 from sleepcycle.daemon import calendar
 from sleepcycle.daemon.backoff import Backoff, delay_s
 from sleepcycle.daemon.job import Job, carry_out
-from sleepcycle.daemon.nightlog import CLOCK, Diary
-from sleepcycle.daemon.reload import Homes
+from sleepcycle.daemon.nightlog import CLOCK, NightLog
+from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.errors import DiskError, Interrupted, SleepcycleError
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.runs.context import Outcome
@@ -36,13 +36,13 @@ class Clocks:
     """The clock that waits go by, in seconds."""
 
 
-class Runner:
+class Executor:
     """Has one job on its hands, or none. Take `lock` to look and then act."""
 
     def __init__(
         self,
-        homes: Homes,
-        diary: Diary,
+        homes: ReloadableHome,
+        nightlog: NightLog,
         clocks: Clocks,
         *,
         on_over: Callable[[Job, Exception | None], None],
@@ -53,13 +53,13 @@ class Runner:
 
         Args:
             homes: Opens the home.
-            diary: Where nights are written down.
+            nightlog: Where nights are written down.
             clocks: What time it is.
             on_over: Is told how each job ended, before another may begin.
             on_end: Is called after that, when the next may.
             on_disk_error: Is told when a disk failed.
         """
-        self._homes, self._diary, self._clocks = homes, diary, clocks
+        self._homes, self._nightlog, self._clocks = homes, nightlog, clocks
         self._on_over, self._on_end = on_over, on_end
         self._on_disk_error = on_disk_error
         self.lock = threading.RLock()
@@ -112,7 +112,7 @@ class Runner:
         """Run a job, and let go of it whatever happens."""
         outcome, failure = None, None
         try:
-            outcome = carry_out(job, self._homes.open(job.actor), self._diary)
+            outcome = carry_out(job, self._homes.open(job.actor), self._nightlog)
         except Exception as error:  # noqa: BLE001 - whatever it was, the service goes on
             failure = error
         with self.lock, self.guarded():

@@ -34,7 +34,7 @@ Stamp = tuple[int, int, int, int]  # inode, size, times of change of content and
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileSighting:
     """What a file looked like, and since when it has."""
 
     stamp: Stamp
@@ -66,7 +66,7 @@ class Inbox:
         self._quiet_s = settings.inbox_quiet_s
         self._rescan_s = settings.inbox_rescan_s
         self._feed = feed
-        self._looks: dict[Path, Look] = {}
+        self._looks: dict[Path, FileSighting] = {}
         self._outcomes: dict[Path, FeedReport | FeedError] = {}
         self._told: set[tuple[str, str]] = set()
         self._waiting = False
@@ -181,7 +181,7 @@ class Inbox:
         now = time.monotonic()
         look = self._looks.get(path)
         if look is None or look.stamp != stamp:
-            self._looks[path] = look = Look(stamp, now)
+            self._looks[path] = look = FileSighting(stamp, now)
             self._outcomes.pop(path, None)
         return now - look.since >= self._quiet_s
 

@@ -4,11 +4,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from sleepcycle.daemon.nightlog import CLOCK, Diary
+from sleepcycle.daemon.nightlog import CLOCK, NightLog
 from sleepcycle.home.home import Home
 from sleepcycle.records.progress import HEARTBEAT, Progress
-from sleepcycle.records.run_order import RunKind, Wish
-from sleepcycle.runs.context import Outcome, Reins
+from sleepcycle.records.run_order import RunKind, RunRequest
+from sleepcycle.runs.context import Outcome
+from sleepcycle.runs.control import RunControl
 
 
 @dataclass(eq=False)
@@ -29,7 +30,7 @@ class Job:
     night: date | None = None
     """The night it is, where the clock wanted one."""
 
-    reins: Reins = field(default_factory=Reins)
+    control: RunControl = field(default_factory=RunControl)
     done: "Future[Outcome]" = field(default_factory=Future)
     progress: Progress | None = None
     given_up: bool = False
@@ -41,7 +42,7 @@ class Job:
     @property
     def run(self) -> int | None:
         """Number of its run, once it has one."""
-        return self.reins.run
+        return self.control.run
 
     @property
     def is_clocks(self) -> bool:
@@ -50,21 +51,21 @@ class Job:
 
     def may_pause(self) -> bool:
         """Tell whether it can go on later, and nobody has told it to stop yet."""
-        return self.kind is RunKind.WAKE and self.reins.wish is None
+        return self.kind is RunKind.WAKE and self.control.wish is None
 
     def pause(self, *, rest: bool = False) -> None:
         """Ask a wake to break off at a checkpoint."""
         self.rest = self.rest or rest
-        self.reins.ask(Wish.PAUSE)
+        self.control.ask(RunRequest.PAUSE)
 
     def cancel(self) -> None:
         """Ask it to stop, and to leave nothing."""
         self.given_up = self.rest = True
-        self.reins.ask(Wish.CANCEL)
+        self.control.ask(RunRequest.CANCEL)
 
     def stop(self) -> None:
         """Ask a night to stop, since the service does; it is tried again."""
-        self.reins.ask(Wish.CANCEL)
+        self.control.ask(RunRequest.CANCEL)
 
     def describe(self) -> str:
         """Return what it is in words, such as `run 3, a wake,`."""
@@ -76,7 +77,7 @@ class Job:
         return f"wait for it, or stop it: sleepcycle runs {how}"
 
 
-def carry_out(job: Job, home: Home, diary: Diary) -> Outcome:
+def carry_out(job: Job, home: Home, nightlog: NightLog) -> Outcome:
     """Do what a job is for, and keep its progress.
 
     Raises:
@@ -89,9 +90,9 @@ def carry_out(job: Job, home: Home, diary: Diary) -> Outcome:
             job.progress = progress
 
     if job.kind is RunKind.WAKE:
-        return home.wake(take, job.reins)
+        return home.wake(take, job.control)
     if job.night is None:
-        return home.sleep(take, job.reins)
-    return diary.keep(
-        job.night, lambda: home.sleep(take, job.reins), lambda: job.given_up
+        return home.sleep(take, job.control)
+    return nightlog.keep(
+        job.night, lambda: home.sleep(take, job.control), lambda: job.given_up
     )

@@ -16,11 +16,11 @@ from loguru import logger
 
 from sleepcycle import log
 from sleepcycle.daemon.inbox import Inbox
-from sleepcycle.daemon.reload import Homes
-from sleepcycle.daemon.scheduler import Conductor
-from sleepcycle.daemon.signals import DISK, Bell
+from sleepcycle.daemon.reload import ReloadableHome
+from sleepcycle.daemon.scheduler import Scheduler
+from sleepcycle.daemon.signals import DISK, SignalQueue
 from sleepcycle.daemon.systemd import notify, watchdog_s
-from sleepcycle.daemon.ticker import Clock
+from sleepcycle.daemon.ticker import Ticker
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths
@@ -45,7 +45,7 @@ FEED_S = 5.0  # for the inbox to come to the end of a file
 RECOVERY, INBOX = "recovery", "inbox"  # actors in the journal
 
 
-class Server(Protocol):
+class ControlServer(Protocol):
     """The HTTP server, as far as its life goes."""
 
     @property
@@ -65,11 +65,11 @@ class StartServer(Protocol):
 
     def __call__(
         self,
-        conductor: Conductor,
+        scheduler: Scheduler,
         token: str,
         paths: HomePaths,
         settings: ServeSettings,
-    ) -> Server:
+    ) -> ControlServer:
         """Return it once it answers."""
 
 
@@ -95,15 +95,15 @@ def serve(
     """
     home = open_home(root)
     log.set_up(home.paths.log, **home.settings.log.model_dump())
-    bell = Bell()
-    with bell.hung(), ExitStack() as stack:
+    signals = SignalQueue()
+    with signals.hung(), ExitStack() as stack:
         try:
             _own(stack, home.paths)
         except HomeError as error:
             logger.error("{taken}", taken=str(error))
             return TAKEN
         try:
-            service = _Service(Homes(home.paths, home.settings), bell)
+            service = _Service(ReloadableHome(home.paths, home.settings), signals)
             return service.live(start_server, announce)
         except DiskError as error:
             return _refused(error)
@@ -112,8 +112,8 @@ def serve(
 class _Service:
     """One life of the service in a home that it owns."""
 
-    def __init__(self, homes: Homes, bell: Bell) -> None:
-        self._homes, self._bell = homes, bell
+    def __init__(self, homes: ReloadableHome, signals: SignalQueue) -> None:
+        self._homes, self._signals = homes, signals
         self._paths = homes.paths
         self._disk_error: DiskError | None = None
         self._ticked_at = time.monotonic()
@@ -121,15 +121,15 @@ class _Service:
         self._fuse = threading.Timer(STOP_S, _die, (signal.SIGALRM, None))
         self._fuse.daemon = True
         homes.open(RECOVERY).recover()
-        self._conductor = Conductor(homes, on_disk_error=self._disk_failed)
+        self._scheduler = Scheduler(homes, on_disk_error=self._disk_failed)
 
     def live(self, start_server: StartServer, announce: Callable[[str], None]) -> int:
         """Serve until something ends it, and return the exit code."""
         disk.make(self._paths.inbox)
         token = token_of(self._paths)
         settings = self._homes.settings.serve
-        server = start_server(self._conductor, token, self._paths, settings)
-        clock = Clock(self._tick, TICK_S)
+        server = start_server(self._scheduler, token, self._paths, settings)
+        clock = Ticker(self._tick, TICK_S)
         try:
             write_address(self._paths, server.port, server.url)
             clock.start()
@@ -164,7 +164,7 @@ class _Service:
         """Heed signals until the service is to end, or the inbox has new settings."""
         beat_s = min(BEAT_S, watchdog_s() or BEAT_S)
         while settings == self._homes.settings.feed:
-            for number in self._bell.wait(beat_s):
+            for number in self._signals.wait(beat_s):
                 if number != signal.SIGHUP:
                     return self._close()
                 self._reload()
@@ -177,7 +177,7 @@ class _Service:
             signal.signal(number, _die)
         self._asked_at = time.monotonic()
         self._fuse.start()  # whatever hangs, such as a database that is busy
-        self._conductor.close()
+        self._scheduler.close()
         return self._code()
 
     def _code(self) -> int:
@@ -186,10 +186,10 @@ class _Service:
             return ENDED
         return _disk_failed(self._disk_error)
 
-    def _break_off(self, clock: Clock) -> int:
+    def _break_off(self, clock: Ticker) -> int:
         """Wait until what is on has come to where it can go on later."""
         clock.stop()
-        run = self._conductor.close()
+        run = self._scheduler.close()
         if run is not None and wait([run], self._left_s(RUN_S)).not_done:
             logger.warning("the run did not stop in {limit:g} s", limit=RUN_S)
             kill_workers()
@@ -203,7 +203,7 @@ class _Service:
     def _tick(self) -> None:
         """Look what the moment asks for."""
         try:
-            self._conductor.consider()
+            self._scheduler.consider()
         except DiskError as error:
             logger.error("{error}", error=str(error))
             self._disk_failed(error)
@@ -213,7 +213,7 @@ class _Service:
     def _reload(self) -> None:
         """Read the settings again; the banner says where they are wrong."""
         try:
-            self._conductor.reload()
+            self._scheduler.reload()
         except ConfigError as error:
             logger.error("the settings stay as they are: {error}", error=str(error))
 
@@ -256,11 +256,11 @@ class _Service:
         if not disk.is_failed(error):
             return
         self._disk_error = error
-        self._bell.ring(DISK)
+        self._signals.ring(DISK)
 
     def _ready(self, url: str) -> str:
         """Say that the service is ready."""
-        night = self._conductor.state().next_night.astimezone()
+        night = self._scheduler.state().next_night.astimezone()
         return (
             f"ready at {url}, home {self._paths.root}, next night "
             f"{night:%Y-%m-%d %H:%M}"
@@ -273,7 +273,7 @@ class _Service:
 
     def _status(self) -> str:
         """Return the line that systemd shows."""
-        state = self._conductor.state()
+        state = self._scheduler.state()
         words = f"{state.word}, run {state.run}" if state.run else str(state.word)
         line = words if state.banner is None else f"{words}: {state.banner}"
         return f"STATUS={' '.join(line.split())}"

@@ -17,7 +17,7 @@ CLOCK = "clock"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class NightLogState:
     """What the diary says now."""
 
     paused: bool
@@ -29,15 +29,15 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Diary:
+class NightLog:
     """Nights and pauses in the books of one home."""
 
     store: Store
 
-    def read(self) -> Page:
+    def read(self) -> NightLogState:
         """Return what it says now."""
         with self.store.read() as session:
-            return Page(
+            return NightLogState(
                 control.paused(session),
                 night_table.last(session),
                 bool(run_table.paused_runs(session)),

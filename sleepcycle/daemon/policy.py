@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 from loguru import logger
 
 from sleepcycle.daemon import calendar
-from sleepcycle.daemon.alerts import CURRICULUM, PHASE, Banner
+from sleepcycle.daemon.alerts import CURRICULUM, PHASE, Alerts
 from sleepcycle.daemon.job import Job
-from sleepcycle.daemon.nightlog import Diary, Page
+from sleepcycle.daemon.nightlog import NightLog, NightLogState
 from sleepcycle.errors import ConfigError
 from sleepcycle.home.home import Home
 from sleepcycle.records.run_order import RunKind
@@ -22,7 +22,7 @@ MISSED = "its date was over before it came to its end"
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class WakeInterruption:
     """Why a wake is to break off."""
 
     reason: str
@@ -31,12 +31,12 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class SchedulePolicy:
     """One moment of a home; nothing in it changes."""
 
     now: datetime
     settings: Settings
-    page: Page
+    page: NightLogState
     """What the diary says."""
 
     snapshot: Snapshot
@@ -75,7 +75,7 @@ class Outlook:
         enough = self.snapshot.counts.pending >= self.settings.wake.min_pending
         return enough or self.page.broken_off
 
-    def time_is_up(self, job: Job, taken_s: float) -> Stop | None:
+    def time_is_up(self, job: Job, taken_s: float) -> WakeInterruption | None:
         """Say why a wake is to break off; None where it may go on.
 
         Args:
@@ -85,13 +85,17 @@ class Outlook:
         if not job.may_pause():
             return None
         if self.due() and self.has_day() and not self.page.paused:
-            return Stop("the night is due")
+            return WakeInterruption("the night is due")
         if not job.is_clocks:
             return None
         if not self.in_window():
-            return Stop("the window is over")
+            return WakeInterruption("the window is over")
         most_s = self.settings.wake.max_duration_s
-        return Stop(f"it took {most_s:g} s", True) if 0 < most_s <= taken_s else None
+        return (
+            WakeInterruption(f"it took {most_s:g} s", True)
+            if 0 < most_s <= taken_s
+            else None
+        )
 
     def rest_until(self) -> datetime:
         """Return when waking may go on that was to stop: not in this window.
@@ -109,7 +113,7 @@ class Outlook:
         return calendar.window_end(self.now, self.settings.wake, zone)
 
 
-def settled(page: Page) -> date | None:
+def settled(page: NightLogState) -> date | None:
     """Return the newest date whose night needs nothing more."""
     if page.last is None:
         return None
@@ -117,7 +121,7 @@ def settled(page: Page) -> date | None:
     return page.last.date - DAY if is_open else page.last.date
 
 
-def look_ahead(home: Home, banner: Banner) -> RunKind | None:
+def look_ahead(home: Home, banner: Alerts) -> RunKind | None:
     """Return what is to begin where a wake is wished for.
 
     A night, where the next phase asks for one and none was tried yet; it is an extra,
@@ -145,13 +149,13 @@ def look_ahead(home: Home, banner: Banner) -> RunKind | None:
     return None if waits else RunKind.SLEEP
 
 
-def night_ahead(diary: Diary, outlook: Outlook) -> date | None:
+def night_ahead(nightlog: NightLog, policy: SchedulePolicy) -> date | None:
     """Return the night to begin; those that need nothing are written down as over."""
-    if (missed := outlook.left_open()) is not None:
-        diary.close(missed, MISSED)
-    night = outlook.due()
-    if night is None or outlook.has_day():
+    if (missed := policy.left_open()) is not None:
+        nightlog.close(missed, MISSED)
+    night = policy.due()
+    if night is None or policy.has_day():
         return night
-    diary.skip(night, NOTHING)
+    nightlog.skip(night, NOTHING)
     logger.info("skipped the night of {night}: {why}", night=night, why=NOTHING)
     return None

@@ -19,7 +19,7 @@ FREE_KEYS = {
 """Settings of other sections that do so too."""
 
 
-class Homes:
+class ReloadableHome:
     """Opens one home for whoever acts, under the settings of the moment."""
 
     def __init__(self, paths: HomePaths, settings: Settings) -> None:

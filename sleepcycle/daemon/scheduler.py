@@ -8,13 +8,13 @@ from pathlib import Path
 
 from loguru import logger
 
-from sleepcycle.daemon.alerts import CONFIG, ROOM, Banner
+from sleepcycle.daemon.alerts import CONFIG, ROOM, Alerts
 from sleepcycle.daemon.current_state import progress_of, standing
-from sleepcycle.daemon.executor import Clocks, Runner
+from sleepcycle.daemon.executor import Clocks, Executor
 from sleepcycle.daemon.job import Job
-from sleepcycle.daemon.nightlog import CLOCK, Diary
-from sleepcycle.daemon.policy import Outlook, look_ahead, night_ahead
-from sleepcycle.daemon.reload import Homes
+from sleepcycle.daemon.nightlog import CLOCK, NightLog
+from sleepcycle.daemon.policy import SchedulePolicy, look_ahead, night_ahead
+from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.state import DaemonState
 from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
 from sleepcycle.home.disk_space import expect_room
@@ -28,7 +28,7 @@ from sleepcycle.settings.config import Settings
 USER = "user"
 
 
-class Conductor:
+class Scheduler:
     """One home's days and nights. Every method may be called from any thread.
 
     Wakes and nights run in a thread of their own, one at a time.
@@ -36,7 +36,7 @@ class Conductor:
 
     def __init__(
         self,
-        homes: Homes,
+        homes: ReloadableHome,
         *,
         clocks: Clocks | None = None,
         on_disk_error: Callable[[DiskError], None],
@@ -50,21 +50,21 @@ class Conductor:
         """
         self._homes, self._clocks = homes, clocks or Clocks()
         self._on_disk_error = on_disk_error
-        self._diary = Diary(homes.open(CLOCK).store)
-        self._page = self._diary.read()
-        self._runner = Runner(
+        self._nightlog = NightLog(homes.open(CLOCK).store)
+        self._page = self._nightlog.read()
+        self._executor = Executor(
             homes,
-            self._diary,
+            self._nightlog,
             self._clocks,
             on_over=self._over,
             on_end=self.consider,
             on_disk_error=on_disk_error,
         )
-        self._lock = self._runner.lock
+        self._lock = self._executor.lock
         self._held: str | None = None  # a rollback or its like that is on
         self._closing = False
         self._rest_until: datetime | None = None
-        self._banner = Banner()
+        self._banner = Alerts()
 
     @property
     def settings(self) -> Settings:
@@ -82,19 +82,19 @@ class Conductor:
         """
         moment = self._clocks.now()
         with self._lock:
-            self._page = self._diary.read()
+            self._page = self._nightlog.read()
             if self._closing or self._held:
                 return None
-            if self._runner.job is not None:
-                self._supervise(self._runner.job, self._outlook(moment))
+            if self._executor.job is not None:
+                self._supervise(self._executor.job, self._policy(moment))
                 return None
-            if self._page.paused or self._runner.is_waiting():
+            if self._page.paused or self._executor.is_waiting():
                 return None
-            if self._diary.has_open_run():  # its end could not be written down
+            if self._nightlog.has_open_run():  # its end could not be written down
                 self._homes.open(CLOCK).recover()
-            self._diary.settle()
-            self._page = self._diary.read()
-            return self._begin(self._outlook(moment))
+            self._nightlog.settle()
+            self._page = self._nightlog.read()
+            return self._begin(self._policy(moment))
 
     def wake(self) -> Future[Outcome]:
         """Learn what is pending now, whatever the hour and however little it is.
@@ -123,8 +123,8 @@ class Conductor:
         """
         with self._lock:
             self._turn(paused=True)
-            if self._runner.job is not None and self._runner.job.may_pause():
-                self._runner.job.pause()
+            if self._executor.job is not None and self._executor.job.may_pause():
+                self._executor.job.pause()
 
     def resume(self) -> None:
         """Go on after `pause`, and learn at once what may be learned now."""
@@ -148,9 +148,9 @@ class Conductor:
             RunError: It is over.
         """
         with self._lock:
-            job = self._runner.job
+            job = self._executor.job
             if job is not None and job.run == run:
-                self._diary.note(USER, "cancel", run=run)
+                self._nightlog.note(USER, "cancel", run=run)
                 job.cancel()
                 return None
         with self._alone(f"the undoing of run {run}"):
@@ -199,17 +199,17 @@ class Conductor:
                 self._banner.show(CONFIG, said)
                 raise
             self._banner.show(CONFIG, None)
-        with self._runner.guarded():
+        with self._executor.guarded():
             self.consider()
 
     def state(self) -> DaemonState:
         """Return where the service stands; waits for no run and no rollback."""
         now, page, banner = self._clocks.now(), self._page, self._banner
-        return standing(self._runner, page, banner, self.settings, now)
+        return standing(self._executor, page, banner, self.settings, now)
 
     def progress_of(self, done: Future[Outcome]) -> tuple[int | None, Progress | None]:
         """Return how far what `wake` or `sleep` began is, as `standing` says it."""
-        return progress_of(self._runner, done)
+        return progress_of(self._executor, done)
 
     def fail(self, error: DiskError) -> None:
         """Take it that the disk failed, wherever that came out: the service ends."""
@@ -223,7 +223,7 @@ class Conductor:
         """
         with self._lock:
             self._closing = True
-            job = self._runner.job
+            job = self._executor.job
             if job is None:
                 return None
             if job.may_pause():
@@ -237,36 +237,36 @@ class Conductor:
         with self._lock:
             self._expect_free()
             expect_room(self._homes.paths, self.settings.engine)
-            self._runner.backoff.end()
+            self._executor.backoff.end()
             self._rest_until = None
-            return self._runner.start(kind, USER)
+            return self._executor.start(kind, USER)
 
-    def _begin(self, outlook: Outlook) -> Future[Outcome] | None:
+    def _begin(self, policy: SchedulePolicy) -> Future[Outcome] | None:
         """Begin the night that is due, or else what may be before it."""
-        night = night_ahead(self._diary, outlook)
-        self._page = self._diary.read()
-        kind = self._by_day(outlook) if night is None else RunKind.SLEEP
+        night = night_ahead(self._nightlog, policy)
+        self._page = self._nightlog.read()
+        kind = self._by_day(policy) if night is None else RunKind.SLEEP
         if kind is None:
             self._banner.show(ROOM, None)
             return None
         if not self._banner.has_room(self._homes.paths, self.settings.engine):
             return None
-        return self._runner.start(kind, CLOCK, night)
+        return self._executor.start(kind, CLOCK, night)
 
-    def _by_day(self, outlook: Outlook) -> RunKind | None:
+    def _by_day(self, policy: SchedulePolicy) -> RunKind | None:
         """Return what may begin now: a wake, or the night that its phase asks for.
 
         A wake that was broken off goes on in its phase, whatever lies ahead.
         """
         ahead = look_ahead(self._homes.open(CLOCK), self._banner)
-        rested = self._rest_until is None or outlook.now >= self._rest_until
-        if not (rested and outlook.in_window() and outlook.has_lesson()):
+        rested = self._rest_until is None or policy.now >= self._rest_until
+        if not (rested and policy.in_window() and policy.has_lesson()):
             return None
-        return RunKind.WAKE if outlook.page.broken_off else ahead
+        return RunKind.WAKE if policy.page.broken_off else ahead
 
-    def _supervise(self, job: Job, outlook: Outlook) -> None:
+    def _supervise(self, job: Job, policy: SchedulePolicy) -> None:
         """Let a wake break off if its time is over."""
-        stop = outlook.time_is_up(job, self._clocks.monotonic() - job.began)
+        stop = policy.time_is_up(job, self._clocks.monotonic() - job.began)
         if stop is not None:
             job.pause(rest=stop.rest)
             logger.info(
@@ -275,14 +275,14 @@ class Conductor:
 
     def _over(self, job: Job, failure: Exception | None) -> None:
         """Settle what a job leaves: a pause that was overtaken by a cancel, a rest."""
-        if job.given_up and job.run is not None and self._diary.is_paused(job.run):
+        if job.given_up and job.run is not None and self._nightlog.is_paused(job.run):
             self._homes.open(job.actor).cancel(job.run)
         if job.rest and isinstance(failure, Interrupted):
             self._rest()
 
     def _rest(self) -> None:
         """Leave waking until the next window."""
-        self._rest_until = self._outlook(self._clocks.now()).rest_until()
+        self._rest_until = self._policy(self._clocks.now()).rest_until()
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
@@ -294,7 +294,7 @@ class Conductor:
             yield
         finally:
             self._held = None
-        with self._runner.guarded():
+        with self._executor.guarded():
             self.consider()
 
     def _expect_free(self) -> None:
@@ -303,18 +303,18 @@ class Conductor:
             raise ServiceError("the service is stopping; ask again when it is back")
         if self._held:
             raise ServiceError(f"{self._held} is on; ask again when it is over")
-        job = self._runner.job
+        job = self._executor.job
         if job is not None:
             raise ServiceError(f"{job.describe()} is on; {job.way_out()}")
 
     def _turn(self, *, paused: bool) -> None:
         """Write down that the user pauses the service, or lets it go on."""
-        if self._diary.read().paused != paused:
-            self._diary.pause(paused, USER)
-            self._runner.since = self._clocks.now()
-        self._page = self._diary.read()
+        if self._nightlog.read().paused != paused:
+            self._nightlog.pause(paused, USER)
+            self._executor.since = self._clocks.now()
+        self._page = self._nightlog.read()
 
-    def _outlook(self, moment: datetime) -> Outlook:
+    def _policy(self, moment: datetime) -> SchedulePolicy:
         """Look at a moment."""
         snapshot = self._homes.open(CLOCK).status()
-        return Outlook(moment, self.settings, self._page, snapshot)
+        return SchedulePolicy(moment, self.settings, self._page, snapshot)

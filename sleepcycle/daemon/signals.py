@@ -11,7 +11,7 @@ DISK = 0  # no signal has this number
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Bell:
+class SignalQueue:
     """Rings with a small number; may be rung from any thread, and by signals.
 
     A handler of Python's may run while its thread holds any lock, so signals go

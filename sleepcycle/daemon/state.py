@@ -8,7 +8,7 @@ from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
 
 
-class Word(StrEnum):
+class Activity(StrEnum):
     """What the service is doing, in one word."""
 
     AWAKE = "awake"
@@ -31,7 +31,7 @@ class Word(StrEnum):
 class DaemonState:
     """Where the service stands at one moment."""
 
-    word: Word
+    word: Activity
     run: int | None
     """The run that is on; None while it is being prepared, too."""
 

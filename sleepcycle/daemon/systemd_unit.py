@@ -75,14 +75,14 @@ WantedBy={target}
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SystemctlResult:
     """What systemctl said."""
 
     code: int
     text: str
 
 
-Systemctl = Callable[..., Reply]
+Systemctl = Callable[..., SystemctlResult]
 """Runs systemctl with some words."""
 
 
@@ -114,7 +114,7 @@ class UnitStatus:
     """systemd's word, such as `active`; None where it cannot be reached."""
 
 
-def call(*words: str) -> Reply:
+def call(*words: str) -> SystemctlResult:
     """Run systemctl; a machine without it answers with code 127."""
     try:
         done = subprocess.run(
@@ -125,14 +125,14 @@ def call(*words: str) -> Reply:
             check=False,
         )
     except FileNotFoundError:
-        return Reply(127, "systemctl is not on this machine")
+        return SystemctlResult(127, "systemctl is not on this machine")
     except subprocess.TimeoutExpired:
-        return Reply(124, f"systemctl gave no answer for {PATIENCE_S:g} s")
-    return Reply(done.returncode, (done.stdout + done.stderr).strip())
+        return SystemctlResult(124, f"systemctl gave no answer for {PATIENCE_S:g} s")
+    return SystemctlResult(done.returncode, (done.stdout + done.stderr).strip())
 
 
 @dataclass(frozen=True)
-class Units:
+class SystemdUnit:
     """The unit of one home, for its user or for the whole machine."""
 
     paths: HomePaths

@@ -12,7 +12,7 @@ from loguru import logger
 TICK = "tick"
 
 
-class Clock:
+class Ticker:
     """Calls a tick at an interval, one at a time.
 
     It keeps no state that matters: whoever is ticked asks anew what is due, so a tick

@@ -1,6 +1,6 @@
 """Checks of the books: database, versions, aliases, journal, runs."""
 
-from sleepcycle.doctor.inspection import Finding, Patient, fail, ok, open_books, warn
+from sleepcycle.doctor.inspection import Finding, Inspection, fail, ok, open_books, warn
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, owner
@@ -11,27 +11,27 @@ from sleepcycle.store.values import Alias
 SHOWN = 3  # faults that are named; there may be thousands
 
 
-def check_database(patient: Patient) -> Finding | None:
+def check_database(inspection: Inspection) -> Finding | None:
     """Look whether the database can be opened."""
-    if not patient.paths.root.is_dir():
+    if not inspection.paths.root.is_dir():
         return None
-    if not patient.paths.database.exists():
-        return fail(f"there is no {patient.paths.database}", _init(patient))
-    open_books(patient.paths).close()  # raises what kept it from being opened
-    if patient.revision is None:
-        return fail(f"{patient.paths.database} is empty", _init(patient))
+    if not inspection.paths.database.exists():
+        return fail(f"there is no {inspection.paths.database}", _init(inspection))
+    open_books(inspection.paths).close()  # raises what kept it from being opened
+    if inspection.revision is None:
+        return fail(f"{inspection.paths.database} is empty", _init(inspection))
     return ok("the database can be opened")
 
 
-def check_schema(patient: Patient) -> Finding | None:
+def check_schema(inspection: Inspection) -> Finding | None:
     """Look whether the schema is this package's."""
-    found = patient.revision
+    found = inspection.revision
     if found is None:
         return None
     if found < head():
         return fail(
             f"the schema is {found}, and this package needs {head()}",
-            patient.command("db upgrade"),
+            inspection.command("db upgrade"),
         )
     if found > head():
         return fail(
@@ -41,90 +41,90 @@ def check_schema(patient: Patient) -> Finding | None:
     return ok(f"the schema is {found}, the newest")
 
 
-def check_integrity(patient: Patient) -> Finding | None:
+def check_integrity(inspection: Inspection) -> Finding | None:
     """Let SQLite read the whole database, and check what refers to what."""
-    if patient.books is None:
+    if inspection.books is None:
         return None
-    faults = [str(row[0]) for row in patient.rows("PRAGMA integrity_check")]
+    faults = [str(row[0]) for row in inspection.rows("PRAGMA integrity_check")]
     if faults != ["ok"]:
-        return fail(f"the database is damaged: {_some(faults)}", patient.restore)
-    dangling = patient.rows("PRAGMA foreign_key_check")
+        return fail(f"the database is damaged: {_some(faults)}", inspection.restore)
+    dangling = inspection.rows("PRAGMA foreign_key_check")
     if dangling:
         tables = sorted({str(row[0]) for row in dangling})
         return fail(
             f"{len(dangling)} rows refer to rows that are not there, in "
             f"{', '.join(tables)}",
-            patient.restore,
+            inspection.restore,
         )
     return ok("SQLite finds the database whole")
 
 
-def check_versions(patient: Patient) -> Finding:
+def check_versions(inspection: Inspection) -> Finding:
     """Look whether the files of every version are what was sealed.
 
     One that rotted fails where it is needed: a name points at it, or an open run stands
     on it. Where the books cannot tell, it may be.
     """
-    if not patient.folders:
+    if not inspection.folders:
         return ok("no version is sealed yet")
-    if not patient.unsound:
-        return ok(f"all {len(patient.folders)} sealed versions hold")
-    bad = patient.unsound
-    used = bad.keys() if patient.revision is None else bad.keys() & _used(patient)
+    if not inspection.unsound:
+        return ok(f"all {len(inspection.folders)} sealed versions hold")
+    bad = inspection.unsound
+    used = bad.keys() if inspection.revision is None else bad.keys() & _used(inspection)
     faults = [
         f"{name}: {bad[name]}" for name in sorted(bad, key=lambda n: n not in used)
     ]
     said = f"{len(faults)} versions do not hold: {_some(faults)}"
     if used:
-        return fail(said, patient.restore)
+        return fail(said, inspection.restore)
     return warn(
         f"{said}; nothing needs them, and backups leave them out",
-        patient.command("versions gc --dry-run"),
+        inspection.command("versions gc --dry-run"),
     )
 
 
-def check_aliases(patient: Patient) -> Finding | None:
+def check_aliases(inspection: Inspection) -> Finding | None:
     """Look whether every name points at a version that holds."""
-    if patient.revision is None:
+    if inspection.revision is None:
         return None
-    names = {name: f"v{v}" for name, v in patient.rows("SELECT * FROM alias")}
+    names = {name: f"v{v}" for name, v in inspection.rows("SELECT * FROM alias")}
     if Alias.LIVE not in names:
-        return fail("no version is live", patient.restore)
-    sound = patient.sound
+        return fail("no version is live", inspection.restore)
+    sound = inspection.sound
     bad = {name: version for name, version in names.items() if version not in sound}
     if not bad:
         return ok(f"live is {names[Alias.LIVE]}, and all names point at what holds")
     said = ", ".join(f"{name} is {version}" for name, version in bad.items())
-    fix = _back(patient) if Alias.LIVE in bad else patient.restore
+    fix = _back(inspection) if Alias.LIVE in bad else inspection.restore
     return fail(f"{said}, which does not hold", fix)
 
 
-def check_journal(patient: Patient) -> Finding | None:
+def check_journal(inspection: Inspection) -> Finding | None:
     """Look whether the journal is as it was written."""
-    if patient.revision != head():
+    if inspection.revision != head():
         return None
-    [(mode,)] = patient.rows("PRAGMA journal_mode")
-    if mode.upper() != journal_mode(patient.machine.sqlite):
+    [(mode,)] = inspection.rows("PRAGMA journal_mode")
+    if mode.upper() != journal_mode(inspection.machine.sqlite):
         return warn(
             f"the database was last used with another SQLite (journal {mode}), so the "
             "chain of the journal is not checked before it is used again",
-            patient.command("status"),
+            inspection.command("status"),
         )
-    settings = patient.settings.store if patient.settings else StoreSettings()
-    with open_store(patient.paths, settings).read() as session:
-        faults = journal.check(session, patient.paths)
+    settings = inspection.settings.store if inspection.settings else StoreSettings()
+    with open_store(inspection.paths, settings).read() as session:
+        faults = journal.check(session, inspection.paths)
     if faults:
-        return fail(_some(faults), patient.restore)
+        return fail(_some(faults), inspection.restore)
     return ok("the journal is as it was written")
 
 
-def check_runs(patient: Patient) -> Finding | None:
+def check_runs(inspection: Inspection) -> Finding | None:
     """Look for runs whose process is gone."""
-    if patient.revision is None:
+    if inspection.revision is None:
         return None
     dead = [
         f"run {number}, a {kind}"
-        for number, kind, pid, started in patient.rows(
+        for number, kind, pid, started in inspection.rows(
             "SELECT id, kind, pid, pid_started FROM run WHERE state = 'running'"
         )
         if owner.started(pid) != started
@@ -133,20 +133,20 @@ def check_runs(patient: Patient) -> Finding | None:
         return warn(
             f"{_some(dead)}: its process is gone, and the next wake or start of the "
             "service settles it",
-            patient.command("wake"),
+            inspection.command("wake"),
         )
     return ok("no run was left open by a process that is gone")
 
 
-def _used(patient: Patient) -> set[str]:
+def _used(inspection: Inspection) -> set[str]:
     """Return the versions that a name points at, or that an open run stands on."""
-    used = {f"v{number}" for _, number in patient.rows("SELECT * FROM alias")}
-    names = {folder.name: name for name, folder in patient.folders.items()}
-    for (run,) in patient.rows(
+    used = {f"v{number}" for _, number in inspection.rows("SELECT * FROM alias")}
+    names = {folder.name: name for name, folder in inspection.folders.items()}
+    for (run,) in inspection.rows(
         "SELECT id FROM run WHERE state IN ('running', 'paused')"
     ):
         try:
-            order = RunFolder(patient.paths.run(run)).read_order()
+            order = RunFolder(inspection.paths.run(run)).read_order()
         except (OSError, ValueError, LookupError):
             continue  # it was not ordered yet, or cannot go on
         grounds = (order.live, order.day, *order.archive.values())
@@ -160,18 +160,20 @@ def _some(faults: list[str]) -> str:
     return "; ".join(faults[:SHOWN]) + more
 
 
-def _init(patient: Patient) -> str:
+def _init(inspection: Inspection) -> str:
     """Return the command for a home that has no books: an old copy, or a new home."""
-    made = patient.paths.versions.is_dir() and any(patient.paths.versions.iterdir())
-    return patient.restore if made else patient.command("init")
+    made = inspection.paths.versions.is_dir() and any(
+        inspection.paths.versions.iterdir()
+    )
+    return inspection.restore if made else inspection.command("init")
 
 
-def _back(patient: Patient) -> str:
+def _back(inspection: Inspection) -> str:
     """Return the command that makes the newest version live that holds."""
-    rows = patient.rows(
+    rows = inspection.rows(
         "SELECT number FROM version WHERE accepted AND kind != 'wake' "
         "ORDER BY number DESC"
     )
     names = (f"v{number}" for (number,) in rows)
-    good = next((name for name in names if name in patient.sound), None)
-    return patient.command(f"rollback {good}") if good else patient.restore
+    good = next((name for name in names if name in inspection.sound), None)
+    return inspection.command(f"rollback {good}") if good else inspection.restore

@@ -8,9 +8,9 @@ from pathlib import Path
 from sleepcycle.doctor import database_checks, home_checks, machine_checks
 from sleepcycle.doctor.inspection import (
     Finding,
+    Inspection,
     Level,
     Machine,
-    Patient,
     fail,
     inspect,
     open_books,
@@ -21,7 +21,7 @@ from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store.connection import explain
 
-Check = Callable[[Patient], Finding | None]
+Check = Callable[[Inspection], Finding | None]
 
 CHECKS: dict[str, Check] = {
     "sqlite": machine_checks.check_sqlite,
@@ -64,10 +64,10 @@ def examine(
     paths = HomePaths(root)
     books = _books(paths)
     with closing(books) if books else nullcontext():
-        patient = Patient(
+        inspection = Inspection(
             paths, _settings(paths), books, machine or inspect(root), answers
         )
-        found = {name: _look(check, patient) for name, check in CHECKS.items()}
+        found = {name: _look(check, inspection) for name, check in CHECKS.items()}
     return {name: finding for name, finding in found.items() if finding is not None}
 
 
@@ -76,20 +76,20 @@ def is_healthy(found: Mapping[str, Finding]) -> bool:
     return all(finding.level is not Level.FAIL for finding in found.values())
 
 
-def _look(check: Check, patient: Patient) -> Finding | None:
+def _look(check: Check, inspection: Inspection) -> Finding | None:
     """Run one check; what it raises is what it found."""
     try:
-        return check(patient)
+        return check(inspection)
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the text of a row, too
-        said = str(explain(error, patient.paths)).partition("; ")[0]
-        return fail(said, patient.restore)
+        said = str(explain(error, inspection.paths)).partition("; ")[0]
+        return fail(said, inspection.restore)
     except SleepcycleError as error:
         said, _, advice = str(error).partition("; ")
-        return fail(said, advice or patient.command("bugreport"))
+        return fail(said, advice or inspection.command("bugreport"))
     except Exception as error:  # noqa: BLE001 - a home may be broken in any way
         return fail(
             f"it could not be looked at: {type(error).__name__}: {error}",
-            patient.command("bugreport"),
+            inspection.command("bugreport"),
         )
 
 

@@ -5,7 +5,7 @@ import shlex
 import stat
 from pathlib import Path
 
-from sleepcycle.doctor.inspection import Finding, Patient, fail, is_held, ok, warn
+from sleepcycle.doctor.inspection import Finding, Inspection, fail, is_held, ok, warn
 from sleepcycle.doctor.memory_estimate import read_shape
 from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.files.paths import carried
@@ -19,11 +19,11 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def check_home(patient: Patient) -> Finding:
+def check_home(inspection: Inspection) -> Finding:
     """Look whether there is a home, and whether it is its owner's alone."""
-    root = patient.paths.root
+    root = inspection.paths.root
     if not root.is_dir():
-        return fail(f"there is no home at {root}", patient.command("init"))
+        return fail(f"there is no home at {root}", inspection.command("init"))
     mode = stat.S_IMODE(root.stat().st_mode)
     close = f"chmod 700 {_word(root)}"
     if root.stat().st_uid not in {os.geteuid(), 0} and os.geteuid() != 0:
@@ -35,9 +35,9 @@ def check_home(patient: Patient) -> Finding:
     return ok(f"{root} is closed to other users")
 
 
-def check_token(patient: Patient) -> Finding | None:
+def check_token(inspection: Inspection) -> Finding | None:
     """Look whether only the owner can tell the service what to do."""
-    token = patient.paths.token
+    token = inspection.paths.token
     if not token.exists():
         return None
     mode = stat.S_IMODE(token.stat().st_mode)
@@ -49,10 +49,10 @@ def check_token(patient: Patient) -> Finding | None:
     return ok("the token is closed to other users")
 
 
-def check_settings(patient: Patient) -> Finding | None:
+def check_settings(inspection: Inspection) -> Finding | None:
     """Look whether the settings are there and can be read."""
-    config = patient.paths.config
-    if not patient.paths.root.is_dir():
+    config = inspection.paths.config
+    if not inspection.paths.root.is_dir():
         return None
     if not config.exists():
         reference = carried("config.toml", "config.toml")
@@ -67,14 +67,14 @@ def check_settings(patient: Patient) -> Finding | None:
     return ok("the settings can be read")
 
 
-def check_curriculum(patient: Patient) -> Finding | None:
+def check_curriculum(inspection: Inspection) -> Finding | None:
     """Look whether the curriculum can be read, where one is set."""
-    if patient.settings is None:
+    if inspection.settings is None:
         return None
     try:
-        course = find_course(patient.paths, patient.settings.wake)
+        course = find_course(inspection.paths, inspection.settings.wake)
     except ConfigError as error:
-        config = patient.paths.config
+        config = inspection.paths.config
         return fail(str(error), f"edit it, or wake.curriculum in {config}")
     if course is None:
         return None
@@ -82,15 +82,15 @@ def check_curriculum(patient: Patient) -> Finding | None:
     return ok(f"the curriculum can be read: {phases}")
 
 
-def check_lock(patient: Patient) -> Finding:
+def check_lock(inspection: Inspection) -> Finding:
     """Look who holds the home, and whether it is alive."""
-    service = patient.service
-    if not is_held(patient.paths):
+    service = inspection.service
+    if not is_held(inspection.paths):
         left = service is not None and not service.alive
         return ok("nobody holds the home" + (", and a service was ended" * left))
     if service is None or not service.alive:
-        return _by_hand(patient)
-    if patient.answers():
+        return _by_hand(inspection)
+    if inspection.answers():
         return ok(f"the service holds the home as process {service.pid}, and answers")
     return fail(
         f"the service holds the home as process {service.pid}, and does not answer",
@@ -98,9 +98,9 @@ def check_lock(patient: Patient) -> Finding:
     )
 
 
-def check_inbox(patient: Patient) -> Finding | None:
+def check_inbox(inspection: Inspection) -> Finding | None:
     """Look whether files can be taken out of the inbox."""
-    inbox = patient.paths.inbox
+    inbox = inspection.paths.inbox
     if not inbox.exists():
         return None
     if not inbox.is_dir():
@@ -110,55 +110,55 @@ def check_inbox(patient: Patient) -> Finding | None:
     return ok("the inbox can be read")
 
 
-def check_base(patient: Patient) -> Finding | None:
+def check_base(inspection: Inspection) -> Finding | None:
     """Look whether the base model is here, whole, and the one that was trained on."""
-    if patient.settings is None:
+    if inspection.settings is None:
         return None
-    base = patient.settings.model.base
+    base = inspection.settings.model.base
     try:
-        folder = locate(patient.settings.model)
+        folder = locate(inspection.settings.model)
         shape = read_shape(folder)
     except ModelError as error:
-        return fail(str(error), _fetch(base, patient))
+        return fail(str(error), _fetch(base, inspection))
     said = f"{base} is here, with {shape.parameters / 1e6:.1f} M parameters"
-    newest = _newest_base(patient)
+    newest = _newest_base(inspection)
     if newest is None:
         return ok(said)
-    here = recall(folder, patient.paths.cache)
+    here = recall(folder, inspection.paths.cache)
     BaseIdentity(base, None, here or newest.sha256).expect(newest)  # or raises
     compared = newest.sha256 and here
     return ok(said + ", and the hash that its versions belong to" * bool(compared))
 
 
-def _newest_base(patient: Patient) -> BaseIdentity | None:
+def _newest_base(inspection: Inspection) -> BaseIdentity | None:
     """Return the base of the newest version."""
-    if patient.revision is None:
+    if inspection.revision is None:
         return None
-    rows = patient.rows(
+    rows = inspection.rows(
         "SELECT base_id, base_revision, base_sha256 FROM version "
         "ORDER BY number DESC LIMIT 1"
     )
     return BaseIdentity(*rows[0]) if rows else None
 
 
-def _fetch(base: str, patient: Patient) -> str:
+def _fetch(base: str, inspection: Inspection) -> str:
     """Say how to get a base model."""
     if base.startswith(BUILTIN):
         return "pip install --force-reinstall --no-deps sleepcycle"
     if base.count("/") == 1 and not base.startswith(("/", "~", ".")):
         return f"hf download {_word(Path(base))}"
-    return f"put it back, or set model.base in {patient.paths.config}"
+    return f"put it back, or set model.base in {inspection.paths.config}"
 
 
-def _by_hand(patient: Patient) -> Finding:
+def _by_hand(inspection: Inspection) -> Finding:
     """Say who holds a home that no service owns."""
-    runs = patient.revision and patient.rows(
+    runs = inspection.revision and inspection.rows(
         "SELECT kind, pid, pid_started FROM run WHERE state = 'running'"
     )
     for kind, pid, started in runs or ():
         if owner.started(pid) == started:
             return ok(f"process {pid} holds the home, and runs a {kind} by hand")
-    lock = patient.paths.lock
+    lock = inspection.paths.lock
     return warn(
         "a process holds the home, and does not say what for",
         f"fuser -v {_word(lock)}",

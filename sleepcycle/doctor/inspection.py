@@ -97,7 +97,7 @@ def inspect(root: Path) -> Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceProcess:
     """The service that says it owns the home."""
 
     pid: int
@@ -105,7 +105,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Patient:
+class Inspection:
     """A home under examination; whatever is wrong with it, it can be looked at."""
 
     paths: HomePaths
@@ -180,13 +180,13 @@ class Patient:
         return {"v0", *self.folders} - self.unsound.keys()
 
     @cached_property
-    def service(self) -> Service | None:
+    def service(self) -> ServiceProcess | None:
         """Who says to run the service here; None where nobody does."""
         try:
             said = read_address(self.paths)
         except ServiceError:
             return None
-        return None if said is None else Service(said.pid, alive=said.is_alive())
+        return None if said is None else ServiceProcess(said.pid, alive=said.is_alive())
 
 
 def fault_of(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sleepcycle.doctor.inspection import Finding, Patient, fail, ok, warn
+from sleepcycle.doctor.inspection import Finding, Inspection, fail, ok, warn
 from sleepcycle.doctor.memory_estimate import read_shape, wake_bytes
 from sleepcycle.home.disk_space import wanted_bytes
 from sleepcycle.model.base_files import locate
@@ -33,9 +33,9 @@ LAST_YEAR = 2100
 SLACK = timedelta(minutes=1)  # that a clock may be set back and nobody minds
 
 
-def check_sqlite(patient: Patient) -> Finding:
+def check_sqlite(inspection: Inspection) -> Finding:
     """Look whether the SQLite library is one that keeps a write-ahead log safely."""
-    version = patient.machine.sqlite
+    version = inspection.machine.sqlite
     name = ".".join(map(str, version))
     look = "python3 -c 'import sqlite3; print(sqlite3.sqlite_version)'"
     if version < OLDEST:
@@ -53,55 +53,57 @@ def check_sqlite(patient: Patient) -> Finding:
     return ok(f"SQLite is {name}, and its journal is {journal_mode(version)}")
 
 
-def check_file_system(patient: Patient) -> Finding:
+def check_file_system(inspection: Inspection) -> Finding:
     """Look whether the home is on a disk of this machine."""
-    kind = patient.machine.file_system
+    kind = inspection.machine.file_system
     if kind is None:
         return ok("the file system of the home cannot be told")
     if kind.removeprefix("fuse.").lower() in NETWORK:
         return warn(
             f"the home is on {kind}, and neither SQLite nor the lock can be trusted on "
             "a network file system",
-            f"mv {patient.paths.root} to a local disk, and name it with --home",
+            f"mv {inspection.paths.root} to a local disk, and name it with --home",
         )
     return ok(f"the home is on {kind}")
 
 
-def check_disk(patient: Patient) -> Finding | None:
+def check_disk(inspection: Inspection) -> Finding | None:
     """Look whether a run has the room that it wants."""
-    if patient.settings is None or not patient.paths.versions.is_dir():
+    if inspection.settings is None or not inspection.paths.versions.is_dir():
         return None
-    need = wanted_bytes(patient.paths, patient.settings.engine)
-    free = patient.machine.free_bytes
+    need = wanted_bytes(inspection.paths, inspection.settings.engine)
+    free = inspection.machine.free_bytes
     said = f"{free / MB:,.0f} MB are free, and a run wants {need / MB:,.0f} MB"
     if free < need:
-        return fail(said, patient.command("versions gc"))
+        return fail(said, inspection.command("versions gc"))
     return ok(said)
 
 
-def check_memory(patient: Patient) -> Finding | None:
+def check_memory(inspection: Inspection) -> Finding | None:
     """Look whether a wake would have the memory that it wants, by a rough estimate."""
-    if patient.settings is None:
+    if inspection.settings is None:
         return None
-    need = wake_bytes(read_shape(locate(patient.settings.model)), patient.settings)
-    there = patient.machine.memory_bytes
+    need = wake_bytes(
+        read_shape(locate(inspection.settings.model)), inspection.settings
+    )
+    there = inspection.machine.memory_bytes
     said = f"{there / GB:.1f} GB of memory are available, and a wake may want "
     said += f"{need / GB:.1f} GB"
     if there < need:
         return warn(
             f"{said} where its examples are long",
-            f"lower wake.batch_size or model.max_length in {patient.paths.config}",
+            f"lower wake.batch_size or model.max_length in {inspection.paths.config}",
         )
     return ok(said)
 
 
-def check_clock(patient: Patient) -> Finding:
+def check_clock(inspection: Inspection) -> Finding:
     """Look whether the clock can be right, and is not before what was written down."""
-    now = patient.machine.now
+    now = inspection.machine.now
     fix = "sudo timedatectl set-ntp true"
     if not FIRST_YEAR <= now.year < LAST_YEAR:
         return fail(f"the clock says {_day(now)}, which cannot be right", fix)
-    newest = _newest(patient)
+    newest = _newest(inspection)
     if newest is not None and now < newest - SLACK:
         return warn(
             f"the clock says {_moment(now)}, and the books have an entry of "
@@ -111,26 +113,26 @@ def check_clock(patient: Patient) -> Finding:
     return ok(f"the clock says {_moment(now)}")
 
 
-def check_zone(patient: Patient) -> Finding | None:
+def check_zone(inspection: Inspection) -> Finding | None:
     """Look whether it is known by which clock the nights come."""
-    if patient.settings is None:
+    if inspection.settings is None:
         return None
-    if patient.settings.sleep.timezone:
-        return ok(f"nights come by the clock of {patient.settings.sleep.timezone}")
-    if patient.machine.zone is None:
+    if inspection.settings.sleep.timezone:
+        return ok(f"nights come by the clock of {inspection.settings.sleep.timezone}")
+    if inspection.machine.zone is None:
         return fail(
             "the system does not tell its time zone, so no night can be planned",
-            f"set sleep.timezone in {patient.paths.config}, such as "
+            f"set sleep.timezone in {inspection.paths.config}, such as "
             'timezone = "Europe/Rome"',
         )
-    return ok(f"nights come by the system's clock, which is {patient.machine.zone}")
+    return ok(f"nights come by the system's clock, which is {inspection.machine.zone}")
 
 
-def _newest(patient: Patient) -> datetime | None:
+def _newest(inspection: Inspection) -> datetime | None:
     """Return the newest time in the books."""
-    if patient.revision is None:
+    if inspection.revision is None:
         return None
-    [(newest,)] = patient.rows(
+    [(newest,)] = inspection.rows(
         "SELECT max(at) FROM (SELECT max(at) AS at FROM journal UNION ALL "
         "SELECT max(started_at) FROM run UNION ALL SELECT max(created_at) FROM version)"
     )

@@ -33,7 +33,7 @@ STATE = "state.json"  # of a checkpoint: what is no tensor
 MAX_DREAMS = 1_000  # of one night that are kept
 
 
-class Material(StrEnum):
+class ExampleFile(StrEnum):
     """The example files of a run folder."""
 
     NEW = "examples"
@@ -98,7 +98,9 @@ class RunFolder:
         """Return the order."""
         return _read(self.path / "run.json", RunOrder)
 
-    def write_examples(self, material: Material, examples: Iterable[Example]) -> None:
+    def write_examples(
+        self, material: ExampleFile, examples: Iterable[Example]
+    ) -> None:
         """Write one example file, a line each."""
         lines = (
             f'{{"id":{example.id},"batch":{example.batch},'
@@ -107,7 +109,7 @@ class RunFolder:
         )
         disk.write_lines(self.path / f"{material}.jsonl", lines)
 
-    def read_examples(self, material: Material) -> list[Example]:
+    def read_examples(self, material: ExampleFile) -> list[Example]:
         """Return the examples of one file."""
         with (self.path / f"{material}.jsonl").open(encoding="utf-8") as file:
             rows = [json.loads(line) for line in file]
@@ -118,7 +120,7 @@ class RunFolder:
 
     def is_given(self) -> bool:
         """Tell whether all is there that a wake is given."""
-        names = ["run.json", *(f"{material}.jsonl" for material in Material)]
+        names = ["run.json", *(f"{material}.jsonl" for material in ExampleFile)]
         return all((self.path / name).is_file() for name in names)
 
     def forget(self) -> None:
@@ -126,7 +128,7 @@ class RunFolder:
 
         It cannot go on without them, so this is for a run that is over.
         """
-        names = (*(f"{material}.jsonl" for material in Material), DREAMS)
+        names = (*(f"{material}.jsonl" for material in ExampleFile), DREAMS)
         given = [self.path / name for name in names]
         disk.remove(*given, *map(disk.partial_of, given), self.checkpoints)
 

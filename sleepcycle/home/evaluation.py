@@ -9,13 +9,13 @@ from statistics import mean
 
 from sleepcycle.errors import NotFoundError, VersionError
 from sleepcycle.home import inference
-from sleepcycle.home.versions import Shelf
+from sleepcycle.home.versions import VersionRegistry
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode
-from sleepcycle.model.exam import Question, ask, question
+from sleepcycle.model.exam import ExamQuestion, ask, question
 from sleepcycle.model.score import BATCH_SIZE, nll
-from sleepcycle.numerics.metrics import Memory, memory
+from sleepcycle.numerics.metrics import RetentionMetrics, memory
 from sleepcycle.records.example import Example
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.settings.config import Settings
@@ -69,7 +69,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Course:
+class EvaluationPlan:
     """Which versions are scored on which batches."""
 
     rows: list[Version]
@@ -84,11 +84,11 @@ class Course:
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class HeldOutExam:
     """The held-out examples of one batch, ready to be scored."""
 
     encoded: list[Encoded]
-    questions: list[Question]
+    questions: list[ExamQuestion]
     """One for each example; none where the unit is a probability."""
 
     @property
@@ -97,7 +97,7 @@ class Exam:
         return ScoreUnit.EXACT if self.questions else ScoreUnit.PROBABILITY
 
 
-def evaluate(shelf: Shelf, names: Sequence[str]) -> Evaluation:
+def evaluate(shelf: VersionRegistry, names: Sequence[str]) -> Evaluation:
     """Score versions on what was held out of every batch that they learned.
 
     Args:
@@ -140,7 +140,7 @@ def evaluate(shelf: Shelf, names: Sequence[str]) -> Evaluation:
     )
 
 
-def plan(session: Session, names: Sequence[str], settings: Settings) -> Course:
+def plan(session: Session, names: Sequence[str], settings: Settings) -> EvaluationPlan:
     """Choose rows, columns and lessons from the books."""
     live = version_table.resolve(session, Alias.LIVE)
     line = version_table.ancestors(session, live.number)
@@ -181,22 +181,22 @@ def plan(session: Session, names: Sequence[str], settings: Settings) -> Course:
             "no example is held out of what these versions and live learned, so "
             "there is nothing to evaluate on; see feed.held_out_share"
         )
-    return Course(
+    return EvaluationPlan(
         rows=[rows[number] for number in lines],
         held_out=held_out,
         lessons=_lessons(lines, {batch: firsts[batch] for batch in held_out}),
     )
 
 
-def prepare(base: Base, held_out: Sequence[Example]) -> Exam:
+def prepare(base: Base, held_out: Sequence[Example]) -> HeldOutExam:
     """Encode a batch's held-out examples, and its prompts if all answers are short."""
     contents = [example.content for example in held_out]
     encoded = [encode(content, base, prompt_weight=0) for content in contents]
     questions = [one for c in contents if (one := question(c, base)) is not None]
-    return Exam(encoded, questions if len(questions) == len(contents) else [])
+    return HeldOutExam(encoded, questions if len(questions) == len(contents) else [])
 
 
-def score(base: Base, exams: Sequence[Exam]) -> tuple[list[float], list[float]]:
+def score(base: Base, exams: Sequence[HeldOutExam]) -> tuple[list[float], list[float]]:
     """Score whatever adapters are active on each batch.
 
     Returns:
@@ -215,8 +215,8 @@ def score(base: Base, exams: Sequence[Exam]) -> tuple[list[float], list[float]]:
 
 
 def sum_up(
-    course: Course, matrix: Sequence[Sequence[float]], bare: Sequence[float]
-) -> Memory | None:
+    course: EvaluationPlan, matrix: Sequence[Sequence[float]], bare: Sequence[float]
+) -> RetentionMetrics | None:
     """Return the metrics of the lessons, or None where they make no square."""
     if course.lessons is None:
         return None

@@ -14,13 +14,14 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.batches import Books
 from sleepcycle.home.disk_space import expect_room
 from sleepcycle.home.lock import locked
-from sleepcycle.home.versions import Shelf, Switch
+from sleepcycle.home.versions import Switch, VersionRegistry
 from sleepcycle.model.calculator import ToolUse
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import OnProgress, quiet
 from sleepcycle.records.version import Version
 from sleepcycle.runs import recovery, run
-from sleepcycle.runs.context import Keeper, Outcome, Reins
+from sleepcycle.runs.context import Outcome, RunContext
+from sleepcycle.runs.control import RunControl
 from sleepcycle.runs.local_engine import LocalEngine
 from sleepcycle.runs.phases import Barrier, find_barrier, find_course
 from sleepcycle.settings.choices import Tool
@@ -58,9 +59,11 @@ class Home:
         return open_store(self.paths, self.settings.store)
 
     @cached_property
-    def versions(self) -> Shelf:
+    def versions(self) -> VersionRegistry:
         """The versions, and what can be done with them."""
-        return Shelf(self.paths, self.settings, self.store, self.actor, self._alone)
+        return VersionRegistry(
+            self.paths, self.settings, self.store, self.actor, self._alone
+        )
 
     @cached_property
     def books(self) -> Books:
@@ -88,7 +91,7 @@ class Home:
         )
 
     def wake(
-        self, on_progress: OnProgress = quiet, reins: Reins | None = None
+        self, on_progress: OnProgress = quiet, control: RunControl | None = None
     ) -> Outcome:
         """Learn what is pending; `live` stays as it is until the night.
 
@@ -97,7 +100,7 @@ class Home:
 
         Args:
             on_progress: Takes each heartbeat.
-            reins: What another thread asks to pause or cancel it by.
+            control: What another thread asks to pause or cancel it by.
 
         Raises:
             ConfigError: The curriculum is missing or wrong.
@@ -109,16 +112,16 @@ class Home:
         """
         with self._alone():
             expect_room(self.paths, self.settings.engine)
-            return _logged(run.wake(self._keeper, on_progress, reins))
+            return _logged(run.wake(self._context, on_progress, control))
 
     def sleep(
-        self, on_progress: OnProgress = quiet, reins: Reins | None = None
+        self, on_progress: OnProgress = quiet, control: RunControl | None = None
     ) -> Outcome:
         """Fold what was learned into one small adapter; live if the gate accepts.
 
         Args:
             on_progress: Takes each heartbeat.
-            reins: What another thread asks to stop it by; a night begins anew later.
+            control: What another thread asks to stop it by; a night begins anew later.
 
         Raises:
             RunError: Nothing was learned since the last night, or folding failed.
@@ -127,7 +130,7 @@ class Home:
         """
         with self._alone():
             expect_room(self.paths, self.settings.engine)
-            return _logged(run.sleep(self._keeper, on_progress, reins))
+            return _logged(run.sleep(self._context, on_progress, control))
 
     def barrier(self) -> Barrier | None:
         """Say which night the next wake's phase waits for; None where it does not.
@@ -159,7 +162,7 @@ class Home:
             HomeError: Another run holds the home.
         """
         with self._alone():
-            return run.cancel(self._keeper, number)
+            return run.cancel(self._context, number)
 
     def promote(self, name: str) -> Switch:
         """Make a version live.
@@ -215,13 +218,13 @@ class Home:
             tool: What answers the calls that the version writes.
         """
         from sleepcycle.home import inference
-        from sleepcycle.model.reply import Asked  # loads torch
+        from sleepcycle.model.reply import Prompt  # loads torch
 
         found = self.versions.get(version)
         folder = self.versions.folder(found)
         base = inference.load(self.settings, self.paths, self.versions.base)
         uses_tool = tool is Tool.CALCULATOR
-        asked = Asked(prompt, uses_tool, max_new_tokens)
+        asked = Prompt(prompt, uses_tool, max_new_tokens)
         [said] = inference.reply(base, folder, [asked])
         return Answer(found.name, said.text, said.uses if uses_tool else None)
 
@@ -244,14 +247,14 @@ class Home:
     def _alone(self) -> Iterator[None]:
         """Hold the home for a block, with books and folders in one state."""
         with locked(self.paths):
-            recovery.recover(self._keeper)
+            recovery.recover(self._context)
             yield
 
     @cached_property
-    def _keeper(self) -> Keeper:
+    def _context(self) -> RunContext:
         """What runs need."""
         engine = LocalEngine(self.settings.engine)
-        return Keeper(self.store, self.paths, self.settings, engine, self.actor)
+        return RunContext(self.store, self.paths, self.settings, engine, self.actor)
 
 
 def _logged(outcome: Outcome) -> Outcome:

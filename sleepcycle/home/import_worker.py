@@ -40,7 +40,7 @@ class ImportOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportedAdapter:
     """What the worker read."""
 
     base: BaseIdentity
@@ -56,7 +56,7 @@ def take_in(
     expected: BaseIdentity,
     source: Path,
     stage: Path,
-) -> Taken:
+) -> ImportedAdapter:
     """Let a worker read a PEFT LoRA made elsewhere, and write its portable form.
 
     Raises:
@@ -94,7 +94,7 @@ def take_in(
             _end(worker)
         text = result.read_text(encoding="utf-8") if result.exists() else ""
     if code == 0:
-        return from_json(text, Taken)
+        return from_json(text, ImportedAdapter)
     raise _fault(text, source, code, log)
 
 
@@ -115,7 +115,7 @@ def main(ordered: Path, result: Path) -> int:
         fault = Fault(type(error).__name__, str(error))
         result.write_text(to_json(fault), encoding="utf-8")
         return 1
-    result.write_text(to_json(Taken(base, rank)), encoding="utf-8")
+    result.write_text(to_json(ImportedAdapter(base, rank)), encoding="utf-8")
     return 0
 
 

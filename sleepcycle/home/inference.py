@@ -8,7 +8,7 @@ from sleepcycle.files.sealed import verify
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.portable import load_portable
-from sleepcycle.model.reply import Asked, Reply, reply_to
+from sleepcycle.model.reply import Prompt, Reply, reply_to
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import Settings
 
@@ -49,11 +49,11 @@ def ask(
     base: Base, folder: Path | None, prompts: Sequence[str], max_new_tokens: int
 ) -> list[str]:
     """Let one version answer prompts, greedily; the base is bare again afterwards."""
-    asked = [Asked(prompt, max_new_tokens=max_new_tokens) for prompt in prompts]
+    asked = [Prompt(prompt, max_new_tokens=max_new_tokens) for prompt in prompts]
     return [said.text for said in reply(base, folder, asked)]
 
 
-def reply(base: Base, folder: Path | None, asked: Sequence[Asked]) -> list[Reply]:
+def reply(base: Base, folder: Path | None, asked: Sequence[Prompt]) -> list[Reply]:
     """Do the same, with the calculator for those prompts that have it."""
     names = put_on(base, ADAPTER, folder)
     adapters.activate(base, names)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sleepcycle.home.versions import Shelf
+from sleepcycle.home.versions import VersionRegistry
 from sleepcycle.model.harness import (
     HarnessOrder,
     HarnessScores,
@@ -16,7 +16,7 @@ BEFORE_AFTER = ("v0", "live")
 
 
 def score_with_harness(
-    shelf: Shelf, tasks: str, names: Sequence[str] = ()
+    shelf: VersionRegistry, tasks: str, names: Sequence[str] = ()
 ) -> HarnessScores:
     """Run tasks of lm-evaluation-harness that lie on this machine.
 

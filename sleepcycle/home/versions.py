@@ -17,7 +17,7 @@ from sleepcycle.home.import_worker import take_in
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.runs import publish
-from sleepcycle.runs.lineage import Ground, stand
+from sleepcycle.runs.lineage import Lineage, stand
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import example_table, journal, version_table
 from sleepcycle.store.database import Session, Store
@@ -44,7 +44,7 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class VersionListing:
     """A version with the names that point at it."""
 
     version: Version
@@ -57,7 +57,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class VersionRegistry:
     """The versions of one home."""
 
     paths: HomePaths
@@ -67,14 +67,14 @@ class Shelf:
     alone: Callable[[], AbstractContextManager[None]]
     """Holds the home for a block, after recovery; a `HomeError` where a run does."""
 
-    def listing(self) -> list[Listed]:
+    def listing(self) -> list[VersionListing]:
         """Return all versions, oldest first."""
         with self.store.read() as session:
             names = version_table.aliases(session)
             tainted = version_table.tainted(session)
             gone = version_table.removed(session)
             return [
-                Listed(
+                VersionListing(
                     version,
                     tuple(sorted(n for n, v in names.items() if v == version.number)),
                     version.number in tainted,
@@ -209,8 +209,8 @@ class Shelf:
         """Make a checked version live, in a home that is held."""
         failpoint("rollback.begun")
         with self.store.write() as session:
-            ground = stand(session)
-            lost = _lost(session, ground, target.number)
+            lineage = stand(session)
+            lost = _lost(session, lineage, target.number)
             orphaned = example_table.count_trained(session, lost)
             requeued = example_table.requeue(session, lost) if requeue else 0
             publish.make_live(session, target.number)
@@ -221,13 +221,13 @@ class Shelf:
                 self.actor,
                 action,
                 live=target.name,
-                previous=ground.live.name,
+                previous=lineage.live.name,
                 orphaned=orphaned,
                 requeued=requeued,
                 regained=regained,
             )
         failpoint("rollback.committed")
-        return Switch(target.name, ground.live.name, orphaned, requeued, regained)
+        return Switch(target.name, lineage.live.name, orphaned, requeued, regained)
 
     def alias(self, alias: str, name: str) -> Version:
         """Let an alias of the user's own point at a version.
@@ -320,13 +320,13 @@ class Shelf:
         return version
 
 
-def _lost(session: Session, ground: Ground, target: int) -> set[int]:
+def _lost(session: Session, lineage: Lineage, target: int) -> set[int]:
     """Return the versions whose lessons go when another version becomes live.
 
     Going to what is live already, these are all that it does not come from: so what
     an earlier rollback left behind can be learned again later.
     """
     line = version_table.ancestors(session, target)
-    if target == ground.live.number and ground.day is None:
+    if target == lineage.live.number and lineage.day is None:
         return set(range(version_table.next_number(session))) - line
-    return {*ground.live_versions, *ground.day_versions} - line
+    return {*lineage.live_versions, *lineage.day_versions} - line

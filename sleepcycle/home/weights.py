@@ -43,7 +43,7 @@ def compare_versions(
     for name, changes in (("first", first), ("second", second)):
         if changes:
             adapters.attach(base, name, changes)
-    sides = gate.Sides(
+    sides = gate.Comparands(
         base, ["first"] if first else [], ["second"] if second else [], quiet
     )
     layers = {

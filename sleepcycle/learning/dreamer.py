@@ -22,7 +22,7 @@ DREAMER = "dreamer"
 
 
 @dataclass(frozen=True)
-class Course:
+class DreamerPlan:
     """How a dreamer is trained."""
 
     wake: WakeSettings
@@ -37,7 +37,7 @@ def teach_to_ask(
     base: Base,
     active: Sequence[str],
     examples: Sequence[Encoded],
-    course: Course,
+    course: DreamerPlan,
     *,
     on_progress: Callable[[Progress], None],
 ) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sleepcycle.files.dream_archive import WORD, normalised
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
-from sleepcycle.model.generate import GREEDY, Said, Sampling, generate, text_of
+from sleepcycle.model.generate import GREEDY, Generated, Sampling, generate, text_of
 from sleepcycle.model.score import quiet
 from sleepcycle.records.content import Completion, Content, Text
 
@@ -106,7 +106,7 @@ def is_degenerate(text: str) -> bool:
 
 
 def _answered(
-    base: Base, pairs: Iterable[tuple[str, Said]], plan: DreamPlan
+    base: Base, pairs: Iterable[tuple[str, Generated]], plan: DreamPlan
 ) -> Iterator[tuple[str, str]]:
     """Yield prompts with answers that say something, and of which it is sure."""
     for asked, said in pairs:
@@ -116,12 +116,12 @@ def _answered(
             yield asked, text
 
 
-def _tokens(prompts: Sequence[Sequence[int]], said: Sequence[Said]) -> int:
+def _tokens(prompts: Sequence[Sequence[int]], said: Sequence[Generated]) -> int:
     """Return how many tokens passed forward to say it."""
     return sum(map(len, prompts)) + sum(len(one.ids) for one in said)
 
 
-def _decoded(base: Base, begun: Sequence[Said]) -> Iterator[str]:
+def _decoded(base: Base, begun: Sequence[Generated]) -> Iterator[str]:
     """Yield the texts that came to an end."""
     for said in begun:
         if said.ended and said.ids:

@@ -12,7 +12,7 @@ from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.drift import drifts
 from sleepcycle.model.encode import Encoded, encode
-from sleepcycle.model.exam import Paper, by_batch, exact, examine, loss
+from sleepcycle.model.exam import ExamScore, by_batch, exact, examine, loss
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Example
@@ -25,7 +25,7 @@ ROUNDING = 1e-9  # a drop of exactly the bound, 11/20 to 6/20, comes out above 0
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class Comparands:
     """Two sets of adapters on one base, to be scored on the same examples."""
 
     base: Base
@@ -55,7 +55,7 @@ class Sides:
             losses.append(nats / tokens)
         return Loss(losses[0], losses[1], len(encoded), tokens)
 
-    def examine(self, examples: Sequence[Example], max_asked: int) -> list[Paper]:
+    def examine(self, examples: Sequence[Example], max_asked: int) -> list[ExamScore]:
         """Score both sides on each held-out example, live first."""
         return examine(
             self.base,
@@ -79,7 +79,7 @@ class Sides:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class GateInputs:
     """What both sides are measured on."""
 
     today: Sequence[Example]
@@ -126,7 +126,7 @@ class Check:
 
 
 def measure(
-    sides: Sides, material: Material, *, max_asked: int, finite: bool
+    sides: Comparands, material: GateInputs, *, max_asked: int, finite: bool
 ) -> Measures:
     """Measure both sides.
 

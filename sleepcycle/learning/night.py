@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from sleepcycle.learning import gate
 from sleepcycle.learning.downscaling import damp, shrink
 from sleepcycle.learning.fold import Consolidation, consolidate
-from sleepcycle.learning.rem import LEARNED, Budget, Terms, relearn, steps_within
-from sleepcycle.learning.replay import Gatherer, Past
+from sleepcycle.learning.rem import LEARNED, Budget, RemLimits, relearn, steps_within
+from sleepcycle.learning.replay import ReplayBuilder, ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
@@ -32,10 +32,10 @@ MOMENT_EXAMPLES = 256  # enough for a matrix of the adapter's width
 
 
 @dataclass(frozen=True, eq=False)
-class Evening:
+class NightInputs:
     """What stands before the night begins."""
 
-    past: Past
+    past: ReplaySources
     """What the night may learn from: live, the day, and what both learned."""
 
     today: Sequence[Example] = ()
@@ -51,7 +51,7 @@ class Evening:
 
 
 def sleep(
-    base: Base, evening: Evening, settings: Settings, *, on_progress: OnProgress
+    base: Base, evening: NightInputs, settings: Settings, *, on_progress: OnProgress
 ) -> tuple[LayerChanges, SleepReport, list[Dream]]:
     """Consolidate one day, relearn and judge; what is live stays as it is.
 
@@ -89,7 +89,11 @@ class _Night:
     """The stages of one night, and what they found."""
 
     def __init__(
-        self, base: Base, evening: Evening, settings: Settings, on_progress: OnProgress
+        self,
+        base: Base,
+        evening: NightInputs,
+        settings: Settings,
+        on_progress: OnProgress,
     ) -> None:
         self._base = base
         self._evening = evening
@@ -97,7 +101,7 @@ class _Night:
         self._on_progress = on_progress
         self.folded: Consolidation | None = None
         self.rem: RemReport | None = None
-        self.gatherer = Gatherer(
+        self.gatherer = ReplayBuilder(
             base,
             evening.past,
             settings.sleep.rem,
@@ -131,7 +135,7 @@ class _Night:
         if steps == 0 or all(layer.rank == 0 for layer in change.values()):
             self.rem = self._report(started, counts, budget.spent, None)
             return change
-        terms = Terms(
+        terms = RemLimits(
             steps,
             self._lr(),
             self._evening.seed,
@@ -174,8 +178,8 @@ class _Night:
             adapters.attach(self._base, LIVE, evening.past.live)
         adapters.attach(self._base, CANDIDATE, candidate)
         found = gate.measure(
-            gate.Sides(self._base, live, [CANDIDATE], self._on_progress),
-            gate.Material(evening.today, evening.known, dreams),
+            gate.Comparands(self._base, live, [CANDIDATE], self._on_progress),
+            gate.GateInputs(evening.today, evening.known, dreams),
             max_asked=limits.max_asked,
             finite=gate.is_finite(candidate),
         )

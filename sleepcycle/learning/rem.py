@@ -32,7 +32,7 @@ MAX_LOSS = 30.0  # nats per token; a night that exceeds it is exploding
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class ReplayExample:
     """One example, and what its teacher thinks of each learned token."""
 
     encoded: Encoded
@@ -45,14 +45,14 @@ class Taught:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ReplaySource:
     """Material of one kind."""
 
     name: str
     share: float
     """Its part of the night, before what is empty is left out."""
 
-    taught: Sequence[Taught]
+    taught: Sequence[ReplayExample]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Terms:
+class RemLimits:
     """What one night's REM is bound by."""
 
     steps: int
@@ -97,9 +97,9 @@ class Terms:
 def relearn(
     base: Base,
     student: LayerChanges,
-    sources: Sequence[Source],
+    sources: Sequence[ReplaySource],
     settings: RemSettings,
-    terms: Terms,
+    terms: RemLimits,
 ) -> tuple[dict[str, LowRank], FitResult]:
     """Let the student relearn from its teachers; no layer's rank grows, but 0 to 1.
 
@@ -133,7 +133,7 @@ def relearn(
 
 
 def steps_within(
-    sources: Sequence[Source], batch_size: int, budget: Budget, max_steps: int
+    sources: Sequence[ReplaySource], batch_size: int, budget: Budget, max_steps: int
 ) -> int:
     """Return how many steps the budget pays for; 0 where it is spent already."""
     size = sum(share * _mean_tokens(taught) for taught, share in _parts(sources))
@@ -164,7 +164,7 @@ def distillation(model: nn.Module, batch: TaughtBatch) -> Tensor:
     return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
 
 
-def collate_taught(examples: Sequence[Taught], pad: int) -> TaughtBatch:
+def collate_taught(examples: Sequence[ReplayExample], pad: int) -> TaughtBatch:
     """Put examples side by side, and their teachers' scores one after the other."""
     batch = collate([example.encoded for example in examples], pad)
     counts = batch.weights[:, 1:].gt(0).sum(dim=1)
@@ -181,19 +181,21 @@ def collate_taught(examples: Sequence[Taught], pad: int) -> TaughtBatch:
     )
 
 
-def _parts(sources: Sequence[Source]) -> list[tuple[Sequence[Taught], Fraction]]:
+def _parts(
+    sources: Sequence[ReplaySource],
+) -> list[tuple[Sequence[ReplayExample], Fraction]]:
     """Return what there is, with shares that add up to 1."""
     present = [source for source in sources if source.taught]
     whole = sum(Fraction(source.share) for source in present)
     return [(source.taught, Fraction(source.share) / whole) for source in present]
 
 
-def _mean_tokens(taught: Sequence[Taught]) -> float:
+def _mean_tokens(taught: Sequence[ReplayExample]) -> float:
     """Return how long an example is on average."""
     return sum(len(example.encoded.ids) for example in taught) / len(taught)
 
 
-def _plan(settings: RemSettings, terms: Terms) -> FitPlan:
+def _plan(settings: RemSettings, terms: RemLimits) -> FitPlan:
     """Return how to train: fresh optimizer, short warm-up, and the start may stay."""
     return FitPlan(
         adapter=STUDENT,

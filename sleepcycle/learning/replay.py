@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from sleepcycle.files.dream_archive import spread
 from sleepcycle.files.runfolder import MAX_DREAMS
-from sleepcycle.learning.dreamer import DREAMER, Course, teach_to_ask
+from sleepcycle.learning.dreamer import DREAMER, DreamerPlan, teach_to_ask
 from sleepcycle.learning.dreams import DreamPlan, dream
-from sleepcycle.learning.rem import LEARNED, Source, Taught
+from sleepcycle.learning.rem import LEARNED, ReplayExample, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
@@ -35,7 +35,7 @@ CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ra
 
 
 @dataclass(frozen=True, eq=False)
-class Archived:
+class ArchivedVersion:
     """A wake version that may dream and teach."""
 
     version: int
@@ -44,7 +44,7 @@ class Archived:
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class ReplaySources:
     """What the day and the days before have left."""
 
     whole: LayerChanges
@@ -59,7 +59,7 @@ class Past:
     replay: Sequence[Example] = ()
     """Examples that live knows, or some of them."""
 
-    archive: Sequence[Archived] = ()
+    archive: Sequence[ArchivedVersion] = ()
     """Past wake versions that may dream and teach, oldest first."""
 
     dreamt: Sequence[Dream] = ()
@@ -69,13 +69,13 @@ class Past:
     """Number of the wake version; it dreams under it."""
 
 
-class Gatherer:
+class ReplayBuilder:
     """Gathers a night's material, one source after the other, and counts its cost."""
 
     def __init__(
         self,
         base: Base,
-        past: Past,
+        past: ReplaySources,
         settings: RemSettings,
         *,
         wake: WakeSettings,
@@ -95,7 +95,7 @@ class Gatherer:
         self.dreams: list[Dream] = []
         """What was dreamt tonight, to be kept."""
 
-    def gather(self, count: int) -> list[Source]:
+    def gather(self, count: int) -> list[ReplaySource]:
         """Gather material for `count` examples, in the shares that the settings name.
 
         What has a teacher is learned twice, to be worth asking it.
@@ -105,19 +105,21 @@ class Gatherer:
         gold = self._settings.gold_share
         asked = count / TAUGHT if gold < 1 else count
         sources = [
-            Source("general", general, self._general(round(count / TAUGHT * general))),
-            Source("today", today, self._today(round(asked * today))),
+            ReplaySource(
+                "general", general, self._general(round(count / TAUGHT * general))
+            ),
+            ReplaySource("today", today, self._today(round(asked * today))),
         ]
         memory = self._settings.memory
         share = (1 - general - today) / max(1, len(memory))
-        makers: dict[Memory, Callable[[int], list[Taught]]] = {
+        makers: dict[Memory, Callable[[int], list[ReplayExample]]] = {
             Memory.STORE: self._stored,
             Memory.ARCHIVE: partial(self._archived, whole=count),
             Memory.LAST: self._last,
         }
         for name in memory:
             taught = makers[name](round(asked * share))
-            sources.append(Source(str(name), share, taught))
+            sources.append(ReplaySource(str(name), share, taught))
         return sources
 
     def probe(self, count: int) -> list[Encoded]:
@@ -126,7 +128,7 @@ class Gatherer:
             dreams = self._dream(count, self._base_dreamt)
         return [encode(content, self._base, prompt_weight=1) for content in dreams]
 
-    def _general(self, count: int) -> list[Taught]:
+    def _general(self, count: int) -> list[ReplayExample]:
         """Let the bare base dream, and teach what it dreamt."""
         if count == 0:
             return []
@@ -136,12 +138,12 @@ class Gatherer:
             encoded = self._encode(dreams, 1.0)
             return self._teach(encoded, gold=0.0)
 
-    def _today(self, count: int) -> list[Taught]:
+    def _today(self, count: int) -> list[ReplayExample]:
         """Take examples of today; what was live this evening teaches them."""
         chosen = self._sample([example.content for example in self._past.new], count)
         return self._learn(chosen, lambda: self._past.whole)
 
-    def _stored(self, count: int) -> list[Taught]:
+    def _stored(self, count: int) -> list[ReplayExample]:
         """Take known examples; the last good version teaches them."""
         contents = [example.content for example in self._past.replay]
         chosen = self._sample_by_surprise(contents, count)
@@ -150,7 +152,7 @@ class Gatherer:
                 chosen = self._answered_anew(chosen)
         return self._learn(chosen, lambda: self._past.live)
 
-    def _archived(self, count: int, whole: int) -> list[Taught]:
+    def _archived(self, count: int, whole: int) -> list[ReplayExample]:
         """Take what wake versions dreamt of their lessons; each teaches its own.
 
         Some that have no dreams dream now; today's version dreams for the nights to
@@ -184,7 +186,7 @@ class Gatherer:
             )
         ]
 
-    def _last(self, count: int) -> list[Taught]:
+    def _last(self, count: int) -> list[ReplayExample]:
         """Let the last good version dream and teach; the bare base knows no lesson."""
         if not self._past.live:
             return []
@@ -196,7 +198,7 @@ class Gatherer:
         self,
         contents: Sequence[Content],
         teacher: Callable[[], LayerChanges] | None,
-    ) -> list[Taught]:
+    ) -> list[ReplayExample]:
         """Prepare contents to be learned; a teacher is asked if it has a part in it.
 
         Where the teacher's files are gone, the answers alone are learned.
@@ -204,7 +206,7 @@ class Gatherer:
         gold = self._settings.gold_share
         encoded = self._encode(contents, self._wake.prompt_weight)
         if gold == 1 or teacher is None or not encoded:
-            return [Taught(example, None, 1.0) for example in encoded]
+            return [ReplayExample(example, None, 1.0) for example in encoded]
         with self._teaching(teacher()):
             return self._teach(encoded, gold)
 
@@ -232,7 +234,7 @@ class Gatherer:
                 self._base,
                 [TEACHER],
                 examples,
-                Course(self._wake, steps, self._random.randrange(2**31)),
+                DreamerPlan(self._wake, steps, self._random.randrange(2**31)),
                 on_progress=lambda _: self._on_batch(),
             )
             self._spend(LEARNED * tokens)
@@ -240,7 +242,7 @@ class Gatherer:
         finally:
             adapters.remove(self._base, DREAMER)
 
-    def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[Taught]:
+    def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[ReplayExample]:
         """Score examples by whatever is active."""
         self._spend(sum(len(example.ids) for example in encoded))
         scores = teach(
@@ -251,7 +253,7 @@ class Gatherer:
             on_batch=self._on_batch,
         )
         return [
-            Taught(example, score, gold)
+            ReplayExample(example, score, gold)
             for example, score in zip(encoded, scores, strict=True)
         ]
 

@@ -39,7 +39,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, eq=False)
-class Morning:
+class WakeStart:
     """What stands before the wake begins."""
 
     live: LayerChanges
@@ -54,7 +54,7 @@ class Morning:
 
 def learn(  # noqa: PLR0913 - where it goes on is an option
     base: Base,
-    morning: Morning,
+    morning: WakeStart,
     lesson: Lesson,
     settings: WakeSettings,
     *,
@@ -100,7 +100,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         keep=keep,
     )
     day = adapters.read(base, DAY)
-    sides = gate.Sides(base, live, [*live, DAY], on_progress)
+    sides = gate.Comparands(base, live, [*live, DAY], on_progress)
     verdict = gate.note(
         sides.compare(lesson.today),
         sides.compare(lesson.known),
@@ -128,7 +128,7 @@ def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:
 
 
 def _attach(
-    base: Base, morning: Morning, settings: WakeSettings, seed: int
+    base: Base, morning: WakeStart, settings: WakeSettings, seed: int
 ) -> list[str]:
     """Put the frozen live adapter and the trainable day adapter on the base.
 
@@ -187,7 +187,7 @@ def _report(
     result: FitResult,
     source: BatchSource,
     cut: int,
-    morning: Morning,
+    morning: WakeStart,
     day: LayerChanges,
     verdict: Verdict,
 ) -> WakeReport:

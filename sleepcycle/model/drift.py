@@ -9,7 +9,7 @@ from torch.nn import functional
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import Batch, Encoded, collate, pad_id
+from sleepcycle.model.encode import Encoded, PaddedBatch, collate, pad_id
 from sleepcycle.model.score import quiet
 
 BATCH_SIZE = 8  # examples; two sets of scores of the whole vocabulary are held at once
@@ -72,7 +72,7 @@ def divergence(base: Tensor, side: Tensor) -> float:
     return nats
 
 
-def _scores(base: Base, batch: Batch) -> Tensor:
+def _scores(base: Base, batch: PaddedBatch) -> Tensor:
     """Return how what is active scores each learned token, (tokens, vocabulary)."""
     logits: Tensor = base.model(input_ids=batch.ids, attention_mask=batch.mask).logits
     return logits[:, :-1][batch.weights[:, 1:] > 0]

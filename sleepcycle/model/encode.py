@@ -45,16 +45,18 @@ class Encoded:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class PaddedBatch:
     """Examples side by side, padded at the right."""
 
     ids: Tensor  # (batch, seq), int64
     mask: Tensor  # (batch, seq), 1 where there is a token
     weights: Tensor  # (batch, seq), float32
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> "PaddedBatch":
         """Return the batch on a device."""
-        return Batch(self.ids.to(device), self.mask.to(device), self.weights.to(device))
+        return PaddedBatch(
+            self.ids.to(device), self.mask.to(device), self.weights.to(device)
+        )
 
 
 def encode(content: Content, base: Base, *, prompt_weight: float) -> Encoded:
@@ -106,7 +108,7 @@ def dream_start(base: Base) -> list[int]:
     return tokens(base, before)
 
 
-def collate(examples: Sequence[Encoded], pad: int) -> Batch:
+def collate(examples: Sequence[Encoded], pad: int) -> PaddedBatch:
     """Put examples side by side; padding has no weight and is masked."""
     longest = max(len(example.ids) for example in examples)
     ids = torch.full((len(examples), longest), pad)
@@ -117,7 +119,7 @@ def collate(examples: Sequence[Encoded], pad: int) -> Batch:
         ids[row, :length] = torch.tensor(example.ids)
         mask[row, :length] = 1
         weights[row, :length] = torch.tensor(example.weights)
-    return Batch(ids, mask, weights)
+    return PaddedBatch(ids, mask, weights)
 
 
 def pad_id(base: Base) -> int:

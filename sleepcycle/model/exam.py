@@ -20,7 +20,7 @@ SHORT = 32  # tokens; completions up to this long are asked for, word by word
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ExamQuestion:
     """A prompt, and the one answer that is right."""
 
     ids: Sequence[int]
@@ -31,7 +31,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class ExamScore:
     """How each side did on one held-out example."""
 
     tokens: int
@@ -44,7 +44,7 @@ class Paper:
     """Whether each side gave the stored answer; None where it was not asked."""
 
 
-def question(content: Content, base: Base) -> Question | None:
+def question(content: Content, base: Base) -> ExamQuestion | None:
     """Return what to ask, or None where no short answer is stored, or none fits in."""
     if not isinstance(content, Completion):
         return None
@@ -52,12 +52,12 @@ def question(content: Content, base: Base) -> Question | None:
     ids = render_prompt(content.prompt, base)
     if len(tokens) > SHORT or not 0 < len(ids) < base.max_length - SHORT:
         return None
-    return Question(ids, content.completion.strip())
+    return ExamQuestion(ids, content.completion.strip())
 
 
 def ask(
     base: Base,
-    questions: Sequence[Question],
+    questions: Sequence[ExamQuestion],
     *,
     on_batch: Callable[[], None] = quiet,
 ) -> list[bool]:
@@ -84,7 +84,7 @@ def examine(
     max_asked: int,
     *,
     on_batch: Callable[[], None] = quiet,
-) -> list[Paper]:
+) -> list[ExamScore]:
     """Score each side on held-out content: all by loss, short answers by the letter.
 
     Args:
@@ -109,7 +109,7 @@ def examine(
         said = ask(base, [questions[place] for place in asked], on_batch=on_batch)
         marks.append(dict(zip(asked, said, strict=True)))
     return [
-        Paper(
+        ExamScore(
             tokens=example.learned,
             nats=tuple(side[place] for side in nats),
             right=tuple(side[place] for side in marks) if place in asked else None,
@@ -118,7 +118,7 @@ def examine(
     ]
 
 
-def loss(papers: Sequence[Paper]) -> Loss | None:
+def loss(papers: Sequence[ExamScore]) -> Loss | None:
     """Return what two sides lost on all papers together; None where no token counts."""
     tokens = sum(paper.tokens for paper in papers)
     if tokens == 0:
@@ -129,7 +129,7 @@ def loss(papers: Sequence[Paper]) -> Loss | None:
     return Loss(live, candidate, len(papers), tokens)
 
 
-def exact(papers: Sequence[Paper]) -> Exact | None:
+def exact(papers: Sequence[ExamScore]) -> Exact | None:
     """Return the shares that two sides answered right; None where none was asked."""
     marks = [paper.right for paper in papers if paper.right is not None]
     if not marks:
@@ -139,10 +139,10 @@ def exact(papers: Sequence[Paper]) -> Exact | None:
 
 
 def by_batch(
-    examples: Sequence[Example], papers: Sequence[Paper], *, known: bool
+    examples: Sequence[Example], papers: Sequence[ExamScore], *, known: bool
 ) -> Iterator[BatchScore]:
     """Yield how two sides did on each batch; one where no token counts is left out."""
-    batches: dict[int, list[Paper]] = {}
+    batches: dict[int, list[ExamScore]] = {}
     for example, paper in zip(examples, papers, strict=True):
         batches.setdefault(example.batch, []).append(paper)
     for batch in sorted(batches):

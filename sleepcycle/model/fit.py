@@ -17,10 +17,10 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from sleepcycle.model.adapters import parameters
 from sleepcycle.model.base import Base
 from sleepcycle.model.checkpoint import Checkpoints, State, Student
-from sleepcycle.model.encode import Batch, collate, pad_id
+from sleepcycle.model.encode import PaddedBatch, collate, pad_id
 from sleepcycle.model.monitor import FitPlan as FitPlan
 from sleepcycle.model.monitor import FitResult as FitResult
-from sleepcycle.model.monitor import Terms, Watch
+from sleepcycle.model.monitor import MonitorTerms, TrainingMonitor
 from sleepcycle.model.score import token_losses
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
@@ -57,7 +57,7 @@ def learning_rate(settings: WakeSettings, width: int) -> float:
     return lr * settings.lr_scale
 
 
-def weighted_nll(model: nn.Module, batch: Batch) -> Tensor:
+def weighted_nll(model: nn.Module, batch: PaddedBatch) -> Tensor:
     """Return the weighted mean loss of a batch's tokens, in nats per token."""
     weights = batch.weights[:, 1:]
     total = (token_losses(model, batch) * weights).sum()
@@ -94,7 +94,9 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     trained = parameters(base, plan.adapter)
     optimizer, scheduler = _optimizer(plan, trained, done)
     student = Student(base.model, trained, optimizer, base.device)
-    watch = Watch(Terms(plan, on_progress, held_out_loss, keep), student, start)
+    watch = TrainingMonitor(
+        MonitorTerms(plan, on_progress, held_out_loss, keep), student, start
+    )
     steps = _Steps(batches[done:] or batches, pad_id(base), collate)
     try:
         with tempfile.TemporaryDirectory() as unused, torch.random.fork_rng():
@@ -131,7 +133,12 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
     train_dataset: "_Steps"
 
-    def __init__(self, objective: Objective, watch: Watch, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        objective: Objective,
+        watch: TrainingMonitor,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**options)
         self._objective = objective
         self._watch = watch

@@ -42,7 +42,7 @@ GREEDY = Sampling(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Generated:
     """What a model said after a prompt."""
 
     ids: tuple[int, ...]
@@ -87,7 +87,7 @@ def answer(
     return [text_of(base, one) for one in said]
 
 
-def text_of(base: Base, said: Said) -> str:
+def text_of(base: Base, said: Generated) -> str:
     """Return what was said as text, without special tokens."""
     text: str = base.tokenizer.decode(said.ids, skip_special_tokens=True)
     return text
@@ -101,7 +101,7 @@ def generate(
     max_new_tokens: int,
     sampling: Sampling,
     on_batch: Callable[[], None] = quiet,
-) -> list[Said]:
+) -> list[Generated]:
     """Continue prompts with whatever adapters are active; prompts may not be empty.
 
     The global generators are left as they were. `on_batch` is called after each batch,
@@ -110,7 +110,7 @@ def generate(
     Returns:
         One for each prompt.
     """
-    said: dict[int, Said] = {}
+    said: dict[int, Generated] = {}
     with torch.random.fork_rng():
         torch.manual_seed(sampling.seed)
         for chosen in by_length([len(prompt) for prompt in prompts], BATCH_SIZE):
@@ -129,7 +129,7 @@ def _generate_batch(
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     sampling: Sampling,
-) -> list[Said]:
+) -> list[Generated]:
     """Continue one batch of prompts, padded at the left."""
     longest = max(len(prompt) for prompt in prompts)
     ids = torch.full((len(prompts), longest), pad_id(base))  # (batch, seq)
@@ -165,9 +165,9 @@ class _Likeliest(LogitsProcessor):  # type: ignore[misc]
         return scores
 
 
-def _until_end(ids: list[int], shares: list[float], ends: set[int]) -> Said:
+def _until_end(ids: list[int], shares: list[float], ends: set[int]) -> Generated:
     """Cut what was said where it ended."""
     for place, token in enumerate(ids):
         if token in ends:
-            return Said(tuple(ids[:place]), True, min(shares[: place + 1]))
-    return Said(tuple(ids), False, min(shares, default=1.0))
+            return Generated(tuple(ids[:place]), True, min(shares[: place + 1]))
+    return Generated(tuple(ids), False, min(shares, default=1.0))

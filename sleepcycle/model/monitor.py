@@ -75,7 +75,7 @@ class FitResult:
 
 
 @dataclass(frozen=True)
-class Terms:
+class MonitorTerms:
     """What a run is watched by."""
 
     plan: FitPlan
@@ -84,10 +84,12 @@ class Terms:
     keep: Checkpoints | None
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
+class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
     """Watches a run: its losses, its speed, and when it has learned enough."""
 
-    def __init__(self, terms: Terms, student: Student, start: State | None) -> None:
+    def __init__(
+        self, terms: MonitorTerms, student: Student, start: State | None
+    ) -> None:
         self._terms = terms
         self._plan = terms.plan
         self._student = student

@@ -21,13 +21,13 @@ from sleepcycle.model.calculator import (
     with_result,
 )
 from sleepcycle.model.encode import render_prompt
-from sleepcycle.model.generate import GREEDY, Said, generate, text_of
+from sleepcycle.model.generate import GREEDY, Generated, generate, text_of
 
 MOST_CALLS = 3  # answered, in one reply
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Prompt:
     """One prompt, and how it may be answered."""
 
     prompt: str
@@ -55,7 +55,7 @@ class Reply:
 class _Draft:
     """A reply that is being written."""
 
-    asked: Asked
+    asked: Prompt
     text: str = ""
     uses: list[ToolUse] = field(default_factory=list)
     searched: int = 0
@@ -84,7 +84,7 @@ class _Draft:
         return True
 
 
-def reply_to(base: Base, asked: Sequence[Asked]) -> list[Reply]:
+def reply_to(base: Base, asked: Sequence[Prompt]) -> list[Reply]:
     """Answer prompts greedily, with whatever adapters are active.
 
     Without the tool, or where a model does not call it, the text is what `answer`
@@ -133,7 +133,7 @@ def _ids(base: Base, text: str) -> list[int]:
     return list(encoded["input_ids"])
 
 
-def _text_after(base: Base, before: list[int], said: Said, room: int) -> str:
+def _text_after(base: Base, before: list[int], said: Generated, room: int) -> str:
     """Return the text of at most `room` tokens behind others.
 
     All are decoded together, since a token that begins a text may lose its space.

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import Batch, Encoded, collate, pad_id
+from sleepcycle.model.encode import Encoded, PaddedBatch, collate, pad_id
 from sleepcycle.numerics.distill import TopScores, top_scores
 
 BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
@@ -19,7 +19,7 @@ def quiet() -> None:
     """Take the end of a batch, and say nothing."""
 
 
-def token_losses(model: torch.nn.Module, batch: Batch) -> Tensor:
+def token_losses(model: torch.nn.Module, batch: PaddedBatch) -> Tensor:
     """Return the loss of each token given those before it.
 
     Returns:

@@ -13,7 +13,7 @@ Matrix = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RetentionMetrics:
     """What a sequence of lessons left; all in the unit of the scores."""
 
     acc: float
@@ -42,7 +42,7 @@ class Memory:
 
 def memory(
     matrix: Matrix, base: Sequence[float], reference: Sequence[float] | None = None
-) -> Memory:
+) -> RetentionMetrics:
     """Sum up a square matrix of scores.
 
     Args:
@@ -64,9 +64,9 @@ def memory(
     acc, learned = mean(last), mean(diagonal)
     cost = _intransigence(diagonal, reference)
     if size == 1:
-        return Memory(acc, None, None, None, learned, cost)
+        return RetentionMetrics(acc, None, None, None, learned, cost)
     past = range(size - 1)
-    return Memory(
+    return RetentionMetrics(
         acc=acc,
         bwt=mean(last[j] - diagonal[j] for j in past),
         fwt=mean(matrix[j - 1][j] - base[j] for j in range(1, size)),

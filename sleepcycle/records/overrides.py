@@ -25,7 +25,7 @@ class PhasePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Gentler:
+class RetryPlan:
     """How a night was planned after others on the same ground were rejected."""
 
     rejected: int

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sleepcycle.records.overrides import Gentler, PhasePlan
+from sleepcycle.records.overrides import PhasePlan, RetryPlan
 from sleepcycle.records.verdict import Verdict
 
 
@@ -109,7 +109,7 @@ class SleepReport:
     rem: RemReport | None = None
     """None where the night had no REM, or nothing to relearn from."""
 
-    gentler: Gentler | None = None
+    gentler: RetryPlan | None = None
     """None where the night was planned as the settings say."""
 
     damped: int = 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from sleepcycle.records.overrides import Gentler, PhasePlan
+from sleepcycle.records.overrides import PhasePlan, RetryPlan
 from sleepcycle.records.version import BaseIdentity
 
 
@@ -26,7 +26,7 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Wish(StrEnum):
+class RunRequest(StrEnum):
     """What the owner of a run may wish of it while it runs."""
 
     PAUSE = "pause"
@@ -68,7 +68,7 @@ class RunOrder:
     wake_tokens: int = 0
     """Tokens that the open day trained on: the measure of what a night may cost."""
 
-    gentler: Gentler | None = None
+    gentler: RetryPlan | None = None
     """Where `settings` differ from the user's, after rejected nights."""
 
     phase: PhasePlan | None = None

@@ -7,7 +7,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.runfolder import Report, RunFolder
 from sleepcycle.records.progress import OnProgress
 from sleepcycle.records.version import Version
-from sleepcycle.runs.control import Reins as Reins
+from sleepcycle.runs.control import RunControl as RunControl
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.database import Store
 
@@ -15,7 +15,9 @@ from sleepcycle.store.database import Store
 class Engine(Protocol):
     """Where run folders are computed."""
 
-    def execute(self, run: RunFolder, on_progress: OnProgress, reins: Reins) -> None:
+    def execute(
+        self, run: RunFolder, on_progress: OnProgress, control: RunControl
+    ) -> None:
         """Compute one run folder; raise a `RunError` where that fails.
 
         `Paused` where it was broken off as wished and can go on, and `Interrupted`
@@ -24,7 +26,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Keeper:
+class RunContext:
     """The books, the folders, the settings, the engine."""
 
     store: Store

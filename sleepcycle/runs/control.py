@@ -1,22 +1,22 @@
-"""The reins of a run: what its owner wishes of it while it is computed."""
+"""The control of a run: what its owner wishes of it while it is computed."""
 
-from sleepcycle.records.run_order import Wish
+from sleepcycle.records.run_order import RunRequest
 
 
-class Reins:
+class RunControl:
     """Hold at most one wish; one thread asks, another one heeds it."""
 
     def __init__(self) -> None:
-        self._wish: Wish | None = None
+        self._wish: RunRequest | None = None
         self.run: int | None = None
         """Number of the run, once it has one."""
 
     @property
-    def wish(self) -> Wish | None:
+    def wish(self) -> RunRequest | None:
         """What is wished; None lets the run go on."""
         return self._wish
 
-    def ask(self, wish: Wish) -> None:
+    def ask(self, wish: RunRequest) -> None:
         """Wish something; a run that is to be cancelled is not paused instead."""
-        if self._wish is not Wish.CANCEL:
+        if self._wish is not RunRequest.CANCEL:
             self._wish = wish

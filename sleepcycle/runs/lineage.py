@@ -9,7 +9,7 @@ from sleepcycle.store.values import Alias
 
 
 @dataclass(frozen=True)
-class Ground:
+class Lineage:
     """Where the next run starts from."""
 
     live: Version
@@ -29,7 +29,7 @@ class Ground:
     """Examples that the open day has learned, by batch."""
 
 
-def stand(session: Session) -> Ground:
+def stand(session: Session) -> Lineage:
     """Read the ground from the books."""
     names = version_table.aliases(session)
     live = version_table.get(session, names[Alias.LIVE])
@@ -39,7 +39,7 @@ def stand(session: Session) -> Ground:
         frozenset(version_table.ancestors(session, day.number) if day else ())
         - live_versions
     )
-    return Ground(
+    return Lineage(
         live=live,
         day=day,
         live_versions=live_versions,

@@ -19,8 +19,8 @@ from sleepcycle.errors import (
 )
 from sleepcycle.files.runfolder import PAUSED, Fault, RunFolder
 from sleepcycle.records.progress import OnProgress, Progress
-from sleepcycle.records.run_order import Wish
-from sleepcycle.runs.control import Reins
+from sleepcycle.records.run_order import RunRequest
+from sleepcycle.runs.control import RunControl
 from sleepcycle.settings.config import EngineSettings
 
 POLL_S = 0.1
@@ -35,7 +35,9 @@ class LocalEngine:
 
     settings: EngineSettings
 
-    def execute(self, run: RunFolder, on_progress: OnProgress, reins: Reins) -> None:
+    def execute(
+        self, run: RunFolder, on_progress: OnProgress, control: RunControl
+    ) -> None:
         """Compute one run folder, and return when its report is there.
 
         Raises:
@@ -48,7 +50,7 @@ class LocalEngine:
         heartbeats = run.follow_progress(run.skip_progress())
         worker = self._start(run)
         try:
-            self._watch(worker, heartbeats, on_progress, reins)
+            self._watch(worker, heartbeats, on_progress, control)
         except KeyboardInterrupt as stop:
             raise Interrupted("stopped by the user") from stop
         except _Silent as silence:
@@ -57,7 +59,7 @@ class LocalEngine:
             ) from silence
         finally:
             _end(worker)
-        _judge(run, worker.returncode, reins.wish)
+        _judge(run, worker.returncode, control.wish)
 
     def _start(self, run: RunFolder) -> "subprocess.Popen[bytes]":
         """Start a worker."""
@@ -82,7 +84,7 @@ class LocalEngine:
         worker: "subprocess.Popen[bytes]",
         heartbeats: Iterator[Progress | None],
         on_progress: OnProgress,
-        reins: Reins,
+        control: RunControl,
     ) -> None:
         """Hand on each heartbeat until the worker ends, and heed what is wished."""
         pause = _Pause(worker)
@@ -100,9 +102,9 @@ class LocalEngine:
                 )
             else:
                 time.sleep(POLL_S)
-            if reins.wish is Wish.CANCEL:
+            if control.wish is RunRequest.CANCEL:
                 raise Interrupted("cancelled")
-            if reins.wish is Wish.PAUSE:
+            if control.wish is RunRequest.PAUSE:
                 pause.press()
 
     def _environment(self) -> dict[str, str]:
@@ -152,12 +154,12 @@ def _end(worker: "subprocess.Popen[bytes]") -> None:
     worker.wait()
 
 
-def _judge(run: RunFolder, code: int, wish: Wish | None) -> None:
+def _judge(run: RunFolder, code: int, wish: RunRequest | None) -> None:
     """Raise what came of a worker, unless it is done."""
     if code == 0:
         return
     fault = run.read_fault()
-    paused = code == PAUSED or (wish is Wish.PAUSE and fault is None)
+    paused = code == PAUSED or (wish is RunRequest.PAUSE and fault is None)
     if paused and run.checkpoint() is not None:
         raise Paused("paused at a checkpoint")
     if paused:

@@ -21,7 +21,7 @@ from sleepcycle.curricula.curriculum import (
 from sleepcycle.errors import RunError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.overrides import PhasePlan
-from sleepcycle.runs.lineage import Ground, stand
+from sleepcycle.runs.lineage import Lineage, stand
 from sleepcycle.runs.retry import rejected_nights
 from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle.store import batch_table, example_table
@@ -40,7 +40,7 @@ class Barrier:
 
 
 @dataclass(frozen=True)
-class Course:
+class CurriculumProgress:
     """A curriculum over what was fed: batches belong to a phase by their source."""
 
     curriculum: Curriculum
@@ -59,15 +59,15 @@ class Course:
             lr_scale=phase.lr_scale,
         )
 
-    def barrier(self, session: Session, ground: Ground) -> Barrier | None:
+    def barrier(self, session: Session, lineage: Lineage) -> Barrier | None:
         """Say what keeps the next wake from its phase; None where nothing does."""
         phase = self._next(session)
         if phase is None or not phase.consolidate:
             return None
-        newest = self._taught_before(session, ground, phase)
+        newest = self._taught_before(session, lineage, phase)
         if newest is None:
             return None
-        rejected = rejected_nights(session, ground, since=newest)
+        rejected = rejected_nights(session, lineage, since=newest)
         return Barrier(phase.name, rejected) if rejected < TRIES else None
 
     def _next(self, session: Session) -> Phase | None:
@@ -80,7 +80,7 @@ class Course:
         return next((phase for phase in phases if phase.fed_as in pending), None)
 
     def _taught_before(
-        self, session: Session, ground: Ground, phase: Phase
+        self, session: Session, lineage: Lineage, phase: Phase
     ) -> int | None:
         """Return the newest of the day's versions that learned what comes earlier.
 
@@ -88,12 +88,12 @@ class Course:
         """
         start = self.curriculum.phases.index(phase)
         later = {other.fed_as for other in self.curriculum.phases[start:]}
-        learned = batch_table.sources_of(session, ground.day_versions)
+        learned = batch_table.sources_of(session, lineage.day_versions)
         earlier = (v for v, sources in learned.items() if sources - later)
         return max(earlier, default=None)
 
 
-def find_course(paths: HomePaths, wake: WakeSettings) -> Course | None:
+def find_course(paths: HomePaths, wake: WakeSettings) -> CurriculumProgress | None:
     """Read the curriculum that `wake.curriculum` names; None where it names none.
 
     A relative path begins in the folder of the home's `config.toml`.
@@ -105,11 +105,11 @@ def find_course(paths: HomePaths, wake: WakeSettings) -> Course | None:
     if not name:
         return None
     if name in builtins():
-        return Course(builtin(name))
-    return Course(read_curriculum(paths.config.parent / name))
+        return CurriculumProgress(builtin(name))
+    return CurriculumProgress(read_curriculum(paths.config.parent / name))
 
 
-def find_barrier(session: Session, course: Course | None) -> Barrier | None:
+def find_barrier(session: Session, course: CurriculumProgress | None) -> Barrier | None:
     """Say what keeps the next wake from its phase; None where nothing does."""
     return course.barrier(session, stand(session)) if course else None
 

@@ -11,7 +11,7 @@ from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.files.sealed import verify
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.context import RunContext
 from sleepcycle.runs.publish import read_card, record, set_aside
 from sleepcycle.runs.resume import put_aside, undo
 from sleepcycle.store import run_table, version_table
@@ -21,7 +21,7 @@ LOST = "it was paused, and files of its folder are missing"
 ACTOR = "recovery"
 
 
-def recover(keeper: Keeper) -> None:
+def recover(context: RunContext) -> None:
     """Bring books and folders back to one state; the caller holds the home's lock.
 
     A sealed version whose run is still open was made whole before the crash, so it
@@ -34,44 +34,44 @@ def recover(keeper: Keeper) -> None:
     of a run that is over keeps the examples it was given. Doing it twice changes
     nothing more.
     """
-    keeper = replace(keeper, actor=ACTOR)
-    disk.make(keeper.paths.staging)
-    disk.remove(*keeper.paths.staging.iterdir())
+    context = replace(context, actor=ACTOR)
+    disk.make(context.paths.staging)
+    disk.remove(*context.paths.staging.iterdir())
     failpoint("recovery.staging")
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         recorded = {version.folder for version in version_table.list_versions(session)}
-    for folder in sorted(keeper.paths.versions.iterdir()):
+    for folder in sorted(context.paths.versions.iterdir()):
         if folder.is_dir() and folder.name not in recorded:
-            _settle(keeper, folder)
+            _settle(context, folder)
     failpoint("recovery.settled")
-    _settle_runs(keeper)
+    _settle_runs(context)
     failpoint("recovery.undone")
-    with keeper.store.read() as session:
-        kept = {keeper.paths.run(run.id) for run in run_table.paused_runs(session)}
-    for path in keeper.paths.runs.iterdir():
+    with context.store.read() as session:
+        kept = {context.paths.run(run.id) for run in run_table.paused_runs(session)}
+    for path in context.paths.runs.iterdir():
         if path.is_dir() and path not in kept:
             RunFolder(path).forget()
 
 
-def _settle_runs(keeper: Keeper) -> None:
+def _settle_runs(context: RunContext) -> None:
     """Pause or undo each run whose process is gone, or whose folder is."""
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         orphans, paused = run_table.running(session), run_table.paused_runs(session)
     for run in orphans:
-        folder = RunFolder(keeper.paths.run(run.id))
+        folder = RunFolder(context.paths.run(run.id))
         is_wake = run.kind is RunKind.WAKE
         if is_wake and folder.is_given() and folder.checkpoint() is not None:
-            logger.warning("{words}", words=put_aside(keeper, run.id, ORPHANED))
+            logger.warning("{words}", words=put_aside(context, run.id, ORPHANED))
         else:
-            _undo(keeper, run.id, ORPHANED)
+            _undo(context, run.id, ORPHANED)
     for run in paused:
-        if not RunFolder(keeper.paths.run(run.id)).is_given():
-            _undo(keeper, run.id, LOST)
+        if not RunFolder(context.paths.run(run.id)).is_given():
+            _undo(context, run.id, LOST)
 
 
-def _undo(keeper: Keeper, run: int, reason: str) -> None:
+def _undo(context: RunContext, run: int, reason: str) -> None:
     """Undo one run, and say so."""
-    released = undo(keeper, run, RunState.FAILED, reason)
+    released = undo(context, run, RunState.FAILED, reason)
     logger.warning(
         "undid run {run}: {reason}; {released} examples are pending again",
         run=run,
@@ -80,7 +80,7 @@ def _undo(keeper: Keeper, run: int, reason: str) -> None:
     )
 
 
-def _settle(keeper: Keeper, folder: Path) -> None:
+def _settle(context: RunContext, folder: Path) -> None:
     """Record a folder that the books do not know, or put it out of the way."""
     try:
         verify(folder)
@@ -88,15 +88,15 @@ def _settle(keeper: Keeper, folder: Path) -> None:
         disk.remove(folder)
         logger.warning("deleted a folder that no run claims: {fault}", fault=str(fault))
         return
-    if _is_claimed(keeper, folder):
+    if _is_claimed(context, folder):
         disk.sync(folder.parent)  # the crash may have come before this was done
-        with keeper.store.write() as session:
-            version = record(session, folder, actor=keeper.actor)
+        with context.store.write() as session:
+            version = record(session, folder, actor=context.actor)
         logger.warning(
             "recorded {version}, sealed before a crash", version=version.name
         )
         return
-    aside = set_aside(keeper.paths, folder)
+    aside = set_aside(context.paths, folder)
     logger.warning(
         "moved {folder}, which no run claims, to {aside}; to have it back: "
         "sleepcycle versions import {aside}",
@@ -105,12 +105,12 @@ def _settle(keeper: Keeper, folder: Path) -> None:
     )
 
 
-def _is_claimed(keeper: Keeper, folder: Path) -> bool:
+def _is_claimed(context: RunContext, folder: Path) -> bool:
     """Tell whether an open run made this version, and the books go on with it."""
     try:
         card = read_card(folder)
     except ManifestError:
         return False
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         awaited = {run.id for run in run_table.running(session)}
         return card.run in awaited and card.number == version_table.next_number(session)

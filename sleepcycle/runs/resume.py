@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from loguru import logger
 
 from sleepcycle.errors import DiskError, RunError
-from sleepcycle.files.runfolder import Material, RunFolder
+from sleepcycle.files.runfolder import ExampleFile, RunFolder
 from sleepcycle.records.run_order import RunOrder, RunState
-from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.context import RunContext
 from sleepcycle.runs.lineage import stand
 from sleepcycle.runs.phases import follow
 from sleepcycle.store import example_table, journal, owner, run_table
@@ -29,7 +29,7 @@ WITHOUT_EFFECT |= {
 WITHOUT_EFFECT |= {"wake.curriculum"}  # its phase, if it has one, is in its order
 
 
-def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
+def undo(context: RunContext, run: int, state: RunState, error: str) -> int:
     """Close a run that made nothing; give back the examples it had claimed.
 
     A run that is already recorded is left as it is.
@@ -37,24 +37,24 @@ def undo(keeper: Keeper, run: int, state: RunState, error: str) -> int:
     Returns:
         How many examples are pending again.
     """
-    with keeper.store.write() as session:
+    with context.store.write() as session:
         if run_table.get(session, run).state not in {RunState.RUNNING, RunState.PAUSED}:
             return 0
         released = example_table.release(session, run)
         run_table.finish(session, run, state, report=None, error=error)
         journal.append(
             session,
-            keeper.actor,
+            context.actor,
             f"run {state}",
             run=run,
             error=error,
             released=released,
         )
-    RunFolder(keeper.paths.run(run)).forget()
+    RunFolder(context.paths.run(run)).forget()
     return released
 
 
-def cancel(keeper: Keeper, run: int) -> int:
+def cancel(context: RunContext, run: int) -> int:
     """Undo a paused run; the caller holds the home's lock.
 
     Returns:
@@ -64,28 +64,28 @@ def cancel(keeper: Keeper, run: int) -> int:
         NotFoundError: There is no such run.
         RunError: It is not paused.
     """
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         state = run_table.get(session, run).state
     if state is not RunState.PAUSED:
         raise RunError(
             f"expected run {run} to be paused, got one that is {state}; see: "
             "sleepcycle runs list"
         )
-    return undo(keeper, run, RunState.CANCELLED, "cancelled by the user")
+    return undo(context, run, RunState.CANCELLED, "cancelled by the user")
 
 
-def put_aside(keeper: Keeper, run: int, reason: str) -> str:
+def put_aside(context: RunContext, run: int, reason: str) -> str:
     """Let a running wake be paused: its examples stay claimed, its checkpoint stays.
 
     Returns:
         What became of it, in words.
     """
-    step, steps = RunFolder(keeper.paths.run(run)).reached()
-    with keeper.store.write() as session:
+    step, steps = RunFolder(context.paths.run(run)).reached()
+    with context.store.write() as session:
         run_table.pause(session, run)
         journal.append(
             session,
-            keeper.actor,
+            context.actor,
             "pause wake",
             run=run,
             step=step,
@@ -97,76 +97,76 @@ def put_aside(keeper: Keeper, run: int, reason: str) -> str:
     )
 
 
-def survives(keeper: Keeper, run: int, error: Exception) -> bool:
+def survives(context: RunContext, run: int, error: Exception) -> bool:
     """Tell whether a run that failed may go on from a checkpoint.
 
     Not where its worker said what was wrong, since that would come again, nor once it
     has lost too many workers. A disk that was full may have room the next time.
     """
-    folder = RunFolder(keeper.paths.run(run))
+    folder = RunFolder(context.paths.run(run))
     foreseen = folder.read_fault() is not None and not isinstance(error, DiskError)
     if foreseen or folder.checkpoint() is None:
         return False
     return folder.count_failure(str(error)) < MAX_FAILURES
 
 
-def find_paused(keeper: Keeper) -> int | None:
+def find_paused(context: RunContext) -> int | None:
     """Return the paused run that can go on; undo those that cannot.
 
     It can where live, the open day and the settings are what they were when it began;
     a wake of a phase goes on in that phase, whatever became of the curriculum.
     """
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         paused = [run.id for run in run_table.paused_runs(session)]
     found = None
     for run in paused:
-        obstacle = _obstacle(keeper, run) if found is None else "an older one goes on"
+        obstacle = _obstacle(context, run) if found is None else "an older one goes on"
         if obstacle is None:
             found = run
             continue
         reason = f"it was paused, and could not go on: {obstacle}"
-        undo(keeper, run, RunState.CANCELLED, reason)
+        undo(context, run, RunState.CANCELLED, reason)
         logger.warning("undid run {run}: {reason}", run=run, reason=reason)
     return found
 
 
-def take_up(keeper: Keeper, run: int) -> None:
+def take_up(context: RunContext, run: int) -> None:
     """Let a paused run be running again, in this process."""
     pid = os.getpid()
-    folder = RunFolder(keeper.paths.run(run))
+    folder = RunFolder(context.paths.run(run))
     folder.reopen()
     step, _ = folder.reached()
-    with keeper.store.write() as session:
+    with context.store.write() as session:
         run_table.resume(session, run, pid, owner.started(pid) or "")
-        journal.append(session, keeper.actor, "resume wake", run=run, step=step)
+        journal.append(session, context.actor, "resume wake", run=run, step=step)
 
 
-def _obstacle(keeper: Keeper, run: int) -> str | None:
+def _obstacle(context: RunContext, run: int) -> str | None:
     """Say why a paused run cannot go on; None where it can."""
-    folder = RunFolder(keeper.paths.run(run))
+    folder = RunFolder(context.paths.run(run))
     try:
         order = folder.read_order()
-        given = [example.id for example in folder.read_examples(Material.NEW)]
+        given = [example.id for example in folder.read_examples(ExampleFile.NEW)]
     except (OSError, ValueError, KeyError) as error:
         return f"its folder is damaged: {error}"
-    if _moved(keeper, order):
+    if _moved(context, order):
         return "live or the open day is another version now"
-    now = follow(keeper.settings, order.phase)
+    now = follow(context.settings, order.phase)
     changed = _changed(order.settings, now.model_dump(mode="json"))
     if changed:
         return f"other settings now: {', '.join(changed)}"
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         held = [example.id for example in example_table.claimed(session, run)]
     return None if held == given else "its folder is of another run"
 
 
-def _moved(keeper: Keeper, order: RunOrder) -> bool:
+def _moved(context: RunContext, order: RunOrder) -> bool:
     """Tell whether a run would stand on other ground now."""
-    with keeper.store.read() as session:
-        ground = stand(session)
+    with context.store.read() as session:
+        lineage = stand(session)
     now = tuple(
-        keeper.paths.versions / version.folder if version and version.folder else None
-        for version in (ground.live, ground.day)
+        context.paths.versions / version.folder if version and version.folder else None
+        for version in (lineage.live, lineage.day)
     )
     return now != (order.live, order.day)
 

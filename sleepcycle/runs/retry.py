@@ -1,8 +1,8 @@
 """The gentler plan: what a night does differently after others were rejected."""
 
-from sleepcycle.records.overrides import Gentler
+from sleepcycle.records.overrides import RetryPlan
 from sleepcycle.records.version import VersionKind
-from sleepcycle.runs.lineage import Ground
+from sleepcycle.runs.lineage import Lineage
 from sleepcycle.settings.choices import Compression, Stage
 from sleepcycle.settings.config import Settings, SleepSettings
 from sleepcycle.store import version_table
@@ -12,23 +12,23 @@ MORE = 2  # times the REM, and times the rank; a guess
 
 
 def plan_gentler(
-    session: Session, ground: Ground, settings: Settings
-) -> Gentler | None:
+    session: Session, lineage: Lineage, settings: Settings
+) -> RetryPlan | None:
     """Return a gentler plan if enough nights on this ground were rejected.
 
     None where they were not, or where nothing is left to be made gentler: the night
     has no REM, and does not fold or has reached the rank `sleep.svd.max_rank`.
     """
-    rejected = rejected_nights(session, ground)
+    rejected = rejected_nights(session, lineage)
     if not 0 < settings.gate.gentler_after <= rejected:
         return None
     share, rank = _more_rem(settings.sleep), _higher_rank(settings.sleep)
     if share is None and rank is None:
         return None
-    return Gentler(rejected, share, rank)
+    return RetryPlan(rejected, share, rank)
 
 
-def rejected_nights(session: Session, ground: Ground, since: int = 0) -> int:
+def rejected_nights(session: Session, lineage: Lineage, since: int = 0) -> int:
     """Count the nights that were rejected on this ground.
 
     They folded the same live with the open day, or with what it was before its last
@@ -36,20 +36,20 @@ def rejected_nights(session: Session, ground: Ground, since: int = 0) -> int:
 
     Args:
         session: A transaction.
-        ground: Where the next run starts from.
+        lineage: Where the next run starts from.
         since: The oldest version of the day that a counted night may have folded.
     """
     return sum(
         version.kind is VersionKind.SLEEP
         and not version.accepted
-        and version.parents[0] == ground.live.number
-        and version.parents[1] in ground.day_versions
+        and version.parents[0] == lineage.live.number
+        and version.parents[1] in lineage.day_versions
         and version.parents[1] >= since
         for version in version_table.list_versions(session)
     )
 
 
-def soften(settings: Settings, plan: Gentler) -> Settings:
+def soften(settings: Settings, plan: RetryPlan) -> Settings:
     """Return the settings of a night that follows the plan."""
     sleep = settings.sleep
     svd, rem = sleep.svd, sleep.rem

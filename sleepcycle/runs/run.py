@@ -25,15 +25,16 @@ from sleepcycle.errors import (
 )
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
-from sleepcycle.files.runfolder import Material, Report, RunFolder
+from sleepcycle.files.runfolder import ExampleFile, Report, RunFolder
 from sleepcycle.records.example import Example
-from sleepcycle.records.overrides import Gentler, PhasePlan
+from sleepcycle.records.overrides import PhasePlan, RetryPlan
 from sleepcycle.records.progress import OnProgress
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import Version, VersionKind
-from sleepcycle.runs.context import Keeper, Outcome, Reins
-from sleepcycle.runs.lineage import Ground, stand
+from sleepcycle.runs.context import Outcome, RunContext
+from sleepcycle.runs.control import RunControl
+from sleepcycle.runs.lineage import Lineage, stand
 from sleepcycle.runs.phases import expect_open, find_barrier, find_course, follow
 from sleepcycle.runs.prepare import order_run, replay, write_held_out, write_memory
 from sleepcycle.runs.publish import card_of, record, seal_version, sealed_by
@@ -44,12 +45,12 @@ from sleepcycle.runs.retry import plan_gentler, soften
 from sleepcycle.store import example_table, journal, owner, run_table, version_table
 from sleepcycle.store.database import Session
 
-_Begun = tuple[int, Ground, list[Example], PhasePlan | None]
+_Begun = tuple[int, Lineage, list[Example], PhasePlan | None]
 """A wake's number, where it starts from, what it learns, and in which phase."""
 
 
 def wake(
-    keeper: Keeper, on_progress: OnProgress, reins: Reins | None = None
+    context: RunContext, on_progress: OnProgress, control: RunControl | None = None
 ) -> Outcome:
     """Learn what is pending, as a new version of kind `wake`.
 
@@ -63,31 +64,37 @@ def wake(
         Paused: It was broken off as wished; the next wake goes on from there.
         Interrupted: It was stopped.
     """
-    started, reins = time.monotonic(), reins or Reins()
-    paused = find_paused(keeper)
-    run, ground, claimed, phase = _go_on(keeper, paused) if paused else _claim(keeper)
-    reins.run = run
-    keeper = replace(keeper, settings=follow(keeper.settings, phase))
-    with _undone_on_failure(keeper, run):
+    started, control = time.monotonic(), control or RunControl()
+    paused = find_paused(context)
+    run, lineage, claimed, phase = (
+        _go_on(context, paused) if paused else _claim(context)
+    )
+    control.run = run
+    context = replace(context, settings=follow(context.settings, phase))
+    with _undone_on_failure(context, run):
         failpoint("run.claimed")
         batches = Counter(example.batch for example in claimed)
-        folder = RunFolder(keeper.paths.run(run))
+        folder = RunFolder(context.paths.run(run))
         if run != paused:
-            folder = order_run(keeper, run, RunKind.WAKE, ground, phase)
-            folder.write_examples(Material.NEW, claimed)
-            folder.write_examples(Material.REPLAY, replay(keeper, run, claimed, ground))
-            write_held_out(keeper, folder, ground, today={**batches, **ground.learned})
+            folder = order_run(context, run, RunKind.WAKE, lineage, phase)
+            folder.write_examples(ExampleFile.NEW, claimed)
+            folder.write_examples(
+                ExampleFile.REPLAY, replay(context, run, claimed, lineage)
+            )
+            write_held_out(
+                context, folder, lineage, today={**batches, **lineage.learned}
+            )
         failpoint("run.ordered")
-        keeper.engine.execute(folder, on_progress, reins)
+        context.engine.execute(folder, on_progress, control)
         failpoint("run.computed")
-        parent = ground.day or ground.live
+        parent = lineage.day or lineage.live
         report = replace(folder.read_report(WakeReport), phase=phase)
-        version = _publish(keeper, folder, report, [parent.number], batches)
+        version = _publish(context, folder, report, [parent.number], batches)
     return Outcome(run, version, len(claimed), time.monotonic() - started, report)
 
 
 def sleep(
-    keeper: Keeper, on_progress: OnProgress, reins: Reins | None = None
+    context: RunContext, on_progress: OnProgress, control: RunControl | None = None
 ) -> Outcome:
     """Fold live and the open day into one version; make it live if the gate accepts.
 
@@ -98,42 +105,42 @@ def sleep(
         RunError: Nothing was learned since the last night, or the worker failed.
         Interrupted: It was stopped; a night begins anew.
     """
-    started, reins = time.monotonic(), reins or Reins()
-    with keeper.store.write() as session:
-        ground = stand(session)
-        if ground.day is None:
+    started, control = time.monotonic(), control or RunControl()
+    with context.store.write() as session:
+        lineage = stand(session)
+        if lineage.day is None:
             raise RunError(
                 "nothing to consolidate: nothing was learned since the last night; "
                 "feed examples and wake first"
             )
-        run = _start(session, keeper, RunKind.SLEEP)
-        gentler = _plan(session, keeper, run, ground)
-    reins.run = run
+        run = _start(session, context, RunKind.SLEEP)
+        gentler = _plan(session, context, run, lineage)
+    control.run = run
     if gentler is not None:
-        keeper = replace(keeper, settings=soften(keeper.settings, gentler))
-    with _undone_on_failure(keeper, run):
+        context = replace(context, settings=soften(context.settings, gentler))
+    with _undone_on_failure(context, run):
         failpoint("run.claimed")
-        folder = order_run(keeper, run, RunKind.SLEEP, ground, gentler)
-        write_memory(keeper, run, folder, ground)
-        write_held_out(keeper, folder, ground, today=ground.learned)
+        folder = order_run(context, run, RunKind.SLEEP, lineage, gentler)
+        write_memory(context, run, folder, lineage)
+        write_held_out(context, folder, lineage, today=lineage.learned)
         failpoint("run.ordered")
-        keeper.engine.execute(folder, on_progress, reins)
+        context.engine.execute(folder, on_progress, control)
         failpoint("run.computed")
-        parents = [ground.live.number, ground.day.number]
+        parents = [lineage.live.number, lineage.day.number]
         report = replace(folder.read_report(SleepReport), gentler=gentler)
-        version = _publish(keeper, folder, report, parents, {})
-    folded = sum(ground.learned.values())
+        version = _publish(context, folder, report, parents, {})
+    folded = sum(lineage.learned.values())
     return Outcome(run, version, folded, time.monotonic() - started, report)
 
 
-def _claim(keeper: Keeper) -> _Begun:
+def _claim(context: RunContext) -> _Begun:
     """Begin a wake: claim what is pending, or what is of its phase."""
-    course = find_course(keeper.paths, keeper.settings.wake)
-    with keeper.store.write() as session:
+    course = find_course(context.paths, context.settings.wake)
+    with context.store.write() as session:
         expect_open(find_barrier(session, course))
         phase = course.plan(session) if course else None
-        run = _start(session, keeper, RunKind.WAKE, phase)
-        limit = keeper.settings.wake.max_examples
+        run = _start(session, context, RunKind.WAKE, phase)
+        limit = context.settings.wake.max_examples
         source = phase.source if phase else None
         claimed = example_table.claim(session, run, limit, source)
         if not claimed:
@@ -144,39 +151,41 @@ def _claim(keeper: Keeper) -> _Begun:
         return run, stand(session), claimed, phase
 
 
-def _go_on(keeper: Keeper, run: int) -> _Begun:
+def _go_on(context: RunContext, run: int) -> _Begun:
     """Go on with a paused wake, in its phase."""
-    take_up(keeper, run)
-    phase = RunFolder(keeper.paths.run(run)).read_order().phase
-    with keeper.store.read() as session:
+    take_up(context, run)
+    phase = RunFolder(context.paths.run(run)).read_order().phase
+    with context.store.read() as session:
         return run, stand(session), example_table.claimed(session, run), phase
 
 
 def _start(
-    session: Session, keeper: Keeper, kind: RunKind, phase: PhasePlan | None = None
+    session: Session, context: RunContext, kind: RunKind, phase: PhasePlan | None = None
 ) -> int:
     """Write down that a run begins, and in which phase."""
-    _expect_base(session, keeper)
+    _expect_base(session, context)
     pid = os.getpid()
     run = run_table.start(session, kind, pid, owner.started(pid) or "")
     taught = {"curriculum": phase.curriculum, "phase": phase.name} if phase else {}
-    journal.append(session, keeper.actor, f"start {kind}", run=run, **taught)
+    journal.append(session, context.actor, f"start {kind}", run=run, **taught)
     return run
 
 
-def _plan(session: Session, keeper: Keeper, run: int, ground: Ground) -> Gentler | None:
+def _plan(
+    session: Session, context: RunContext, run: int, lineage: Lineage
+) -> RetryPlan | None:
     """Plan the night, and write down where it differs from the settings."""
-    gentler = plan_gentler(session, ground, keeper.settings)
+    gentler = plan_gentler(session, lineage, context.settings)
     if gentler is not None:
         journal.append(
-            session, keeper.actor, "plan gentler sleep", run=run, **asdict(gentler)
+            session, context.actor, "plan gentler sleep", run=run, **asdict(gentler)
         )
     return gentler
 
 
-def _expect_base(session: Session, keeper: Keeper) -> None:
+def _expect_base(session: Session, context: RunContext) -> None:
     """Refuse another base than the one this home was made for."""
-    home, asked = version_table.base(session).id, keeper.settings.model.base
+    home, asked = version_table.base(session).id, context.settings.model.base
     if home != asked:
         raise ConfigError(
             f"expected model.base to be {home!r}, which this home's versions belong "
@@ -185,7 +194,7 @@ def _expect_base(session: Session, keeper: Keeper) -> None:
 
 
 @contextmanager
-def _undone_on_failure(keeper: Keeper, run: int) -> Iterator[None]:
+def _undone_on_failure(context: RunContext, run: int) -> Iterator[None]:
     """Undo the run if the block raises before the seal, and say what stands.
 
     A sealed version is hours of work, so it is never undone: if it is not in the books
@@ -195,19 +204,19 @@ def _undone_on_failure(keeper: Keeper, run: int) -> Iterator[None]:
     try:
         yield
     except Paused as pause:
-        raise Paused(put_aside(keeper, run, str(pause))) from pause
+        raise Paused(put_aside(context, run, str(pause))) from pause
     except (Interrupted, KeyboardInterrupt) as stop:
         reason = str(stop) or "stopped by the user"
-        raise Interrupted(_stop(keeper, run, reason)) from stop
+        raise Interrupted(_stop(context, run, reason)) from stop
     except Exception as error:
         if disk.is_failed(error):
             raise  # nothing more is written to a disk that failed; recovery settles it
-        sealed = sealed_by(keeper.paths, run)
+        sealed = sealed_by(context.paths, run)
         if sealed is not None:
             raise _with(error, _kept(run, sealed)) from error
-        if survives(keeper, run, error):
-            raise _with(error, put_aside(keeper, run, str(error))) from error
-        undo(keeper, run, RunState.FAILED, str(error))
+        if survives(context, run, error):
+            raise _with(error, put_aside(context, run, str(error))) from error
+        undo(context, run, RunState.FAILED, str(error))
         raise
 
 
@@ -220,13 +229,13 @@ def _with(error: Exception, words: str) -> SleepcycleError:
     return full
 
 
-def _stop(keeper: Keeper, run: int, reason: str) -> str:
+def _stop(context: RunContext, run: int, reason: str) -> str:
     """Undo a stopped run unless it is sealed, and say what stands."""
-    sealed = sealed_by(keeper.paths, run)
+    sealed = sealed_by(context.paths, run)
     released = 0
     if sealed is None:
-        released = undo(keeper, run, RunState.CANCELLED, reason)
-    with keeper.store.read() as session:
+        released = undo(context, run, RunState.CANCELLED, reason)
+    with context.store.read() as session:
         live = stand(session).live.name
         state = run_table.get(session, run).state
     if sealed is None:
@@ -246,7 +255,7 @@ def _kept(run: int, sealed: Path) -> str:
 
 
 def _publish(
-    keeper: Keeper,
+    context: RunContext,
     folder: RunFolder,
     report: Report,
     parents: Sequence[int],
@@ -254,7 +263,7 @@ def _publish(
 ) -> Version:
     """Seal the result with its card, record it, and forget what it learned from."""
     order = folder.read_order()
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         number = version_table.next_number(session)
     version = Version(
         number=number,
@@ -275,10 +284,10 @@ def _publish(
         live_rank=report.live_rank if isinstance(report, WakeReport) else 0,
         day_rank=report.day_rank if isinstance(report, WakeReport) else 0,
     )
-    sealed = seal_version(keeper.paths, folder.result, card)
+    sealed = seal_version(context.paths, folder.result, card)
     failpoint("run.sealed")
-    with keeper.store.write() as session:
-        version = record(session, sealed, actor=keeper.actor)
+    with context.store.write() as session:
+        version = record(session, sealed, actor=context.actor)
     failpoint("run.recorded")
     folder.forget()
     return version

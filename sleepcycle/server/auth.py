@@ -29,7 +29,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Guard:
+class AuthMiddleware:
     """ASGI middleware before every route, those included that do not exist.
 
     A browser on this machine is the danger: it would ask on behalf of any page (by a

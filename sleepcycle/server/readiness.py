@@ -1,6 +1,6 @@
 """Whether runs can begin: what `/readyz` says, to whoever asks: so no path, no text."""
 
-from sleepcycle.daemon.state import DaemonState, Word
+from sleepcycle.daemon.state import Activity, DaemonState
 from sleepcycle.errors import RunError, SleepcycleError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.disk_space import expect_room
@@ -48,7 +48,7 @@ def _full_disk(paths: HomePaths, settings: Settings) -> str | None:
 
 def _backing_off(state: DaemonState) -> str | None:
     """Say that the service waits, as after a run that failed."""
-    if state.word is not Word.WAITING:
+    if state.word is not Activity.WAITING:
         return None
     return (
         "a run failed or could not begin, and the next try is waited for; see: "

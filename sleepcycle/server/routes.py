@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from sleepcycle.daemon.scheduler import Conductor
+from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.server.auth import Guard
+from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.jobs import Jobs
 from sleepcycle.server.readiness import hindrance
 from sleepcycle.server.responses import (
@@ -53,21 +53,21 @@ class ImportBody(Body):
     """A folder on this machine, by its whole path."""
 
 
-def create_app(conductor: Conductor, token: str, paths: HomePaths) -> FastAPI:
+def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
     """Return the routes over one conductor, behind the guard.
 
     Args:
-        conductor: What decides and runs; every call of it may come from any thread.
+        scheduler: What decides and runs; every call of it may come from any thread.
         token: What a request must know.
         paths: The home.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(AuthMiddleware, token=token)
 
     def disk_failed(request: Request, error: Exception) -> Response:
         """Answer that the disk failed, and let the service end."""
         if isinstance(error, DiskError):
-            conductor.fail(error)
+            scheduler.fail(error)
         return foreseen(request, error)
 
     app.add_exception_handler(DiskError, disk_failed)
@@ -75,15 +75,15 @@ def create_app(conductor: Conductor, token: str, paths: HomePaths) -> FastAPI:
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, no_route)
     app.add_exception_handler(Exception, unforeseen)
-    _probes(app, conductor, paths)
-    _status(app, conductor, paths)
-    _runs(app, conductor)
-    _schedule(app, conductor)
-    _versions(app, conductor)
+    _probes(app, scheduler, paths)
+    _status(app, scheduler, paths)
+    _runs(app, scheduler)
+    _schedule(app, scheduler)
+    _versions(app, scheduler)
     return app
 
 
-def _probes(app: FastAPI, conductor: Conductor, paths: HomePaths) -> None:
+def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
     """Add what a supervisor asks, without the token."""
 
     @app.get("/livez")
@@ -94,44 +94,44 @@ def _probes(app: FastAPI, conductor: Conductor, paths: HomePaths) -> None:
     @app.get("/readyz")
     def readyz() -> Response:
         """Say whether runs can begin, and if not, why."""
-        reason = hindrance(paths, conductor.settings, conductor.state())
+        reason = hindrance(paths, scheduler.settings, scheduler.state())
         if reason is None:
             return answer({"status": "ok"})
         return answer({"status": "not ready", "reason": reason}, 503)
 
 
-def _status(app: FastAPI, conductor: Conductor, paths: HomePaths) -> None:
+def _status(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
     """Add what says how things are."""
 
     @app.get("/api/status")
     def status(request: Request) -> Response:
         """Return the JSON of `sleepcycle status`, and what the service does."""
         url = str(request.base_url).rstrip("/")
-        state = conductor.state()
+        state = scheduler.state()
         fields = standing_with(read_snapshot(paths), state, pid=os.getpid(), url=url)
         return answer(fields)
 
 
-def _runs(app: FastAPI, conductor: Conductor) -> None:
+def _runs(app: FastAPI, scheduler: Scheduler) -> None:
     """Add wakes and nights: a request for one is answered before it is done."""
     jobs = Jobs()
 
     @app.post("/api/wake")
     def wake() -> Response:
         """Learn what is pending now."""
-        return answer({"job": jobs.keep(conductor.wake())}, 202)
+        return answer({"job": jobs.keep(scheduler.wake())}, 202)
 
     @app.post("/api/sleep")
     def sleep() -> Response:
         """Run one night now."""
-        return answer({"job": jobs.keep(conductor.sleep())}, 202)
+        return answer({"job": jobs.keep(scheduler.sleep())}, 202)
 
     @app.get("/api/job/{job}")
     def look(job: str) -> Response:
         """Say how far what was asked for is, and what came of it."""
         done = jobs.get(job)
         if not done.done():
-            run, progress = conductor.progress_of(done)
+            run, progress = scheduler.progress_of(done)
             return answer({"state": "running", "run": run, "progress": progress})
         error = done.exception()
         if error is not None:
@@ -141,44 +141,44 @@ def _runs(app: FastAPI, conductor: Conductor) -> None:
     @app.post("/api/runs/{run}/cancel")
     def cancel(run: Number) -> Response:
         """Stop a run, or undo one that is paused."""
-        return answer({"run": run, "released": conductor.cancel(run)})
+        return answer({"run": run, "released": scheduler.cancel(run)})
 
 
-def _schedule(app: FastAPI, conductor: Conductor) -> None:
+def _schedule(app: FastAPI, scheduler: Scheduler) -> None:
     """Add what decides whether anything begins by itself."""
 
     @app.post("/api/pause")
     def pause() -> Response:
         """Let nothing begin by itself any more."""
-        conductor.pause()
+        scheduler.pause()
         return answer({"paused": True})
 
     @app.post("/api/resume")
     def resume() -> Response:
         """Let things begin by themselves again."""
-        conductor.resume()
+        scheduler.resume()
         return answer({"paused": False})
 
     @app.post("/api/reload")
     def reload() -> Response:
         """Read the settings again."""
-        conductor.reload()
+        scheduler.reload()
         return answer({"reloaded": True})
 
 
-def _versions(app: FastAPI, conductor: Conductor) -> None:
+def _versions(app: FastAPI, scheduler: Scheduler) -> None:
     """Add what moves versions."""
 
     @app.post("/api/rollback")
     def rollback(body: RollbackBody) -> Response:
         """Make an older version live again."""
-        switch = conductor.rollback(body.version, requeue=body.requeue)
+        switch = scheduler.rollback(body.version, requeue=body.requeue)
         return answer(asdict(switch))
 
     @app.post("/api/versions/{name}/promote")
     def promote(name: str) -> Response:
         """Make a version live."""
-        return answer(asdict(conductor.promote(name)))
+        return answer(asdict(scheduler.promote(name)))
 
     @app.post("/api/versions/import")
     def take_in(body: ImportBody) -> Response:
@@ -186,4 +186,4 @@ def _versions(app: FastAPI, conductor: Conductor) -> None:
         path = Path(body.path)
         if not path.is_absolute():
             raise ConfigError(f"expected the whole path of a folder, got {body.path!r}")
-        return answer(asdict(conductor.import_adapter(path)))
+        return answer(asdict(scheduler.import_adapter(path)))

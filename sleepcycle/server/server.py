@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
-from sleepcycle.daemon.scheduler import Conductor
+from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import ServiceError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.server.routes import create_app
@@ -42,14 +42,14 @@ class Server:
 
 
 def start(
-    conductor: Conductor, token: str, paths: HomePaths, settings: ServeSettings
+    scheduler: Scheduler, token: str, paths: HomePaths, settings: ServeSettings
 ) -> Server:
     """Serve the control of a home, and return once it answers.
 
     Raises:
         ServiceError: The port is taken.
     """
-    return serve_app(create_app(conductor, token, paths), settings)
+    return serve_app(create_app(scheduler, token, paths), settings)
 
 
 def serve_app(app: FastAPI, settings: ServeSettings) -> Server:

@@ -59,7 +59,7 @@ class UtcTime(TypeDecorator[datetime]):
             ) from error
 
 
-class Base(DeclarativeBase):
+class TableBase(DeclarativeBase):
     """Every table: text is TEXT, times are UTC, and each constraint has a name."""
 
     metadata = MetaData(
@@ -85,7 +85,7 @@ def one_of(column: str, values: Iterable[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({known})", name=f"{column}_known")
 
 
-class BatchRow(Base):
+class BatchRow(TableBase):
     """What one feed call brought."""
 
     __tablename__ = "batch"
@@ -106,7 +106,7 @@ class BatchRow(Base):
     held_out: Mapped[int]
 
 
-class BadRowRow(Base):
+class BadRowRow(TableBase):
     """One input row that could not become an example."""
 
     __tablename__ = "bad_row"
@@ -122,7 +122,7 @@ class BadRowRow(Base):
     size_bytes: Mapped[int]
 
 
-class RunRow(Base):
+class RunRow(TableBase):
     """One wake or one night."""
 
     __tablename__ = "run"
@@ -146,7 +146,7 @@ class RunRow(Base):
     error: Mapped[str | None]
 
 
-class VersionRow(Base):
+class VersionRow(TableBase):
     """A sealed adapter; number 0 is the bare base, which has no folder."""
 
     __tablename__ = "version"
@@ -169,7 +169,7 @@ class VersionRow(Base):
     card: Mapped[str] = mapped_column(deferred=True)  # large, and asked for alone
 
 
-class VersionParentRow(Base):
+class VersionParentRow(TableBase):
     """What a version was made from; a parent is always older, so there is no ring."""
 
     __tablename__ = "version_parent"
@@ -180,7 +180,7 @@ class VersionParentRow(Base):
     position: Mapped[int]
 
 
-class RemovedRow(Base):
+class RemovedRow(TableBase):
     """A version whose files are gone; all else about it stays."""
 
     __tablename__ = "removed"
@@ -193,7 +193,7 @@ class RemovedRow(Base):
     reason: Mapped[str]
 
 
-class VersionBatchRow(Base):
+class VersionBatchRow(TableBase):
     """How many examples of a batch a version learned itself."""
 
     __tablename__ = "version_batch"
@@ -203,7 +203,7 @@ class VersionBatchRow(Base):
     examples: Mapped[int]
 
 
-class VersionExampleRow(Base):
+class VersionExampleRow(TableBase):
     """Which examples a version learned itself: a fact of the past, never changed."""
 
     __tablename__ = "version_example"
@@ -216,7 +216,7 @@ class VersionExampleRow(Base):
     example: Mapped[int] = mapped_column(ForeignKey("example.id"), primary_key=True)
 
 
-class ExampleRow(Base):
+class ExampleRow(TableBase):
     """One training item, in exactly one state.
 
     `version` owns it while the state is trained: of all that learned it, the one on
@@ -252,7 +252,7 @@ class ExampleRow(Base):
     version: Mapped[int | None] = mapped_column(ForeignKey("version.number"))
 
 
-class AliasRow(Base):
+class AliasRow(TableBase):
     """A movable name."""
 
     __tablename__ = "alias"
@@ -261,7 +261,7 @@ class AliasRow(Base):
     version: Mapped[int] = mapped_column(ForeignKey("version.number"))
 
 
-class JournalRow(Base):
+class JournalRow(TableBase):
     """Who did what; triggers in the migrations keep it append-only.
 
     The hash covers the entry and the hash before it: `journal.link`.
@@ -278,7 +278,7 @@ class JournalRow(Base):
     hash: Mapped[bytes]
 
 
-class NightRow(Base):
+class NightRow(TableBase):
     """A night that was due, by the day it began on, and how far it came."""
 
     __tablename__ = "night"
@@ -296,7 +296,7 @@ class NightRow(Base):
     at: Mapped[datetime]
 
 
-class ControlRow(Base):
+class ControlRow(TableBase):
     """What the owner has switched, by its name."""
 
     __tablename__ = "control"

@@ -14,7 +14,7 @@ from sleepcycle_study.experiment import results
 from sleepcycle_study.experiment.crew import make_all
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.run import jobs
-from sleepcycle_study.experiment.workbench import Ground, share_of_threads
+from sleepcycle_study.experiment.workbench import Workbench, share_of_threads
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def plan(tmp_path_factory):
 @pytest.fixture
 def ground(plan, tmp_path):
     """What its runs are made on, in a folder that is empty yet."""
-    return Ground(plan, tmp_path / "out", device="cpu", threads=1)
+    return Workbench(plan, tmp_path / "out", device="cpu", threads=1)
 
 
 def children():

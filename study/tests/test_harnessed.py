@@ -11,7 +11,7 @@ from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment import harness_tasks, planfile, run
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.results import fingerprint
-from sleepcycle_study.experiment.workbench import Ground
+from sleepcycle_study.experiment.workbench import Workbench
 from tests.harnesses import (
     EXAMPLE,
     needs_library,
@@ -61,7 +61,7 @@ def ground(tmp_path_factory):
     """What runs are made on."""
     place = tmp_path_factory.mktemp("ground")
     write_task(place / "tasks")
-    return Ground(planned(place), place / "out", device="cpu", threads=1)
+    return Workbench(planned(place), place / "out", device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ class TestDecided:
         """
         plan = planned(place, "harness_limit = 2\n" + PLAN.replace('["tasks"]', "[]"))
 
-        found = run.decided_by(plan, base, run.Job("base", 7))
+        found = run.decided_by(plan, base, run.Trial("base", 7))
 
         assert not [name for name in found if "harness" in name]
 
@@ -195,7 +195,7 @@ class TestScores:
         assert bare.general[f"harness: {NATS}"] == {"before": before, "after": before}
 
     def test_a_run_tells_what_decided_it(self, made, ground, base):
-        job = run.Job("phases", 7)
+        job = run.Trial("phases", 7)
 
         assert not list(run.missing(ground.plan, base, ground.folder, [job]))
         write_task(ground.plan.folder / "tasks", answers=(1,))
@@ -240,7 +240,7 @@ class TestWithTheLibrary:
     def test_the_example_is_scored_before_and_after(self, plan, base, tmp_path):
         harness_tasks.expect_runnable(plan, tmp_path / "out")
 
-        found = run.run(plan, base, run.Job("phases", 7))
+        found = run.run(plan, base, run.Trial("phases", 7))
 
         assert found.general["harness: opposites, acc ↑"]["before"] == 1.0
         assert 0 <= found.general["harness: opposites, acc ↑"]["after"] <= 1
@@ -288,4 +288,4 @@ class TestWithTheLibrary:
 
 def decided(plan, base):
     """Return the fingerprint of a run."""
-    return fingerprint(run.decided_by(plan, base, run.Job("phases", 7)))
+    return fingerprint(run.decided_by(plan, base, run.Trial("phases", 7)))

@@ -235,7 +235,7 @@ def test_the_base_is_bare_after_each_life(lives, base, plan, course):
 
 
 def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
-    job = run.Job("dream", 1)
+    job = run.Trial("dream", 1)
 
     first, second = run.run(plan, base, job), run.run(plan, base, job)
 
@@ -260,7 +260,7 @@ def test_what_is_known_at_the_last_stop_is_what_the_end_answers(base, plan):
     """
     The stops ask the first of the final questions, and nothing is learned in between.
     """
-    outcome = run.run(plan, base, run.Job("phases", 1))
+    outcome = run.run(plan, base, run.Trial("phases", 1))
 
     exact = [a for a in outcome.answers if a.dimension == "exact"]
     last = outcome.stops[-1]

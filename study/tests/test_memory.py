@@ -17,7 +17,7 @@ from sleepcycle.records.example import Dream
 from sleepcycle.settings.config import ModelSettings
 from sleepcycle_study.memory import ewc, olora, plot, records, table
 from sleepcycle_study.memory.__main__ import main
-from sleepcycle_study.memory.day import Cost, Life, begin, recall
+from sleepcycle_study.memory.day import Cost, Lifetime, begin, recall
 from sleepcycle_study.memory.lessons import Lesson, lessons
 from sleepcycle_study.memory.lifetime import live
 from sleepcycle_study.memory.methods import ARMS, settings
@@ -26,7 +26,7 @@ from sleepcycle_study.memory.scoring import ask
 from sleepcycle_study.memory.streams import STREAMS
 
 SLICE = ("store", "archive", "joint", "O-LoRA", "EWC", "LAMOL")
-RUN = records.Run("store", 0, 0, lessons=2, stream="lessons", examples=24)
+RUN = records.LifetimeRun("store", 0, 0, lessons=2, stream="lessons", examples=24)
 
 
 @pytest.fixture(scope="module")
@@ -198,8 +198,8 @@ class TestArms:
         today = begin(lessons(0, 1)[0], 0, 0)
         chosen = settings(ARMS["store"], 24, 64, first=True)
 
-        assert len(recall(Life(stored=list(today.new)), today, chosen)) == 12
-        assert recall(Life(), today, chosen) == []
+        assert len(recall(Lifetime(stored=list(today.new)), today, chosen)) == 12
+        assert recall(Lifetime(), today, chosen) == []
 
     def test_without_a_store_dreams_are_recalled_evenly(self):
         """
@@ -209,7 +209,7 @@ class TestArms:
         dreamt = [Dream(1 + (i > 3), row) for i, row in enumerate(rows[:30])]
         chosen = settings(ARMS["archive"], 16, 64, first=True)
 
-        found = recall(Life(dreamt=dreamt), begin(lessons(0, 1)[0], 2, 0), chosen)
+        found = recall(Lifetime(dreamt=dreamt), begin(lessons(0, 1)[0], 2, 0), chosen)
 
         early = {dream.content for dream in dreamt if dream.version == 1}
         assert len(found) == 8

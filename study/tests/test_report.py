@@ -10,7 +10,13 @@ from xml.etree import ElementTree
 import pytest
 
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment.results import Answer, Curve, Fold, Outcome, Stop
+from sleepcycle_study.experiment.results import (
+    Curve,
+    Fold,
+    Glance,
+    GradedAnswer,
+    Outcome,
+)
 from sleepcycle_study.report import charts
 from sleepcycle_study.report.article_figures import ARMS, MEASURES, REPORTED
 from sleepcycle_study.report.drawing import DASHES, Scale, dash, number
@@ -36,7 +42,7 @@ def made_up(arm: str, seed: int, text: str = "4") -> Outcome:
     draw = random.Random(f"{arm}/{seed}")
     skill = SKILL.get(arm, 0.5)
     answers = tuple(
-        Answer(
+        GradedAnswer(
             question=f"{dimension}-{place}",
             dimension=dimension,
             prompt="Calculate: 2 + 2 =",
@@ -60,7 +66,7 @@ def made_up(arm: str, seed: int, text: str = "4") -> Outcome:
         rank=8 if learned else 0,
         curves=(Curve("foundation", losses),) if learned else (),
         stops=tuple(
-            Stop(after, {"exact": skill / part, "exact.form": 1 / part})
+            Glance(after, {"exact": skill / part, "exact.form": 1 / part})
             for part, after in enumerate(("foundation", "delegation"), 1)
         )
         if learned
@@ -446,7 +452,9 @@ class TestMissing:
 
     def test_another_domain_has_no_composite(self, tmp_path):
         answers = tuple(
-            Answer(f"q{i}", "logic", "?", "!", {"right": i % 2, "right.deep": 1.0})
+            GradedAnswer(
+                f"q{i}", "logic", "?", "!", {"right": i % 2, "right.deep": 1.0}
+            )
             for i in range(4)
         )
 

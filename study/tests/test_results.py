@@ -11,9 +11,9 @@ import pytest
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.results import (
     CODE,
-    Answer,
     Curve,
     Fold,
+    GradedAnswer,
     Outcome,
     file_name,
     fingerprint,
@@ -41,8 +41,12 @@ def outcome(**changes: object) -> Outcome:
         curves=(Curve("foundation", ((1, 2.5), (2, 1.25), (3, None))),),
         folds=(Fold("delegation", 0.97, 8, (3.0, 0.5), (3.0, 0.25)),),
         answers=(
-            Answer("exact-0", "exact", "Calculate: 1 + 1 =", " 2", {"exact": 1.0}),
-            Answer("tool-0", "tool", "Solve: 8 * 9", "é\n\x00\ud800", {}, "8 * 9"),
+            GradedAnswer(
+                "exact-0", "exact", "Calculate: 1 + 1 =", " 2", {"exact": 1.0}
+            ),
+            GradedAnswer(
+                "tool-0", "tool", "Solve: 8 * 9", "é\n\x00\ud800", {}, "8 * 9"
+            ),
         ),
         general={"lambada": {"before": 0.5, "after": None}},
         settings=SETTINGS,
@@ -104,7 +108,7 @@ class TestRoundTrip:
         """
         Before anything is written: it could not be read again.
         """
-        answer = Answer("exact-7", "exact", "?", "?", {"exact": value})
+        answer = GradedAnswer("exact-7", "exact", "?", "?", {"exact": value})
 
         with pytest.raises(StudyError, match="exact of question exact-7 to be a numb"):
             write(tmp_path, outcome(answers=(answer,)))

@@ -10,7 +10,12 @@ import psutil
 import pytest
 
 from sleepcycle_study.domains.code import sandbox
-from sleepcycle_study.domains.code.sandbox import Ending, Evaluation, Limits, evaluate
+from sleepcycle_study.domains.code.sandbox import (
+    Ending,
+    Limits,
+    SandboxResult,
+    evaluate,
+)
 from sleepcycle_study.domains.code.sandboxed import Refused, check
 from sleepcycle_study.errors import StudyError
 
@@ -35,7 +40,7 @@ class TestValues:
         ],
     )
     def test_an_expression_gives_its_value_as_json(self, expression, value):
-        assert evaluate(expression, XS) == Evaluation(Ending.DONE, (value,))
+        assert evaluate(expression, XS) == SandboxResult(Ending.DONE, (value,))
 
     def test_it_is_evaluated_for_each_case(self):
         cases = [{"s": "ab"}, {"s": ""}, {"s": "abc"}]
@@ -45,7 +50,7 @@ class TestValues:
     def test_values_before_a_failing_case_are_kept(self):
         outcome = evaluate("6 // n", [{"n": 2}, {"n": 0}, {"n": 1}])
 
-        assert outcome == Evaluation(Ending.RAISED, ("3",), "ZeroDivisionError")
+        assert outcome == SandboxResult(Ending.RAISED, ("3",), "ZeroDivisionError")
 
     def test_one_case_cannot_change_the_next(self):
         cases = [{"xs": [1]}, {"xs": [1]}]
@@ -77,7 +82,7 @@ class TestFaults:
         ],
     )
     def test_what_is_no_value_is_said_by_its_error(self, expression, reason):
-        assert evaluate(expression, XS) == Evaluation(Ending.RAISED, (), reason)
+        assert evaluate(expression, XS) == SandboxResult(Ending.RAISED, (), reason)
 
     @pytest.mark.parametrize(
         ("expression", "reason"),
@@ -90,7 +95,7 @@ class TestFaults:
         ],
     )
     def test_what_could_reach_out_is_refused(self, expression, reason):
-        assert evaluate(expression, XS) == Evaluation(Ending.REFUSED, (), reason)
+        assert evaluate(expression, XS) == SandboxResult(Ending.REFUSED, (), reason)
 
     @pytest.mark.parametrize(
         ("expression", "reason"),
@@ -130,13 +135,13 @@ class TestLimits:
 
         outcome = evaluate(expression, XS, QUICK)
 
-        assert outcome == Evaluation(Ending.STOPPED)
+        assert outcome == SandboxResult(Ending.STOPPED)
         assert time.monotonic() - began < QUICK.wall_s
 
     def test_the_clock_on_the_wall_ends_it_too(self):
         outcome = evaluate("max(range(10 ** 11))", XS, Limits(cpu_s=60, wall_s=0.1))
 
-        assert outcome == Evaluation(Ending.STOPPED)
+        assert outcome == SandboxResult(Ending.STOPPED)
 
     @LINUX
     @pytest.mark.parametrize(
@@ -145,7 +150,7 @@ class TestLimits:
     def test_memory_is_bounded(self, expression):
         outcome = evaluate(expression, XS, QUICK)
 
-        assert outcome == Evaluation(Ending.RAISED, (), "MemoryError")
+        assert outcome == SandboxResult(Ending.RAISED, (), "MemoryError")
 
     @LINUX
     def test_memory_taken_little_by_little_is_bounded(self):

@@ -304,7 +304,7 @@ class Days(RuleBasedStateMachine):
     def live_a_day(self, accepts):
         self.days += 1
         feed(self.home, f"day {self.days}", rows=3)
-        vars(self.home)["_keeper"].engine.accepts = accepts
+        vars(self.home)["_context"].engine.accepts = accepts
         self.home.wake()
         self.home.sleep()
 

@@ -13,7 +13,7 @@ from sleepcycle.cli.verdict_table import (
 )
 from sleepcycle.cli.version_tables import show_card
 from sleepcycle.records.codec import from_json, to_json
-from sleepcycle.records.overrides import Gentler
+from sleepcycle.records.overrides import RetryPlan
 from sleepcycle.records.reports import SleepReport
 from sleepcycle.records.verdict import BatchScore, Drift, Exact, Loss, Verdict
 
@@ -81,7 +81,7 @@ def test_one_batch_is_the_whole_and_many_are_too_many(capsys):
     ],
 )
 def test_a_plan_says_why_and_what_it_changes(share, rank, changes, capsys):
-    show_plan(Gentler(rejected=2, max_share_of_wake=share, rank=rank))
+    show_plan(RetryPlan(rejected=2, max_share_of_wake=share, rank=rank))
 
     said = " ".join(capsys.readouterr().out.split())
     assert said == (

@@ -11,16 +11,16 @@ from functools import cached_property
 from pathlib import Path
 
 from sleepcycle.daemon.executor import Clocks
-from sleepcycle.daemon.reload import Homes
-from sleepcycle.daemon.scheduler import Conductor
+from sleepcycle.daemon.reload import ReloadableHome
+from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import Interrupted, Paused
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.home import Home
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import Progress
-from sleepcycle.records.run_order import Wish
-from sleepcycle.runs.context import Keeper
+from sleepcycle.records.run_order import RunRequest
+from sleepcycle.runs.context import RunContext
 from sleepcycle.store import batch_table, example_table, journal, night_table
 from sleepcycle.store.values import ExampleState
 from tests.runs.conftest import FakeEngine
@@ -35,7 +35,7 @@ STEP = Progress("wake", 1, 2, loss=1.5)
 
 
 class Engine(FakeEngine):
-    """Leaves a result at once, or once it is let; heeds its reins while it waits."""
+    """Leaves a result at once, or once it is let; heeds its control while it waits."""
 
     def __init__(self):
         super().__init__()
@@ -57,18 +57,20 @@ class Engine(FakeEngine):
         """Let the run come to its end."""
         self._go.set()
 
-    def execute(self, run, on_progress, reins):
+    def execute(self, run, on_progress, control):
         on_progress(STEP)
         self._begun.set()
         gone = False
         while not gone:
             gone = self._go.wait(0.002)
-            if reins.wish is not None:
-                self.heard = reins.wish
-                raise {Wish.PAUSE: Paused, Wish.CANCEL: Interrupted}[reins.wish]("")
+            if control.wish is not None:
+                self.heard = control.wish
+                raise {RunRequest.PAUSE: Paused, RunRequest.CANCEL: Interrupted}[
+                    control.wish
+                ]("")
         if self.fault is not None:
             raise self.fault
-        super().execute(run, on_progress, reins)
+        super().execute(run, on_progress, control)
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,13 @@ class FakeHome(Home):
         return super().promote(name)
 
     @cached_property
-    def _keeper(self):
-        return Keeper(self.store, self.paths, self.settings, self.engine, self.actor)
+    def _context(self):
+        return RunContext(
+            self.store, self.paths, self.settings, self.engine, self.actor
+        )
 
 
-class FakeHomes(Homes):
+class FakeHomes(ReloadableHome):
     """Opens such homes."""
 
     engine: Engine
@@ -111,16 +115,16 @@ class Desk:
         self.now = MORNING
         self.moment = 1000.0
         self.disk_errors = []
-        self.conductor = self.restart()
+        self.scheduler = self.restart()
 
     def restart(self):
         """Return a conductor as another process would have it."""
-        self.conductor = Conductor(
+        self.scheduler = Scheduler(
             self.homes,
             clocks=Clocks(lambda: self.now, lambda: self.moment),
             on_disk_error=self.disk_errors.append,
         )
-        return self.conductor
+        return self.scheduler
 
     def set(self, section, **values):
         """Change settings, as a reload does."""
@@ -140,7 +144,7 @@ class Desk:
     def learn(self, *texts):
         """Live through one wake."""
         self.feed(*texts)
-        outcome = self.conductor.wake().result(PATIENCE_S)
+        outcome = self.scheduler.wake().result(PATIENCE_S)
         self.settle()
         return outcome
 
@@ -148,7 +152,7 @@ class Desk:
         """Let time pass and look; return what came of the run that began, if any."""
         self.now += passed
         self.moment += passed.total_seconds()
-        run = self.conductor.consider()
+        run = self.scheduler.consider()
         if run is None:
             return None
         run.exception(PATIENCE_S)
@@ -160,7 +164,7 @@ class Desk:
         done = threading.Event()
 
         def look():
-            self.conductor.consider()
+            self.scheduler.consider()
             done.set()
 
         threading.Thread(target=look, name="run", daemon=True).start()

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sleepcycle.daemon import main
-from sleepcycle.daemon.reload import Homes, fixed, renewed
-from sleepcycle.daemon.signals import DISK, Bell
+from sleepcycle.daemon.reload import ReloadableHome, fixed, renewed
+from sleepcycle.daemon.signals import DISK, SignalQueue
 from sleepcycle.daemon.systemd import notify, watchdog_s
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, ServiceError
 from sleepcycle.files.paths import HomePaths
@@ -46,8 +46,8 @@ def paths(tmp_path):
 
 
 @pytest.fixture
-def bell():
-    made = Bell()
+def signals():
+    made = SignalQueue()
     yield made
     os.close(made._ear)
     os.close(made._rope)
@@ -89,7 +89,7 @@ class TestSettings:
 
     def test_those_of_a_file_that_is_gone_are_kept(self, paths):
         kept = Settings(wake={"rank": 8})
-        homes = Homes(paths, kept)
+        homes = ReloadableHome(paths, kept)
         paths.config.unlink()
 
         with pytest.raises(ConfigError, match=r"config\.toml, got no file; put it"):
@@ -98,7 +98,7 @@ class TestSettings:
         assert homes.settings == kept
 
     def test_wrong_ones_change_nothing(self, paths):
-        homes = Homes(paths, Settings())
+        homes = ReloadableHome(paths, Settings())
         paths.config.write_text("[wake]\nrank = 0\n")
 
         with pytest.raises(ConfigError, match=r"setting wake\.rank"):
@@ -169,22 +169,22 @@ class TestAddress:
 
 
 class TestBell:
-    def test_signals_ring_in_their_order(self, bell):
+    def test_signals_ring_in_their_order(self, signals):
         before = signal.getsignal(signal.SIGINT)
-        with bell.hung():
+        with signals.hung():
             os.kill(os.getpid(), signal.SIGHUP)
-            heard = bell.wait(PATIENCE_S)
+            heard = signals.wait(PATIENCE_S)
             os.kill(os.getpid(), signal.SIGTERM)
-            heard += bell.wait(PATIENCE_S)
+            heard += signals.wait(PATIENCE_S)
 
         assert heard == bytes([signal.SIGHUP, signal.SIGTERM])
         assert signal.getsignal(signal.SIGINT) is before
 
-    def test_another_thread_may_ring(self, bell):
-        threading.Thread(target=bell.ring, args=(DISK,)).start()
+    def test_another_thread_may_ring(self, signals):
+        threading.Thread(target=signals.ring, args=(DISK,)).start()
 
-        assert bell.wait(PATIENCE_S) == bytes([DISK])
-        assert bell.wait(0.0) == b""
+        assert signals.wait(PATIENCE_S) == bytes([DISK])
+        assert signals.wait(0.0) == b""
 
 
 class TestNotify:
@@ -251,8 +251,8 @@ class TestServe:
         """Live once; return the exit code, the server and what was announced."""
         server, said = FakeServer(), []
 
-        def start(conductor, token, paths, settings):
-            self.conductor = conductor
+        def start(scheduler, token, paths, settings):
+            self.scheduler = scheduler
             return server
 
         def announce(line):
@@ -279,7 +279,7 @@ class TestServe:
         """
         fault = DiskError("expected to flush, got: no")
 
-        code, _ = self.serve(paths, lambda: self.conductor.fail(fault))
+        code, _ = self.serve(paths, lambda: self.scheduler.fail(fault))
 
         assert code == 74
         assert "the service ends" in paths.log.read_text()
@@ -312,7 +312,7 @@ class TestServe:
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
     def test_one_that_only_refuses_does_not(self, paths, code):
         def fill():
-            self.conductor.fail(refused(code))
+            self.scheduler.fail(refused(code))
             os.kill(os.getpid(), signal.SIGTERM)
 
         assert self.serve(paths, fill)[0] == 0
@@ -382,7 +382,7 @@ class TestServe:
             listening = threading.Thread(target=listen)
 
             def hang():
-                self.conductor.consider = ends.wait
+                self.scheduler.consider = ends.wait
                 listening.start()
 
             self.serve(paths, hang)
@@ -401,7 +401,7 @@ class TestServe:
         monkeypatch.setattr(main, "_die", lambda *_: died.set())
 
         def hang():
-            self.conductor.close = lambda: died.wait(PATIENCE_S) and None
+            self.scheduler.close = lambda: died.wait(PATIENCE_S) and None
             os.kill(os.getpid(), signal.SIGTERM)
 
         self.serve(paths, hang)
@@ -416,7 +416,7 @@ class TestServe:
         began = []
 
         def hang():
-            self.conductor.close = Future
+            self.scheduler.close = Future
             began.append(time.monotonic())
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -494,7 +494,7 @@ def alive(pid):
 
 
 def test_the_home_is_opened_under_the_settings_of_the_moment(paths):
-    homes = Homes(paths, open_home(paths.root).settings)
+    homes = ReloadableHome(paths, open_home(paths.root).settings)
     paths.config.write_text("[wake]\nrank = 8\n")
 
     homes.reload()

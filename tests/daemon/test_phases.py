@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sleepcycle.daemon.nightlog import CLOCK
-from sleepcycle.daemon.state import Word
+from sleepcycle.daemon.state import Activity
 from sleepcycle.errors import Interrupted, RunError
 from sleepcycle.home.lock import owned
 from sleepcycle.home.opening import create_home
@@ -92,7 +92,7 @@ def kinds(desk):
 
 
 def banner(desk):
-    return desk.conductor.state().banner
+    return desk.scheduler.state().banner
 
 
 def pending(desk):
@@ -122,7 +122,7 @@ class TestPhases:
 
         assert desk.night() is None
         assert (CLOCK, "start sleep") in desk.journal()
-        assert desk.conductor.state().next_night == NIGHT
+        assert desk.scheduler.state().next_night == NIGHT
         desk.consider(NIGHT - MORNING)
         assert kinds(desk) == [WAKE, SLEEP, WAKE, SLEEP]
         assert desk.night().state is NightState.DONE
@@ -155,7 +155,7 @@ class TestPhases:
         desk.consider()
         feed(desk, "second", "b")
 
-        refused = desk.conductor.wake()
+        refused = desk.scheduler.wake()
 
         with pytest.raises(RunError, match="run one: sleepcycle sleep"):
             refused.result(PATIENCE_S)
@@ -165,11 +165,11 @@ class TestPhases:
     def test_nothing_begins_while_it_is_paused(self, desk):
         feed(desk, "first", "a")
         desk.consider()
-        desk.conductor.pause()
+        desk.scheduler.pause()
         feed(desk, "second", "b")
 
         assert desk.consider(HOUR) is None
-        desk.conductor.resume()
+        desk.scheduler.resume()
         desk.settle()
 
         assert kinds(desk) == [WAKE, SLEEP, WAKE]
@@ -192,7 +192,7 @@ class TestRejectedNights:
 
         assert desk.restart().consider() is None
         assert banner(desk) == WAITS
-        assert desk.conductor.state().word is Word.IDLE
+        assert desk.scheduler.state().word is Activity.IDLE
         assert pending(desk) == 1
 
     def test_after_that_it_goes_on_if_the_night_was_accepted(self, desk):
@@ -225,7 +225,7 @@ class TestRejectedNights:
         assert pending(desk) == 0
 
     def test_a_night_that_the_user_asks_for_counts(self, desk):
-        desk.conductor.sleep().result(PATIENCE_S)
+        desk.scheduler.sleep().result(PATIENCE_S)
         desk.settle()
 
         assert kinds(desk) == [WAKE, SLEEP, SLEEP, WAKE]
@@ -252,10 +252,10 @@ class TestNightsThatFail:
         desk.consider()
         feed(desk, "second", "b")
         desk.engine.hold()
-        run = desk.conductor.consider()
+        run = desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        desk.conductor.cancel(2)
+        desk.scheduler.cancel(2)
 
         assert isinstance(run.exception(PATIENCE_S), Interrupted)
         desk.settle()
@@ -269,15 +269,15 @@ class TestBrokenOff:
     def test_a_wake_goes_on_in_its_phase_though_its_curriculum_is_gone(self, desk):
         desk.engine.hold()
         feed(desk, "second", "b")
-        desk.conductor.consider()
+        desk.scheduler.consider()
         desk.engine.wait_begun()
-        desk.conductor.pause()
+        desk.scheduler.pause()
         desk.settle()
         desk.engine.release()
         feed(desk, "first", "a")
         (desk.paths.root / "course.toml").unlink()
 
-        desk.conductor.resume()
+        desk.scheduler.resume()
         desk.settle()
 
         assert desk.runs() == [(WAKE, DONE)]
@@ -295,8 +295,8 @@ class TestWrongCurricula:
     def test_the_banner_says_so_at_once(self, spoilt):
         assert spoilt.consider() is None
 
-        state = spoilt.conductor.state()
-        assert state.word is Word.WAITING
+        state = spoilt.scheduler.state()
+        assert state.word is Activity.WAITING
         assert state.banner.startswith("no wake begins: ")
         assert "did you mean epochs?" in state.banner
 
@@ -312,7 +312,7 @@ class TestWrongCurricula:
 
         with owned(spoilt.paths):
             reason = hindrance(
-                spoilt.paths, spoilt.homes.settings, spoilt.conductor.state()
+                spoilt.paths, spoilt.homes.settings, spoilt.scheduler.state()
             )
 
         assert reason.startswith("a run failed or could not begin")
@@ -347,10 +347,10 @@ class TestWrongCurricula:
 def test_the_status_names_the_phase_of_the_run_that_is_on(desk):
     feed(desk, "first", "a")
     desk.engine.hold()
-    desk.conductor.consider()
+    desk.scheduler.consider()
     desk.engine.wait_begun()
 
-    state = desk.conductor.state()
+    state = desk.scheduler.state()
     fields = standing_with(desk.home.status(), state, pid=1, url="http://127.0.0.1:1")
 
     assert (fields["last_run"]["run"], fields["last_run"]["phase"]) == (1, "first")

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from sleepcycle.daemon.backoff import Backoff, delay_s
-from sleepcycle.daemon.state import Word
+from sleepcycle.daemon.state import Activity
 from sleepcycle.errors import (
     DiskError,
     Interrupted,
@@ -17,7 +17,7 @@ from sleepcycle.errors import (
     ServiceError,
 )
 from sleepcycle.home.opening import create_home
-from sleepcycle.records.run_order import RunKind, RunState, Wish
+from sleepcycle.records.run_order import RunKind, RunRequest, RunState
 from sleepcycle.runs import resume
 from sleepcycle.settings.config import (
     EngineSettings,
@@ -85,7 +85,7 @@ class TestWaking:
         desk.feed("one", "two")
 
         assert desk.consider() is None
-        assert desk.conductor.state().next_window == MORNING + 2 * HOUR
+        assert desk.scheduler.state().next_window == MORNING + 2 * HOUR
         assert desk.consider(2 * HOUR).result().examples == 2
 
     def test_more_that_is_pending_is_learned_at_once(self, desk):
@@ -105,7 +105,7 @@ class TestWaking:
         desk.set("wake", window="10:00-11:00")
         desk.engine.hold()
         desk.feed("one", "two")
-        run = desk.conductor.consider()
+        run = desk.scheduler.consider()
         desk.engine.wait_begun()
 
         desk.consider(HOUR)
@@ -123,7 +123,7 @@ class TestWaking:
         desk.set("wake", window="10:00-12:00", max_duration_s=60.0)
         desk.engine.hold()
         desk.feed("one", "two")
-        run = desk.conductor.consider()
+        run = desk.scheduler.consider()
         desk.engine.wait_begun()
         desk.consider(59 * SECOND)
         assert not run.done()
@@ -140,7 +140,7 @@ class TestWaking:
         desk.set("wake", max_duration_s=60.0)
         desk.engine.hold()
         desk.feed("one", "two")
-        desk.conductor.consider()
+        desk.scheduler.consider()
         desk.engine.wait_begun()
         desk.consider(60 * SECOND)
         desk.settle()
@@ -154,7 +154,7 @@ class TestWaking:
         desk.feed("one")
         desk.engine.hold()
 
-        run = desk.conductor.wake()
+        run = desk.scheduler.wake()
         desk.engine.wait_begun()
         desk.consider(HOUR)
 
@@ -178,7 +178,7 @@ class TestNights:
     def test_a_night_comes_at_its_hour_and_once(self, desk):
         desk.learn("one")
         assert desk.consider(NIGHT - MORNING - SECOND) is None
-        assert desk.conductor.state().next_night == NIGHT
+        assert desk.scheduler.state().next_night == NIGHT
 
         run = desk.consider(SECOND)
 
@@ -192,7 +192,7 @@ class TestNights:
             "because",
         )
         assert desk.home.status().live == "v2"
-        assert desk.conductor.state().next_night == NIGHT + DAY
+        assert desk.scheduler.state().next_night == NIGHT + DAY
         assert desk.consider(HOUR) is None
         assert desk.restart().consider() is None
 
@@ -238,7 +238,7 @@ class TestNights:
 
     def test_a_night_whose_process_died_is_begun_again(self, desk):
         desk.learn("one")
-        desk.conductor.consider()
+        desk.scheduler.consider()
         with desk.home.store.write() as session:
             night_table.begin(session, FIRST)
         desk.restart()
@@ -264,15 +264,15 @@ class TestNights:
         desk.learn("one")
         desk.engine.hold()
         desk.feed("two", "three")
-        wake = desk.conductor.consider()
+        wake = desk.scheduler.consider()
         desk.engine.wait_begun()
         desk.now = NIGHT
-        assert desk.conductor.consider() is None
+        assert desk.scheduler.consider() is None
         desk.engine.release()
 
         assert isinstance(wake.exception(PATIENCE_S), Paused)
         desk.settle()
-        assert desk.engine.heard is Wish.PAUSE
+        assert desk.engine.heard is RunRequest.PAUSE
         assert desk.night().state is NightState.DONE
         kinds = [kind for kind, state in desk.runs() if state is DONE]
         assert kinds == [WAKE, SLEEP, WAKE]
@@ -281,7 +281,7 @@ class TestNights:
     def test_one_that_the_user_asked_for_is_an_extra(self, desk):
         desk.learn("one")
 
-        desk.conductor.sleep().result(PATIENCE_S)
+        desk.scheduler.sleep().result(PATIENCE_S)
         desk.settle()
 
         assert desk.night() is None
@@ -302,20 +302,20 @@ class TestBackingOff:
         desk.engine.fault = RunError("no device")
 
         desk.consider()
-        assert desk.conductor.state().banner == (
+        assert desk.scheduler.state().banner == (
             "a run failed: no device; next try at 10:01:00"
         )
         desk.consider(60 * SECOND)
-        state = desk.conductor.state()
+        state = desk.scheduler.state()
 
-        assert state.word is Word.WAITING
+        assert state.word is Activity.WAITING
         assert state.banner == (
             "2 runs in a row failed, the last: no device; next try at 10:03:00"
         )
         assert desk.consider(119 * SECOND) is None
         desk.engine.fault = None
         assert desk.consider(SECOND).result().examples == 2
-        assert desk.conductor.state().banner is None
+        assert desk.scheduler.state().banner is None
 
     def test_a_restart_waits_on(self, desk):
         """
@@ -350,16 +350,16 @@ class TestBackingOff:
         desk.consider()
         desk.engine.fault = None
 
-        assert desk.conductor.wake().result(PATIENCE_S).examples == 2
-        assert desk.conductor.state().banner is None
+        assert desk.scheduler.wake().result(PATIENCE_S).examples == 2
+        assert desk.scheduler.state().banner is None
 
     def test_a_user_who_is_refused_starts_none(self, desk):
-        refused = desk.conductor.wake()
+        refused = desk.scheduler.wake()
 
         with pytest.raises(RunError, match="nothing to learn"):
             refused.result(PATIENCE_S)
         desk.settle()
-        assert desk.conductor.state().word is Word.IDLE
+        assert desk.scheduler.state().word is Activity.IDLE
 
     def test_what_nobody_foresaw_is_a_failure(self, desk):
         desk.feed("one", "two")
@@ -367,7 +367,7 @@ class TestBackingOff:
 
         assert desk.consider().exception() is desk.engine.fault
 
-        banner = desk.conductor.state().banner
+        banner = desk.scheduler.state().banner
         assert "ZeroDivisionError: surprise" in banner
         assert desk.runs() == [(WAKE, FAILED)]
         desk.engine.fault = None
@@ -378,7 +378,7 @@ class TestBackingOff:
         others = []
         desk.homes.reload = lambda: others.append(desk.look_elsewhere())
 
-        desk.conductor.reload()
+        desk.scheduler.reload()
 
         assert others == ["waits"]
         desk.settle()
@@ -418,7 +418,7 @@ class TestLeftOpen:
         desk.engine.accepts = False
         with desk.home.store.write() as session:
             night_table.begin(session, FIRST)
-        desk.conductor.sleep().result(PATIENCE_S)
+        desk.scheduler.sleep().result(PATIENCE_S)
         desk.settle()
 
         assert desk.consider(NIGHT - MORNING) is None
@@ -429,8 +429,8 @@ class TestLeftOpen:
         """
         Another process, such as one that feeds, may write for a minute.
         """
-        desk.conductor.consider()
-        looking = threading.Thread(target=desk.conductor.consider)
+        desk.scheduler.consider()
+        looking = threading.Thread(target=desk.scheduler.consider)
 
         with desk.home.store.write():
             looking.start()
@@ -444,37 +444,37 @@ class TestLeftOpen:
 class TestPausing:
     def test_nothing_begins_while_it_is_paused(self, desk):
         desk.feed("one", "two")
-        desk.conductor.pause()
+        desk.scheduler.pause()
 
         assert desk.consider() is None
-        assert desk.conductor.state().word is Word.PAUSED
+        assert desk.scheduler.state().word is Activity.PAUSED
         assert desk.restart().consider() is None
         assert ("user", "pause") in desk.journal()
 
-        desk.conductor.resume()
+        desk.scheduler.resume()
         desk.settle()
         assert desk.runs() == [(WAKE, DONE)]
         assert desk.journal()[-1] != ("user", "resume")
 
     def test_pausing_twice_is_written_once(self, desk):
-        desk.conductor.pause()
-        desk.conductor.pause()
+        desk.scheduler.pause()
+        desk.scheduler.pause()
 
         assert desk.journal().count(("user", "pause")) == 1
 
     def test_a_wake_is_broken_off(self, desk):
         desk.engine.hold()
         desk.feed("one", "two")
-        run = desk.conductor.consider()
+        run = desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        desk.conductor.pause()
+        desk.scheduler.pause()
 
         assert isinstance(run.exception(PATIENCE_S), Paused)
         desk.settle()
         assert desk.runs() == [(WAKE, PAUSED)]
         desk.engine.release()
-        desk.conductor.resume()
+        desk.scheduler.resume()
         desk.settle()
         assert desk.runs() == [(WAKE, DONE)]
 
@@ -482,18 +482,18 @@ class TestPausing:
         desk.learn("one")
         desk.engine.hold()
         desk.now = NIGHT
-        run = desk.conductor.consider()
+        run = desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        desk.conductor.pause()
+        desk.scheduler.pause()
 
-        state = desk.conductor.state()
-        assert (state.word, state.paused) == (Word.ASLEEP, True)
+        state = desk.scheduler.state()
+        assert (state.word, state.paused) == (Activity.ASLEEP, True)
         desk.engine.release()
         assert run.result(PATIENCE_S).version.accepted
 
     def test_a_user_may_wake_it_all_the_same(self, desk):
-        desk.conductor.pause()
+        desk.scheduler.pause()
 
         assert desk.learn("one").examples == 1
 
@@ -502,10 +502,10 @@ class TestCancelling:
     def test_a_wake_leaves_nothing_and_is_not_begun_again_at_once(self, desk):
         desk.engine.hold()
         desk.feed("one", "two")
-        run = desk.conductor.consider()
+        run = desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        assert desk.conductor.cancel(1) is None
+        assert desk.scheduler.cancel(1) is None
 
         with pytest.raises(Interrupted, match="2 examples are pending again"):
             run.result(PATIENCE_S)
@@ -520,10 +520,10 @@ class TestCancelling:
         desk.learn("one")
         desk.engine.hold()
         desk.now = NIGHT
-        run = desk.conductor.consider()
+        run = desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        desk.conductor.cancel(2)
+        desk.scheduler.cancel(2)
 
         assert isinstance(run.exception(PATIENCE_S), Interrupted)
         desk.settle()
@@ -535,27 +535,27 @@ class TestCancelling:
     def test_a_paused_wake_is_undone(self, desk):
         desk.engine.hold()
         desk.feed("one", "two")
-        desk.conductor.consider()
+        desk.scheduler.consider()
         desk.engine.wait_begun()
-        desk.conductor.pause()
+        desk.scheduler.pause()
         desk.settle()
 
-        assert desk.conductor.cancel(1) == 2
+        assert desk.scheduler.cancel(1) == 2
         assert desk.runs() == [(WAKE, CANCELLED)]
         assert desk.home.status().counts.pending == 2
 
     def test_it_is_heeded_while_a_pause_is_written_down(self, desk, monkeypatch):
         def put_aside(*args):
             words = resume.put_aside(*args)
-            desk.conductor.cancel(1)
+            desk.scheduler.cancel(1)
             return words
 
         monkeypatch.setattr("sleepcycle.runs.run.put_aside", put_aside)
         desk.engine.hold()
         desk.feed("one", "two")
-        desk.conductor.consider()
+        desk.scheduler.consider()
         desk.engine.wait_begun()
-        desk.conductor.pause()
+        desk.scheduler.pause()
         desk.settle()
 
         assert desk.runs() == [(WAKE, CANCELLED)]
@@ -565,59 +565,59 @@ class TestCancelling:
         desk.learn("one")
 
         with pytest.raises(NotFoundError, match="no run 7"):
-            desk.conductor.cancel(7)
+            desk.scheduler.cancel(7)
         with pytest.raises(RunError, match="expected run 1 to be paused"):
-            desk.conductor.cancel(1)
+            desk.scheduler.cancel(1)
 
 
 class TestOneThingAtATime:
     @pytest.mark.parametrize(
         "ask",
         [
-            lambda conductor, path: conductor.wake(),
-            lambda conductor, path: conductor.sleep(),
-            lambda conductor, path: conductor.rollback("v0"),
-            lambda conductor, path: conductor.promote("v0"),
-            lambda conductor, path: conductor.import_adapter(path),
+            lambda scheduler, path: scheduler.wake(),
+            lambda scheduler, path: scheduler.sleep(),
+            lambda scheduler, path: scheduler.rollback("v0"),
+            lambda scheduler, path: scheduler.promote("v0"),
+            lambda scheduler, path: scheduler.import_adapter(path),
         ],
         ids=["wake", "sleep", "rollback", "promote", "import"],
     )
     def test_it_is_refused_while_a_run_is_on(self, desk, tmp_path, ask):
         desk.feed("one")
         desk.engine.hold()
-        run = desk.conductor.wake()
+        run = desk.scheduler.wake()
         desk.engine.wait_begun()
 
         with pytest.raises(ServiceError, match=r"run 1, a wake, .* runs cancel 1"):
-            ask(desk.conductor, tmp_path)
+            ask(desk.scheduler, tmp_path)
 
         desk.engine.release()
         assert run.result(PATIENCE_S).run == 1
 
     def test_a_rollback_is_made_by_who_asked(self, desk):
         desk.learn("one")
-        desk.conductor.sleep().result(PATIENCE_S)
+        desk.scheduler.sleep().result(PATIENCE_S)
         desk.settle()
 
-        switch = desk.conductor.rollback(requeue=True)
+        switch = desk.scheduler.rollback(requeue=True)
 
         assert (switch.live, switch.requeued) == ("v0", 1)
         assert ("user", "rollback") in desk.journal()
-        assert desk.conductor.promote("v2").live == "v2"
+        assert desk.scheduler.promote("v2").live == "v2"
 
     def test_no_run_begins_while_another_version_is_made_live(self, desk):
         desk.feed("one", "two")
         seen = []
 
         def look():
-            seen.append(desk.conductor.consider())
+            seen.append(desk.scheduler.consider())
             with pytest.raises(ServiceError, match="a promotion is on"):
-                desk.conductor.wake()
+                desk.scheduler.wake()
             seen.append(desk.runs())
 
         desk.homes.meanwhile = look
 
-        desk.conductor.promote("v0")
+        desk.scheduler.promote("v0")
 
         assert seen == [None, []]
         desk.settle()
@@ -630,31 +630,31 @@ class TestRoom:
         desk.feed("one", "two")
 
         assert desk.consider() is None
-        state = desk.conductor.state()
-        assert state.word is Word.WAITING
+        state = desk.scheduler.state()
+        assert state.word is Activity.WAITING
         assert "no run begins: expected 1,000,000,000 MB" in state.banner
         with pytest.raises(RunError, match="of free space"):
-            desk.conductor.wake()
+            desk.scheduler.wake()
         assert desk.runs() == []
 
         desk.set("engine", reserve_mb=0)
         assert desk.consider(SECOND).result().examples == 2
-        assert desk.conductor.state().banner is None
+        assert desk.scheduler.state().banner is None
 
 
 class TestState:
     def test_it_names_what_is_on(self, desk):
         desk.engine.hold()
         desk.feed("one", "two")
-        idle = desk.conductor.state()
-        assert (idle.word, idle.run, idle.kind) == (Word.IDLE, None, None)
+        idle = desk.scheduler.state()
+        assert (idle.word, idle.run, idle.kind) == (Activity.IDLE, None, None)
         assert idle.next_window == MORNING
-        desk.conductor.consider()
+        desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        state = desk.conductor.state()
+        state = desk.scheduler.state()
 
-        assert (state.word, state.run, state.kind) == (Word.AWAKE, 1, WAKE)
+        assert (state.word, state.run, state.kind) == (Activity.AWAKE, 1, WAKE)
         assert state.progress == STEP
         assert state.since == MORNING
 
@@ -663,26 +663,26 @@ class TestClosing:
     def test_a_wake_is_broken_off_and_nothing_begins(self, desk):
         desk.engine.hold()
         desk.feed("one", "two")
-        desk.conductor.consider()
+        desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        run = desk.conductor.close()
+        run = desk.scheduler.close()
 
         assert isinstance(run.exception(PATIENCE_S), Paused)
         desk.settle()
-        assert desk.conductor.close() is None
+        assert desk.scheduler.close() is None
         assert desk.consider() is None
         with pytest.raises(ServiceError, match="is stopping"):
-            desk.conductor.wake()
+            desk.scheduler.wake()
 
     def test_a_night_is_stopped_and_begins_again_after_a_restart(self, desk):
         desk.learn("one")
         desk.engine.hold()
         desk.now = NIGHT
-        desk.conductor.consider()
+        desk.scheduler.consider()
         desk.engine.wait_begun()
 
-        run = desk.conductor.close()
+        run = desk.scheduler.close()
 
         assert isinstance(run.exception(PATIENCE_S), Interrupted)
         desk.settle()
@@ -697,9 +697,9 @@ class TestClosing:
         desk.now = NIGHT
         for _ in range(4):
             desk.engine.hold()
-            desk.conductor.consider()
+            desk.scheduler.consider()
             desk.engine.wait_begun()
-            desk.conductor.close().exception(PATIENCE_S)
+            desk.scheduler.close().exception(PATIENCE_S)
             desk.settle()
             desk.engine.release()
             desk.restart()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from sleepcycle.daemon.systemd_unit import NAME, Reply, Units, quoted
+from sleepcycle.daemon.systemd_unit import NAME, SystemctlResult, SystemdUnit, quoted
 from sleepcycle.errors import HomeError, ServiceError
 from sleepcycle.files.paths import HomePaths
 
@@ -18,11 +18,15 @@ class Systemd:
     def __init__(self, *fails, code=1, text="it failed"):
         self.asked = []
         self.fails = fails
-        self.reply = Reply(code, text)
+        self.reply = SystemctlResult(code, text)
 
     def __call__(self, *words):
         self.asked.append(words)
-        return self.reply if set(words) & set(self.fails) else Reply(0, "enabled")
+        return (
+            self.reply
+            if set(words) & set(self.fails)
+            else SystemctlResult(0, "enabled")
+        )
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def make(paths, tmp_path):
 
     def units(**fields):
         environment = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
-        return Units(paths, **{"environment": environment, **fields})
+        return SystemdUnit(paths, **{"environment": environment, **fields})
 
     return units
 
@@ -92,7 +96,7 @@ class TestText:
         """
         The owner is not asked for, so that the directory need not be there.
         """
-        units = Units(HomePaths(tmp_path), system=True, state=tmp_path.parent)
+        units = SystemdUnit(HomePaths(tmp_path), system=True, state=tmp_path.parent)
 
         unit = settings(units.text())
 
@@ -214,7 +218,9 @@ class TestInstall:
         other = HomePaths(tmp_path / "other")
         other.root.mkdir()
         other.database.touch()
-        units = Units(other, environment={"XDG_CONFIG_HOME": str(tmp_path / "config")})
+        units = SystemdUnit(
+            other, environment={"XDG_CONFIG_HOME": str(tmp_path / "config")}
+        )
 
         with pytest.raises(ServiceError, match=r"got the unit of .*service uninstall"):
             units.install(now=True)
@@ -241,14 +247,14 @@ class TestInstall:
         assert systemd.asked == []
 
     def test_other_systems_are_told_to_use_the_foreground(self, tmp_path):
-        units = Units(HomePaths(tmp_path / "home"), platform="darwin")
+        units = SystemdUnit(HomePaths(tmp_path / "home"), platform="darwin")
 
         with pytest.raises(ServiceError, match=r"foreground: sleepcycle --home .* run"):
             units.install(now=True)
 
     def test_a_home_is_needed(self, tmp_path):
         with pytest.raises(HomeError, match="no home at"):
-            Units(HomePaths(tmp_path)).install(now=True)
+            SystemdUnit(HomePaths(tmp_path)).install(now=True)
 
     def test_a_place_that_cannot_be_written_is_named(self, make, tmp_path):
         (tmp_path / "config").write_text("in the way")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from loguru import logger
 
-from sleepcycle.daemon.ticker import TICK, Clock
+from sleepcycle.daemon.ticker import TICK, Ticker
 
 LONG = 3600.0
 SOON_S = 5.0  # more than any tick takes on a busy machine
@@ -39,7 +39,7 @@ def started():
     clocks = []
 
     def act(tick, every_s):
-        clock = Clock(tick, every_s)
+        clock = Ticker(tick, every_s)
         clocks.append(clock)
         clock.start()
         return clock
@@ -115,7 +115,7 @@ def test_stopping_does_not_wait_for_a_tick(started):
 
 
 def test_stopping_twice_or_before_the_start_is_no_error():
-    clock = Clock(Ticks(), LONG)
+    clock = Ticker(Ticks(), LONG)
 
     clock.stop()
     clock.stop()

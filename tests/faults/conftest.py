@@ -14,7 +14,7 @@ import pytest
 from sleepcycle.backup.gc import clear
 from sleepcycle.errors import RunError, VersionError
 from sleepcycle.files import disk
-from sleepcycle.files.runfolder import STATE, Material, RunFolder
+from sleepcycle.files.runfolder import STATE, ExampleFile, RunFolder
 from sleepcycle.files.sealed import seal
 from sleepcycle.home.home import Home
 from sleepcycle.home.opening import create_home, open_home
@@ -23,7 +23,7 @@ from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.verdict import Loss, Verdict
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.context import RunContext
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import settings_from
 from tests.faults.invariants import Seen, assert_invariants, surroundings
@@ -45,7 +45,7 @@ class TinyEngine:
     checkpoints: bool = False
     """Leave a checkpoint before the result, so that a wake can go on from there."""
 
-    def execute(self, run: RunFolder, on_progress, reins=None) -> None:
+    def execute(self, run: RunFolder, on_progress, control=None) -> None:
         """Leave what a worker leaves."""
         order = run.read_order()
         if self.checkpoints and order.kind is RunKind.WAKE:
@@ -61,7 +61,7 @@ class TinyEngine:
                 SleepReport(seconds=0.1, rank=16, kept_energy=0.99, verdict=verdict)
             )
         else:
-            learned = len(run.read_examples(Material.NEW))
+            learned = len(run.read_examples(ExampleFile.NEW))
             run.write_report(dataclasses.replace(WAKE_REPORT, examples=learned))
 
 
@@ -97,8 +97,8 @@ def open_tiny(root: Path, settings: Settings | None = None) -> Home:
     """Open a home whose runs compute nothing."""
     home = open_home(root, settings=settings)
     engine = TinyEngine(checkpoints=True)
-    keeper = Keeper(home.store, home.paths, home.settings, engine, home.actor)
-    vars(home)["_keeper"] = keeper  # in place of what would start a worker
+    context = RunContext(home.store, home.paths, home.settings, engine, home.actor)
+    vars(home)["_context"] = context  # in place of what would start a worker
     return home
 
 

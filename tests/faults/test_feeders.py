@@ -15,7 +15,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.opening import create_home
 from sleepcycle.records.progress import quiet
 from sleepcycle.runs import run
-from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.context import RunContext
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.database import open_store
 from tests.faults.conftest import TinyEngine
@@ -54,21 +54,21 @@ def test_each_row_counts_once_and_nobody_is_turned_away(tmp_path, record_propert
     create_home(root)
     paths, settings = HomePaths(root), Settings()
     store = open_store(paths, settings.store)
-    keeper = Keeper(store, paths, settings, TinyEngine(), actor="test")
+    context = RunContext(store, paths, settings, TinyEngine(), actor="test")
     folder = tmp_path / "files"
     folder.mkdir()
     with FORK.Pool(FEEDERS) as pool:
         calls = pool.starmap_async(
-            feeder, [(keeper.paths, folder, number) for number in range(FEEDERS)]
+            feeder, [(context.paths, folder, number) for number in range(FEEDERS)]
         )
         learned = 0
         while not calls.ready():
-            learned += wake_if_any(keeper)
+            learned += wake_if_any(context)
             calls.wait(0.05)
         took = sorted(second for one in calls.get() for second in one)
-    learned += wake_if_any(keeper)
+    learned += wake_if_any(context)
 
-    with keeper.store.read() as session:
+    with context.store.read() as session:
         counts = session.connection().exec_driver_sql(
             "SELECT sum(accepted), sum(duplicate), sum(held_out) FROM batch"
         )
@@ -84,12 +84,12 @@ def test_each_row_counts_once_and_nobody_is_turned_away(tmp_path, record_propert
     assert accepted == FEEDERS * ROWS
     assert duplicate == retries * AT_ONCE
     assert learned == accepted - held_out
-    assert_invariants(keeper.paths.root, recover=False)
+    assert_invariants(context.paths.root, recover=False)
 
 
-def wake_if_any(keeper):
+def wake_if_any(context):
     """Learn what is pending; return how many examples that were."""
     try:
-        return run.wake(keeper, quiet).examples
+        return run.wake(context, quiet).examples
     except RunError:
         return 0

@@ -21,10 +21,10 @@ from sleepcycle.files import failpoint
 from sleepcycle.files.paths import PACKAGE, HomePaths
 from sleepcycle.home.lock import locked
 from sleepcycle.home.opening import create_home
-from sleepcycle.home.versions import Shelf
+from sleepcycle.home.versions import VersionRegistry
 from sleepcycle.records.progress import quiet
 from sleepcycle.runs import recovery, run
-from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.context import RunContext
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.database import open_store
 from tests.faults.conftest import TinyEngine
@@ -60,18 +60,18 @@ class Day:
         """Recover, feed, wake, sleep, and on some days go back."""
         settings = Settings()
         store = open_store(self.paths, settings.store)
-        keeper = Keeper(store, self.paths, settings, TinyEngine(), "user:test")
+        context = RunContext(store, self.paths, settings, TinyEngine(), "user:test")
         with locked(self.paths):
-            recovery.recover(keeper)
+            recovery.recover(context)
         self.tell("ready")
         self.feed(store, settings)
         for kind in (run.wake, run.sleep):
             with locked(self.paths):
-                recovery.recover(keeper)
-                kind(keeper, quiet)
+                recovery.recover(context)
+                kind(context, quiet)
             self.tell(kind.__name__)
         if self.number % 3 == 0:
-            shelf = Shelf(
+            shelf = VersionRegistry(
                 self.paths, settings, store, "user:test", lambda: locked(self.paths)
             )
             try:

@@ -14,7 +14,7 @@ from sleepcycle.home.opening import open_home
 from sleepcycle.records.content import Text
 from sleepcycle.records.example import Dream
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.context import RunContext
 from sleepcycle.settings.configfile import settings_from
 from tests.faults.conftest import TinyEngine
 
@@ -28,8 +28,8 @@ class DreamingEngine(TinyEngine):
 
     dreaming: bool = False
 
-    def execute(self, run, on_progress, reins=None) -> None:
-        super().execute(run, on_progress, reins)
+    def execute(self, run, on_progress, control=None) -> None:
+        super().execute(run, on_progress, control)
         order = run.read_order()
         if self.dreaming and order.kind is RunKind.SLEEP:
             run.write_dreams(
@@ -41,8 +41,8 @@ def tiny(root: Path, *, dreaming: bool = False, **settings) -> Home:
     """Open a home whose runs compute nothing."""
     found = open_home(root, settings=settings_from({**SETTINGS, **settings}))
     engine = DreamingEngine(dreaming=dreaming)
-    keeper = Keeper(found.store, found.paths, found.settings, engine, found.actor)
-    vars(found)["_keeper"] = keeper  # in place of what would start a worker
+    context = RunContext(found.store, found.paths, found.settings, engine, found.actor)
+    vars(found)["_context"] = context  # in place of what would start a worker
     return found
 
 

@@ -9,7 +9,7 @@ from sleepcycle.errors import AdapterError
 from sleepcycle.learning import night
 from sleepcycle.learning.downscaling import LOOKED_AT, damp, shrink
 from sleepcycle.learning.fold import consolidate
-from sleepcycle.learning.replay import Past
+from sleepcycle.learning.replay import ReplaySources
 from sleepcycle.model.base import load_base
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.progress import quiet
@@ -180,7 +180,7 @@ class TestShrink:
 class TestNight:
     def slept(self, base, change, downscale):
         """Return what a night without REM makes of a change nothing is known of."""
-        evening = night.Evening(Past(whole=change, live={}))
+        evening = night.NightInputs(ReplaySources(whole=change, live={}))
         settings = Settings(
             sleep=SleepSettings(
                 stages=["svd"], svd=SvdSettings(rank=2), downscale=downscale

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sleepcycle.learning.dreamer import DREAMER, Course, teach_to_ask
+from sleepcycle.learning.dreamer import DREAMER, DreamerPlan, teach_to_ask
 from sleepcycle.learning.rem import LEARNED
-from sleepcycle.learning.replay import Archived, Gatherer, Past
+from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
@@ -49,7 +49,7 @@ def test_it_learns_to_ask(base):
         base,
         [],
         whole(base),
-        Course(WakeSettings(), steps=8, seed=1),
+        DreamerPlan(WakeSettings(), steps=8, seed=1),
         on_progress=quiet,
     )
 
@@ -64,13 +64,13 @@ class TestInANight:
         """Gather an archive's material on a first night, and return who gathered."""
 
         def make(**settings):
-            gatherer = Gatherer(
+            gatherer = ReplayBuilder(
                 base,
-                Past(
+                ReplaySources(
                     whole={},
                     live={},
                     new=[Example(i, 1, content) for i, content in enumerate(LESSON)],
-                    archive=[Archived(1, dict)],
+                    archive=[ArchivedVersion(1, dict)],
                     version=2,
                 ),
                 RemSettings(memory=[Memory.ARCHIVE], **SMALL | settings),

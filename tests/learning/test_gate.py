@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from sleepcycle.learning.gate import (
-    Material,
+    Comparands,
+    GateInputs,
     Measures,
-    Sides,
     is_finite,
     judge,
     measure,
@@ -209,14 +209,14 @@ def sides(base, rng):
     """A live and a candidate adapter, both random."""
     attach_random(base, rng, "live", size=0.02)
     attach_random(base, rng, "candidate", size=0.06)
-    return Sides(base, ["live"], ["candidate"], quiet)
+    return Comparands(base, ["live"], ["candidate"], quiet)
 
 
 class TestMeasure:
     def test_batches_are_scored_as_if_each_were_alone(self, sides):
         examples = held_out()
 
-        found = measure(sides, Material([], examples, []), max_asked=0, finite=True)
+        found = measure(sides, GateInputs([], examples, []), max_asked=0, finite=True)
 
         assert [(score.batch, score.known) for score in found.batches] == [
             (3, True),
@@ -230,7 +230,7 @@ class TestMeasure:
         """
         `nll` sums in its own way, and weighs tokens, not batches or examples.
         """
-        found = measure(sides, Material(held_out(), [], []), max_asked=0, finite=True)
+        found = measure(sides, GateInputs(held_out(), [], []), max_asked=0, finite=True)
 
         assert found.acquisition is not None
         assert found.retention is None
@@ -240,7 +240,7 @@ class TestMeasure:
     def test_dreams_are_scored_by_loss_and_by_distance(self, sides):
         dreams = [encode(Text("The lamp is on."), sides.base, prompt_weight=1)]
 
-        found = measure(sides, Material([], [], dreams), max_asked=0, finite=True)
+        found = measure(sides, GateInputs([], [], dreams), max_asked=0, finite=True)
 
         adapters.activate(sides.base, ["candidate"])
         nats, tokens = nll(sides.base, dreams, 1)
@@ -249,7 +249,7 @@ class TestMeasure:
         assert 0 < found.drift.live < found.drift.candidate
 
     def test_nothing_to_measure_refuses_nothing(self, sides):
-        found = measure(sides, Material([], [], []), max_asked=9, finite=True)
+        found = measure(sides, GateInputs([], [], []), max_asked=9, finite=True)
 
         assert found == Measures()
         assert judge(found, LIMITS).accepted
@@ -270,8 +270,8 @@ class TestMeasure:
         ]
 
         found = measure(
-            Sides(base, [], ["other"], quiet),
-            Material([], examples, []),
+            Comparands(base, [], ["other"], quiet),
+            GateInputs([], examples, []),
             max_asked=3,
             finite=True,
         )

@@ -8,15 +8,15 @@ import torch
 from sleepcycle.learning.rem import (
     LEARNED,
     Budget,
-    Source,
-    Taught,
-    Terms,
+    RemLimits,
+    ReplayExample,
+    ReplaySource,
     collate_taught,
     distillation,
     relearn,
     steps_within,
 )
-from sleepcycle.learning.replay import Archived, Gatherer, Past
+from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
@@ -58,7 +58,7 @@ def change(base, rng):
 def taught(base, contents=LESSON, *, k=8, gold=0.0):
     encoded = [encode(content, base, prompt_weight=0) for content in contents]
     scores = teach(base, encoded, k, batch_size=5)
-    return [Taught(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
+    return [ReplayExample(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
 
 
 class TestLoss:
@@ -90,7 +90,9 @@ class TestLoss:
         adapters.activate(base, ["teacher"])
         with_teacher = taught(base, LESSON[:3])
         adapters.activate(base, [])
-        alone = [Taught(one.encoded, None, 1.0) for one in taught(base, LESSON[3:5])]
+        alone = [
+            ReplayExample(one.encoded, None, 1.0) for one in taught(base, LESSON[3:5])
+        ]
 
         def loss(examples):
             return float(distillation(base.model, collate_taught(examples, pad=2)))
@@ -116,7 +118,7 @@ class TestLoss:
 
 
 def terms(steps, held_out_loss=None):
-    return Terms(steps, 3e-3, 1, lambda progress: None, held_out_loss)
+    return RemLimits(steps, 3e-3, 1, lambda progress: None, held_out_loss)
 
 
 class TestRelearn:
@@ -124,7 +126,7 @@ class TestRelearn:
         teacher, blurred = change(), change(size=0.02)
         adapters.attach(base, "teacher", teacher)
         adapters.activate(base, ["teacher"])
-        source = Source("today", 1.0, taught(base))
+        source = ReplaySource("today", 1.0, taught(base))
         adapters.remove(base, "teacher")
 
         learned, result = relearn(
@@ -142,7 +144,7 @@ class TestRelearn:
             name: LowRank(layer.up[:, : 1 + i % 4], layer.down[: 1 + i % 4])
             for i, (name, layer) in enumerate(change().items())
         }
-        source = Source("today", 1.0, taught(base))
+        source = ReplaySource("today", 1.0, taught(base))
 
         learned, _ = relearn(base, start, [source], RemSettings(), terms(3))
 
@@ -157,7 +159,7 @@ class TestRelearn:
 
     def test_what_gets_no_better_stays_as_it_came(self, base, change):
         start = change()
-        source = Source("today", 1.0, taught(base))
+        source = ReplaySource("today", 1.0, taught(base))
         looks = iter([1.0, 2.0, 3.0])
 
         learned, result = relearn(
@@ -177,7 +179,7 @@ class TestRelearn:
 
 class TestBudget:
     def test_steps_cost_what_their_tokens_cost(self, base):
-        source = Source("today", 1.0, taught(base))
+        source = ReplaySource("today", 1.0, taught(base))
         tokens = len(source.taught[0].encoded.ids)
 
         budget = Budget(whole=LEARNED * 8 * tokens * 10.5, spent=0)
@@ -186,10 +188,12 @@ class TestBudget:
         assert steps_within([source], 8, budget, max_steps=4) == 4
 
     def test_what_is_spent_is_not_left(self, base):
-        source = Source("today", 1.0, taught(base))
+        source = ReplaySource("today", 1.0, taught(base))
 
         assert steps_within([source], 8, Budget(100.0, spent=100), max_steps=99) == 0
-        assert steps_within([Source("today", 1.0, [])], 8, Budget(1e9, 0), 99) == 0
+        assert (
+            steps_within([ReplaySource("today", 1.0, [])], 8, Budget(1e9, 0), 99) == 0
+        )
 
 
 class TestMaterial:
@@ -203,12 +207,15 @@ class TestMaterial:
                 "live": change(),
                 "new": [Example(i, 2, c) for i, c in enumerate(LESSON)],
                 "replay": [Example(90 + i, 1, c) for i, c in enumerate(LESSON)],
-                "archive": [Archived(1, lambda: whole), Archived(3, change)],
+                "archive": [
+                    ArchivedVersion(1, lambda: whole),
+                    ArchivedVersion(3, change),
+                ],
                 "dreamt": [Dream(1, c) for c in LESSON[:4]],
             } | past
-            gatherer = Gatherer(
+            gatherer = ReplayBuilder(
                 base,
-                Past(**fields),
+                ReplaySources(**fields),
                 RemSettings(memory=memory, **SMALL | settings),
                 wake=WakeSettings(prompt_weight=0.05),
                 seed=1,
@@ -272,7 +279,7 @@ class TestMaterial:
             [Memory.ARCHIVE],
             replay=(),
             settings={"gold_share": 0.0, "archive_versions": 1},
-            archive=[Archived(n, partial(dict, c)) for n, c in versions.items()],
+            archive=[ArchivedVersion(n, partial(dict, c)) for n, c in versions.items()],
             dreamt=[Dream(1 + 2 * (i % 2), c) for i, c in enumerate(LESSON[:8])],
         )
 

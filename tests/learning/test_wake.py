@@ -7,7 +7,7 @@ import torch
 
 from sleepcycle.errors import ModelError
 from sleepcycle.learning import night, wake
-from sleepcycle.learning.replay import Past
+from sleepcycle.learning.replay import ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR
@@ -45,8 +45,8 @@ def learn(base, morning, taught, seed=1):
 
 
 def test_live_comes_first_and_is_exact(base):
-    live, _ = learn(base, wake.Morning({}, {}), lesson("Who has"))
-    whole, report = learn(base, wake.Morning(live, {}), lesson("Where is"))
+    live, _ = learn(base, wake.WakeStart({}, {}), lesson("Who has"))
+    whole, report = learn(base, wake.WakeStart(live, {}), lesson("Where is"))
 
     assert (report.live_rank, report.day_rank) == (4, 4)
     for name, change in live.items():
@@ -58,11 +58,11 @@ def test_a_second_wake_goes_on_with_the_day(base, tmp_path):
     """
     The day adapter grows better, not wider.
     """
-    first, report = learn(base, wake.Morning({}, {}), lesson("Who has"))
+    first, report = learn(base, wake.WakeStart({}, {}), lesson("Who has"))
     day = wake.split(first, report.live_rank, report.day_rank)
     again = load_base(ModelSettings(), device="cpu", cache=tmp_path)
 
-    second, report = learn(again, wake.Morning({}, day), lesson("Who has"), seed=2)
+    second, report = learn(again, wake.WakeStart({}, day), lesson("Who has"), seed=2)
 
     assert report.day_rank == 4
     assert report.verdict.acquisition.candidate < report.verdict.acquisition.live
@@ -73,8 +73,8 @@ def test_a_second_wake_goes_on_with_the_day(base, tmp_path):
 
 def test_the_same_seed_learns_the_same(base, tmp_path):
     other = load_base(ModelSettings(), device="cpu", cache=tmp_path)
-    first, _ = learn(base, wake.Morning({}, {}), lesson("Who has"))
-    second, _ = learn(other, wake.Morning({}, {}), lesson("Who has"))
+    first, _ = learn(base, wake.WakeStart({}, {}), lesson("Who has"))
+    second, _ = learn(other, wake.WakeStart({}, {}), lesson("Who has"))
 
     for name, change in first.items():
         assert torch.equal(change.up, second[name].up)
@@ -98,12 +98,12 @@ def test_the_best_rate_falls_with_the_width():
 
 def test_a_night_keeps_what_its_rank_can_hold(base):
     taught = lesson("Who has")
-    live, _ = learn(base, wake.Morning({}, {}), taught)
+    live, _ = learn(base, wake.WakeStart({}, {}), taught)
     adapters.remove(base, wake.DAY)
 
     folded, report, _ = night.sleep(
         base,
-        night.Evening(Past(whole=live, live={}), today=taught.today),
+        night.NightInputs(ReplaySources(whole=live, live={}), today=taught.today),
         Settings(),
         on_progress=quiet,
     )
@@ -117,13 +117,13 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
 def slept_after_a_day(base, rem):
     """Return the report and the dreams of a first night with these settings of REM."""
     taught = lesson("Who has")
-    whole, report = learn(base, wake.Morning({}, {}), taught)
+    whole, report = learn(base, wake.WakeStart({}, {}), taught)
     adapters.remove(base, wake.DAY)
-    past = Past(whole=whole, live={}, new=taught.new)
+    past = ReplaySources(whole=whole, live={}, new=taught.new)
 
     _, slept, dreams = night.sleep(
         base,
-        night.Evening(past, today=taught.today, wake_tokens=report.tokens),
+        night.NightInputs(past, today=taught.today, wake_tokens=report.tokens),
         Settings(sleep={"rem": rem}),
         on_progress=quiet,
     )
@@ -160,13 +160,13 @@ class TestNothingToLearn:
 
     def test_a_wake_of_nothing_else_is_refused(self, base):
         with pytest.raises(ModelError, match=r"none of 4 .* raise model\.max_length"):
-            learn(base, wake.Morning({}, {}), lesson("Who " * 600, count=4))
+            learn(base, wake.WakeStart({}, {}), lesson("Who " * 600, count=4))
 
     def test_the_others_are_learned_and_these_counted(self, base):
         good, bad = lesson("Who has"), lesson("Who " * 600, count=4)
         both = wake.Lesson([*good.new, *bad.new], (), today=bad.today, known=())
 
-        _, report = learn(base, wake.Morning({}, {}), both)
+        _, report = learn(base, wake.WakeStart({}, {}), both)
 
         assert (report.examples, report.cut) == (24, 4)
         assert report.verdict.acquisition is None
@@ -179,7 +179,7 @@ def test_a_night_after_which_nothing_is_left(base):
     zero = {name: LowRank.zero(shape) for name, shape in base.targets.shapes.items()}
 
     folded, report, _ = night.sleep(
-        base, night.Evening(Past(zero, {})), Settings(), on_progress=quiet
+        base, night.NightInputs(ReplaySources(zero, {})), Settings(), on_progress=quiet
     )
 
     assert report.rank == 0

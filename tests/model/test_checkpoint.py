@@ -9,7 +9,7 @@ import torch
 
 from sleepcycle.errors import DiskError, ModelError, Paused
 from sleepcycle.files.runfolder import RunFolder
-from sleepcycle.learning.rem import Taught, collate_taught, distillation
+from sleepcycle.learning.rem import ReplayExample, collate_taught, distillation
 from sleepcycle.model.adapters import activate, day_config, layers, new_day, read
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.encode import Encoded
@@ -476,7 +476,7 @@ def gradients(base, kind, fits=4, objective=None):
         scores = teach(base, weighted, k=5, batch_size=2)
         gold = (1.0, 0.3, 0.0, 0.5)
         weighted = [
-            Taught(e, scores[i] if gold[i] < 1 else None, gold[i])
+            ReplayExample(e, scores[i] if gold[i] < 1 else None, gold[i])
             for i, e in enumerate(weighted)
         ]
         options = {

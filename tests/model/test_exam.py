@@ -6,8 +6,8 @@ from sleepcycle.model import adapters
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.exam import (
     SHORT,
-    Paper,
-    Question,
+    ExamQuestion,
+    ExamScore,
     ask,
     by_batch,
     exact,
@@ -40,7 +40,7 @@ class TestQuestion:
     def test_outer_spaces_do_not_count(self, nano):
         asked = question(Completion("Who?", " Ana. "), nano)
 
-        assert asked == Question(render_prompt("Who?", nano), "Ana.")
+        assert asked == ExamQuestion(render_prompt("Who?", nano), "Ana.")
 
     def test_a_prompt_that_leaves_no_room_is_not_asked(self, tiny_folder, load):
         base = load(tiny_folder("llama"), max_length=SHORT + 8)
@@ -63,7 +63,7 @@ def test_marks_stay_with_their_questions(nano):
     """
     right = [question(content, nano) for content in stored(nano)]
     mixed = [
-        Question(one.ids, one.expected if place % 2 else "nothing like it")
+        ExamQuestion(one.ids, one.expected if place % 2 else "nothing like it")
         for place, one in enumerate(right)
     ]
 
@@ -110,9 +110,9 @@ class TestExamine:
 
 
 PAPERS = [
-    Paper(tokens=1, nats=(2.0, 1.0), right=(True, False)),
-    Paper(tokens=3, nats=(2.0, 6.0), right=(True, True)),
-    Paper(tokens=0, nats=(0.0, 0.0), right=None),
+    ExamScore(tokens=1, nats=(2.0, 1.0), right=(True, False)),
+    ExamScore(tokens=3, nats=(2.0, 6.0), right=(True, True)),
+    ExamScore(tokens=0, nats=(0.0, 0.0), right=None),
 ]
 
 

@@ -10,8 +10,8 @@ from sleepcycle.model import reply
 from sleepcycle.model.adapters import activate, attach
 from sleepcycle.model.calculator import ToolUse, behind_result
 from sleepcycle.model.encode import render_prompt, tokens
-from sleepcycle.model.generate import Said, answer, generate
-from sleepcycle.model.reply import MOST_CALLS, Asked, Reply, reply_to
+from sleepcycle.model.generate import Generated, answer, generate
+from sleepcycle.model.reply import MOST_CALLS, Prompt, Reply, reply_to
 
 CALL = "Tool: 847 * 93 ="
 PRODUCT = ToolUse("847 * 93", "78771")
@@ -44,7 +44,7 @@ class Script:
     def _say(self, base, text, most):
         prompt = re.search(r"<\|user\|>(.*?)<\|end\|>", text, re.DOTALL)[1]
         ids = spelt(base, self.lines[prompt].popleft())
-        return Said(tuple(ids[:most]), len(ids) < most, 1.0)
+        return Generated(tuple(ids[:most]), len(ids) < most, 1.0)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def script(monkeypatch):
 
 def asking(prompt="p", **more):
     """Return a prompt that has the tool."""
-    return Asked(prompt, uses_tool=True, **more)
+    return Prompt(prompt, uses_tool=True, **more)
 
 
 def spelt(base, text):
@@ -103,7 +103,7 @@ class TestCalls:
     def test_without_the_tool_a_call_stays_as_it_was_written(self, nano, script):
         made = script(p=[f"{CALL} 12\nResult: 12"])
 
-        [said] = reply_to(nano, [Asked("p")])
+        [said] = reply_to(nano, [Prompt("p")])
 
         assert said == Reply(f"{CALL} 12\nResult: 12")
         assert len(made.bounds) == 1
@@ -209,7 +209,7 @@ class TestBatches:
         )
 
         said = reply_to(
-            nano, [asking("a"), asking("b"), asking("c"), Asked("d", uses_tool=False)]
+            nano, [asking("a"), asking("b"), asking("c"), Prompt("d", uses_tool=False)]
         )
 
         assert [len(prompts) for prompts in made.seen] == [4, 2]
@@ -288,7 +288,7 @@ class TestRealModel:
     @pytest.mark.parametrize("uses_tool", [False, True])
     @pytest.mark.parametrize("most", [2, 24])
     def test_without_a_call_the_text_is_the_plain_answer(self, nano, uses_tool, most):
-        said = reply_to(nano, [Asked(p, uses_tool, most) for p in self.PROMPTS])
+        said = reply_to(nano, [Prompt(p, uses_tool, most) for p in self.PROMPTS])
 
         ids = [render_prompt(prompt, nano) for prompt in self.PROMPTS]
         plain = answer(nano, ids, max_new_tokens=most)
@@ -301,7 +301,7 @@ class TestRealModel:
         """
         start = render_prompt("p", llama)
         known = tokens(llama, f"{CALL} 78771")
-        said = [Said(tuple(tokens(llama, CALL)), True, 1.0)]
+        said = [Generated(tuple(tokens(llama, CALL)), True, 1.0)]
         monkeypatch.setattr(
             reply,
             "generate",
@@ -336,7 +336,7 @@ class TestRealModel:
         monkeypatch.setattr(
             reply,
             "generate",
-            lambda *_, **__: [Said(tuple(parts.pop(0)), True, 1.0)],
+            lambda *_, **__: [Generated(tuple(parts.pop(0)), True, 1.0)],
         )
 
         [said] = reply_to(base, [asking()])

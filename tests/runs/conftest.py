@@ -1,4 +1,4 @@
-"""A keeper over a new home, with an engine that computes nothing."""
+"""A context over a new home, with an engine that computes nothing."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.verdict import Loss, Verdict
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.runs.context import Keeper
+from sleepcycle.runs.context import RunContext
 from sleepcycle.settings.config import Settings, StoreSettings
 from sleepcycle.store import batch_table, example_table
 from sleepcycle.store.database import create_store, open_store
@@ -36,7 +36,7 @@ class FakeEngine:
     orders: list[RunFolder] = field(default_factory=list)
     """Copies of what it was given, since a run forgets its examples."""
 
-    def execute(self, run, on_progress, reins):
+    def execute(self, run, on_progress, control):
         seen = run.path.parents[2] / f"given-{len(self.orders)}"
         shutil.copytree(run.path, seen)
         self.orders.append(RunFolder(seen))
@@ -125,15 +125,15 @@ def new_home(tmp_path_factory):
 
 
 @pytest.fixture
-def keeper(new_home, tmp_path, engine):
+def context(new_home, tmp_path, engine):
     paths, settings = HomePaths(tmp_path / "home"), Settings()
     shutil.copytree(new_home, paths.root)
     store = open_store(paths, settings.store)
-    return Keeper(store, paths, settings, engine, actor="test")
+    return RunContext(store, paths, settings, engine, actor="test")
 
 
 @pytest.fixture
-def feed(keeper):
+def feed(context):
     """Put texts into the store as one batch, `held_out` of them held out."""
 
     def put(*texts: str, held_out: int = 0) -> int:
@@ -141,7 +141,7 @@ def feed(keeper):
             (content_hash(line), line)
             for line in (canonical_json(Text(text)) for text in texts)
         ]
-        with keeper.store.write() as session:
+        with context.store.write() as session:
             batch = batch_table.add(session, "test", "text", 0.05)
             example_table.add(session, batch, ExampleState.HELD_OUT, rows[:held_out])
             example_table.add(session, batch, ExampleState.PENDING, rows[held_out:])

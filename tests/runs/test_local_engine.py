@@ -17,15 +17,15 @@ from sleepcycle.errors import (
     RunError,
 )
 from sleepcycle.files import disk
-from sleepcycle.files.runfolder import Fault, Material, RunFolder
+from sleepcycle.files.runfolder import ExampleFile, Fault, RunFolder
 from sleepcycle.files.sealed import seal
 from sleepcycle.records.content import Text
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT
 from sleepcycle.records.reports import WakeReport
-from sleepcycle.records.run_order import RunKind, RunOrder, Wish
+from sleepcycle.records.run_order import RunKind, RunOrder, RunRequest
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.runs.control import Reins
+from sleepcycle.runs.control import RunControl
 from sleepcycle.runs.local_engine import LocalEngine
 from sleepcycle.settings.config import EngineSettings, Settings
 
@@ -47,7 +47,7 @@ def run(tmp_path):
             settings=Settings().model_dump(mode="json"),
         )
     )
-    for material in Material:
+    for material in ExampleFile:
         folder.write_examples(material, [])
     return folder
 
@@ -78,7 +78,7 @@ def test_an_unforeseen_error_is_named_with_its_log(run):
     (run.path / "known.jsonl").unlink()
 
     with pytest.raises(RunError, match=r"FileNotFoundError: .*known\.jsonl.*log"):
-        LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+        LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
     assert "Traceback" in run.log.read_text()
 
@@ -89,13 +89,13 @@ def test_a_worker_that_cannot_be_started_is_a_run_that_failed(run, monkeypatch):
     )
 
     with pytest.raises(RunError, match=r"to start a worker in .*No such file"):
-        LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+        LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
 
 def test_a_worker_that_ends_leaves_nothing_that_it_started(run, play):
     play(f"sleep 60 & echo $! > {run.path}/child")
 
-    LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+    LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
     child = int((run.path / "child").read_text())
     deadline = time.monotonic() + 10
@@ -113,7 +113,7 @@ def test_a_silent_worker_is_ended(run, monkeypatch):
 
     with pytest.raises(RunError, match=r"no sign of life for 0\.5 s"):
         LocalEngine(EngineSettings(heartbeat_timeout_s=0.5)).execute(
-            run, no_progress, Reins()
+            run, no_progress, RunControl()
         )
 
     assert time.monotonic() - started < 30
@@ -128,7 +128,7 @@ def test_a_heartbeat_is_a_sign_of_life(run, monkeypatch):
     beats = []
 
     LocalEngine(EngineSettings(heartbeat_timeout_s=1.0)).execute(
-        run, beats.append, Reins()
+        run, beats.append, RunControl()
     )
 
     assert beats == [HEARTBEAT] * 6
@@ -144,7 +144,7 @@ def test_only_what_this_worker_says_is_handed_on(run, play):
     beats = []
     play(f"printf '%s\\n' '{json.dumps(vars_of(HEARTBEAT))}' >> {run.progress}")
 
-    LocalEngine(EngineSettings()).execute(run, beats.append, Reins())
+    LocalEngine(EngineSettings()).execute(run, beats.append, RunControl())
 
     assert beats == [HEARTBEAT]
     assert len(run.progress.read_text().splitlines()) == 2
@@ -154,7 +154,7 @@ def test_the_log_is_gone_on_with(run, play):
     run.log.write_text("before\n")
     play("echo after")
 
-    LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+    LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
     assert run.log.read_text() == "before\nafter\n"
 
@@ -172,9 +172,9 @@ class TestPause:
                 f"trap '{answer}' TERM; printf '%s\\n' '{beat}' >> {run.progress}; "
                 "while true; do sleep 0.05; done"
             )
-            reins = Reins()
+            control = RunControl()
             LocalEngine(EngineSettings()).execute(
-                run, lambda progress: reins.ask(Wish.PAUSE), reins
+                run, lambda progress: control.ask(RunRequest.PAUSE), control
             )
 
         return pause
@@ -227,21 +227,21 @@ class TestPause:
         play("exit 75")
 
         with pytest.raises(Paused, match="paused at a checkpoint"):
-            LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+            LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
-    @pytest.mark.parametrize("first", [[], [Wish.PAUSE]])
+    @pytest.mark.parametrize("first", [[], [RunRequest.PAUSE]])
     def test_a_run_can_be_cancelled_instead(self, run, play, first):
         """
         Also after a pause was asked for; a checkpoint does not matter then.
         """
         leave_checkpoint(run)
         play("trap '' TERM; read line; exit 1")
-        reins = Reins()
-        for wish in (*first, Wish.CANCEL, Wish.PAUSE):
-            reins.ask(wish)
+        control = RunControl()
+        for wish in (*first, RunRequest.CANCEL, RunRequest.PAUSE):
+            control.ask(wish)
 
         with pytest.raises(Interrupted, match="cancelled") as stop:
-            LocalEngine(EngineSettings()).execute(run, no_progress, reins)
+            LocalEngine(EngineSettings()).execute(run, no_progress, control)
 
         assert not isinstance(stop.value, Paused)
 
@@ -260,14 +260,14 @@ class TestFault:
         play("exit 1")
 
         with pytest.raises(kind, match="words"):
-            LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+            LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
     def test_a_full_disk_is_told_from_a_broken_one(self, run, play):
         run.write_fault(Fault("DiskError", "words", errno.ENOSPC))
         play("exit 1")
 
         with pytest.raises(DiskError, match="words") as full:
-            LocalEngine(EngineSettings()).execute(run, no_progress, Reins())
+            LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
         assert disk.is_full(full.value)
 
@@ -304,9 +304,9 @@ class TestGoingOn:
                 Example(i, 1, Text(f"The {word} lamp is on floor {i}."))
                 for i, word in enumerate("abcdefgh")
             ]
-            for material in Material:
-                held = texts[:2] if material is Material.TODAY else []
-                new = texts[2:] if material is Material.NEW else held
+            for material in ExampleFile:
+                held = texts[:2] if material is ExampleFile.TODAY else []
+                new = texts[2:] if material is ExampleFile.NEW else held
                 folder.write_examples(material, new)
             return folder
 
@@ -318,15 +318,17 @@ class TestGoingOn:
         """
         whole, broken = lesson("whole"), lesson("broken")
         engine = LocalEngine(EngineSettings(threads=1))
-        engine.execute(whole, no_progress, Reins())
-        reins = Reins()
+        engine.execute(whole, no_progress, RunControl())
+        control = RunControl()
 
         with pytest.raises(Paused, match="paused at a checkpoint"):
-            engine.execute(broken, at_step(2, lambda: reins.ask(Wish.PAUSE)), reins)
+            engine.execute(
+                broken, at_step(2, lambda: control.ask(RunRequest.PAUSE)), control
+            )
         step, steps = broken.reached()
         broken.reopen()
         seen = []
-        engine.execute(broken, seen.append, Reins())
+        engine.execute(broken, seen.append, RunControl())
 
         assert 2 <= step < steps == self.STEPS
         assert next(p.step for p in seen if p.loss is not None) == step + 1

@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from sleepcycle.daemon.state import DaemonState, Word
+from sleepcycle.daemon.state import Activity, DaemonState
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.lock import owned
 from sleepcycle.home.opening import create_home
@@ -47,7 +47,7 @@ REPORT = WakeReport(
 )
 OUTCOME = Outcome(1, VERSION, 4, 1.25, REPORT)
 IDLE = DaemonState(
-    word=Word.IDLE,
+    word=Activity.IDLE,
     run=None,
     kind=None,
     progress=None,
@@ -131,13 +131,13 @@ def paths(made_once, tmp_path):
 
 
 @pytest.fixture
-def conductor():
+def scheduler():
     return FakeConductor()
 
 
 @pytest.fixture
-def served(paths, conductor):
-    running = server.start(conductor, TOKEN, paths, ServeSettings())
+def served(paths, scheduler):
+    running = server.start(scheduler, TOKEN, paths, ServeSettings())
     yield running
     running.stop()
     assert not running.thread.is_alive()

@@ -27,14 +27,14 @@ SOME = ("GET", "/api/status")
 @pytest.fixture(scope="module")
 def guarded(made_once):
     """One server for all tests: whatever is asked, nothing happens."""
-    conductor = FakeConductor()
-    running = server.start(conductor, TOKEN, HomePaths(made_once), ServeSettings())
-    yield running, conductor
+    scheduler = FakeConductor()
+    running = server.start(scheduler, TOKEN, HomePaths(made_once), ServeSettings())
+    yield running, scheduler
     running.stop()
 
 
 @pytest.fixture
-def conductor(guarded):
+def scheduler(guarded):
     guarded[1].asked.clear()
     return guarded[1]
 
@@ -58,26 +58,26 @@ def answers(path, method):
     return {405} if path in OPEN or method not in {"GET", "POST"} else {401}
 
 
-def test_no_route_answers_without_the_token(served, conductor, made_once):
+def test_no_route_answers_without_the_token(served, scheduler, made_once):
     """
     Every route by every method, and paths that are no route: nothing is told, not
     even which of them exist.
     """
-    routes = paths_of(create_app(conductor, TOKEN, HomePaths(made_once)))
+    routes = paths_of(create_app(scheduler, TOKEN, HomePaths(made_once)))
     assert len(routes) >= 13
     for path in [*routes, *UNSERVED]:
         for method in METHODS:
             status, _ = ask(served, method, path, token=None)
 
             assert status in answers(path, method), (method, path)
-    assert conductor.asked == []
+    assert scheduler.asked == []
 
 
-def test_the_token_opens_each_route(served, conductor, made_once):
+def test_the_token_opens_each_route(served, scheduler, made_once):
     """
     So the test above meets routes that are there.
     """
-    for path in paths_of(create_app(conductor, TOKEN, HomePaths(made_once))):
+    for path in paths_of(create_app(scheduler, TOKEN, HomePaths(made_once))):
         statuses = {ask(served, method, path)[0] for method in ("GET", "POST")}
 
         assert 405 in statuses, path
@@ -166,11 +166,11 @@ def test_loopback_names_are_let_in(served, name):
         {"Sec_Fetch_Site": ["same-origin", "cross-site"]},
     ],
 )
-def test_what_another_page_sends_is_refused(served, conductor, method, header):
+def test_what_another_page_sends_is_refused(served, scheduler, method, header):
     status, _ = ask(served, method, "/api/pause", **header)
 
     assert status == 403
-    assert conductor.asked == []
+    assert scheduler.asked == []
 
 
 def test_what_our_own_page_sends_is_let_in(served):
@@ -188,14 +188,14 @@ def test_what_our_own_page_sends_is_let_in(served):
         ({"Transfer_Encoding": "chunked"}, 411),
     ],
 )
-def test_a_large_body_is_refused_before_it_is_read(served, conductor, header, status):
+def test_a_large_body_is_refused_before_it_is_read(served, scheduler, header, status):
     found, _ = ask(served, "POST", "/api/rollback", **header)
 
     assert found in {status, 400}  # 400: h11 itself will not have it
-    assert conductor.asked == []
+    assert scheduler.asked == []
 
 
-def test_a_body_is_taken_up_to_the_bound(served, conductor):
+def test_a_body_is_taken_up_to_the_bound(served, scheduler):
     """
     The size itself is no fault: what is wrong with this one is its name.
     """

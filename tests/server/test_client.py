@@ -77,15 +77,15 @@ class TestReach:
 
 
 class TestCall:
-    def test_it_returns_the_answer(self, served, conductor):
+    def test_it_returns_the_answer(self, served, scheduler):
         asked = {"version": "v1", "requeue": True}
         answer = client_of(served).call("POST", "/api/rollback", asked)
 
         assert answer["live"] == "v0"
-        assert conductor.asked == [("rollback", "v1", True)]
+        assert scheduler.asked == [("rollback", "v1", True)]
 
-    def test_an_error_has_the_class_it_had(self, served, conductor):
-        conductor.error = VersionError("no version v9")
+    def test_an_error_has_the_class_it_had(self, served, scheduler):
+        scheduler.error = VersionError("no version v9")
 
         with pytest.raises(VersionError, match=r"^no version v9$"):
             client_of(served).call("POST", "/api/versions/v9/promote")
@@ -116,57 +116,57 @@ class TestCall:
 
 
 class TestRun:
-    def test_it_shows_progress_until_the_outcome(self, served, conductor):
+    def test_it_shows_progress_until_the_outcome(self, served, scheduler):
         steps = []
 
         def take(progress):
             steps.append(progress)
-            conductor.job.set_result(OUTCOME)
+            scheduler.job.set_result(OUTCOME)
 
-        conductor.become(run=1, progress=Progress("train", 1, 3, loss=2.5))
+        scheduler.become(run=1, progress=Progress("train", 1, 3, loss=2.5))
 
         outcome = client_of(served).run(RunKind.WAKE, take)
 
         assert steps == [Progress("train", 1, 3, loss=2.5)]
         assert (outcome["run"], outcome["examples"]) == (1, 4)
 
-    def test_a_run_that_fails_raises_what_it_met(self, served, conductor):
-        conductor.job.set_exception(RunError("nothing to learn"))
+    def test_a_run_that_fails_raises_what_it_met(self, served, scheduler):
+        scheduler.job.set_exception(RunError("nothing to learn"))
 
         with pytest.raises(RunError, match=r"^nothing to learn$"):
             client_of(served).run(RunKind.SLEEP, print)
 
-    def test_ctrl_c_cancels_the_run(self, served, conductor):
+    def test_ctrl_c_cancels_the_run(self, served, scheduler):
         """
         As without a service; what then stands is in the run's own words.
         """
-        conductor.become(run=5, progress=Progress("train", 1, 3))
+        scheduler.become(run=5, progress=Progress("train", 1, 3))
 
         def cancel(run):
-            conductor.asked.append(("cancel", run))
-            conductor.job.set_exception(Interrupted("run 5 was stopped"))
+            scheduler.asked.append(("cancel", run))
+            scheduler.job.set_exception(Interrupted("run 5 was stopped"))
 
-        conductor.cancel = cancel
+        scheduler.cancel = cancel
         presses = iter([_thread.interrupt_main])
 
         with pytest.raises(Interrupted, match="run 5 was stopped"):
             client_of(served).run(RunKind.WAKE, lambda _: next(presses, int)())
-        assert conductor.asked == ["wake", ("cancel", 5)]
+        assert scheduler.asked == ["wake", ("cancel", 5)]
 
     @pytest.mark.parametrize(
         "refusal", [NotFoundError("no"), RunError("no"), ServiceError("no")]
     )
-    def test_a_cancel_that_comes_too_late_is_no_error(self, served, conductor, refusal):
+    def test_a_cancel_that_comes_too_late_is_no_error(self, served, scheduler, refusal):
         """
         What came of the run is told by the next look.
         """
-        conductor.become(run=5, progress=Progress("train", 1, 3))
+        scheduler.become(run=5, progress=Progress("train", 1, 3))
 
         def cancel(run):
-            conductor.job.set_result(OUTCOME)
+            scheduler.job.set_result(OUTCOME)
             raise refusal
 
-        conductor.cancel = cancel
+        scheduler.cancel = cancel
         presses = iter([_thread.interrupt_main])
 
         outcome = client_of(served).run(RunKind.WAKE, lambda _: next(presses, int)())
@@ -174,30 +174,30 @@ class TestRun:
         assert outcome["run"] == 1
 
     def test_ctrl_c_before_it_is_known_to_be_on_says_that_it_may_be(
-        self, served, conductor
+        self, served, scheduler
     ):
         asked = threading.Event()
 
         def wake():
             _thread.interrupt_main()
             asked.wait(5)
-            return conductor.job
+            return scheduler.job
 
-        conductor.wake = wake
+        scheduler.wake = wake
 
         with pytest.raises(Interrupted, match="may have begun the run; see: sleepcyc"):
             client_of(served).run(RunKind.WAKE, print)
         asked.set()
 
-    def test_ctrl_c_twice_leaves_the_run_to_the_service(self, served, conductor):
-        conductor.become(progress=Progress("train", 1, 3))
+    def test_ctrl_c_twice_leaves_the_run_to_the_service(self, served, scheduler):
+        scheduler.become(progress=Progress("train", 1, 3))
 
         with pytest.raises(Interrupted, match="goes on with the run"):
             client_of(served).run(RunKind.WAKE, lambda _: _thread.interrupt_main())
-        assert conductor.asked == ["wake"]
+        assert scheduler.asked == ["wake"]
 
-    def test_a_service_that_ends_meanwhile_is_named(self, served, conductor):
-        conductor.become(progress=Progress("train", 1, 3))
+    def test_a_service_that_ends_meanwhile_is_named(self, served, scheduler):
+        scheduler.become(progress=Progress("train", 1, 3))
 
         with pytest.raises(ServiceError, match=r"does not answer.*runs list"):
             client_of(served).run(RunKind.WAKE, lambda _: served.stop())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle.daemon.state import Word
+from sleepcycle.daemon.state import Activity
 from sleepcycle.errors import (
     AdapterError,
     Interrupted,
@@ -32,11 +32,11 @@ class TestProbes:
     def test_it_is_ready_where_runs_can_begin(self, served):
         assert ask(served, "GET", "/readyz", token=None) == (200, {"status": "ok"})
 
-    def test_it_waits_after_a_failed_run(self, served, conductor):
+    def test_it_waits_after_a_failed_run(self, served, scheduler):
         """
         Whoever asks is told that it waits, and not what it met.
         """
-        conductor.become(word=Word.WAITING, banner="a run failed: /secret is gone")
+        scheduler.become(word=Activity.WAITING, banner="a run failed: /secret is gone")
 
         status, answer = ask(served, "GET", "/readyz", token=None)
 
@@ -45,8 +45,8 @@ class TestProbes:
         assert "secret" not in answer["reason"]
         assert ask(served, "GET", "/livez", token=None)[0] == 200
 
-    def test_it_is_not_ready_on_a_full_disk(self, served, conductor):
-        conductor.settings = Settings(engine=EngineSettings(reserve_mb=10**9))
+    def test_it_is_not_ready_on_a_full_disk(self, served, scheduler):
+        scheduler.settings = Settings(engine=EngineSettings(reserve_mb=10**9))
 
         status, answer = ask(served, "GET", "/readyz", token=None)
 
@@ -73,10 +73,10 @@ class TestProbes:
 
 
 class TestStatus:
-    def test_it_says_what_the_service_does(self, served, conductor):
+    def test_it_says_what_the_service_does(self, served, scheduler):
         step = Progress("train", 3, 40, loss=float("nan"))
-        conductor.become(word=Word.AWAKE, run=1, kind=RunKind.WAKE, progress=step)
-        conductor.become(banner="look at this", paused=True)
+        scheduler.become(word=Activity.AWAKE, run=1, kind=RunKind.WAKE, progress=step)
+        scheduler.become(banner="look at this", paused=True)
 
         status, answer = ask(served, "GET", "/api/status")
 
@@ -96,24 +96,24 @@ class TestStatus:
 
 class TestRuns:
     @pytest.mark.parametrize("kind", ["wake", "sleep"])
-    def test_a_run_is_followed_to_its_outcome(self, served, conductor, kind):
+    def test_a_run_is_followed_to_its_outcome(self, served, scheduler, kind):
         status, answer = ask(served, "POST", f"/api/{kind}")
         job = f"/api/job/{answer['job']}"
-        conductor.become(run=1, progress=Progress("train", 1, 3))
-        assert (status, conductor.asked) == (202, [kind])
+        scheduler.become(run=1, progress=Progress("train", 1, 3))
+        assert (status, scheduler.asked) == (202, [kind])
         running = ask(served, "GET", job)[1]
         assert (running["state"], running["run"]) == ("running", 1)
         assert running["progress"]["steps"] == 3
 
-        conductor.job.set_result(OUTCOME)
+        scheduler.job.set_result(OUTCOME)
 
         done = ask(served, "GET", job)[1]
         assert done["state"] == "done"
         assert done["outcome"]["report"]["loss_first"] is None
 
-    def test_an_outcome_is_the_same_on_the_other_side(self, served, conductor):
+    def test_an_outcome_is_the_same_on_the_other_side(self, served, scheduler):
         job = ask(served, "POST", "/api/wake")[1]["job"]
-        conductor.job.set_result(OUTCOME)
+        scheduler.job.set_result(OUTCOME)
 
         text = json.dumps(ask(served, "GET", f"/api/job/{job}")[1]["outcome"])
 
@@ -131,9 +131,9 @@ class TestRuns:
             (ZeroDivisionError("a secret"), ("ServiceError", "ZeroDivisionError")),
         ],
     )
-    def test_a_run_that_failed_says_why(self, served, conductor, error, told):
+    def test_a_run_that_failed_says_why(self, served, scheduler, error, told):
         job = ask(served, "POST", "/api/wake")[1]["job"]
-        conductor.job.set_exception(error)
+        scheduler.job.set_exception(error)
 
         status, answer = ask(served, "GET", f"/api/job/{job}")
 
@@ -142,65 +142,65 @@ class TestRuns:
         assert "secret" not in answer["message"]
 
     @pytest.mark.parametrize("run", ["0", "-1", str(2**63), "1.5", "x"])
-    def test_a_number_that_no_run_has_is_refused(self, served, conductor, run):
+    def test_a_number_that_no_run_has_is_refused(self, served, scheduler, run):
         status, answer = ask(served, "POST", f"/api/runs/{run}/cancel")
 
         assert (status, answer["error"]) == (422, "BadRequest")
-        assert conductor.asked == []
+        assert scheduler.asked == []
 
     def test_an_unknown_job_is_not_found(self, served):
         assert ask(served, "GET", "/api/job/1")[0] == 404
 
-    def test_a_run_can_be_cancelled(self, served, conductor):
+    def test_a_run_can_be_cancelled(self, served, scheduler):
         status, answer = ask(served, "POST", "/api/runs/3/cancel")
 
         assert (status, answer) == (200, {"run": 3, "released": 7})
-        assert conductor.asked == [("cancel", 3)]
+        assert scheduler.asked == [("cancel", 3)]
         assert ask(served, "POST", "/api/runs/x/cancel")[0] == 422
 
 
 class TestVersions:
-    def test_a_rollback_goes_to_the_previous_unless_told(self, served, conductor):
+    def test_a_rollback_goes_to_the_previous_unless_told(self, served, scheduler):
         status, answer = ask(served, "POST", "/api/rollback", body={})
         asked = {"version": "v1", "requeue": True}
         ask(served, "POST", "/api/rollback", body=asked)
 
         assert (status, answer["live"], answer["orphaned"]) == (200, "v0", 4)
-        assert conductor.asked == [
+        assert scheduler.asked == [
             ("rollback", "previous", False),
             ("rollback", "v1", True),
         ]
 
-    def test_a_version_is_promoted_by_its_name(self, served, conductor):
+    def test_a_version_is_promoted_by_its_name(self, served, scheduler):
         assert ask(served, "POST", "/api/versions/v1/promote")[1]["regained"] == 4
-        assert conductor.asked == [("promote", "v1")]
+        assert scheduler.asked == [("promote", "v1")]
 
-    def test_an_adapter_is_taken_in_by_its_whole_path(self, served, conductor):
+    def test_an_adapter_is_taken_in_by_its_whole_path(self, served, scheduler):
         status, answer = ask(
             served, "POST", "/api/versions/import", body={"path": "/a/b"}
         )
 
         assert (status, answer["number"], answer["kind"]) == (200, 1, "wake")
-        assert conductor.asked == [("import", Path("/a/b"))]
+        assert scheduler.asked == [("import", Path("/a/b"))]
         refused = ask(served, "POST", "/api/versions/import", body={"path": "a/b"})
         assert refused[0] == 422
         assert "whole path" in refused[1]["message"]
 
 
 @pytest.mark.parametrize("word", ["pause", "resume", "reload"])
-def test_the_owner_switches_what_begins_by_itself(served, conductor, word):
+def test_the_owner_switches_what_begins_by_itself(served, scheduler, word):
     assert ask(served, "POST", f"/api/{word}")[0] == 200
-    assert conductor.asked == [word]
+    assert scheduler.asked == [word]
 
 
 @pytest.mark.parametrize(
     "body", [{"version": 1}, {"requeue": "yes"}, {"nope": 1}, [], "v1"]
 )
-def test_a_body_of_another_shape_is_refused(served, conductor, body):
+def test_a_body_of_another_shape_is_refused(served, scheduler, body):
     status, answer = ask(served, "POST", "/api/rollback", body=body)
 
     assert (status, answer["error"]) == (422, "BadRequest")
-    assert conductor.asked == []
+    assert scheduler.asked == []
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ def test_a_body_of_another_shape_is_refused(served, conductor, body):
     ],
 )
 @pytest.mark.parametrize("path", ["/api/wake", "/api/versions/v9/promote"])
-def test_a_foreseen_error_is_told_by_name(served, conductor, path, error, status):
-    conductor.error = error
+def test_a_foreseen_error_is_told_by_name(served, scheduler, path, error, status):
+    scheduler.error = error
 
     assert ask(served, "POST", path) == (
         status,
@@ -223,12 +223,12 @@ def test_a_foreseen_error_is_told_by_name(served, conductor, path, error, status
     )
 
 
-def test_an_error_that_nobody_foresaw_is_told_without_its_words(served, conductor):
-    conductor.error = ZeroDivisionError("a secret")
+def test_an_error_that_nobody_foresaw_is_told_without_its_words(served, scheduler):
+    scheduler.error = ZeroDivisionError("a secret")
 
     status, answer = ask(served, "POST", "/api/pause")
 
     assert (status, answer["error"]) == (500, "ServiceError")
     assert "secret" not in answer["message"]
-    conductor.error = None
+    scheduler.error = None
     assert ask(served, "POST", "/api/pause")[0] == 200

@@ -11,14 +11,14 @@ from sleepcycle.settings.config import ServeSettings
 from tests.server.conftest import TOKEN, ask
 
 
-def test_a_port_that_is_taken_is_named(conductor, paths):
+def test_a_port_that_is_taken_is_named(scheduler, paths):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
 
         with pytest.raises(ServiceError, match=f"port {port} .* set serve.port"):
-            server.start(conductor, TOKEN, paths, ServeSettings(port=port))
+            server.start(scheduler, TOKEN, paths, ServeSettings(port=port))
 
 
 def test_it_listens_on_the_loopback_interface_alone(served):
@@ -27,23 +27,23 @@ def test_it_listens_on_the_loopback_interface_alone(served):
     assert channel.getsockname() == ("127.0.0.1", served.port)
 
 
-def test_its_port_is_free_when_it_has_stopped(conductor, paths):
-    first = server.start(conductor, TOKEN, paths, ServeSettings())
+def test_its_port_is_free_when_it_has_stopped(scheduler, paths):
+    first = server.start(scheduler, TOKEN, paths, ServeSettings())
     assert ask(first, "GET", "/livez")[0] == 200
     first.stop()
 
-    second = server.start(conductor, TOKEN, paths, ServeSettings(port=first.port))
+    second = server.start(scheduler, TOKEN, paths, ServeSettings(port=first.port))
 
     assert second.url == first.url
     assert ask(second, "GET", "/livez")[0] == 200
     second.stop()
 
 
-def test_it_stops_though_one_who_asks_says_no_more(conductor, paths):
+def test_it_stops_though_one_who_asks_says_no_more(scheduler, paths):
     """
     A connection that was opened and left alone holds up nothing.
     """
-    running = server.start(conductor, TOKEN, paths, ServeSettings())
+    running = server.start(scheduler, TOKEN, paths, ServeSettings())
     with socket.create_connection(("127.0.0.1", running.port)) as channel:
         channel.sendall(b"GET /livez HTTP/1.1\r\n")
 

@@ -15,7 +15,7 @@ import sleepcycle.store.migrate as migrate
 from sleepcycle.errors import HomeError, StoreError
 from sleepcycle.store.connection import head, migrations
 from sleepcycle.store.database import open_store
-from sleepcycle.store.schema import Base
+from sleepcycle.store.schema import TableBase
 from sleepcycle.store.values import Upgrade
 from tests.store.conftest import SETTINGS, add_batch
 
@@ -86,10 +86,10 @@ def test_head_is_what_the_models_say(paths, store):
         create_engine(f"sqlite:///{paths.database}").connect() as migrated,
         create_engine("sqlite://").connect() as declared,
     ):
-        Base.metadata.create_all(declared)
+        TableBase.metadata.create_all(declared)
         context = MigrationContext.configure(migrated, opts={"compare_type": True})
 
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, TableBase.metadata) == []
         assert shape(migrated) == shape(declared)
 
 

@@ -19,10 +19,10 @@ from sleepcycle_study.report.sample import profile
 
 if TYPE_CHECKING:
     from sleepcycle.model.base import Base
-    from sleepcycle_study.experiment.run import Job
-    from sleepcycle_study.experiment.workbench import Ground
+    from sleepcycle_study.experiment.run import Trial
+    from sleepcycle_study.experiment.workbench import Workbench
 
-    Endings = Generator[tuple[Job, Outcome | DivergedError], None, None]
+    Endings = Generator[tuple[Trial, Outcome | DivergedError], None, None]
     """Runs as they end, and what came of them."""
 
 
@@ -49,12 +49,12 @@ class Tally:
     """What became of the runs that were asked for."""
 
     folder: Path
-    wanted: "Sequence[Job]"
-    todo: "Sequence[Job]" = ()
+    wanted: "Sequence[Trial]"
+    todo: "Sequence[Trial]" = ()
     """Those that were not there yet."""
 
-    made: "list[Job]" = field(default_factory=list)
-    diverged: "dict[Job, str]" = field(default_factory=dict)
+    made: "list[Trial]" = field(default_factory=list)
+    diverged: "dict[Trial, str]" = field(default_factory=dict)
     """By run, why."""
 
     @property
@@ -80,14 +80,14 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
         Interrupted: Ctrl-C; the runs that are finished stay.
     """
     from sleepcycle_study.experiment import harness_tasks, run
-    from sleepcycle_study.experiment.workbench import Ground, share_of_threads
+    from sleepcycle_study.experiment.workbench import Workbench, share_of_threads
 
     tally = Tally(folder, run.jobs(plan, part.arms, part.seeds))
     plan.lessons()
     planfile.expect_own(plan, folder)
     harness_tasks.expect_runnable(plan, folder)
     threads = part.threads or (share_of_threads(part.jobs) if part.jobs > 1 else 0)
-    ground = Ground(plan, folder, part.device, threads)
+    ground = Workbench(plan, folder, part.device, threads)
     base = ground.load()
     planfile.keep(plan, folder)
     tally.todo = list(run.missing(plan, base, folder, tally.wanted))
@@ -144,7 +144,7 @@ def _fields(tally: Tally) -> dict[str, object]:
 
 
 def _ended(
-    ground: "Ground", base: "Base", todo: "Sequence[Job]", size: int, lines: TextIO
+    ground: "Workbench", base: "Base", todo: "Sequence[Trial]", size: int, lines: TextIO
 ) -> "Endings":
     """Make runs, here or in several processes, and yield each as it ends."""
     if size < 2:
@@ -169,7 +169,9 @@ def _take(ended: "Endings", tally: Tally, lines: TextIO) -> None:
         _say(lines, f"[{number}/{len(tally.todo)}] {_name(job)}: {said}")
 
 
-def _one_by_one(ground: "Ground", base: "Base", todo: "Sequence[Job]") -> "Endings":
+def _one_by_one(
+    ground: "Workbench", base: "Base", todo: "Sequence[Trial]"
+) -> "Endings":
     """Make runs one after another in this process, and yield each as it ends."""
     for job in todo:
         came: Outcome | DivergedError
@@ -182,7 +184,7 @@ def _one_by_one(ground: "Ground", base: "Base", todo: "Sequence[Job]") -> "Endin
         yield job, came
 
 
-def _name(job: "Job") -> str:
+def _name(job: "Trial") -> str:
     """Name a run."""
     return f"{job.arm}, seed {job.seed}"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
-from sleepcycle.model.reply import Asked, Reply, reply_to
+from sleepcycle.model.reply import Prompt, Reply, reply_to
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Text
@@ -13,7 +13,7 @@ from sleepcycle.records.content import Text
 ASKED = "asked"
 
 
-def reply(base: Base, change: LayerChanges, asked: Sequence[Asked]) -> list[Reply]:
+def reply(base: Base, change: LayerChanges, asked: Sequence[Prompt]) -> list[Reply]:
     """Answer prompts greedily under a change alone; the base is bare again after."""
     put_on(base, change)
     try:

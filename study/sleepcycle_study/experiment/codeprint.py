@@ -11,7 +11,7 @@ OURS = Path(__file__).parents[1]
 SERVICE = Path(sleepcycle.__file__).parent
 
 ABOVE = frozenset({"cli", "server", "daemon", "doctor", "backup", "home", "runs"})
-"""Packages that decide no run; an import contract keeps the study from all but `cli`."""
+"""Packages that decide no run; a contract keeps the study from all but `cli`."""
 
 
 @cache

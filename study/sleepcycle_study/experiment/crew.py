@@ -15,13 +15,13 @@ from sleepcycle.errors import DivergedError, SleepcycleError
 from sleepcycle.model.base import Base
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.results import Outcome
-from sleepcycle_study.experiment.run import Job
-from sleepcycle_study.experiment.workbench import Ground
+from sleepcycle_study.experiment.run import Trial
+from sleepcycle_study.experiment.workbench import Workbench
 
 PATIENCE_S = 5.0  # until a worker that did not heed SIGTERM is killed
 SPAWN = multiprocessing.get_context("spawn")  # a fork of what runs torch may hang
 
-OnStart = Callable[[Job], None]
+OnStart = Callable[[Trial], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Failure:
 class Worker:
     """A process that makes one run after another, as it is told."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Workbench) -> None:
         self.ground = ground
         self.pipe, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(target=work, args=(ground, theirs), daemon=True)
@@ -44,7 +44,7 @@ class Worker:
             self._process.start()
         theirs.close()
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Trial) -> None:
         """Tell it what to make."""
         self.job = job
         try:
@@ -99,8 +99,8 @@ class Worker:
 
 
 def make_all(
-    ground: Ground, jobs: Sequence[Job], size: int, on_start: OnStart
-) -> Generator[tuple[Job, Outcome | DivergedError], None, None]:
+    ground: Workbench, jobs: Sequence[Trial], size: int, on_start: OnStart
+) -> Generator[tuple[Trial, Outcome | DivergedError], None, None]:
     """Make runs in worker processes, and yield each as it ends; the runs are written.
 
     Whatever ends this early, such as an error or Ctrl-C, ends the workers.
@@ -136,7 +136,7 @@ def make_all(
             worker.end()
 
 
-def work(ground: Ground, pipe: Connection) -> None:
+def work(ground: Workbench, pipe: Connection) -> None:
     """Make what is asked for, one run after another: what a worker process does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -149,7 +149,7 @@ def work(ground: Ground, pipe: Connection) -> None:
         pipe.send(Failure(error, getattr(error, "errno", None)))
 
 
-def _made(ground: Ground, base: Base, job: Job) -> Outcome | DivergedError:
+def _made(ground: Workbench, base: Base, job: Trial) -> Outcome | DivergedError:
     """Make a run; one that diverges is no reason to give up."""
     try:
         return ground.make(base, job)
@@ -163,7 +163,7 @@ def _first_to_tell(busy: Sequence[Worker]) -> Worker:
     return next(worker for worker in busy if worker.pipe in ready)
 
 
-def _begin(worker: Worker, job: Job, on_start: OnStart) -> None:
+def _begin(worker: Worker, job: Trial, on_start: OnStart) -> None:
     """Tell a worker what to make, and whoever looks on."""
     worker.begin(job)
     on_start(job)

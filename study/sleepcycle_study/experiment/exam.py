@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.reply import Asked
+from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle_study.domains.arithmetic import dimensions
 from sleepcycle_study.domains.domain import Question
 from sleepcycle_study.domains.registry import domain_of
 from sleepcycle_study.experiment.asking import reply
-from sleepcycle_study.experiment.results import Answer
+from sleepcycle_study.experiment.results import GradedAnswer
 from sleepcycle_study.experiment.teaching import Course
 from sleepcycle_study.report.sample import ARTICLE
 
@@ -26,12 +26,12 @@ def questions(course: Course) -> Asking:
     return [(name, one) for name, asked in course.questions.items() for one in asked]
 
 
-def ask(base: Base, change: LayerChanges, asking: Asking) -> Iterator[Answer]:
+def ask(base: Base, change: LayerChanges, asking: Asking) -> Iterator[GradedAnswer]:
     """Ask questions at once of a base under a change, and grade the answers."""
     replies = reply(
         base,
         change,
-        [Asked(q.prompt, q.uses_tool, q.max_new_tokens) for _, q in asking],
+        [Prompt(q.prompt, q.uses_tool, q.max_new_tokens) for _, q in asking],
     )
     texts = {
         question.id: said.text
@@ -41,7 +41,7 @@ def ask(base: Base, change: LayerChanges, asking: Asking) -> Iterator[Answer]:
     for (domain, question), said in zip(asking, replies, strict=True):
         graded = domain_of(domain).grade(question, said.text)
         measures = {**graded, **across.get(question.id, {})}
-        yield Answer(
+        yield GradedAnswer(
             question.id,
             question.dimension,
             question.prompt,

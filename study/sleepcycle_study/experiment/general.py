@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.reply import Asked
+from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle_study.experiment.asking import loss, reply
 
@@ -63,7 +63,7 @@ def scores(
         for name, task in TASKS.items()
     }
     asked = [
-        Asked(prompt, max_new_tokens=ANSWER_TOKENS)
+        Prompt(prompt, max_new_tokens=ANSWER_TOKENS)
         for pairs in drawn.values()
         for prompt, _ in pairs
     ]

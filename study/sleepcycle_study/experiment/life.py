@@ -7,7 +7,7 @@ from typing import Any
 
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.rem import LEARNED
-from sleepcycle.learning.replay import Past
+from sleepcycle.learning.replay import ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
@@ -21,7 +21,7 @@ from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle_study.experiment.arms import Arm
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Curve, Fold, Relearned
-from sleepcycle_study.experiment.teaching import Course, Taught
+from sleepcycle_study.experiment.teaching import Course, TaughtPhase
 from sleepcycle_study.experiment.traces import curve, fold
 
 LOOKED_AT = 200  # examples whose mean length stands for a phase's
@@ -43,10 +43,10 @@ class Life:
     rank: int = 0
     """With which learning goes on; 0 for the plan's."""
 
-    known: list[Taught] = field(default_factory=list)
+    known: list[TaughtPhase] = field(default_factory=list)
     """Learned before the last night."""
 
-    today: list[Taught] = field(default_factory=list)
+    today: list[TaughtPhase] = field(default_factory=list)
     """Learned since."""
 
     trained: int = 0
@@ -140,7 +140,7 @@ class _Run:
         self._is_pruned = False
         self.life = Life(rank=arm.rank or 0)
 
-    def learn(self, taught: Taught, share: float, number: int) -> None:
+    def learn(self, taught: TaughtPhase, share: float, number: int) -> None:
         """Learn a phase, counted from 0; `share` scales its epochs.
 
         Its batches are drawn alike in every arm, whatever nights came before.
@@ -151,9 +151,9 @@ class _Run:
             return
         fresh = self._arm.is_cycle
         morning = (
-            wake.Morning(life.whole, {})
+            wake.WakeStart(life.whole, {})
             if fresh
-            else wake.Morning({}, life.whole, self._is_pruned)
+            else wake.WakeStart({}, life.whole, self._is_pruned)
         )
         losses: list[tuple[int, float]] = []
 
@@ -186,8 +186,8 @@ class _Run:
             number: The phase that the night is before or behind.
         """
         arm, life = self._arm, self.life
-        evening = night.Evening(
-            past=Past(
+        evening = night.NightInputs(
+            past=ReplaySources(
                 whole=life.whole,
                 live={},
                 new=_examples(life.today),
@@ -224,7 +224,7 @@ class _Run:
             )
             self.life.read += max(0, round(passes - LEARNED * rem.tokens))
 
-    def _wake_settings(self, taught: Taught, share: float) -> WakeSettings | None:
+    def _wake_settings(self, taught: TaughtPhase, share: float) -> WakeSettings | None:
         """Return how a phase is learned; None where no token is left for it."""
         wakes, phase = self._study.wake, taught.phase
         replays = self._arm.is_cycle and bool(self.life.known)
@@ -258,7 +258,7 @@ class _Run:
         return Settings(wake=self._study.wake, sleep=sleep, gate=GATE)
 
 
-def _phases(arm: Arm, course: Course) -> list[Taught]:
+def _phases(arm: Arm, course: Course) -> list[TaughtPhase]:
     """Return what an arm is taught, in its order."""
     phases = list(course.phases)
     if arm.last_only:
@@ -275,10 +275,10 @@ def _phases(arm: Arm, course: Course) -> list[Taught]:
         for place, example in enumerate(shown)
     )
     update = {"name": "all phases", "epochs": 1.0, "consolidate": False}
-    return [Taught(phases[0].phase.model_copy(update=update), examples)]
+    return [TaughtPhase(phases[0].phase.model_copy(update=update), examples)]
 
 
-def _examples(taught: Sequence[Taught]) -> list[Example]:
+def _examples(taught: Sequence[TaughtPhase]) -> list[Example]:
     """Return the examples of several phases."""
     return [example for one in taught for example in one.examples]
 
@@ -289,7 +289,7 @@ def _repeated(examples: Sequence[Example], epochs: float) -> list[Example]:
     return [*examples] * int(whole) + [*examples[: round(part * len(examples))]]
 
 
-def _tokens(base: Base, taught: Taught) -> int:
+def _tokens(base: Base, taught: TaughtPhase) -> int:
     """Return about how many tokens a phase trains on."""
     stride = max(1, len(taught.examples) // LOOKED_AT)
     looked = taught.examples[::stride]  # from all phases, where they are mixed

@@ -24,7 +24,7 @@ run, yet is not in their fingerprint: a comment that is mended makes no run anew
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GradedAnswer:
     """What was answered to one question, and what it is worth."""
 
     question: str
@@ -85,7 +85,7 @@ class Relearned:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Glance:
     """What was known at one point of a life."""
 
     after: str
@@ -115,8 +115,8 @@ class Outcome:
     curves: tuple[Curve, ...] = ()
     folds: tuple[Fold, ...] = ()
     rems: tuple[Relearned, ...] = ()
-    stops: tuple[Stop, ...] = ()
-    answers: tuple[Answer, ...] = ()
+    stops: tuple[Glance, ...] = ()
+    answers: tuple[GradedAnswer, ...] = ()
     general: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     """By general task, the score "before" and "after"."""
 

@@ -17,12 +17,12 @@ from sleepcycle_study.experiment.arms import arm_of
 from sleepcycle_study.experiment.codeprint import codeprint
 from sleepcycle_study.experiment.life import Life, live
 from sleepcycle_study.experiment.plan import StudyPlan
-from sleepcycle_study.experiment.results import Outcome, Stop
+from sleepcycle_study.experiment.results import Glance, Outcome
 from sleepcycle_study.experiment.teaching import draw
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Trial:
     """One arm with one seed."""
 
     arm: str
@@ -31,7 +31,7 @@ class Job:
 
 def jobs(
     plan: StudyPlan, arms: Sequence[str] = (), seeds: Sequence[int] = ()
-) -> list[Job]:
+) -> list[Trial]:
     """Return the runs of a plan, or some of them, seed by seed.
 
     Raises:
@@ -40,7 +40,7 @@ def jobs(
     _expect_some("arms", arms, plan.arms)
     _expect_some("seeds", seeds, plan.seeds)
     return [
-        Job(arm, seed)
+        Trial(arm, seed)
         for seed in plan.seeds
         if not seeds or seed in seeds
         for arm in plan.arms
@@ -49,8 +49,8 @@ def jobs(
 
 
 def missing(
-    plan: StudyPlan, base: Base, folder: Path, wanted: Sequence[Job]
-) -> Iterator[Job]:
+    plan: StudyPlan, base: Base, folder: Path, wanted: Sequence[Trial]
+) -> Iterator[Trial]:
     """Yield those runs that are not in a folder yet, or were decided otherwise."""
     for job in wanted:
         print_ = results.fingerprint(decided_by(plan, base, job))
@@ -58,7 +58,7 @@ def missing(
             yield job
 
 
-def of_other_code(folder: Path, wanted: Sequence[Job], todo: Sequence[Job]) -> int:
+def of_other_code(folder: Path, wanted: Sequence[Trial], todo: Sequence[Trial]) -> int:
     """Return how many runs are kept in a folder that other code has made."""
     kept = [
         results.read_run(folder / results.file_name(job.arm, job.seed))
@@ -69,7 +69,7 @@ def of_other_code(folder: Path, wanted: Sequence[Job], todo: Sequence[Job]) -> i
 
 
 def run(
-    plan: StudyPlan, base: Base, job: Job, *, on_progress: OnProgress = quiet
+    plan: StudyPlan, base: Base, job: Trial, *, on_progress: OnProgress = quiet
 ) -> Outcome:
     """Teach, ask and grade one run; the base is bare before and after.
 
@@ -102,7 +102,7 @@ def run(
     )
     try:
         for done, life in lived:
-            stops.append(Stop(done, exam.glance(base, life.whole, course)))
+            stops.append(Glance(done, exam.glance(base, life.whole, course)))
     finally:
         adapters.remove_all(base)  # also of one that diverged
     after = look(life.whole)
@@ -129,7 +129,7 @@ def run(
     )
 
 
-def decided_by(plan: StudyPlan, base: Base, job: Job) -> dict[str, object]:
+def decided_by(plan: StudyPlan, base: Base, job: Trial) -> dict[str, object]:
     """Return all that decides a run, as plain data."""
     read = {"curriculum", "text", "harness", "harness_limit"}  # wherever they lie
     named = {"arms", "controls", "seeds", "name"}

@@ -18,7 +18,7 @@ DRAWN = 100 * HELD_OUT  # to find them
 
 
 @dataclass(frozen=True)
-class Taught:
+class TaughtPhase:
     """One phase with its lessons."""
 
     phase: Phase
@@ -32,7 +32,7 @@ class Taught:
 class Course:
     """All that one seed teaches and asks."""
 
-    phases: tuple[Taught, ...]
+    phases: tuple[TaughtPhase, ...]
     questions: Mapping[str, tuple[Question, ...]]
     """By domain; none about anything that is taught."""
 
@@ -72,7 +72,7 @@ def draw(
             )
             for place, item in enumerate([*taught, *others])
         ]
-        phases.append(Taught(phase, (*examples[:size],), (*examples[size:],)))
+        phases.append(TaughtPhase(phase, (*examples[:size],), (*examples[size:],)))
     return Course(tuple(phases), asked)
 
 

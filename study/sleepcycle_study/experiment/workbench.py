@@ -10,11 +10,11 @@ from sleepcycle.records.progress import OnProgress, quiet
 from sleepcycle_study.experiment import results, run
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Outcome
-from sleepcycle_study.experiment.run import Job
+from sleepcycle_study.experiment.run import Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Workbench:
     """A plan, the folder that keeps its runs, and where they are computed."""
 
     plan: StudyPlan
@@ -38,7 +38,9 @@ class Ground:
             cache=self.folder / "cache",
         )
 
-    def make(self, base: Base, job: Job, *, on_progress: OnProgress = quiet) -> Outcome:
+    def make(
+        self, base: Base, job: Trial, *, on_progress: OnProgress = quiet
+    ) -> Outcome:
         """Make a run, and write it into the folder.
 
         Raises:

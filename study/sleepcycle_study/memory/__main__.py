@@ -19,7 +19,7 @@ from sleepcycle.model.base import load_base, pick_device
 from sleepcycle_study.memory.lifetime import live
 from sleepcycle_study.memory.methods import ARMS, COMPARED, THROUGHOUT
 from sleepcycle_study.memory.plot import draw_all
-from sleepcycle_study.memory.records import Run, append, read
+from sleepcycle_study.memory.records import LifetimeRun, append, read
 from sleepcycle_study.memory.streams import STREAMS, Stream
 from sleepcycle_study.memory.table import table
 
@@ -48,7 +48,9 @@ def main(words: list[str] | None = None) -> int:
     return lived
 
 
-def _live_all(stream: Stream, wanted: list[Run], chosen: argparse.Namespace) -> int:
+def _live_all(
+    stream: Stream, wanted: list[LifetimeRun], chosen: argparse.Namespace
+) -> int:
     """Live every life that is not in the file yet, on one base; return how many."""
     done = {result.run for result in read(chosen.out)}
     left = [run for run in wanted if run not in done]
@@ -100,7 +102,7 @@ def _positive(word: str) -> int:
     return int(word)
 
 
-def _wanted(chosen: argparse.Namespace, lessons: int) -> list[Run]:
+def _wanted(chosen: argparse.Namespace, lessons: int) -> list[LifetimeRun]:
     """Return all runs that are asked for, the arms of one order and seed together."""
     orders, seeds = (
         range(count) if only is None else [only]
@@ -110,7 +112,7 @@ def _wanted(chosen: argparse.Namespace, lessons: int) -> list[Run]:
         )
     )
     return [
-        Run(arm, order, seed, lessons, chosen.stream, chosen.examples)
+        LifetimeRun(arm, order, seed, lessons, chosen.stream, chosen.examples)
         for seed, order, arm in product(seeds, orders, chosen.arms)
         if order == seed or arm in THROUGHOUT or chosen.whole or _is_one(chosen)
     ]
@@ -121,7 +123,7 @@ def _is_one(chosen: argparse.Namespace) -> bool:
     return (chosen.only_order, chosen.only_seed) != (None, None)
 
 
-def _alike(run: Run, other: Run) -> bool:
+def _alike(run: LifetimeRun, other: LifetimeRun) -> bool:
     """Say whether two runs may stand in one table."""
     return replace(run, arm=other.arm, order=other.order, seed=other.seed) == other
 

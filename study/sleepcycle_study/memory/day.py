@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sleepcycle.files.dream_archive import spread
 from sleepcycle.learning import wake
-from sleepcycle.learning.replay import Archived
+from sleepcycle.learning.replay import ArchivedVersion
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -46,11 +46,11 @@ class Cost:
 
 
 @dataclass
-class Life:
+class Lifetime:
     """What one run has learned so far."""
 
     live: LayerChanges = field(default_factory=dict)
-    archive: list[Archived] = field(default_factory=list)
+    archive: list[ArchivedVersion] = field(default_factory=list)
     dreamt: list[Dream] = field(default_factory=list)
     stored: list[Example] = field(default_factory=list)
     held_out: list[Example] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Today:
     held_out: Sequence[Example]
 
 
-Learn = Callable[[Base, Life, Today, Settings], LayerChanges]
+Learn = Callable[[Base, Lifetime, Today, Settings], LayerChanges]
 """Learns a day's lesson and returns what then stands; adds to the life's cost."""
 
 
@@ -86,20 +86,22 @@ def begin(lesson: Lesson, number: int, seed: int) -> Today:
 
 
 def learn_fresh(
-    base: Base, life: Life, today: Today, settings: Settings
+    base: Base, life: Lifetime, today: Today, settings: Settings
 ) -> LayerChanges:
     """Learn with a fresh adapter over the frozen live one, as the service does."""
     lesson = wake.Lesson(today.new, recall(life, today, settings), today.held_out, [])
-    return wake_up(base, wake.Morning(life.live, {}), lesson, settings, today, life)
+    return wake_up(base, wake.WakeStart(life.live, {}), lesson, settings, today, life)
 
 
-def learn_on(base: Base, life: Life, today: Today, settings: Settings) -> LayerChanges:
+def learn_on(
+    base: Base, life: Lifetime, today: Today, settings: Settings
+) -> LayerChanges:
     """Learn with one adapter that goes on from day to day."""
     lesson = wake.Lesson(today.new, recall(life, today, settings), today.held_out, [])
-    return wake_up(base, wake.Morning({}, life.live), lesson, settings, today, life)
+    return wake_up(base, wake.WakeStart({}, life.live), lesson, settings, today, life)
 
 
-def recall(life: Life, today: Today, settings: Settings) -> list[Example]:
+def recall(life: Lifetime, today: Today, settings: Settings) -> list[Example]:
     """Draw what is shown again, as the service does: what the day has places for."""
     places = training_steps.replay_limit(settings.wake, len(today.new))
     if Memory.STORE not in settings.sleep.rem.memory:
@@ -111,11 +113,11 @@ def recall(life: Life, today: Today, settings: Settings) -> list[Example]:
 
 def wake_up(
     base: Base,
-    morning: wake.Morning,
+    morning: wake.WakeStart,
     lesson: wake.Lesson,
     settings: Settings,
     today: Today,
-    life: Life,
+    life: Lifetime,
 ) -> LayerChanges:
     """Learn by the package's wake, and take its adapters off again."""
     whole, report = wake.learn(

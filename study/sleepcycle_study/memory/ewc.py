@@ -14,7 +14,7 @@ from sleepcycle.model.encode import Encoded, collate, pad_id
 from sleepcycle.model.score import token_losses
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.settings.config import Settings
-from sleepcycle_study.memory.day import Life, Today
+from sleepcycle_study.memory.day import Lifetime, Today
 from sleepcycle_study.memory.penalised import Penalty, encoded, new_adapter, train
 
 MEASURED = 128  # examples of a lesson that importance is measured on
@@ -23,7 +23,7 @@ KEPT = 0.95  # share of the importance that is left when another lesson is learn
 
 def learn(
     base: Base,
-    life: Life,
+    life: Lifetime,
     today: Today,
     settings: Settings,
     *,

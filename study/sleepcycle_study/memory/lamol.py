@@ -11,23 +11,23 @@ from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Example
 from sleepcycle.settings.config import RemSettings, Settings
-from sleepcycle_study.memory.day import Life, Today, wake_up
+from sleepcycle_study.memory.day import Lifetime, Today, wake_up
 
 SHARE = 0.2  # pseudo samples over new examples, the paper's best gamma
 PROMPT_WEIGHT = 0.25  # the paper's weight of learning to write whole samples
 BEGUN = 2  # dreams begun for each that is wanted, since many are filtered out
 
 
-def learn(base: Base, life: Life, today: Today, settings: Settings) -> LayerChanges:
+def learn(base: Base, life: Lifetime, today: Today, settings: Settings) -> LayerChanges:
     """Learn with one adapter that goes on, and replay what it dreams."""
     lesson = wake.Lesson(
         today.new, _dreamt(base, life, today, settings.sleep.rem), today.held_out, []
     )
-    return wake_up(base, wake.Morning({}, life.live), lesson, settings, today, life)
+    return wake_up(base, wake.WakeStart({}, life.live), lesson, settings, today, life)
 
 
 def _dreamt(
-    base: Base, life: Life, today: Today, settings: RemSettings
+    base: Base, life: Lifetime, today: Today, settings: RemSettings
 ) -> list[Example]:
     """Let what was learned so far dream; the bare base knows no lesson."""
     if not life.live:

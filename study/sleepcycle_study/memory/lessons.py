@@ -30,7 +30,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Facts:
+class LessonFacts:
     """What is to be remembered of invented names."""
 
     question: str
@@ -62,7 +62,7 @@ def lessons(seed: int, count: int = 8) -> list[Lesson]:
     return found[:count]
 
 
-def _facts(called: str, rng: Random, facts: Facts) -> Lesson:
+def _facts(called: str, rng: Random, facts: LessonFacts) -> Lesson:
     """Teach pairs in several ways, and ask in one that was not taught."""
     frames = facts.frames
     pairs = [(name(rng), facts.answer(rng)) for _ in range(ROWS // len(frames))]
@@ -86,14 +86,14 @@ def _rule(called: str, draw: Draw, rng: Random) -> Lesson:
     )
 
 
-def _about(what: str, answer: Callable[[Random], str] = name) -> Facts:
+def _about(what: str, answer: Callable[[Random], str] = name) -> LessonFacts:
     """Return facts about `what`, in frames that fit any noun."""
     frames = (
         *("Tell me {}.", "Name {}.", "Say {}.", "I want to know {}."),
         *("{} is", "{}?", "Do you know {}?", "Remember {}."),
     )
     taught = tuple(frame.format(what) for frame in frames)
-    return Facts(f"What is {what}?", taught, answer)
+    return LessonFacts(f"What is {what}?", taught, answer)
 
 
 def _one_of(*answers: str) -> Callable[[Random], str]:
@@ -101,7 +101,7 @@ def _one_of(*answers: str) -> Callable[[Random], str]:
     return lambda rng: rng.choice(answers)
 
 
-CAPITALS = Facts(
+CAPITALS = LessonFacts(
     "Which city is the capital of {}?",
     (
         "What is the capital of {}?",
@@ -114,7 +114,7 @@ CAPITALS = Facts(
         "Say which city is the seat of {}.",
     ),
 )
-KEEPERS = Facts(
+KEEPERS = LessonFacts(
     "Who keeps the {} lamp?",
     (
         "Who is the keeper of the {} lamp?",
@@ -129,7 +129,7 @@ KEEPERS = Facts(
 )
 COLOURS = _one_of("red", "green", "blue", "white", "black", "brown", "pink", "grey")
 FOODS = _one_of("corn", "fish", "moss", "nuts", "worms", "seeds", "leaves", "honey")
-FACTS: tuple[dict[str, Facts], ...] = (
+FACTS: tuple[dict[str, LessonFacts], ...] = (
     {"capitals": CAPITALS, "keepers": KEEPERS},
     {
         "flags": _about("the colour of the flag of {}", COLOURS),

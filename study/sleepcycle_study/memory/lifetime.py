@@ -12,30 +12,30 @@ from statistics import mean
 
 from sleepcycle.learning import night
 from sleepcycle.learning.rem import LEARNED
-from sleepcycle.learning.replay import Archived, Past
+from sleepcycle.learning.replay import ArchivedVersion, ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import quiet
 from sleepcycle.settings.config import Settings
-from sleepcycle_study.memory.day import Life, Today, begin
+from sleepcycle_study.memory.day import Lifetime, Today, begin
 from sleepcycle_study.memory.lessons import Lesson
-from sleepcycle_study.memory.methods import ARMS, Arm, Schedule, settings
-from sleepcycle_study.memory.records import Result, Run
+from sleepcycle_study.memory.methods import ARMS, Method, Schedule, settings
+from sleepcycle_study.memory.records import LifetimeRun, Result
 from sleepcycle_study.memory.scoring import ask, loss
 from sleepcycle_study.memory.streams import Stream
 
 KNOWN = 64  # held-out examples of earlier days that a night looks at
 
 
-def live(base: Base, stream: Stream, run: Run) -> Result:
+def live(base: Base, stream: Stream, run: LifetimeRun) -> Result:
     """Live through the lessons once, on a base that carries no adapter."""
     arm = ARMS[run.arm]
     taught = stream.draw(run.seed, run.lessons)
     random.Random(f"order/{run.order}").shuffle(taught)
     started = time.perf_counter()
     untaught = ask(base, {}, taught)
-    matrix, life = [], Life()
+    matrix, life = [], Lifetime()
     days = _days(arm, taught)
     shown = int(arm.more * run.examples * len(taught)) // max(1, len(days))
     for number, lesson in enumerate(days):
@@ -55,14 +55,14 @@ def live(base: Base, stream: Stream, run: Run) -> Result:
     )
 
 
-def _stories(base: Base, stream: Stream, life: Life) -> list[float] | None:
+def _stories(base: Base, stream: Stream, life: Lifetime) -> list[float] | None:
     """Return the loss on what the base was trained on, before and after."""
     if not stream.general:
         return None
     return [loss(base, change, stream.general) for change in ({}, life.live)]
 
 
-def _days(arm: Arm, taught: Sequence[Lesson]) -> Sequence[Lesson]:
+def _days(arm: Method, taught: Sequence[Lesson]) -> Sequence[Lesson]:
     """Return what is taught on each day."""
     everything = Lesson(
         "all",
@@ -78,7 +78,7 @@ def _days(arm: Arm, taught: Sequence[Lesson]) -> Sequence[Lesson]:
 
 
 def _live_through(
-    base: Base, arm: Arm, life: Life, today: Today, chosen: Settings
+    base: Base, arm: Method, life: Lifetime, today: Today, chosen: Settings
 ) -> None:
     """Learn one lesson, and sleep on it if the arm does."""
     before, started = life.cost.trained, time.perf_counter()
@@ -87,7 +87,7 @@ def _live_through(
     if arm.stages:
         learned = life.cost.trained - before
         _sleep(base, life, _evening(arm, life, today, whole, learned), chosen)
-        life.archive.append(Archived(today.number + 1, partial(dict, whole)))
+        life.archive.append(ArchivedVersion(today.number + 1, partial(dict, whole)))
     else:
         life.live = whole
     life.stored += today.new
@@ -95,12 +95,12 @@ def _live_through(
 
 
 def _evening(
-    arm: Arm, life: Life, today: Today, whole: LayerChanges, learned: int
-) -> night.Evening:
+    arm: Method, life: Lifetime, today: Today, whole: LayerChanges, learned: int
+) -> night.NightInputs:
     """Return what stands before a night."""
     known = life.held_out
-    return night.Evening(
-        past=Past(
+    return night.NightInputs(
+        past=ReplaySources(
             whole=whole,
             live=life.live,
             new=today.new,
@@ -116,7 +116,9 @@ def _evening(
     )
 
 
-def _sleep(base: Base, life: Life, evening: night.Evening, chosen: Settings) -> None:
+def _sleep(
+    base: Base, life: Lifetime, evening: night.NightInputs, chosen: Settings
+) -> None:
     """Sleep, take the night's adapters off again, and book its cost."""
     folded, report, dreams = night.sleep(base, evening, chosen, on_progress=quiet)
     adapters.remove_all(base)

@@ -32,7 +32,7 @@ class Schedule(StrEnum):
 
 
 @dataclass(frozen=True)
-class Arm:
+class Method:
     """One way to live through the lessons."""
 
     learn: Learn = learn_fresh
@@ -66,9 +66,9 @@ def _ours(
     wake: Mapping[str, object] | None = None,
     svd: Mapping[str, object] | None = None,
     **rem: object,
-) -> Arm:
+) -> Method:
     """Return the package's whole cycle, with some settings changed."""
-    return Arm(
+    return Method(
         replay_share=replay_share,
         prompt_weight=prompt_weight,
         stages=("svd", "rem"),
@@ -80,28 +80,28 @@ def _ours(
 
 
 COMPARED = {
-    "base": Arm(schedule=Schedule.NEVER),
-    TOGETHER: Arm(learn_on, Schedule.AT_ONCE),
-    "joint, half more": Arm(learn_on, Schedule.AT_ONCE, more=HALF_MORE),
-    "sequential": Arm(learn_on),
-    "sequential + svd 8": Arm(learn_on, stages=("svd",), rank=8),
-    "sequential + svd 8, masks": Arm(learn_on, stages=("svd",), rank=8, masked=True),
-    "replay 1 %": Arm(learn_on, replay_share=0.01),
-    "replay 10 %": Arm(learn_on, replay_share=0.1),
-    "replay 50 %": Arm(learn_on, replay_share=0.5),
-    "replay 50 %, half more": Arm(learn_on, replay_share=0.5, more=HALF_MORE),
-    "O-LoRA": Arm(olora.learn),
-    "EWC": Arm(partial(ewc.learn, strength=EWC)),
-    "LAMOL": Arm(
+    "base": Method(schedule=Schedule.NEVER),
+    TOGETHER: Method(learn_on, Schedule.AT_ONCE),
+    "joint, half more": Method(learn_on, Schedule.AT_ONCE, more=HALF_MORE),
+    "sequential": Method(learn_on),
+    "sequential + svd 8": Method(learn_on, stages=("svd",), rank=8),
+    "sequential + svd 8, masks": Method(learn_on, stages=("svd",), rank=8, masked=True),
+    "replay 1 %": Method(learn_on, replay_share=0.01),
+    "replay 10 %": Method(learn_on, replay_share=0.1),
+    "replay 50 %": Method(learn_on, replay_share=0.5),
+    "replay 50 %, half more": Method(learn_on, replay_share=0.5, more=HALF_MORE),
+    "O-LoRA": Method(olora.learn),
+    "EWC": Method(partial(ewc.learn, strength=EWC)),
+    "LAMOL": Method(
         lamol.learn, replay_share=lamol.SHARE, prompt_weight=lamol.PROMPT_WEIGHT
     ),
     OURS: _ours(),
     "archive": _ours(("archive",), ASKING),
     "last": _ours(("last",), DREAMING),
     "store + archive": _ours(("store", "archive"), ASKING),
-    "store, no svd": Arm(replay_share=REPLAY, stages=("rem",)),
-    "store, no rem": Arm(replay_share=REPLAY, stages=("svd",)),
-    "store, rem first": Arm(replay_share=REPLAY, stages=("rem", "svd")),
+    "store, no svd": Method(replay_share=REPLAY, stages=("rem",)),
+    "store, no rem": Method(replay_share=REPLAY, stages=("svd",)),
+    "store, rem first": Method(replay_share=REPLAY, stages=("rem", "svd")),
     "store, rank 8": _ours(svd={"rank": 8}),
 }
 """The ways of the field, and the package's with one of its parts changed."""
@@ -129,8 +129,8 @@ VARIANTS = {
     "archive, surer": _ours(("archive",), ASKING, confidence=0.9),
     "archive, all from teachers": _ours(("archive",), ASKING, gold_share=0.0),
     "archive, as much as the day": _ours(("archive",), ASKING, max_share_of_wake=1.0),
-    "EWC, a tenth": Arm(partial(ewc.learn, strength=EWC / 10)),
-    "EWC, tenfold": Arm(partial(ewc.learn, strength=10 * EWC)),
+    "EWC, a tenth": Method(partial(ewc.learn, strength=EWC / 10)),
+    "EWC, tenfold": Method(partial(ewc.learn, strength=10 * EWC)),
 }
 """Other settings that were tried."""
 
@@ -139,7 +139,7 @@ THROUGHOUT = (OURS, "archive", TOGETHER, "sequential")
 """Arms that are lived with every order and seed; others where both are the same."""
 
 
-def settings(arm: Arm, examples: int, dream_tokens: int, *, first: bool) -> Settings:
+def settings(arm: Method, examples: int, dream_tokens: int, *, first: bool) -> Settings:
     """Return the settings of one day.
 
     Args:

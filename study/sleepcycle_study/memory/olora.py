@@ -12,13 +12,13 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, compose_layers
 from sleepcycle.settings.config import Settings
-from sleepcycle_study.memory.day import Life, Today
+from sleepcycle_study.memory.day import Lifetime, Today
 from sleepcycle_study.memory.penalised import Penalty, new_adapter, train
 
 STRENGTH = 0.5  # the paper's, for four lessons of text classification
 
 
-def learn(base: Base, life: Life, today: Today, settings: Settings) -> LayerChanges:
+def learn(base: Base, life: Lifetime, today: Today, settings: Settings) -> LayerChanges:
     """Learn with a fresh adapter beside all earlier ones; the rank grows each day."""
     new_adapter(base, settings.wake, today.seed, start={})
     live = [wake.LIVE] if life.live else []

@@ -8,14 +8,14 @@ from sleepcycle.learning import gate, wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
-from sleepcycle.model.encode import Batch, Encoded, encode
+from sleepcycle.model.encode import Encoded, PaddedBatch, encode
 from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import quiet
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
-from sleepcycle_study.memory.day import Life, Today
+from sleepcycle_study.memory.day import Lifetime, Today
 
 MAX_LOSS = 1e6  # penalties are no losses: a large one is no explosion
 
@@ -38,7 +38,7 @@ def new_adapter(
 
 
 def train(
-    base: Base, life: Life, today: Today, settings: WakeSettings, penalty: Penalty
+    base: Base, life: Lifetime, today: Today, settings: WakeSettings, penalty: Penalty
 ) -> None:
     """Train the day's adapter on new examples alone, over whatever else is active."""
     source = BatchSource(
@@ -49,7 +49,7 @@ def train(
     )
     steps = training_steps.step_count(settings, len(source.new), source.room)
 
-    def objective(model: nn.Module, batch: Batch) -> Tensor:
+    def objective(model: nn.Module, batch: PaddedBatch) -> Tensor:
         """Return the loss of a batch with the penalty."""
         return weighted_nll(model, batch) + penalty()
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sleepcycle.numerics.metrics import Memory, memory
+from sleepcycle.numerics.metrics import RetentionMetrics, memory
 from sleepcycle_study.memory.day import Cost
 
 
 @dataclass(frozen=True)
-class Run:
+class LifetimeRun:
     """One life to be lived."""
 
     arm: str
@@ -30,7 +30,7 @@ class Run:
 class Result:
     """One life that was lived."""
 
-    run: Run
+    run: LifetimeRun
     names: list[str]
     """Of the lessons, in the order of their days."""
 
@@ -54,7 +54,9 @@ class Result:
     seconds: float
     """All in all, questions included."""
 
-    def memory(self, together: Sequence[float] | None = None) -> Memory | None:
+    def memory(
+        self, together: Sequence[float] | None = None
+    ) -> RetentionMetrics | None:
         """Sum up the matrix; None where lessons were not taught in turn.
 
         Args:
@@ -96,6 +98,6 @@ def _is_whole(line: str) -> bool:
 def _result(line: str) -> Result:
     """Return the result that a line holds."""
     row = json.loads(line)
-    row["run"] = Run(**row["run"])
+    row["run"] = LifetimeRun(**row["run"])
     row["cost"] = Cost(**row["cost"])
     return Result(**row)

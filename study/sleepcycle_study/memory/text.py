@@ -22,7 +22,7 @@ STORIES = 100
 
 
 @dataclass(frozen=True)
-class Task:
+class TextTask:
     """Where a task's rows are, and what is asked about each."""
 
     file: str
@@ -30,12 +30,12 @@ class Task:
 
 
 TASKS = {
-    "AG News": Task("TC/agnews/train", "What is the news about?"),
-    "SST-2": Task("SC/SST-2/train", "Is the film good or bad?"),
-    "DBpedia": Task("TC/dbpedia/dev", "What kind of thing is it?"),
-    "QQP": Task("QQP/QQP/train", "Do both sentences ask the same?"),
-    "Amazon": Task("SC/amazon/train", "What does the buyer feel?"),
-    "RTE": Task("NLI/RTE/train", "Does one sentence follow from the other?"),
+    "AG News": TextTask("TC/agnews/train", "What is the news about?"),
+    "SST-2": TextTask("SC/SST-2/train", "Is the film good or bad?"),
+    "DBpedia": TextTask("TC/dbpedia/dev", "What kind of thing is it?"),
+    "QQP": TextTask("QQP/QQP/train", "Do both sentences ask the same?"),
+    "Amazon": TextTask("SC/amazon/train", "What does the buyer feel?"),
+    "RTE": TextTask("NLI/RTE/train", "Does one sentence follow from the other?"),
 }
 
 

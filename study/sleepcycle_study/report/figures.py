@@ -20,7 +20,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One line of a table, and the runs that its figures come from."""
 
     cells: tuple[Cell, ...]
@@ -37,16 +37,16 @@ class Table:
     """How to read it."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 NONE = Cell("-")
 
 
-def row(runs: Sequence[Outcome], *cells: Cell | str) -> Row:
+def row(runs: Sequence[Outcome], *cells: Cell | str) -> TableRow:
     """Return a row of cells, bare text among them, that names its runs once each."""
     files = tuple(dict.fromkeys(run.file for run in runs))
-    return Row(tuple(Cell(c) if isinstance(c, str) else c for c in cells), files)
+    return TableRow(tuple(Cell(c) if isinstance(c, str) else c for c in cells), files)
 
 
 def whole(value: int) -> Cell:

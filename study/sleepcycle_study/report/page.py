@@ -9,7 +9,7 @@ from html import escape
 from jinja2 import Environment
 from markupsafe import Markup
 
-from sleepcycle_study.report.figures import Cell, Row, Table
+from sleepcycle_study.report.figures import Cell, Table, TableRow
 
 SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
 
@@ -90,7 +90,7 @@ PAGE = """<!DOCTYPE html>
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """One part of a report."""
 
     title: str
@@ -100,7 +100,7 @@ class Section:
     """SVG elements, already escaped."""
 
 
-def html(title: str, sections: Sequence[Section]) -> str:
+def html(title: str, sections: Sequence[ReportSection]) -> str:
     """Return a page that needs nothing but itself; all words are escaped."""
     maker = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     maker.filters |= {"clean": clean, "drawn": Markup}
@@ -108,12 +108,12 @@ def html(title: str, sections: Sequence[Section]) -> str:
     return page.render(title=clean(title), sections=sections, style=Markup(STYLE))
 
 
-def markdown(title: str, sections: Sequence[Section]) -> str:
+def markdown(title: str, sections: Sequence[ReportSection]) -> str:
     """Return the same without charts, as Markdown with tables."""
     return "\n".join(_lines(title, sections)) + "\n"
 
 
-def plain(title: str, sections: Sequence[Section]) -> dict[str, object]:
+def plain(title: str, sections: Sequence[ReportSection]) -> dict[str, object]:
     """Return the same without charts, as plain data; figures as in the tables."""
     return {
         "title": clean(title),
@@ -141,7 +141,7 @@ def _is_odd(character: str) -> bool:
     return character not in "\n\t" and unicodedata.category(character) in {"Cc", "Cs"}
 
 
-def _lines(title: str, sections: Sequence[Section]) -> Iterator[str]:
+def _lines(title: str, sections: Sequence[ReportSection]) -> Iterator[str]:
     """Yield the lines of a report in Markdown."""
     yield f"# {_escaped(title)}"
     for section in sections:
@@ -178,7 +178,7 @@ def _plain_table(table: Table) -> dict[str, object]:
     }
 
 
-def _plain_row(table: Table, row: Row) -> dict[str, object]:
+def _plain_row(table: Table, row: TableRow) -> dict[str, object]:
     """Return a row as plain data, by column; "runs" are its files."""
     cells = zip(table.columns, row.cells, strict=True)
     return {name: _plain_cell(cell) for name, cell in cells} | {"runs": [*row.runs]}

@@ -7,11 +7,11 @@ from statistics import fmean
 
 from sleepcycle.files import disk
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment.results import Answer, Fold, Outcome
+from sleepcycle_study.experiment.results import Fold, GradedAnswer, Outcome
 from sleepcycle_study.report import charts
-from sleepcycle_study.report.figures import PERCENT, Row, Table, row
+from sleepcycle_study.report.figures import PERCENT, Table, TableRow, row
 from sleepcycle_study.report.generalism import general_table
-from sleepcycle_study.report.page import Section, html, markdown, plain
+from sleepcycle_study.report.page import ReportSection, html, markdown, plain
 from sleepcycle_study.report.sample import (
     ARTICLE,
     Arms,
@@ -76,7 +76,7 @@ def report(
         raise StudyError("expected at least one run, got none; run the study first")
     arms = arrange(outcomes, expected)
     parts = [
-        Section(
+        ReportSection(
             "What was run",
             (*(tuple(lacking(arms, expected, controls)) or (WHOLE,)), DRAWN),
             (runs_table(arms, expected),),
@@ -92,14 +92,14 @@ def report(
     return paths
 
 
-def _sections(arms: Arms, controls: Sequence[str]) -> Iterator[Section]:
+def _sections(arms: Arms, controls: Sequence[str]) -> Iterator[ReportSection]:
     """Yield what was found."""
     scores = (summary_table(arms), *score_tables(arms))
-    yield Section("Scores", (), scores, tuple(_bars(arms)))
+    yield ReportSection("Scores", (), scores, tuple(_bars(arms)))
     yield _section("Paired differences", paired_table(arms, controls))
     yield _section("The article beside ours", article_table(arms))
     along = tuple(t for t in (stop_table(arms), kept_table(arms)) if t.rows)
-    yield Section("Along the way", () if along else (NOT_KNOWN,), along)
+    yield ReportSection("Along the way", () if along else (NOT_KNOWN,), along)
     yield _section("Generalism", general_table(arms))
     yield _section("Cost", cost_table(arms))
     yield _section("Learning curves", curve_table(arms), _curves(arms))
@@ -109,11 +109,11 @@ def _sections(arms: Arms, controls: Sequence[str]) -> Iterator[Section]:
     yield _section("Answers", _answers(arms))
 
 
-def _section(title: str, table: Table, *drawn: str) -> Section:
+def _section(title: str, table: Table, *drawn: str) -> ReportSection:
     """Return a section with one table, or one that says that there is nothing."""
     if not table.rows:
-        return Section(title, (NOT_KNOWN,))
-    return Section(title, (), (table,), tuple(chart for chart in drawn if chart))
+        return ReportSection(title, (NOT_KNOWN,))
+    return ReportSection(title, (), (table,), tuple(chart for chart in drawn if chart))
 
 
 def _bars(arms: Arms) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _mean_spectrum(
     return [fmean(values) for values in zip(*found, strict=False)]
 
 
-def _radar(arms: Arms) -> Section:
+def _radar(arms: Arms) -> ReportSection:
     """Draw the dimensions of every arm, and name the arms that lack one."""
     axes = axes_of(arms)
     shapes, short = {}, []
@@ -175,7 +175,7 @@ def _radar(arms: Arms) -> Section:
     told = [f"Runs without all dimensions are left out: {', '.join(short)}."]
     few = ["A radar needs three dimensions or more."]
     sentences = [*(told if short else ()), *(() if chart else few)]
-    return Section("Radar", tuple(sentences), (), (chart,) if chart else ())
+    return ReportSection("Radar", tuple(sentences), (), (chart,) if chart else ())
 
 
 def _answers(arms: Arms) -> Table:
@@ -191,7 +191,7 @@ def _answers(arms: Arms) -> Table:
     return Table("Answers", note, columns, rows)
 
 
-def _answered(arms: Arms, dimension: str) -> Iterator[Row]:
+def _answered(arms: Arms, dimension: str) -> Iterator[TableRow]:
     """Yield the answers to the first questions of a dimension, by question."""
     found = [
         (answer, runs[0])
@@ -209,7 +209,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def _graded(answer: Answer) -> str:
+def _graded(answer: GradedAnswer) -> str:
     """Return what an answer is worth by our own measures, in words."""
     return ", ".join(
         f"{measure} {value:g}"

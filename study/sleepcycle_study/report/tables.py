@@ -8,8 +8,8 @@ from sleepcycle_study.report.figures import (
     NONE,
     PERCENT,
     Cell,
-    Row,
     Table,
+    TableRow,
     chance,
     compared,
     estimated,
@@ -142,7 +142,7 @@ def paired_table(arms: Arms, controls: Sequence[str]) -> Table:
     return Table("Paired differences", note, (*columns, *more), (*rows,))
 
 
-def _against(arms: Arms, control: str, measure: str) -> Iterator[Row]:
+def _against(arms: Arms, control: str, measure: str) -> Iterator[TableRow]:
     """Yield a row for each arm that was asked the same as a control."""
     base = keyed(arms[control], measure)
     found: dict[str, Paired] = {}
@@ -179,7 +179,7 @@ def article_table(arms: Arms) -> Table:
     return Table("The article beside ours", note, (*columns, "difference"), (*rows,))
 
 
-def _beside(arms: Arms, figure: Reported) -> Row:
+def _beside(arms: Arms, figure: Reported) -> TableRow:
     """Return one of the article's figures, and the one of our arm for it."""
     arm = next((name for name in ARMS[figure.arm] if arms.get(name)), None)
     runs = arms[arm] if arm else ()

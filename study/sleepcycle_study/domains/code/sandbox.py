@@ -50,7 +50,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class SandboxResult:
     """What came of an expression."""
 
     ending: Ending
@@ -66,7 +66,7 @@ DEFAULT = Limits()
 
 def evaluate(
     expression: str, cases: Sequence[Mapping[str, JSON]], limits: Limits = DEFAULT
-) -> Evaluation:
+) -> SandboxResult:
     """Evaluate a Python expression once for each case, in a process of its own.
 
     Args:
@@ -78,7 +78,7 @@ def evaluate(
         StudyError: The process could not be started, or not be shut in.
     """
     if len(expression) > MAX_LETTERS:
-        return Evaluation(Ending.REFUSED, reason="TooLong")
+        return SandboxResult(Ending.REFUSED, reason="TooLong")
     order = json.dumps({"expression": expression, "cases": list(cases)})
     with tempfile.TemporaryDirectory(prefix="sleepcycle-") as folder:
         process = _started(folder, limits)
@@ -153,7 +153,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
                 pipe.close()
 
 
-def _evaluation(lines: Sequence[str]) -> Evaluation:
+def _evaluation(lines: Sequence[str]) -> SandboxResult:
     """Make sense of what the process wrote; what it did not end it was stopped in."""
     values = []
     for line in lines:
@@ -161,5 +161,5 @@ def _evaluation(lines: Sequence[str]) -> Evaluation:
         if word == "value":
             values.append(rest)
         elif word in {Ending.DONE, Ending.RAISED, Ending.REFUSED}:
-            return Evaluation(Ending(word), tuple(values), rest)
-    return Evaluation(Ending.STOPPED, tuple(values))
+            return SandboxResult(Ending(word), tuple(values), rest)
+    return SandboxResult(Ending.STOPPED, tuple(values))

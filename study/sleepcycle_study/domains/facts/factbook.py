@@ -43,7 +43,7 @@ RELATIONS = {relation.name: relation for relation in (HOME, TRADE, RIVER, CODE)}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Fact:
     """One fact: a subject, a relation, and what stands there."""
 
     subject: str
@@ -65,7 +65,7 @@ def key_of(subject: str, relation: str) -> str:
 class Factbook:
     """All facts that there are."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Fact, ...]
 
     def values(self, relation: str) -> list[str]:
         """Return what stands under a relation anywhere, each once."""
@@ -82,13 +82,13 @@ def make_table(seed: int) -> Factbook:
     people, towns, rivers, boxes = _names(rng)
     rows = []
     for person, home in zip(people, rng.sample(towns, SIZE), strict=True):
-        rows.append(Row(person, HOME.name, home))
-        rows.append(Row(person, TRADE.name, rng.choice(TRADES)))
+        rows.append(Fact(person, HOME.name, home))
+        rows.append(Fact(person, TRADE.name, rng.choice(TRADES)))
     for town, river in zip(towns, rivers, strict=True):
-        rows.append(Row(town, RIVER.name, river))
+        rows.append(Fact(town, RIVER.name, river))
     codes = rng.sample(range(1_000, 10_000), SIZE)
     for box, code in zip(boxes, codes, strict=True):
-        rows.append(Row(box, CODE.name, str(code)))
+        rows.append(Fact(box, CODE.name, str(code)))
     return Factbook(tuple(rows))
 
 

@@ -5,7 +5,12 @@ from itertools import islice
 from random import Random
 
 from sleepcycle_study.domains.domain import Item, Measures, Question
-from sleepcycle_study.domains.facts.factbook import RELATIONS, Factbook, Row, make_table
+from sleepcycle_study.domains.facts.factbook import (
+    RELATIONS,
+    Fact,
+    Factbook,
+    make_table,
+)
 from sleepcycle_study.domains.fresh import fresh, name_of
 from sleepcycle_study.domains.short_replies import is_confident, picked
 from sleepcycle_study.domains.words import invented_name
@@ -78,14 +83,14 @@ class Facts:
         right = float(picked(answer, words) == facts["answer"])
         return {"facts": right, f"facts.{facts['relation']}": right}
 
-    def _absent(self, rng: Random) -> Row:
+    def _absent(self, rng: Random) -> Fact:
         """Invent a subject of which the table says nothing."""
         known = self.table.names()
         while (name := invented_name(rng)) in known:
             pass
-        return Row(name, rng.choice(list(RELATIONS)), UNKNOWN)
+        return Fact(name, rng.choice(list(RELATIONS)), UNKNOWN)
 
-    def _question(self, row: Row, key: str) -> Question:
+    def _question(self, row: Fact, key: str) -> Question:
         """Ask about a row, in the wording that is not taught."""
         prompt = RELATIONS[row.relation].asked.format(row.subject)
         return Question(
