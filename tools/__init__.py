@@ -1,1 +1,1 @@
-"""Scripts that make what the package carries: the embedded base, config.toml."""
+"""Scripts that make what the package carries, and one that measures its structure."""
