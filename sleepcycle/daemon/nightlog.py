@@ -7,7 +7,7 @@ from datetime import date
 from sleepcycle.errors import Interrupted, RunError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.runs.context import Outcome
-from sleepcycle.store import control, journal, night_table, run_table
+from sleepcycle.store import journal, night_table, pause_switch, run_table
 from sleepcycle.store.database import Session, Store
 from sleepcycle.store.night_table import Night, NightState
 
@@ -38,7 +38,7 @@ class NightLog:
         """Return what it says now."""
         with self.store.read() as session:
             return NightLogState(
-                control.paused(session),
+                pause_switch.paused(session),
                 night_table.last(session),
                 bool(run_table.paused_runs(session)),
             )
@@ -70,7 +70,7 @@ class NightLog:
     def pause(self, flag: bool, actor: str) -> None:
         """Write down whether the user wants the service to rest."""
         with self.store.write() as session:
-            control.pause(session, flag)
+            pause_switch.pause(session, flag)
             journal.append(session, actor, "pause" if flag else "resume")
 
     def note(self, actor: str, action: str, **details: object) -> None:

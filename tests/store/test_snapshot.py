@@ -14,10 +14,10 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import (
     batch_table,
-    control,
     example_table,
     night_table,
     owner,
+    pause_switch,
     run_table,
     version_table,
 )
@@ -80,8 +80,8 @@ def test_a_new_home_is_ready(paths, store):
 def test_a_pause_is_seen(paths, store):
     for flag in (True, False, True):
         with store.write() as session:
-            control.pause(session, flag)
-            assert control.paused(session) is flag
+            pause_switch.pause(session, flag)
+            assert pause_switch.paused(session) is flag
 
         assert read_snapshot(paths).paused is flag
 
