@@ -116,7 +116,7 @@ def show_dreams(dreams: "Sequence[Dream]", *, as_json: bool) -> None:
             ]
         )
     show_table(
-        ["version", "dream", "answer"],
+        ["version", "dream"],
         [
             [_dreamer(d), " | ".join(map(str, _fields(d.content).values()))]
             for d in dreams

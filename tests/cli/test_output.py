@@ -8,9 +8,12 @@ import subprocess
 
 import pytest
 
+from sleepcycle.cli.batch_tables import show_dreams
 from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import counted, show_json
 from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.example import Dream
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.verdict import Loss, Verdict
@@ -75,6 +78,22 @@ def test_a_number_of_things_is_said_right(number, words):
 def test_help_shows_every_default(cli):
     assert "(default: ~/.local/share/sleepcycle)" in cli.run("--help").stdout
     assert "(default: the file)" in cli.run("feed", "--help").stdout
+
+
+def test_dreams_have_a_cell_for_each_column(capsys):
+    """
+    A column with no cell would be empty in every row.
+    """
+    show_dreams(
+        [Dream(-1, Text("a b")), Dream(3, Completion("2+2=", "4"))], as_json=False
+    )
+
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows == [
+        ["version", "dream"],
+        ["live", "a", "b"],
+        ["v3", "2+2=", "|", "4"],
+    ]
 
 
 class TestProgress:
