@@ -1,0 +1,1 @@
+"""What the outside sees, held against golden files: a refactor may not change it."""
