@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sleepcycle.cli.app import Json, app, home_of
+from sleepcycle.feed.shapes import Format
 from sleepcycle.settings.choices import Tool
 
 
@@ -48,10 +49,8 @@ def feed(
         typer.Option(help="Name of where it comes from (default: the file)."),
     ] = None,
     shape: Annotated[
-        str | None,
-        typer.Option(
-            "--format", help="text, completion, messages, alpaca or sharegpt."
-        ),
+        Format | None,
+        typer.Option("--format", help="Shape of every row (default: detected)."),
     ] = None,
     dry_run: Annotated[
         bool,
@@ -65,9 +64,7 @@ def feed(
     from sleepcycle.feed.ingest import FeedOptions
 
     with row_counter(visible=not as_json) as on_rows:
-        options = FeedOptions.of(
-            source=source, shape=shape, dry_run=dry_run, on_rows=on_rows
-        )
+        options = FeedOptions(source, shape, dry_run, on_rows)
         report = home_of(ctx).feed(*files, options=options)
     if as_json:
         return show_json(report)

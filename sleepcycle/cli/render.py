@@ -1,7 +1,5 @@
 """How records look on a terminal: tables, and JSON for programs."""
 
-import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,20 +8,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sleepcycle.records.codec import finite
+from sleepcycle.records.codec import dumps
 
 console = Console(highlight=False)
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - whatever the command returns
-    """Print a value as JSON: records by their fields, times as ISO 8601.
-
-    NaN and infinity are null, since JSON has no word for them.
-    """
-    text = json.dumps(
-        finite(value), default=_plain, ensure_ascii=False, indent=1, allow_nan=False
-    )
-    print(text)
+    """Print a value as JSON."""
+    print(dumps(value, indent=1))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -73,12 +65,3 @@ def printable(text: str) -> str:
         char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}"
         for char in text
     )
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Turn a record into what `json` knows."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return finite(dataclasses.asdict(value))
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)

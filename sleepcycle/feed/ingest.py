@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Self
 
 from loguru import logger
 
@@ -39,26 +38,6 @@ class FeedOptions:
 
     on_rows: Callable[[int], None] = quiet
     """Called now and then with the number of rows read."""
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        source: str | None,
-        shape: str | None,
-        dry_run: bool,
-        on_rows: Callable[[int], None] = quiet,
-    ) -> Self:
-        """Build options from what a person typed.
-
-        Raises:
-            FeedError: There is no such shape.
-        """
-        if shape is not None and shape not in list(Format):
-            known = ", ".join(Format)
-            raise FeedError(f"expected a format of {known}, got {shape}")
-        form = None if shape is None else Format(shape)
-        return cls(source, form, dry_run, on_rows)
 
 
 def feed_files(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
@@ -12,8 +13,23 @@ R = TypeVar("R")
 _readers: "dict[type, TypeAdapter[Any]]" = {}
 
 
+def dumps(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401
+    """Write what a program asked for as JSON, on one line or indented.
+
+    Records are their fields, times ISO 8601, paths and numbers of other kinds text, NaN
+    and infinity null, since JSON has no word for them.
+    """
+    return json.dumps(
+        finite(value),
+        default=_plain,
+        ensure_ascii=False,
+        indent=indent,
+        allow_nan=False,
+    )
+
+
 def to_json(record: Any) -> str:  # noqa: ANN401 - any of our dataclasses
-    """Write a record as JSON; paths and times become text, NaN and infinity null."""
+    """Write a record as the JSON that files keep, which `from_json` reads."""
     plain = finite(dataclasses.asdict(record))
     return json.dumps(plain, default=str, indent=1, allow_nan=False)
 
@@ -25,6 +41,13 @@ def from_json(text: str, kind: type[R]) -> R:
     """
     record: R = _reader(kind).validate_python(_restored(json.loads(text), kind))
     return record
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
+    """Turn a record or a time into what `json` knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return finite(dataclasses.asdict(value))
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _reader(kind: type) -> "TypeAdapter[Any]":

@@ -1,9 +1,6 @@
 """What a request is answered: records as JSON, errors by name and in words."""
 
-import dataclasses
-import json
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from fastapi import Request
@@ -19,7 +16,7 @@ from sleepcycle.errors import (
     SleepcycleError,
     VersionError,
 )
-from sleepcycle.records.codec import finite
+from sleepcycle.records.codec import dumps
 
 NOT_FOUND = (NotFoundError, VersionError)
 WRONG = (AdapterError, ConfigError)
@@ -27,8 +24,7 @@ WRONG = (AdapterError, ConfigError)
 
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
     """Return JSON as `sleepcycle` prints it; records in it by their fields."""
-    text = json.dumps(finite(body), default=_plain, ensure_ascii=False, allow_nan=False)
-    return Response(text, status, media_type="application/json")
+    return Response(dumps(body), status, media_type="application/json")
 
 
 def told(error: BaseException) -> dict[str, str]:
@@ -70,10 +66,3 @@ def unforeseen(request: Request, error: Exception) -> Response:
         "{method} {path} failed", method=request.method, path=request.url.path
     )
     return answer(told(error), 500)
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
-    """Turn a record or a time into what `json` knows."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return finite(dataclasses.asdict(value))
-    return value.isoformat() if isinstance(value, date) else str(value)

@@ -3,7 +3,6 @@
 The environment (`SLEEPCYCLE__WAKE__RANK=8`) is read here alone.
 """
 
-import difflib
 import json
 import os
 import tomllib
@@ -15,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from sleepcycle.errors import ConfigError
 from sleepcycle.settings.config import PREFIX, Settings
-from sleepcycle.settings.section import Section
+from sleepcycle.settings.faults import is_section, keys_of, nearest, sentences
 
 
 def load_settings(file: Path | None) -> Settings:
@@ -53,7 +52,8 @@ def settings_from(fields: dict[str, Any]) -> Settings:
     try:
         return Settings(**fields)
     except ValidationError as error:
-        raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
+        said = sentences(error, fields, Settings, "setting")
+        raise ConfigError("; ".join(said)) from error
 
 
 def recorded_settings(fields: dict[str, Any]) -> Settings:
@@ -65,7 +65,8 @@ def recorded_settings(fields: dict[str, Any]) -> Settings:
     try:
         return _Recorded(**fields)
     except ValidationError as error:
-        raise ConfigError("; ".join(map(_sentence, error.errors()))) from error
+        said = sentences(error, fields, Settings, "setting")
+        raise ConfigError("; ".join(said)) from error
 
 
 class _Recorded(Settings):
@@ -88,14 +89,14 @@ def _check(variable: str, value: str) -> None:
     path = variable[len(PREFIX) :].lower().split("__")
     setting: Any = Settings
     for depth, key in enumerate(path):
-        known = _known(path[:depth])
+        known = keys_of(path[:depth], Settings)
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            right = "__".join([*path[:depth], *near, *path[depth + 1 :]]).upper()
+            near = nearest(key, known)
+            right = "__".join([*path[:depth], near or "", *path[depth + 1 :]]).upper()
             hint = f"; did you mean {PREFIX}{right}?" if near else ""
             raise ConfigError(f"unknown variable {variable}{hint}")
         setting = setting.model_fields[key].annotation
-    if _is_section(setting):
+    if is_section(setting):
         first = next(iter(setting.model_fields)).upper()
         hint = f"to set one value, name it: {variable}__{first}"
     elif get_origin(setting) is list:
@@ -108,33 +109,3 @@ def _check(variable: str, value: str) -> None:
         raise ConfigError(
             f"expected JSON in {variable}, got {value!r:.80}; {hint}"
         ) from error
-
-
-def _sentence(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
-    """Say one validation fault as: what was expected, what came, what to do."""
-    keys = [str(key) for key in fault["loc"] if not str(key).startswith("constrained")]
-    name = ".".join(keys)
-    if fault["type"] != "extra_forbidden":
-        message = fault["msg"].lower().removeprefix("value error, ")
-        if fault["type"] == "model_type":
-            message = "input should be a table of settings"
-        return f"setting {name}: {message}, got {fault['input']!r}"
-    near = difflib.get_close_matches(keys[-1], _known(keys[:-1]), n=1)
-    parent = "".join(f"{key}." for key in keys[:-1])
-    hint = f"; did you mean {parent}{near[0]}?" if near else ""
-    return f"unknown setting {name}{hint}"
-
-
-def _known(path: list[str]) -> list[str]:
-    """Return the names of the settings in one section; none in what is no section."""
-    section: Any = Settings
-    for key in path:
-        section = section.model_fields[key].annotation
-        if not _is_section(section):
-            return []
-    return list(section.model_fields)
-
-
-def _is_section(annotation: Any) -> bool:  # noqa: ANN401 - of a field
-    """Say whether a setting is a table of settings."""
-    return isinstance(annotation, type) and issubclass(annotation, Section)

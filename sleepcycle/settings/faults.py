@@ -1,21 +1,24 @@
-"""Faults of a TOML file as sentences: where, what was expected and what came."""
+"""Faults of settings and TOML files as sentences: expected, got, and where."""
 
 import difflib
 from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sleepcycle.settings.section import Section
 
-KINDS = ("constrained", "literal", "function-", "float", "int")
+BRANCHES = ("constrained", "literal", "function-", "float", "int")
 """How pydantic begins the name of a branch of a union, which is no key."""
 
 EXPECTED = {
     "bool": "true or false",
-    "float": "a number",
-    "greater": "a number above 0",
     "finite": "a number that is finite",
+    "float": "a number",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
     "int": "a whole number",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
     "list": "a list",
     "model": "a table of keys",
     "string": "text in quotes",
@@ -24,9 +27,12 @@ EXPECTED = {
 
 
 def sentences(
-    error: ValidationError, fields: dict[str, Any], model: type[Section]
+    error: ValidationError,
+    fields: dict[str, Any],
+    model: type[BaseModel],
+    noun: str = "",
 ) -> list[str]:
-    """Say what is wrong with parsed TOML, one sentence for each key.
+    """Return what is wrong with parsed TOML, one sentence for each key.
 
     Tables in a list are named by their `name`, or else counted from 1.
 
@@ -34,36 +40,71 @@ def sentences(
         error: What `model` made of `fields`.
         fields: The parsed file.
         model: What the file should be.
+        noun: What stands before the name of a key, such as `setting`.
     """
     found: dict[str, str] = {}
     for fault in error.errors():
-        keys = [key for key in fault["loc"] if not str(key).startswith(KINDS)]
-        key = _key(keys, fields)
-        if key in found and fault["type"] == "literal_error":
+        keys = [key for key in fault["loc"] if not str(key).startswith(BRANCHES)]
+        name = _name(keys, fields)
+        if name in found and fault["type"] == "literal_error":
             word = fault["ctx"]["expected"].replace("'", '"')
-            found[key] = found[key].replace(", got", f" or {word}, got", 1)
-        found.setdefault(key, _said(fault, keys, model))
-    return [f"{key}: {said}" for key, said in found.items()]
+            found[name] = found[name].replace(", got", f" or {word}, got", 1)
+        found.setdefault(name, _sentence(fault, keys, f"{noun} {name}".strip(), model))
+    return list(found.values())
 
 
-def _said(fault: Any, keys: list[str | int], model: type[Section]) -> str:  # noqa: ANN401
-    """Say one fault of pydantic's as: what was expected, what came, what to do."""
-    kind = fault["type"]
-    if kind == "extra_forbidden":
-        known = _known(keys, model)
-        near = difflib.get_close_matches(str(keys[-1]), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "take it out"
-        return f"expected one of {', '.join(known)}, got {keys[-1]!r}; {hint}"
-    if kind == "missing":
-        return f"expected a value, got none; set {keys[-1]}"
-    if kind == "value_error":
-        return str(fault["ctx"]["error"])
-    expected = EXPECTED.get(kind.split("_")[0], fault["msg"])
-    return f"expected {expected}, got {fault['input']!r:.80}; write it so"
+def nearest(key: str, known: list[str]) -> str | None:
+    """Return the known key that a misspelt one is most like, if any is."""
+    return next(iter(difflib.get_close_matches(key, known, n=1)), None)
 
 
-def _key(keys: list[str | int], fields: Any) -> str:  # noqa: ANN401 - parsed TOML
-    """Write the way to a fault, as far as the file has it."""
+def keys_of(path: list[str], model: type[BaseModel]) -> list[str]:
+    """Return the keys of the table at a path below a model; [] where there is none."""
+    section: Any = model
+    for key in path:
+        annotation = section.model_fields[key].annotation
+        section = next(filter(is_section, (annotation, *get_args(annotation))), None)
+        if section is None:
+            return []
+    return list(section.model_fields)
+
+
+def is_section(annotation: Any) -> bool:  # noqa: ANN401 - of a field
+    """Return whether a field is a table of settings."""
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _sentence(fault: Any, keys: list[str | int], named: str, model: Any) -> str:  # noqa: ANN401
+    """Return one fault of pydantic's as: what was expected, what came, what to do."""
+    if fault["type"] == "extra_forbidden":
+        known = keys_of([key for key in keys[:-1] if isinstance(key, str)], model)
+        near = nearest(str(keys[-1]), known)
+        right = f"{named.rpartition(' ')[2].removesuffix(str(keys[-1]))}{near}"
+        hint = f"did you mean {right}?" if near else f"known are {', '.join(known)}"
+        return f"unknown {named if ' ' in named else f'key {named}'}; {hint}"
+    if fault["type"] == "missing":
+        return f"{named}: expected a value, got none; set {keys[-1]}"
+    if fault["type"] == "value_error":
+        said = str(fault["ctx"]["error"])
+        got = "" if ", got" in said else f", got {fault['input']!r:.80}"
+        return f"{named}: {said}{got}"
+    return f"{named}: expected {_expected(fault)}, got {fault['input']!r:.80}"
+
+
+def _expected(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
+    """Return what a value had to be."""
+    if fault["type"] in EXPECTED:
+        return EXPECTED[fault["type"]].format(**fault.get("ctx", {}))
+    first = fault["type"].split("_")[0]
+    if first in {"literal", "enum"}:
+        return str(fault["ctx"]["expected"]).replace("'", '"')
+    return EXPECTED.get(first) or str(fault["msg"]).lower().removeprefix(
+        "input should be "
+    )
+
+
+def _name(keys: list[str | int], fields: Any) -> str:  # noqa: ANN401 - parsed TOML
+    """Return the way to a fault, as far as the file has it."""
     words = []
     for key in keys:
         try:
@@ -73,13 +114,4 @@ def _key(keys: list[str | int], fields: Any) -> str:  # noqa: ANN401 - parsed TO
         name = fields.get("name") if isinstance(fields, dict) else None
         counted = key + 1 if isinstance(key, int) else key
         words.append(str(name if isinstance(key, int) and name else counted))
-    return ".".join(words) or "the whole"
-
-
-def _known(keys: list[str | int], model: type[Section]) -> list[str]:
-    """Return the keys of the table in which a key stands."""
-    section: Any = model
-    for key in keys[:-1]:
-        if isinstance(key, str):
-            section = get_args(section.model_fields[key].annotation)[0]
-    return list(section.model_fields)
+    return ".".join(words) or "of the file"

@@ -60,7 +60,7 @@ class SvdSettings(Section):
         """Refuse a fewest that is more than the most."""
         most = info.data.get("rank", value)
         if value > most:
-            raise ValueError(f"input should be at most rank, which is {most}")
+            raise ValueError(f"expected at most rank, which is {most}")
         return value
 
 

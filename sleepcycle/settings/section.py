@@ -16,14 +16,14 @@ Rank = Annotated[int, Field(ge=1, le=256)]  # two of them fit the portable form'
 def once(words: list[T]) -> list[T]:
     """Refuse a word that is said twice."""
     if len(set(words)) < len(words):
-        raise ValueError("input should have no word twice")
+        raise ValueError("expected no word twice")
     return words
 
 
 def _local_time(text: str) -> str:
     """Refuse what is no time of day."""
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
-        raise ValueError('input should be a time of day such as "03:00"')
+        raise ValueError('expected a time of day such as "03:00"')
     return text
 
 
@@ -34,7 +34,7 @@ def _zone(name: str) -> str:
             ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
-            'input should be a time zone such as "Europe/Rome", or "" for the system\'s'
+            'expected a time zone such as "Europe/Rome", or "" for the system\'s'
         ) from error
     return name
 
@@ -43,7 +43,7 @@ def _window(text: str) -> str:
     """Refuse what is no span of the day."""
     start, dash, end = text.partition("-")
     if text and (not dash or _local_time(start) == _local_time(end)):
-        raise ValueError('input should be two times such as "08:00-22:30", or ""')
+        raise ValueError('expected two times such as "08:00-22:30", or ""')
     return text
 
 

@@ -87,7 +87,7 @@ def test_a_curriculum_of_ones_own_lies_beside_the_plan(tmp_path):
         (LEAST + "seeds = []\n", r"mine\.toml: .*seeds"),
         (LEAST + "seeds = [1, 1]\n", r"mine\.toml: .*seeds"),
         (LEAST + "question = 3\n", r"mine\.toml: .*question"),
-        (LEAST + 'folder = "x"\n', r"mine\.toml: folder: expected one of .*'folder'"),
+        (LEAST + 'folder = "x"\n', r"mine\.toml: unknown key folder; known are .*arms"),
         (LEAST + 'harness = "x"\n', r"mine\.toml: harness: expected a list"),
         (LEAST + 'harness = ["x", "x"]\n', r"mine\.toml: harness: .*no word twice"),
         (LEAST + "harness_limit = -1\n", r"mine\.toml: harness_limit: .*got -1"),

@@ -117,3 +117,14 @@ def test_a_home_is_made_once(cli, tmp_path):
     assert (cli.home / "config.toml").read_text() == marked
     assert "no home at" in cli.error("--home", tmp_path / "elsewhere", "status")
     assert "other things in it" in cli.error("--home", tmp_path, "init")
+
+
+def test_a_shape_that_nobody_knows_is_wrong_usage(cli):
+    """
+    The shapes that there are are named, and nothing is fed.
+    """
+    done = cli.run("feed", "-", "--format", "alpacca", stdin="", exit_code=2)
+
+    assert "alpacca" in done.stderr
+    assert "completion" in done.stderr
+    assert cli.json("status")["pending"] == 0

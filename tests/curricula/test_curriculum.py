@@ -70,9 +70,9 @@ class TestReading:
             (HEAD.replace("mine", "Mine/x"), r"name: expected a word of .*'Mine/x'"),
             (
                 HEAD + "epoch = 2",
-                r"first\.epoch: .* got 'epoch'; did you mean epochs\?",
+                r"unknown key .*first\.epoch; did you mean phases\.first\.epochs\?",
             ),
-            (HEAD + "zzz = 2", r"first\.zzz: expected one of name, .*; take it out"),
+            (HEAD + "zzz = 2", r"unknown key phases\.first\.zzz; known are name, "),
             (HEAD + "samples = 0", r"first\.samples: expected a number above 0, got 0"),
             (HEAD + "samples = 1.5", r"first\.samples: expected a whole number, got 1"),
             (HEAD + "epochs = -1", r"first\.epochs: expected a number above 0, got -1"),
@@ -121,14 +121,17 @@ class TestReading:
             ('prompt = "{a!r}"\nanswer = "a"', r"\{a\} is not a bare name"),
             ('prompt = "{a:>9}"\nanswer = "a"', r"\{a\} is not a bare name"),
             ('prompt = "a"\nanswer = "a"\nlanguage = "English"', r"code of a language"),
-            ('prompt = "a"\nanswer = "a"\nlang = "it"', r"did you mean language\?"),
+            (
+                'prompt = "a"\nanswer = "a"\nlang = "it"',
+                r"mean phases.*\.language\?",
+            ),
         ],
     )
     def test_a_form_that_cannot_be_is_refused(self, read, form, message):
         text = f'{HEAD}domain = "logic"\n[[phases.forms]]\n{form}\n'
 
         with pytest.raises(
-            ConfigError, match=rf"mine\.toml: phases\.first\..*{message}"
+            ConfigError, match=rf"mine\.toml: .*phases\.first\..*{message}"
         ):
             read(text)
 

@@ -155,13 +155,6 @@ class TestShape:
         assert figures(report) == (1_600, 100, 0, 1_500)
         assert report.reasons == {"E_SHAPE": 1_500}
 
-    def test_what_a_person_types_is_checked(self):
-        options = FeedOptions.of(source=None, shape="alpaca", dry_run=True)
-
-        assert options == FeedOptions(None, Format.ALPACA, True)
-        with pytest.raises(FeedError, match=r"expected a format of .*, got alpacca"):
-            FeedOptions.of(source=None, shape="alpacca", dry_run=False)
-
 
 class TestBadRows:
     def test_they_are_kept_with_their_place(self, feed, bad):

@@ -70,24 +70,33 @@ class TestRefusal:
             ({"wake": {"rnk": 3}}, r"wake\.rnk; did you mean wake\.rank\?"),
             ({"wakes": {}}, r"unknown setting wakes; did you mean wake\?"),
             ({"sleep": {"svd": {"rnak": 1}}}, r"did you mean sleep\.svd\.rank\?"),
-            ({"wake": {"rank": 0}}, r"wake\.rank: .*greater than or equal to 1, got 0"),
-            ({"feed": {"held_out_share": 1.0}}, r"held_out_share: .*less than 1"),
+            (
+                {"wake": {"rank": 0}},
+                r"wake\.rank: .* at least 1, got 0",
+            ),
+            (
+                {"feed": {"held_out_share": 1.0}},
+                r"held_out_share: .*a number below 1",
+            ),
             (
                 {"sleep": {"svd": {"policy": "all"}}},
-                r"policy: .*'fixed', 'energy' or 'budget'",
+                r'policy: expected "fixed", "energy" or "budget"',
             ),
-            ({"wake": 3}, r"wake: input should be a table of settings, got 3"),
+            ({"wake": 3}, r"wake: expected a table of keys, got 3"),
             (
                 {"sleep": {"svd": {"rank": 4, "min_rank": 5}}},
-                r"svd\.min_rank: input should be at most rank, which is 4, got 5",
+                r"svd\.min_rank: expected at most rank, which is 4, got 5",
             ),
             ({"sleep": {"stages": ["rem", "rem"]}}, r"stages: .*no word twice"),
             (
                 {"sleep": {"rem": {"memory": ["store", "store"]}}},
                 r"rem\.memory: .*no word twice",
             ),
-            ({"feed": {"max_depth": 501}}, r"max_depth: .*less than or equal to 500"),
-            ({"wake": {"max_loss": math.inf}}, r"max_loss: .*a finite number, got inf"),
+            ({"feed": {"max_depth": 501}}, r"max_depth: .*a number of at most 500"),
+            (
+                {"wake": {"max_loss": math.inf}},
+                r"max_loss: .* finite, got inf",
+            ),
         ],
     )
     def test_it_names_the_setting_and_what_was_expected(self, fields, message):
