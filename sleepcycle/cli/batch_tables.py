@@ -70,7 +70,7 @@ def show_bad_rows(rows: "Iterable[BadRow]", *, as_json: bool) -> None:
 
 
 def show_moved(batch: int, now: "Mapping[str, int]", *, as_json: bool) -> None:
-    """Say where the examples of a batch are now, by state."""
+    """Print where the examples of a batch are now, by state."""
     if as_json:
         return show_json({"batch": batch, **now})
     (state, count), *others = now.items()

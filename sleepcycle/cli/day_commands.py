@@ -139,7 +139,7 @@ def status(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say where the home stands."""
+    """Show where the home stands."""
     from sleepcycle.cli.service_link import standing_of
     from sleepcycle.cli.status_screen import show_status, watch_status
 

@@ -23,7 +23,7 @@ SLEEP_FIELDS = ("rank", "kept_energy")
 
 
 def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
-    """Say what a wake learned."""
+    """Print what a wake learned."""
     report = outcome.report
     phase = report.phase if isinstance(report, WakeReport) else None
     if as_json:
@@ -34,7 +34,7 @@ def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
 
 
 def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:
-    """Say what a night folded, and what the gate decided."""
+    """Print what a night folded, and what the gate decided."""
     report = outcome.report
     gentler, rem = (
         (report.gentler, report.rem)
@@ -52,7 +52,7 @@ def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:
 
 
 def _rem(rem: RemReport) -> str:
-    """Say how long REM was, and what it cost."""
+    """Return how long REM was, and what it cost."""
     cost = f"{rem.cost:.0%} of the day's compute"
     if rem.steps == 0:
         return f"REM: no step; teachers and dreams took {cost}"
@@ -61,7 +61,7 @@ def _rem(rem: RemReport) -> str:
 
 
 def show_switch(switch: "Switch", *, as_json: bool) -> None:
-    """Say what is live now, and what that cost."""
+    """Print what is live now, and what that cost."""
     if as_json:
         return show_json(switch)
     if switch.live == switch.previous:
@@ -80,7 +80,7 @@ def show_switch(switch: "Switch", *, as_json: bool) -> None:
 
 
 def show_answer(answer: "Answer", *, as_json: bool) -> None:
-    """Say what a version answered; a program hears what the tool was asked, too."""
+    """Print what a version answered; as JSON also what the tool was asked."""
     if not as_json:
         return print(printable(answer.text))
     shown: dict[str, object] = {"version": answer.version, "text": answer.text}

@@ -26,7 +26,7 @@ def add_extensions() -> None:
 
 
 def refuse_study() -> None:
-    """Say how the study is installed.
+    """Refuse the command of a package that is not installed.
 
     Raises:
         ExtensionError: Always.

@@ -59,7 +59,7 @@ def row_counter(*, visible: bool) -> Iterator[Callable[[int], None]]:
 
 
 def facts(heartbeat: Heartbeat) -> str:
-    """Say what a heartbeat measured, and how long the run itself expects to go on."""
+    """Return what a heartbeat measured, and how long the run expects to go on."""
     parts = []
     if heartbeat.loss is not None:
         parts.append(f"loss {heartbeat.loss:.3f}")

@@ -76,7 +76,7 @@ def uninstall(ctx: typer.Context, system: System = False, root: Root = None) -> 
 
 @service.command()
 def status(ctx: typer.Context, system: System = False, as_json: Json = False) -> None:
-    """Say whether there is a unit, what systemd says of it, and whether it runs."""
+    """Show whether there is a unit, what systemd reports of it, and whether it runs."""
     from sleepcycle.cli.render import show_facts, show_json
     from sleepcycle.home.address import find_service
 
@@ -102,7 +102,7 @@ def _units(ctx: typer.Context, system: bool, root: Path | None) -> "SystemdUnit"
 
 
 def _show(headline: str, done: "Installed") -> None:
-    """Say what was done, and what is left to do by hand."""
+    """Print what was done, and what is left to do by hand."""
     print(headline)
     if done.left:
         print(f"systemd did not take note: {done.trouble}")

@@ -36,7 +36,7 @@ Fields = Mapping[str, Any]
 
 
 def show_status(fields: Fields, *, as_json: bool) -> None:
-    """Say where the home stands."""
+    """Return where the home stands, as a table."""
     if as_json:
         return show_json({k: v for k, v in fields.items() if k != "service"})
     console.print(screen(fields, datetime.now(UTC)))
@@ -88,7 +88,7 @@ def _word(fields: Fields) -> str:
 
 
 def _next_night(fields: Fields, now: datetime) -> str:
-    """Say when the next night is, by the clock of this machine."""
+    """Return when the next night is, by the clock of this machine."""
     if fields["next_night"] is None:
         return "no service"
     at = datetime.fromisoformat(fields["next_night"])
@@ -106,7 +106,7 @@ def _until(at: datetime, now: datetime) -> str:
 
 
 def _events(fields: Fields) -> Iterator[str]:
-    """Say what is on, what was last, and who answers."""
+    """Return what runs, what ran last, and who answers."""
     service = fields.get("service") or {}
     if service.get("progress"):
         now = Progress(**service["progress"])

@@ -28,7 +28,7 @@ def show_measures(verdict: "Verdict") -> None:
 
 
 def show_plan(plan: "RetryPlan | None") -> None:
-    """Say how a night was planned, if not as the settings say."""
+    """Return how a night was planned, if not as set."""
     if plan is None:
         return
     console.print(
@@ -62,7 +62,7 @@ def verdict_json(verdict: "Verdict") -> dict[str, Any]:
 
 
 def _changes(plan: "RetryPlan") -> Iterator[str]:
-    """Say each thing that the plan changes."""
+    """Yield each setting that the plan changes."""
     if plan.max_share_of_wake is not None:
         yield f"REM for up to {plan.max_share_of_wake:.0%} of the day's compute"
     if plan.rank is not None:

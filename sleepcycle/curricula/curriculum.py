@@ -100,7 +100,7 @@ class Form(Section):
     """What is to be learned, filled likewise."""
 
     def covers(self, other: "Form") -> bool:
-        """Say whether this form, coming first, leaves nothing to another."""
+        """Return whether this form, coming first, leaves nothing to another."""
         return self.language == other.language and self.when in {"", other.when}
 
 
@@ -269,7 +269,7 @@ def _place(phase: Phase) -> str:
 
 
 def _known_forms(phase: Phase) -> str:
-    """Say which items a phase has forms for."""
+    """Return which items a phase has forms for."""
     known = (f'language "{form.language}" when "{form.when}"' for form in phase.forms)
     return ", ".join(known) or "no form at all"
 

@@ -1,4 +1,4 @@
-"""The banner: sentences about what needs a look, each until its cause is gone."""
+"""Alerts: sentences about what needs a look, each until its cause is gone."""
 
 from loguru import logger
 
@@ -12,7 +12,7 @@ CONFIG, CURRICULUM, PHASE, ROOM = "config", "curriculum", "phase", "room"
 
 
 class Alerts:
-    """At most one sentence a subject."""
+    """Sentences about what needs a look, at most one a subject."""
 
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
@@ -23,7 +23,7 @@ class Alerts:
         self._said = others if text is None else {**others, subject: text}
 
     def shows(self, subject: str) -> bool:
-        """Tell whether there is a sentence about something."""
+        """Return whether there is a sentence about a subject."""
         return subject in self._said
 
     def text(self, first: str | None) -> str | None:
@@ -32,7 +32,7 @@ class Alerts:
         return "; ".join(said) or None
 
     def has_room(self, paths: HomePaths, settings: EngineSettings) -> bool:
-        """Tell whether the disk has room for a run, and show where it has not."""
+        """Return whether the disk has room for a run; where not, show an alert."""
         try:
             expect_room(paths, settings)
         except RunError as error:

@@ -1,4 +1,4 @@
-"""How long the service leaves a home alone after runs failed in a row."""
+"""Back-off: how long no run begins after runs failed in a row."""
 
 from datetime import datetime, timedelta, tzinfo
 
@@ -9,7 +9,7 @@ MAX_S = 3600.0
 
 
 class Backoff:
-    """Counts failed runs in a row, and says when to try again.
+    """Counts failed runs in a row, and decides when to try again.
 
     Moments are of one monotonic clock, in seconds.
     """
@@ -22,7 +22,7 @@ class Backoff:
     def carry_on(
         self, snapshot: Snapshot, first_s: float, moment: float, now: datetime
     ) -> None:
-        """Wait on where an earlier process left, by what the books say.
+        """Go on with the wait of an earlier process, as the database has it.
 
         Args:
             snapshot: Of the books.
@@ -60,7 +60,7 @@ class Backoff:
         return 0.0 if self._until is None else max(0.0, self._until - moment)
 
     def sentence(self, moment: float, now: datetime, zone: tzinfo) -> str | None:
-        """Say what failed and when the next try is; None where nothing is waited for.
+        """Return what failed and when the next try is; None where none is waited for.
 
         Args:
             moment: Now, by the monotonic clock.

@@ -1,4 +1,4 @@
-"""When the service learns and when it sleeps: local clocks made into moments.
+"""The calendar: wake windows and night times of local clocks as moments in UTC.
 
 All functions are pure, on aware datetimes; what they return is UTC. A local time that
 does not exist stands for the first moment after the gap, one that exists twice for the
@@ -30,7 +30,7 @@ MIDNIGHT = time()
 
 
 def zone(sleep: SleepSettings) -> ZoneInfo:
-    """Return the zone by whose clock the service lives.
+    """Return the time zone of nights and wake windows.
 
     The system's zone is read once for a process.
 
@@ -129,7 +129,7 @@ def next_window(now: datetime, wake: WakeSettings, zone: ZoneInfo) -> datetime:
 
 
 def _is_always(wake: WakeSettings) -> bool:
-    """Say whether the service may learn at any time."""
+    """Return whether the service may learn at any time."""
     return not wake.window and set(wake.days) == set(Weekday)
 
 
@@ -163,7 +163,7 @@ def _back(day: date, zone: ZoneInfo) -> Iterator[date]:
 
 
 def _exists(day: date, zone: ZoneInfo) -> bool:
-    """Say whether a zone has a date: one that moves over the date line skips one."""
+    """Return whether a zone has a date: one that moves over the date line skips one."""
     return _moment(day, MIDNIGHT, zone) < _moment(day + DAY, MIDNIGHT, zone)
 
 

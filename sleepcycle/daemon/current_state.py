@@ -1,4 +1,4 @@
-"""Where the service stands, put together for those who ask."""
+"""The state of the service, put together for `status` and the HTTP control."""
 
 from concurrent.futures import Future
 from datetime import datetime
@@ -64,7 +64,7 @@ def progress_of(
 def _word(
     job: Job | None, executor: Executor, page: NightLogState, banner: Alerts
 ) -> Activity:
-    """Say in one word what the service is doing."""
+    """Return in one word what the service is doing."""
     if job is not None:
         return WORDS[job.kind]
     if page.paused:

@@ -1,4 +1,4 @@
-"""The runner: one job at a time in a thread of its own, and a wait after failures."""
+"""The executor: one job at a time in a thread of its own, and a wait after failures."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Clocks:
-    """What time it is."""
+    """The clocks that the service reads; tests hand in others."""
 
     now: Callable[[], datetime] = utc_now
     """The clock that nights go by; aware."""
@@ -37,7 +37,7 @@ class Clocks:
 
 
 class Executor:
-    """Has one job on its hands, or none. Take `lock` to look and then act."""
+    """Runs at most one job. Hold `lock` to look and then act."""
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class Executor:
         on_end: Callable[[], object],
         on_disk_error: Callable[[DiskError], None],
     ) -> None:
-        """Wait on where an earlier process left.
+        """Go on with the wait of an earlier process.
 
         Args:
             homes: Opens the home.
             nightlog: Where nights are written down.
-            clocks: What time it is.
+            clocks: The clocks that the service reads; tests hand in others.
             on_over: Is told how each job ended, before another may begin.
             on_end: Is called after that, when the next may.
             on_disk_error: Is told when a disk failed.
@@ -87,17 +87,17 @@ class Executor:
         return job.done
 
     def is_waiting(self) -> bool:
-        """Tell whether the wait after a failure is not over yet."""
+        """Return whether the wait after a failure is not over yet."""
         return self.backoff.left_s(self._clocks.monotonic()) > 0
 
     def waits_for(self, now: datetime) -> str | None:
-        """Say what failed and when the next try is; None where none is waited for."""
+        """Return what failed and when the next try is; None where none is to come."""
         zone = calendar.zone(self._homes.settings.sleep)
         return self.backoff.sentence(self._clocks.monotonic(), now, zone)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Write down what goes wrong in a block whose caller takes no errors."""
+        """Log what goes wrong in a block whose caller takes no errors."""
         try:
             yield
         except DiskError as error:
@@ -127,7 +127,7 @@ class Executor:
             self._on_end()
 
     def _learn(self, job: Job, failure: Exception | None) -> None:
-        """Draw the lesson from how a job ended."""
+        """Decide what follows from how a job ended."""
         if failure is None:
             return self.backoff.clear()
         if isinstance(failure, Interrupted):
@@ -137,7 +137,7 @@ class Executor:
         self._wait(job, failure)
 
     def _wait(self, job: Job, failure: Exception) -> None:
-        """Leave the home alone for a while.
+        """Begin nothing for a while.
 
         What a user asked for and was refused, as with nothing to learn, is no failure.
         """
@@ -152,5 +152,5 @@ class Executor:
         self.backoff.fail(failures, said, self._clocks.monotonic() + wait_s)
 
     def _failures(self) -> int:
-        """Return how many runs failed in a row, by the books."""
+        """Return how many runs failed in a row, by the database."""
         return self._homes.open(CLOCK).status().failures

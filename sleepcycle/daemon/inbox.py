@@ -130,7 +130,7 @@ class Inbox:
             yield False
 
     def _try_rescan(self) -> None:
-        """Rescan, and say so where that cannot be done."""
+        """Scan the folder again; log where that cannot be done."""
         try:
             self.rescan()
         except (SleepcycleError, OSError) as error:
@@ -177,7 +177,7 @@ class Inbox:
         return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
     def _is_quiet(self, path: Path, stamp: Stamp) -> bool:
-        """Look at a file, and say whether it has been the same for long enough."""
+        """Look at a file; return whether it has been the same for long enough."""
         now = time.monotonic()
         look = self._looks.get(path)
         if look is None or look.stamp != stamp:
@@ -186,7 +186,7 @@ class Inbox:
         return now - look.since >= self._quiet_s
 
     def _take(self, path: Path) -> bool:
-        """Feed a file and put it away; say whether it was fed."""
+        """Feed a file and move it away; return whether it was fed."""
         if not self._is_same(path):
             return False
         outcome = self._outcomes.get(path) or self._outcome(path)
@@ -199,7 +199,7 @@ class Inbox:
         return self._put_away(path, outcome) and isinstance(outcome, FeedReport)
 
     def _is_same(self, path: Path) -> bool:
-        """Say whether a file is still as it was when it was found quiet."""
+        """Return whether a file is still as it was when it was found quiet."""
         same = self._stamp(path) == self._looks[path].stamp
         self._waiting |= not same
         return same
@@ -217,7 +217,7 @@ class Inbox:
         return None
 
     def _put_away(self, path: Path, outcome: FeedReport | FeedError) -> bool:
-        """Move a file, its report first; say whether that could be done."""
+        """Move a file, its report first; return whether that could be done."""
         fed = isinstance(outcome, FeedReport)
         target = _free(self._root / (DONE if fed else FAILED), _short(path.name))
         report = target.with_name(target.name + REPORT)
@@ -255,7 +255,7 @@ class Inbox:
 
 
 def _is_finished(name: str) -> bool:
-    """Say whether a name is one that its writer gives to what is complete."""
+    """Return whether a name is not one of a file that is still being written."""
     return not name.startswith(".") and not name.lower().endswith(UNFINISHED)
 
 
@@ -267,7 +267,7 @@ def _report(outcome: FeedReport | FeedError) -> str:
 
 
 def _is_scarce(error: FeedError) -> bool:
-    """Say whether a file was not fed because the machine had run out of something."""
+    """Return whether a file was not fed because the machine ran out of something."""
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno in disk.SCARCE
 

@@ -1,4 +1,4 @@
-"""One wake or one night that the service has on its hands."""
+"""A job: one wake or one night that the service runs."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Job:
         return self.actor == CLOCK
 
     def may_pause(self) -> bool:
-        """Tell whether it can go on later, and nobody has told it to stop yet."""
+        """Return whether it can be paused, and was not asked to stop yet."""
         return self.kind is RunKind.WAKE and self.control.wish is None
 
     def pause(self, *, rest: bool = False) -> None:
@@ -72,13 +72,13 @@ class Job:
         return f"run {self.run}, a {self.kind}," if self.run else f"a {self.kind}"
 
     def way_out(self) -> str:
-        """Say what one can do whom it keeps from something."""
+        """Return what can be done by whoever has to wait for it."""
         how = "list" if self.run is None else f"cancel {self.run}"
         return f"wait for it, or stop it: sleepcycle runs {how}"
 
 
 def carry_out(job: Job, home: Home, nightlog: NightLog) -> Outcome:
-    """Do what a job is for, and keep its progress.
+    """Run a job in a home, and keep its progress.
 
     Raises:
         Interrupted: It was asked to stop.

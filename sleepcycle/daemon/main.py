@@ -1,4 +1,4 @@
-"""The life of the service: it owns a home from its start until a signal ends it."""
+"""The main loop of the service: it owns a home until a signal ends it."""
 
 import os
 import signal
@@ -76,7 +76,7 @@ class StartServer(Protocol):
 def serve(
     root: Path, start_server: StartServer, announce: Callable[[str], None]
 ) -> int:
-    """Keep a home until a signal ends the service.
+    """Run the service of a home until a signal ends it.
 
     The first SIGTERM or SIGINT lets a wake break off at a checkpoint and stops a
     night; a second kills the worker. SIGHUP reads the settings again.
@@ -110,7 +110,7 @@ def serve(
 
 
 class _Service:
-    """One life of the service in a home that it owns."""
+    """The service, in a home that it owns."""
 
     def __init__(self, homes: ReloadableHome, signals: SignalQueue) -> None:
         self._homes, self._signals = homes, signals
@@ -152,7 +152,7 @@ class _Service:
             self._fuse.cancel()
 
     def _listen(self) -> int:
-        """Heed signals, and feed what comes, until the service is to end."""
+        """Handle signals, and feed what comes, until the service is to end."""
         while True:
             settings = self._homes.settings.feed
             with self._feeding(settings):
@@ -161,7 +161,7 @@ class _Service:
                 return code
 
     def _heed(self, settings: FeedSettings) -> int | None:
-        """Heed signals until the service is to end, or the inbox has new settings."""
+        """Handle signals until the service is to end, or the inbox has new settings."""
         beat_s = min(BEAT_S, watchdog_s() or BEAT_S)
         while settings == self._homes.settings.feed:
             for number in self._signals.wait(beat_s):
@@ -201,7 +201,7 @@ class _Service:
         return max(0.0, limit_s + (self._asked_at or now) - now)
 
     def _tick(self) -> None:
-        """Look what the moment asks for."""
+        """Let the scheduler decide what is to begin now."""
         try:
             self._scheduler.consider()
         except DiskError as error:
@@ -211,7 +211,7 @@ class _Service:
             self._ticked_at = time.monotonic()
 
     def _reload(self) -> None:
-        """Read the settings again; the banner says where they are wrong."""
+        """Read the settings again; an alert tells where they are wrong."""
         try:
             self._scheduler.reload()
         except ConfigError as error:
@@ -259,7 +259,7 @@ class _Service:
         self._signals.ring(DISK)
 
     def _ready(self, url: str) -> str:
-        """Say that the service is ready."""
+        """Report that the service is ready."""
         night = self._scheduler.state().next_night.astimezone()
         return (
             f"ready at {url}, home {self._paths.root}, next night "
@@ -316,7 +316,7 @@ def _own(stack: ExitStack, paths: HomePaths) -> None:
 
 
 def _refused(error: DiskError) -> int:
-    """Say why the service ends; what the disk only refused may be tried again."""
+    """Return why the service ends; what the disk only refused may be tried again."""
     if disk.is_failed(error):
         return _disk_failed(error)
     logger.error("the service ends, to be started again: {error}", error=str(error))

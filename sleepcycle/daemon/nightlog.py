@@ -1,4 +1,4 @@
-"""What the service writes down beside its runs: its nights, and that it is paused."""
+"""The night log: which nights were due and done, and whether the service is paused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ CLOCK = "clock"
 
 @dataclass(frozen=True, slots=True)
 class NightLogState:
-    """What the diary says now."""
+    """What the night log holds at one moment."""
 
     paused: bool
     last: Night | None
@@ -30,12 +30,12 @@ class NightLogState:
 
 @dataclass(frozen=True)
 class NightLog:
-    """Nights and pauses in the books of one home."""
+    """Nights and pauses in the database of one home."""
 
     store: Store
 
     def read(self) -> NightLogState:
-        """Return what it says now."""
+        """Return what it holds now."""
         with self.store.read() as session:
             return NightLogState(
                 pause_switch.paused(session),
@@ -44,12 +44,12 @@ class NightLog:
             )
 
     def has_open_run(self) -> bool:
-        """Tell whether the books have a run that is on, though none may be."""
+        """Return whether the database has a run that is on, though none may be."""
         with self.store.read() as session:
             return bool(run_table.running(session))
 
     def is_paused(self, run: int) -> bool:
-        """Tell whether a run was broken off and may go on."""
+        """Return whether a run was broken off and may go on."""
         with self.store.read() as session:
             return run_table.get(session, run).state is RunState.PAUSED
 

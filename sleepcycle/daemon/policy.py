@@ -1,4 +1,4 @@
-"""What a moment asks for: a night, a wake or neither, by the clock and the books."""
+"""The policy: whether a night, a wake or neither begins, by clock and database."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,7 +23,7 @@ MISSED = "its date was over before it came to its end"
 
 @dataclass(frozen=True, slots=True)
 class WakeInterruption:
-    """Why a wake is to break off."""
+    """A wake that is to break off, and why."""
 
     reason: str
     rest: bool = False
@@ -32,12 +32,12 @@ class WakeInterruption:
 
 @dataclass(frozen=True)
 class SchedulePolicy:
-    """One moment of a home; nothing in it changes."""
+    """What is due in a home at one moment."""
 
     now: datetime
     settings: Settings
     page: NightLogState
-    """What the diary says."""
+    """What the night log holds."""
 
     snapshot: Snapshot
 
@@ -63,20 +63,20 @@ class SchedulePolicy:
         return last.date if over else None
 
     def has_day(self) -> bool:
-        """Tell whether anything was learned since the last night."""
+        """Return whether anything was learned since the last night."""
         return self.snapshot.day is not None
 
     def in_window(self) -> bool:
-        """Tell whether the service may learn at this hour."""
+        """Return whether the service may learn at this hour."""
         return self._window_end() is not None
 
     def has_lesson(self) -> bool:
-        """Tell whether enough is pending, or a wake was broken off."""
+        """Return whether enough is pending, or a wake was broken off."""
         enough = self.snapshot.counts.pending >= self.settings.wake.min_pending
         return enough or self.page.broken_off
 
     def time_is_up(self, job: Job, taken_s: float) -> WakeInterruption | None:
-        """Say why a wake is to break off; None where it may go on.
+        """Return why a wake is to break off; None where it may go on.
 
         Args:
             job: What is on.
@@ -122,7 +122,7 @@ def settled(page: NightLogState) -> date | None:
 
 
 def look_ahead(home: Home, banner: Alerts) -> RunKind | None:
-    """Return what is to begin where a wake is wished for.
+    """Return what is to begin where a wake is asked for.
 
     A night, where the next phase asks for one and none was tried yet; it is an extra,
     as one that a user asks for. None where that night was rejected, and the phase

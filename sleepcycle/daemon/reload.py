@@ -1,4 +1,4 @@
-"""The home as the service opens it, under settings that can be read again."""
+"""Reload: a home whose settings can be read again while the service runs."""
 
 from loguru import logger
 

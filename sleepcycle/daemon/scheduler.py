@@ -1,4 +1,4 @@
-"""The conductor: decides when to wake and sleep, one thing at a time."""
+"""The scheduler: begins wakes and nights when they are due, one at a time."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -29,7 +29,8 @@ USER = "user"
 
 
 class Scheduler:
-    """One home's days and nights. Every method may be called from any thread.
+    """Begins and stops the runs of one home; all its methods are safe to call from any
+    thread.
 
     Wakes and nights run in a thread of their own, one at a time.
     """
@@ -41,7 +42,7 @@ class Scheduler:
         clocks: Clocks | None = None,
         on_disk_error: Callable[[DiskError], None],
     ) -> None:
-        """Look where the home stands; nothing begins before `consider`.
+        """Read where the home stands; nothing begins before `consider`.
 
         Args:
             homes: Opens the home, in which recovery is done.
@@ -72,7 +73,7 @@ class Scheduler:
         return self._homes.settings
 
     def consider(self) -> Future[Outcome] | None:
-        """Begin or break off what the moment asks for.
+        """Begin or break off what is due.
 
         Returns:
             The run that began, if one did.
@@ -212,7 +213,7 @@ class Scheduler:
         return progress_of(self._executor, done)
 
     def fail(self, error: DiskError) -> None:
-        """Take it that the disk failed, wherever that came out: the service ends."""
+        """Record that the disk failed, wherever that was seen: the service ends."""
         self._on_disk_error(error)
 
     def close(self) -> Future[Outcome] | None:
@@ -315,6 +316,6 @@ class Scheduler:
         self._page = self._nightlog.read()
 
     def _policy(self, moment: datetime) -> SchedulePolicy:
-        """Look at a moment."""
+        """Return the policy at this moment."""
         snapshot = self._homes.open(CLOCK).status()
         return SchedulePolicy(moment, self.settings, self._page, snapshot)

@@ -1,4 +1,4 @@
-"""The bell: signals and a failed disk, told to the one thread that waits for them."""
+"""Signals and a failed disk, handed to the one thread that waits for them."""
 
 import os
 import select
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class SignalQueue:
-    """Rings with a small number; may be rung from any thread, and by signals.
+    """A queue of small numbers, filled from any thread and by signals.
 
     A handler of Python's may run while its thread holds any lock, so signals go
     through a pipe and are handled where nothing is held. The pipe is never closed: a
@@ -26,7 +26,7 @@ class SignalQueue:
 
     @contextmanager
     def hung(self) -> Iterator[None]:
-        """Let signals ring for the length of a block; only the main thread may."""
+        """Put signals into the queue during a block; in the main thread only."""
         before = {number: signal.signal(number, _heard) for number in SIGNALS}
         rope = signal.set_wakeup_fd(self._rope)
         try:
@@ -37,11 +37,11 @@ class SignalQueue:
                 signal.signal(number, handler)
 
     def ring(self, number: int) -> None:
-        """Ring once."""
+        """Put a number into the queue."""
         os.write(self._rope, bytes([number]))
 
     def wait(self, most_s: float) -> bytes:
-        """Return what rang, in its order, as soon as anything did; or nothing."""
+        """Return the numbers in their order, as soon as there is one; else nothing."""
         ready, _, _ = select.select([self._ear], [], [], most_s)
         return os.read(self._ear, 64) if ready else b""
 

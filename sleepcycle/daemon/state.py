@@ -1,4 +1,4 @@
-"""What the service is doing, as it tells those who ask."""
+"""The state of the service: what it is doing, and what comes next."""
 
 from dataclasses import dataclass
 from datetime import datetime

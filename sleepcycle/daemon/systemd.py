@@ -1,4 +1,4 @@
-"""Telling systemd how the service is, where systemd started it."""
+"""Messages to systemd, where systemd started the service."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ def notify(*lines: str) -> None:
 
 
 def watchdog_s() -> float | None:
-    """Return how often systemd wants to hear of us, in seconds; None for never."""
+    """Return how often systemd expects a message, in seconds; None for never."""
     pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     if pid != str(os.getpid()) or not microseconds.isdecimal():

@@ -76,7 +76,7 @@ WantedBy={target}
 
 @dataclass(frozen=True, slots=True)
 class SystemctlResult:
-    """What systemctl said."""
+    """How systemctl ended."""
 
     code: int
     text: str
@@ -234,7 +234,7 @@ class SystemdUnit:
         return UnitStatus(self.path, self.path.exists(), enabled, active)
 
     def lingers(self) -> bool:
-        """Say whether the unit runs without a login."""
+        """Return whether the unit runs without a login."""
         return self.system or (LINGER / _name(os.getuid())).exists()
 
     def _state(self) -> str:

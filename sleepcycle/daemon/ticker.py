@@ -1,4 +1,4 @@
-"""What makes the service look up now and then: ticks, and nothing to remember."""
+"""The ticker: calls the scheduler at an interval, and keeps no state."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ class Ticker:
     """
 
     def __init__(self, tick: Callable[[], None], every_s: float) -> None:
-        """Make a clock; it stands still until `start`.
+        """Make a ticker; it stands still until `start`.
 
         Args:
             tick: Called in a thread of the clock's own. It should return soon: while

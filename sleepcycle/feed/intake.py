@@ -121,7 +121,7 @@ class Intake:
             self.first_bad.append(BadRow(*fields))
 
     def _is_full(self) -> bool:
-        """Say whether the rows in memory are enough for a chunk."""
+        """Return whether the rows in memory are enough for a chunk."""
         rows = sum(map(len, self._chunk))
         return rows >= CHUNK_ROWS or self._chunk_bytes >= CHUNK_BYTES
 

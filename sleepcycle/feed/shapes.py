@@ -192,7 +192,7 @@ def _string(value: object, key: str) -> str:
 
 
 def _kind(value: object) -> str:
-    """Say what kind of JSON a value is."""
+    """Return what kind of JSON a value is."""
     if isinstance(value, Mapping):
         return f"an object with {', '.join(map(ascii, value)) or 'no keys'!s:.80}"
     names = {str: "text", bool: "a truth value", float: "a number", list: "a list"}

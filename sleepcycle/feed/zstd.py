@@ -25,7 +25,7 @@ class ZstdReader(io.RawIOBase):
         self._output = b""
 
     def readable(self) -> bool:
-        """Say that this can be read."""
+        """Return that this can be read."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
@@ -43,7 +43,7 @@ class ZstdReader(io.RawIOBase):
         return len(part)
 
     def _more(self) -> bool:
-        """Say whether there is input left, reading the next piece if need be."""
+        """Return whether there is input left, reading the next piece if need be."""
         self._input = self._input or self._file.read(PIECE_BYTES)
         if not self._input and self._begun:
             raise EOFError("compressed file ended inside a frame")

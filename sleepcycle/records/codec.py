@@ -85,7 +85,7 @@ def _restored(value: Any, kind: Any) -> Any:  # noqa: ANN401
 
 
 def _has(kind: Any, keys: dict[str, Any]) -> bool:  # noqa: ANN401
-    """Say whether a type is a record with all these fields."""
+    """Return whether a type is a record with all these fields."""
     if not dataclasses.is_dataclass(kind):
         return False
     return keys.keys() <= {field.name for field in dataclasses.fields(kind)}

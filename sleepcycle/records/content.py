@@ -102,7 +102,7 @@ def content_hash(canonical: str) -> bytes:
 
 
 def is_held_out(digest: bytes, share: float) -> bool:
-    """Say whether content is held out, never to be trained on.
+    """Return whether content is held out, never to be trained on.
 
     The first 8 bytes of its hash decide, so the same content falls on the same
     side in every home, in any order of feeding.

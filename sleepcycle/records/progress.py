@@ -21,7 +21,7 @@ class Progress:
 
 
 HEARTBEAT = Progress("", 0, 0)
-"""Says that the worker is alive and busy, and nothing else."""
+"""A heartbeat without figures: the worker is alive and busy."""
 
 
 OnProgress = Callable[[Progress], None]

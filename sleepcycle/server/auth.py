@@ -1,4 +1,4 @@
-"""Who may ask: everything is refused that is not plainly allowed."""
+"""Authentication: every request is refused that is not plainly allowed."""
 
 import hmac
 from collections.abc import Mapping

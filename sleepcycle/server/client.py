@@ -87,7 +87,7 @@ class Client:
         raise error_of(found)
 
     def is_live(self) -> bool:
-        """Say whether it answers at once."""
+        """Return whether it answers at once."""
         try:
             status, _ = self._ask("GET", "/livez", None, LIVE_S)
         except ServiceError:

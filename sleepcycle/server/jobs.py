@@ -1,4 +1,4 @@
-"""What was asked for and takes a while: wakes and nights, each under a name."""
+"""Jobs that a request began and that outlast it: wakes and nights, by name."""
 
 import secrets
 import threading

@@ -1,4 +1,4 @@
-"""Whether runs can begin: what `/readyz` says, to whoever asks: so no path, no text."""
+"""Readiness: whether runs can begin, in words without a path or a text."""
 
 from sleepcycle.daemon.state import Activity, DaemonState
 from sleepcycle.errors import RunError, SleepcycleError
@@ -22,14 +22,14 @@ def hindrance(paths: HomePaths, settings: Settings, state: DaemonState) -> str |
 
 
 def _not_owned(paths: HomePaths) -> str | None:
-    """Say that another process may be at work in the home."""
+    """Return that another process may be at work in the home."""
     if owns(paths):
         return None
     return "the home is not held by this service; restart it"
 
 
 def _no_books(paths: HomePaths) -> str | None:
-    """Say that the database does not answer, or is not at head."""
+    """Return that the database does not answer, or has an older schema."""
     try:
         check(paths, StoreSettings(busy_timeout_s=PATIENCE_S))
     except SleepcycleError:
@@ -38,7 +38,7 @@ def _no_books(paths: HomePaths) -> str | None:
 
 
 def _full_disk(paths: HomePaths, settings: Settings) -> str | None:
-    """Say that the disk is too full for a run."""
+    """Return that the disk is too full for a run."""
     try:
         expect_room(paths, settings.engine)
     except RunError:
@@ -47,7 +47,7 @@ def _full_disk(paths: HomePaths, settings: Settings) -> str | None:
 
 
 def _backing_off(state: DaemonState) -> str | None:
-    """Say that the service waits, as after a run that failed."""
+    """Return that the service waits, as after a run that failed."""
     if state.word is not Activity.WAITING:
         return None
     return (

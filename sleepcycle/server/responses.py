@@ -1,4 +1,4 @@
-"""What a request is answered: records as JSON, errors by name and in words."""
+"""Responses: records as JSON, errors by name and in words."""
 
 from collections.abc import Mapping
 from typing import Any

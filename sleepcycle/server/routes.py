@@ -30,7 +30,7 @@ from sleepcycle.server.status import standing_with
 from sleepcycle.store.snapshot import read_snapshot
 
 Number = Annotated[int, Part(ge=1, lt=2**63)]
-"""A number that the books can hold."""
+"""A number that the database can hold."""
 
 
 class Body(BaseModel):
@@ -54,7 +54,7 @@ class ImportBody(Body):
 
 
 def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
-    """Return the routes over one conductor, behind the guard.
+    """Return the routes over one scheduler, behind authentication.
 
     Args:
         scheduler: What decides and runs; every call of it may come from any thread.
@@ -88,12 +88,12 @@ def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
 
     @app.get("/livez")
     async def livez() -> Response:
-        """Say that the loop turns; no disk and no database is asked."""
+        """Answer that the loop turns; no disk and no database is asked."""
         return answer({"status": "ok"})
 
     @app.get("/readyz")
     def readyz() -> Response:
-        """Say whether runs can begin, and if not, why."""
+        """Answer whether runs can begin, and if not, why."""
         reason = hindrance(paths, scheduler.settings, scheduler.state())
         if reason is None:
             return answer({"status": "ok"})
@@ -128,7 +128,7 @@ def _runs(app: FastAPI, scheduler: Scheduler) -> None:
 
     @app.get("/api/job/{job}")
     def look(job: str) -> Response:
-        """Say how far what was asked for is, and what came of it."""
+        """Return how far a job is, and what came of it."""
         done = jobs.get(job)
         if not done.done():
             run, progress = scheduler.progress_of(done)

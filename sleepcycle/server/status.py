@@ -1,4 +1,4 @@
-"""What `status` says, with a service or without; the standard library is enough."""
+"""The JSON of `status`, with a service or without; the standard library is enough."""
 
 from dataclasses import asdict
 from typing import Any
