@@ -29,8 +29,7 @@ USER = "user"
 
 
 class Scheduler:
-    """Begins and stops the runs of one home; all its methods are safe to call from any
-    thread.
+    """Begins and stops the runs of one home; safe to call from any thread.
 
     Wakes and nights run in a thread of their own, one at a time.
     """
