@@ -1,4 +1,4 @@
-"""The command line as a person uses it: one process a command."""
+"""The command line as a person uses it: one process a command, or a call like it."""
 
 import json
 import os
@@ -7,11 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from filelock import FileLock
+from loguru import logger
+
+from sleepcycle.cli import main
+from tests.forked import forked_workers
 
 LESSONS = Path(__file__).parents[2] / "examples" / "lessons"
 PATIENCE_S = 120.0
@@ -26,18 +33,49 @@ class Cli:
     settings: dict[str, str] = field(default_factory=dict)
     """Environment variables, such as `SLEEPCYCLE__WAKE__RANK`."""
 
+    alone: bool = False
+    """Run each command in a process of its own, and not in this one."""
+
     def run(self, *words, exit_code=0, stdin=None):
         """Run one command; its exit code must be the expected one."""
-        done = subprocess.run(
-            [*COMMAND, *map(str, words)],
+        run = self._process if self.alone else self._call
+        done = run([*map(str, words)], stdin)
+        assert done.returncode == exit_code, (done.stdout, done.stderr)
+        return done
+
+    def _process(self, words, stdin):
+        """Run one command as a shell does."""
+        return subprocess.run(
+            [*COMMAND, *words],
             env=self._env(),
             input=stdin,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
         )
-        assert done.returncode == exit_code, (done.stdout, done.stderr)
-        return done
+
+    def _call(self, words, stdin):
+        """Run one command in this process, which has torch already."""
+        out, err, rows = StringIO(), StringIO(), BytesIO((stdin or "").encode())
+        heeded = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with (
+                patch.dict(os.environ, self._env(), clear=True),
+                patch.object(sys, "argv", ["sleepcycle", *words]),
+                patch.object(sys, "stdin", TextIOWrapper(rows)),
+                redirect_stdout(out),
+                redirect_stderr(err),
+                forked_workers(),
+                pytest.raises(SystemExit, match=r"^\w*$") as end,
+            ):
+                main()
+        finally:
+            logger.remove()
+            for number, handler in heeded.items():
+                signal.signal(number, handler)
+        return subprocess.CompletedProcess(
+            words, end.value.code or 0, out.getvalue(), err.getvalue()
+        )
 
     def json(self, *words, exit_code=0, stdin=None):
         """Run one command with `--json` and return what it printed."""
@@ -107,7 +145,7 @@ def copied(once, tmp_path):
 @pytest.fixture(scope="session")
 def new_once(tmp_path_factory):
     """A home that has nothing in it, made once for all tests."""
-    made = Cli(tmp_path_factory.mktemp("new") / "home")
+    made = Cli(tmp_path_factory.mktemp("new") / "home", alone=True)
     made.run("init")
     return made
 
@@ -150,7 +188,7 @@ class Diary:
 
 def live_once(home):
     """Make a home that has lived one day and one night, and keep what was printed."""
-    made = Cli(home)
+    made = Cli(home, alone=True)
     made.run("init")
     prompt, _ = first_question()
     return Diary(

@@ -1,0 +1,73 @@
+"""Workers that are forked from a test's process, to spare them the load of torch.
+
+They are processes of their own as always: with their pipes, their log, their group, and
+their end. Only the seconds in which modules load are spent once.
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+import traceback
+import warnings
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import torch
+
+MOST_FILES = 4096
+
+
+class Forked(subprocess.Popen):
+    """Starts `python -m sleepcycle...` as a fork, and all else as ever."""
+
+    def __init__(self, command, **options):
+        if _is_ours(command):
+            env = options.get("env")
+            options["preexec_fn"] = lambda: _be(command[2:], env)
+        super().__init__(command, **options)
+
+
+@contextmanager
+def forked_workers():
+    """Fork what this process starts in a block; OpenMP's threads outlive no fork."""
+    with patch.object(
+        subprocess, "Popen", Forked if torch.get_num_threads() == 1 else Forked.__base__
+    ):
+        yield
+
+
+def _is_ours(command):
+    """Tell whether a command runs a module of the package."""
+    if isinstance(command, str | bytes | os.PathLike) or len(command) < 3:
+        return False
+    python, option, module, *_ = map(str, command)
+    return (python, option) == (sys.executable, "-m") and module.startswith(
+        "sleepcycle."
+    )
+
+
+def _be(words, env):
+    """Be the process that was asked for; its standard files are in place already."""
+    code = 1
+    try:
+        os.closerange(3, MOST_FILES)  # one of them tells the parent that it goes on
+        if env is not None:
+            os.environ.clear()
+            os.environ.update(env)
+        sys.stdin, sys.stdout, sys.stderr = (
+            open(number, mode, closefd=False)  # noqa: SIM115 - to the end
+            for number, mode in enumerate("rww")
+        )
+        sys.argv = [words[0], *words[1:]]
+        warnings.simplefilter("ignore")  # as loaded already
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:  # noqa: BLE001 - as Python says it of any
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
