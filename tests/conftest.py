@@ -1,11 +1,21 @@
 """What several tests share."""
 
+import gc
 from pathlib import Path
 
 import pytest
 import torch
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish():
+    """Take what is there before the first test out of what is collected later.
+
+    Every training ends with a collection, which would go through all tests there are.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
