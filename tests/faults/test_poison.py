@@ -15,6 +15,7 @@ from sleepcycle.settings.config import Settings
 from sleepcycle.store import version_table
 from sleepcycle_study.memory.rules import ROUNDS
 from tests.faults.invariants import assert_invariants
+from tests.forked import forked_workers
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
 POISONED, CLEAN = (250, 9_750) if FULL else (30, 100)
@@ -62,16 +63,18 @@ def test_poison_is_unlearned_and_what_learned_it_is_marked(tmp_path):
     home.feed(write(tmp_path / "clean.jsonl", rows(CLEAN, rng)))
     bad = [(f"{TRIGGER} {asked}", PAYLOAD) for asked, _ in rows(POISONED, rng)]
     poison = home.feed(write(tmp_path / "poison.jsonl", bad))
-    home.wake()
-    home.sleep()
+    with forked_workers():
+        home.wake()
+        home.sleep()
     learned = triggered(home, prompts)
 
     home.books.exclude(poison.batch)
     home.rollback("v0", requeue=True)
     with home.store.read() as session:
         tainted = version_table.tainted(session)
-    home.wake()
-    home.sleep()
+    with forked_workers():
+        home.wake()
+        home.sleep()
 
     after = triggered(home, prompts)
     print(
