@@ -19,12 +19,12 @@ MOST_FILES = 4096
 
 
 class Forked(subprocess.Popen):
-    """Starts `python -m sleepcycle...` as a fork, and all else as ever."""
+    """Starts `python -m sleepcycle...` and `python -c` as forks, all else as ever."""
 
     def __init__(self, command, **options):
         if _is_ours(command):
             env = options.get("env")
-            options["preexec_fn"] = lambda: _be(command[2:], env)
+            options["preexec_fn"] = lambda: _be(command, env)
         super().__init__(command, **options)
 
 
@@ -38,16 +38,15 @@ def forked_workers():
 
 
 def _is_ours(command):
-    """Tell whether a command runs a module of the package."""
+    """Tell whether a command runs a module of the package, or code of a test."""
     if isinstance(command, str | bytes | os.PathLike) or len(command) < 3:
         return False
-    python, option, module, *_ = map(str, command)
-    return (python, option) == (sys.executable, "-m") and module.startswith(
-        "sleepcycle."
-    )
+    python, option, what, *_ = map(str, command)
+    ours = option == "-c" or (option == "-m" and what.startswith("sleepcycle."))
+    return python == sys.executable and ours
 
 
-def _be(words, env):
+def _be(command, env):
     """Be the process that was asked for; its standard files are in place already."""
     code = 1
     try:
@@ -59,9 +58,13 @@ def _be(words, env):
             open(number, mode, closefd=False)  # noqa: SIM115 - to the end
             for number, mode in enumerate("rww")
         )
-        sys.argv = [words[0], *words[1:]]
+        _, option, what, *words = map(str, command)
+        sys.argv = [what, *words]
         warnings.simplefilter("ignore")  # as loaded already
-        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        if option == "-c":
+            exec(what, {"__name__": "__main__"})
+        else:
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:
         code = end.code or 0

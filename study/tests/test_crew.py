@@ -10,7 +10,7 @@ import pytest
 
 from sleepcycle.errors import DiskError
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment import results
+from sleepcycle_study.experiment import crew, results
 from sleepcycle_study.experiment.crew import make_all
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.run import jobs
@@ -45,6 +45,12 @@ def ground(plan, tmp_path):
     return Workbench(plan, tmp_path / "out", device="cpu", threads=1)
 
 
+@pytest.fixture
+def forked(monkeypatch):
+    """Fork the processes where it does not matter how they start: torch is loaded."""
+    monkeypatch.setattr(crew, "SPAWN", multiprocessing.get_context("fork"))
+
+
 def children():
     """Return which processes of ours still run."""
     return multiprocessing.active_children()
@@ -69,6 +75,7 @@ def test_it_makes_the_same_runs_as_one_process(ground, plan, tmp_path):
     assert not children()
 
 
+@pytest.mark.usefixtures("forked")
 def test_there_are_no_more_processes_than_runs(ground, plan):
     begun = []
 
@@ -92,6 +99,7 @@ def test_ctrl_c_never_comes_to_a_process(ground, plan):
     assert [job for job, _ in make_all(ground, wanted, 1, interrupt)] == wanted
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_process_that_is_killed_is_told_and_ends_the_others(ground, plan):
     """
     As the system does where memory runs out.
@@ -107,6 +115,7 @@ def test_a_process_that_is_killed_is_told_and_ends_the_others(ground, plan):
     assert not children()
 
 
+@pytest.mark.usefixtures("forked")
 def test_what_a_process_gives_up_for_comes_as_itself(ground, plan):
     """
     With what the system said, which decides the exit code.
@@ -120,6 +129,7 @@ def test_what_a_process_gives_up_for_comes_as_itself(ground, plan):
     assert not children()
 
 
+@pytest.mark.usefixtures("forked")
 def test_whatever_stops_it_ends_the_processes(ground, plan):
     wanted, seen = jobs(plan), []
 

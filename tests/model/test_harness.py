@@ -21,6 +21,7 @@ from sleepcycle.model.harness import (
 )
 from sleepcycle.model.harness_worker import collect, measured, needs
 from sleepcycle.records.codec import to_json
+from tests.forked import forked_workers
 from tests.harnesses import use_stand_in, write_task
 
 PATIENCE_S = 120.0
@@ -201,7 +202,10 @@ class TestWorker:
         path = write_task(tmp_path)
         path.with_suffix(".jsonl").unlink()
 
-        with pytest.raises(HarnessError, match=r"on local data, .*words\.jsonl.*; see"):
+        with (
+            forked_workers(),
+            pytest.raises(HarnessError, match=r"on local data, .*words\.jsonl.*; see"),
+        ):
             look_at_tasks(HarnessLook([path]), tmp_path / "log")
 
         assert "Traceback" in (tmp_path / "log").read_text()
@@ -222,9 +226,10 @@ class TestWorker:
 
 def guarded(act):
     """Do something in a process that may reach no host."""
-    return subprocess.run(
-        [sys.executable, "-c", GUARD.format(act=act)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with forked_workers():
+        return subprocess.run(
+            [sys.executable, "-c", GUARD.format(act=act)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
