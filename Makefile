@@ -20,7 +20,7 @@ demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a r
 	$(BIN)/sleepcycle demo
 
 test: .venv/ready  ## Run all tests.
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --durations=10
 
 faults: .venv/ready  ## Try every fault: each failing call, each power cut, each kill (about half an hour).
 	SLEEPCYCLE_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults -q -n auto
