@@ -1,6 +1,7 @@
 """The commands of the study, on plans so small that they take a second a run."""
 
 import json
+import multiprocessing
 import re
 import shlex
 import shutil
@@ -17,10 +18,11 @@ import pytest
 
 from sleepcycle.cli import main
 from sleepcycle_study.cli.listings import way
-from sleepcycle_study.experiment import results
+from sleepcycle_study.experiment import crew, results
 from sleepcycle_study.experiment.arms import ARMS
 from sleepcycle_study.experiment.plan import read_plan
 from tests.cli.conftest import PATIENCE_S, Cli, end, kill
+from tests.forked import forked_workers
 
 PLAN = """
 name = "tiny study"
@@ -71,10 +73,12 @@ def in_process(*words, exit_code=0):
     out, err, heeded = StringIO(), StringIO(), signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["sleepcycle", *map(str, words)])
+        patch.setattr(crew, "SPAWN", multiprocessing.get_context("fork"))
         patch.setenv("COLUMNS", "200")
         with (
             redirect_stdout(out),
             redirect_stderr(err),
+            forked_workers(),
             pytest.raises(SystemExit, match=r"^\d*$") as e,
         ):
             main()

@@ -12,6 +12,7 @@ from sleepcycle_study.experiment import harness_tasks, planfile, run
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.results import fingerprint
 from sleepcycle_study.experiment.workbench import Workbench
+from tests.forked import forked_workers
 from tests.harnesses import (
     EXAMPLE,
     needs_library,
@@ -125,13 +126,17 @@ class TestRefused:
         write_task(place / "tasks", **config)
         plan = planned(place, PLAN.replace('"tasks"', entry))
 
-        with pytest.raises((HarnessError, StudyError), match=said):
+        with (
+            forked_workers(),
+            pytest.raises((HarnessError, StudyError), match=said),
+        ):
             harness_tasks.expect_runnable(plan, tmp_path / "out")
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("library")
     def test_nothing_where_all_is_well(self, place, tmp_path):
-        harness_tasks.expect_runnable(planned(place), tmp_path / "out")
+        with forked_workers():
+            harness_tasks.expect_runnable(planned(place), tmp_path / "out")
 
     def test_a_plan_without_tasks_needs_no_library(self, place, tmp_path):
         plan = planned(place, PLAN.replace('["tasks"]', "[]"))
@@ -222,7 +227,10 @@ class TestScores:
     def test_a_limit_takes_the_first_documents(self, place, base, tmp_path):
         plan = planned(place, "harness_limit = 2\n" + PLAN)
 
-        found = harness_tasks.scores(plan, replace(base, cache=tmp_path), {}, "limited")
+        with forked_workers():
+            found = harness_tasks.scores(
+                plan, replace(base, cache=tmp_path), {}, "limited"
+            )
 
         assert found[f"harness: {ACC}"] == 0.5
 

@@ -28,6 +28,7 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.control import RunControl
 from sleepcycle.runs.local_engine import LocalEngine
 from sleepcycle.settings.config import EngineSettings, Settings
+from tests.forked import forked_workers
 
 
 @pytest.fixture
@@ -273,7 +274,7 @@ class TestFault:
 
 
 class TestGoingOn:
-    """The real worker, each time a new process."""
+    """The real worker, each time another process; the last one loads all anew."""
 
     STEPS = 8
 
@@ -318,10 +319,11 @@ class TestGoingOn:
         """
         whole, broken = lesson("whole"), lesson("broken")
         engine = LocalEngine(EngineSettings(threads=1))
-        engine.execute(whole, no_progress, RunControl())
+        with forked_workers():
+            engine.execute(whole, no_progress, RunControl())
         control = RunControl()
 
-        with pytest.raises(Paused, match="paused at a checkpoint"):
+        with forked_workers(), pytest.raises(Paused, match="paused at a checkpoint"):
             engine.execute(
                 broken, at_step(2, lambda: control.ask(RunRequest.PAUSE)), control
             )
