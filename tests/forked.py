@@ -4,6 +4,7 @@ They are processes of their own as always: with their pipes, their log, their gr
 their end. Only the seconds in which modules load are spent once.
 """
 
+import multiprocessing
 import os
 import runpy
 import subprocess
@@ -25,16 +26,26 @@ class Forked(subprocess.Popen):
         if _is_ours(command):
             env = options.get("env")
             options["preexec_fn"] = lambda: _be(command, env)
-        super().__init__(command, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of threads, which a test leaves alone
+            super().__init__(command, **options)
 
 
 @contextmanager
 def forked_workers():
-    """Fork what this process starts in a block; OpenMP's threads outlive no fork."""
-    with patch.object(
-        subprocess, "Popen", Forked if torch.get_num_threads() == 1 else Forked.__base__
-    ):
+    """Fork what this process starts in a block, where that can be."""
+    with patch.object(subprocess, "Popen", Forked if can_fork() else Forked.__base__):
         yield
+
+
+def context():
+    """Return how to start Python's own processes: as a fork, where that can be."""
+    return multiprocessing.get_context("fork" if can_fork() else "spawn")
+
+
+def can_fork():
+    """Tell whether a fork can compute: OpenMP's threads outlive none."""
+    return torch.get_num_threads() == 1
 
 
 def _is_ours(command):

@@ -1,7 +1,6 @@
 """The commands of the study, on plans so small that they take a second a run."""
 
 import json
-import multiprocessing
 import re
 import shlex
 import shutil
@@ -22,7 +21,7 @@ from sleepcycle_study.experiment import crew, results
 from sleepcycle_study.experiment.arms import ARMS
 from sleepcycle_study.experiment.plan import read_plan
 from tests.cli.conftest import PATIENCE_S, Cli, end, kill
-from tests.forked import forked_workers
+from tests.forked import context, forked_workers
 
 PLAN = """
 name = "tiny study"
@@ -73,7 +72,7 @@ def in_process(*words, exit_code=0):
     out, err, heeded = StringIO(), StringIO(), signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["sleepcycle", *map(str, words)])
-        patch.setattr(crew, "SPAWN", multiprocessing.get_context("fork"))
+        patch.setattr(crew, "SPAWN", context())
         patch.setenv("COLUMNS", "200")
         with (
             redirect_stdout(out),

@@ -15,6 +15,7 @@ from sleepcycle_study.experiment.crew import make_all
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.run import jobs
 from sleepcycle_study.experiment.workbench import Workbench, share_of_threads
+from tests.forked import context
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,7 @@ def ground(plan, tmp_path):
 @pytest.fixture
 def forked(monkeypatch):
     """Fork the processes where it does not matter how they start: torch is loaded."""
-    monkeypatch.setattr(crew, "SPAWN", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(crew, "SPAWN", context())
 
 
 def children():
