@@ -101,6 +101,7 @@ def test_an_idle_one_is_small_and_loads_no_torch(cli):
 
 
 def test_a_second_one_names_the_first(cli):
+    cli.alone = True
     with running(cli) as process:
         done = cli.run("run", exit_code=75)
 
