@@ -1,8 +1,7 @@
 """Backups: one moment of a home in one file, made while the service runs."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
@@ -17,9 +16,10 @@ from sleepcycle.files.sealed import faults
 from sleepcycle.records.version import Version
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, version_table
-from sleepcycle.store.connection import BACKUP_NAME, connect, explain
+from sleepcycle.store.connection import BACKUP_NAME
 from sleepcycle.store.database import Session, Store, open_store
 from sleepcycle.store.integrity import damage
+from sleepcycle.store.online_copy import copy_database
 from sleepcycle.store.snapshot import read_snapshot
 
 
@@ -143,15 +143,7 @@ def _copy_database(paths: HomePaths, copy: HomePaths, settings: StoreSettings) -
     disk.make(copy.root)
     if paths.journal_head.exists():
         disk.write(copy.journal_head, paths.journal_head.read_text(encoding="utf-8"))
-    copy.database.touch(mode=0o600)
-    try:
-        with (
-            closing(connect(paths, settings.busy_timeout_s)) as source,
-            closing(sqlite3.connect(copy.database)) as target,
-        ):
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise explain(error, paths) from error
+    copy_database(paths, copy.database, settings.busy_timeout_s)
     return open_store(copy, settings)
 
 
@@ -190,7 +182,7 @@ def _leave_out(store: Store, folders: Path, actor: str) -> tuple[str, ...]:
 
 
 def _expect_whole(store: Store, copy: HomePaths, folders: Path) -> None:
-    """Refuse to keep books that are damaged in place of older ones that are not."""
+    """Refuse to keep a damaged database, lest a backup of a whole one is given up."""
     found = list(damage(copy, folders))
     with store.read() as session:
         found += journal.check(session, copy)

@@ -5,9 +5,7 @@ database goes first out of the old home and comes last into the new: as long as 
 none, nothing else can run there, and restoring again goes on where it was.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from sleepcycle.backup import archive, workspace
@@ -18,12 +16,10 @@ from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.lock import owned
 from sleepcycle.records.codec import from_json
-from sleepcycle.store.connection import RESTORED, connect, explain
+from sleepcycle.store.connection import RESTORED
+from sleepcycle.store.write_lock import no_writers
 
 __all__ = ["Restored", "restore"]
-
-UNREADABLE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
-WAIT_S = 1.0  # for a feed that is just committing
 
 
 def restore(file: Path, root: Path, *, in_place: bool = False, actor: str) -> Restored:
@@ -71,7 +67,7 @@ def _restore(file: Path, paths: HomePaths, in_place: bool, actor: str) -> Restor
     workspace.clear(paths)
     ready = make_ready(file, paths, actor)
     failpoint("restore.checked")
-    with _writers_out(paths):
+    with no_writers(paths):
         return _put_in_place(paths, ready)
 
 
@@ -107,33 +103,6 @@ def _leave(paths: HomePaths) -> None:
     disk.remove(paths.scratch, paths.lock)
     with suppress(OSError):
         paths.root.rmdir()
-
-
-@contextmanager
-def _writers_out(paths: HomePaths) -> Iterator[None]:
-    """Let nobody write to the old database for a block.
-
-    Who opened it before is refused by SQLite afterwards, since the file was moved.
-    """
-    with ExitStack() as stack:
-        try:
-            if paths.database.exists():
-                stack.enter_context(closing(_writing(paths)))
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in UNREADABLE:
-                raise explain(error, paths) from error
-        yield
-
-
-def _writing(paths: HomePaths) -> sqlite3.Connection:
-    """Open the database as its one writer."""
-    database = connect(paths, WAIT_S)
-    try:
-        database.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
 
 
 def _put_in_place(paths: HomePaths, ready: HomePaths) -> Restored:

@@ -6,11 +6,10 @@ import json
 import os
 import platform
 import re
-import sqlite3
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -18,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from sleepcycle.doctor.doctor import examine
-from sleepcycle.doctor.inspection import Finding, open_books
+from sleepcycle.doctor.inspection import Finding
 from sleepcycle.doctor.redaction import Redaction, redaction_of
-from sleepcycle.errors import HomeError, SleepcycleError
+from sleepcycle.errors import HomeError, SleepcycleError, StoreError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.codec import finite
 from sleepcycle.settings.configfile import load_settings
+from sleepcycle.store.connection import sqlite_version
+from sleepcycle.store.health import DatabaseReader, open_reader
 from sleepcycle.store.snapshot import read_snapshot
 from sleepcycle.store.values import Alias
 
@@ -90,50 +91,51 @@ class Reporter:
 
     def _database(self) -> dict[str, Any]:
         """Return schema, journal mode and the number of rows in each table."""
-        with closing(open_books(self.paths)) as books:
-            tables = books.execute("SELECT name FROM sqlite_master WHERE type='table'")
-            names = [name for (name,) in tables if TABLE.fullmatch(name)]
+        with self._reader() as database:
             return {
                 "size_bytes": self.paths.database.stat().st_size,
-                "schema": _value(books, "SELECT version_num FROM alembic_version"),
-                "journal_mode": _value(books, "PRAGMA journal_mode"),
+                "schema": database.revision(),
+                "journal_mode": database.journal_mode(),
                 "rows": {
-                    name: _value(books, f'SELECT count(*) FROM "{name}"')
-                    for name in names
+                    name: database.count_rows(name)
+                    for name in database.table_names()
+                    if TABLE.fullmatch(name)
                 },
             }
 
     def _runs(self) -> list[dict[str, Any]]:
         """Return the last runs, of their reports the numbers alone."""
-        query = (
-            "SELECT id, kind, state, started_at, ended_at, error, report FROM run "
-            "ORDER BY id DESC LIMIT ?"
-        )
+        with self._reader() as database:
+            runs = database.last_runs(ROWS)
         return [
-            {**row, "report": _numbers(json.loads(row["report"] or "null"))}
-            for row in self._rows(query)
+            {**asdict(run), "report": _numbers(json.loads(run.report or "null"))}
+            for run in runs
         ]
 
     def _journal(self) -> list[dict[str, Any]]:
         """Return the last journal entries, without the names that users gave."""
-        query = (
-            "SELECT id, at, actor, action, details FROM journal "
-            "ORDER BY id DESC LIMIT ?"
-        )
+        with self._reader() as database:
+            entries = database.last_journal_entries(ROWS)
         return [
             {
-                **row,
-                "actor": row["actor"].partition(":")[0],
-                "details": _details(json.loads(row["details"])),
+                **asdict(entry),
+                "actor": entry.actor.partition(":")[0],
+                "details": _details(json.loads(entry.details)),
             }
-            for row in self._rows(query)
+            for entry in entries
         ]
 
-    def _rows(self, query: str) -> list[dict[str, Any]]:
-        """Return the newest rows that a query finds."""
-        with closing(open_books(self.paths)) as books:
-            books.row_factory = sqlite3.Row
-            return [dict(row) for row in books.execute(query, (ROWS,))]
+    @contextmanager
+    def _reader(self) -> Iterator[DatabaseReader]:
+        """Open the database; SQLite's own error is raised where it cannot be read.
+
+        It names the failure of a part more exactly than ours.
+        """
+        try:
+            with closing(open_reader(self.paths)) as database:
+                yield database
+        except StoreError as error:
+            raise (error.__cause__ or error) from None
 
     def _log(self) -> list[str]:
         """Return the last lines of the log that are its own."""
@@ -245,16 +247,10 @@ def _about() -> dict[str, Any]:
         "system": platform.system(),
         "release": platform.release(),
         "machine": platform.machine(),
-        "sqlite": sqlite3.sqlite_version,
+        "sqlite": ".".join(map(str, sqlite_version())),
         "processors": os.cpu_count(),
         "packages": dict(sorted(packages.items())),
     }
-
-
-def _value(books: sqlite3.Connection, query: str) -> Any:  # noqa: ANN401
-    """Return the one value that a query finds."""
-    row = books.execute(query).fetchone()
-    return row[0] if row else None
 
 
 def _numbers(value: Any) -> Any:  # noqa: ANN401 - a report has any shape

@@ -1,11 +1,12 @@
-"""Checks of the books: database, versions, aliases, journal, runs."""
+"""Checks of the database: schema, integrity, versions, aliases, journal, runs."""
 
-from sleepcycle.doctor.inspection import Finding, Inspection, fail, ok, open_books, warn
+from sleepcycle.doctor.inspection import Finding, Inspection, fail, ok, warn
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.settings.config import StoreSettings
-from sleepcycle.store import journal, owner
+from sleepcycle.store import journal
 from sleepcycle.store.connection import head, journal_mode
 from sleepcycle.store.database import open_store
+from sleepcycle.store.health import DatabaseReader, open_reader
 from sleepcycle.store.values import Alias
 
 SHOWN = 3  # faults that are named; there may be thousands
@@ -17,7 +18,7 @@ def check_database(inspection: Inspection) -> Finding | None:
         return None
     if not inspection.paths.database.exists():
         return fail(f"there is no {inspection.paths.database}", _init(inspection))
-    open_books(inspection.paths).close()  # raises what kept it from being opened
+    open_reader(inspection.paths).close()  # raises what kept it from being opened
     if inspection.revision is None:
         return fail(f"{inspection.paths.database} is empty", _init(inspection))
     return ok("the database can be opened")
@@ -43,17 +44,14 @@ def check_schema(inspection: Inspection) -> Finding | None:
 
 def check_integrity(inspection: Inspection) -> Finding | None:
     """Let SQLite read the whole database, and check what refers to what."""
-    if inspection.books is None:
+    if inspection.database is None:
         return None
-    faults = [str(row[0]) for row in inspection.rows("PRAGMA integrity_check")]
-    if faults != ["ok"]:
+    if faults := inspection.database.integrity_faults():
         return fail(f"the database is damaged: {_some(faults)}", inspection.restore)
-    dangling = inspection.rows("PRAGMA foreign_key_check")
-    if dangling:
-        tables = sorted({str(row[0]) for row in dangling})
+    if dangling := inspection.database.dangling_rows():
         return fail(
             f"{len(dangling)} rows refer to rows that are not there, in "
-            f"{', '.join(tables)}",
+            f"{', '.join(sorted(set(dangling)))}",
             inspection.restore,
         )
     return ok("SQLite finds the database whole")
@@ -63,14 +61,14 @@ def check_versions(inspection: Inspection) -> Finding:
     """Look whether the files of every version are what was sealed.
 
     One that rotted fails where it is needed: a name points at it, or an open run stands
-    on it. Where the books cannot tell, it may be.
+    on it. Where the database cannot tell, it may be.
     """
     if not inspection.folders:
         return ok("no version is sealed yet")
     if not inspection.unsound:
         return ok(f"all {len(inspection.folders)} sealed versions hold")
-    bad = inspection.unsound
-    used = bad.keys() if inspection.revision is None else bad.keys() & _used(inspection)
+    bad, database = inspection.unsound, inspection.tables
+    used = set(bad) if database is None else bad.keys() & _used(inspection, database)
     faults = [
         f"{name}: {bad[name]}" for name in sorted(bad, key=lambda n: n not in used)
     ]
@@ -85,9 +83,9 @@ def check_versions(inspection: Inspection) -> Finding:
 
 def check_aliases(inspection: Inspection) -> Finding | None:
     """Look whether every name points at a version that holds."""
-    if inspection.revision is None:
+    if (database := inspection.tables) is None:
         return None
-    names = {name: f"v{v}" for name, v in inspection.rows("SELECT * FROM alias")}
+    names = {name: f"v{number}" for name, number in database.aliases().items()}
     if Alias.LIVE not in names:
         return fail("no version is live", inspection.restore)
     sound = inspection.sound
@@ -95,15 +93,16 @@ def check_aliases(inspection: Inspection) -> Finding | None:
     if not bad:
         return ok(f"live is {names[Alias.LIVE]}, and all names point at what holds")
     said = ", ".join(f"{name} is {version}" for name, version in bad.items())
-    fix = _back(inspection) if Alias.LIVE in bad else inspection.restore
+    fix = _back(inspection, database) if Alias.LIVE in bad else inspection.restore
     return fail(f"{said}, which does not hold", fix)
 
 
 def check_journal(inspection: Inspection) -> Finding | None:
     """Look whether the journal is as it was written."""
-    if inspection.revision != head():
+    database = inspection.tables
+    if database is None or inspection.revision != head():
         return None
-    [(mode,)] = inspection.rows("PRAGMA journal_mode")
+    mode = database.journal_mode()
     if mode.upper() != journal_mode(inspection.machine.sqlite):
         return warn(
             f"the database was last used with another SQLite (journal {mode}), so the "
@@ -120,14 +119,12 @@ def check_journal(inspection: Inspection) -> Finding | None:
 
 def check_runs(inspection: Inspection) -> Finding | None:
     """Look for runs whose process is gone."""
-    if inspection.revision is None:
+    if (database := inspection.tables) is None:
         return None
     dead = [
-        f"run {number}, a {kind}"
-        for number, kind, pid, started in inspection.rows(
-            "SELECT id, kind, pid, pid_started FROM run WHERE state = 'running'"
-        )
-        if owner.started(pid) != started
+        f"run {run.id}, a {run.kind}"
+        for run in database.running_runs()
+        if not run.is_alive()
     ]
     if dead:
         return warn(
@@ -138,13 +135,11 @@ def check_runs(inspection: Inspection) -> Finding | None:
     return ok("no run was left open by a process that is gone")
 
 
-def _used(inspection: Inspection) -> set[str]:
-    """Return the versions that a name points at, or that an open run stands on."""
-    used = {f"v{number}" for _, number in inspection.rows("SELECT * FROM alias")}
+def _used(inspection: Inspection, database: DatabaseReader) -> set[str]:
+    """Return the versions that a name points at, or that an open run began from."""
+    used = {f"v{number}" for number in database.aliases().values()}
     names = {folder.name: name for name, folder in inspection.folders.items()}
-    for (run,) in inspection.rows(
-        "SELECT id FROM run WHERE state IN ('running', 'paused')"
-    ):
+    for run in database.open_runs():
         try:
             order = RunFolder(inspection.paths.run(run)).read_order()
         except (OSError, ValueError, LookupError):
@@ -161,19 +156,15 @@ def _some(faults: list[str]) -> str:
 
 
 def _init(inspection: Inspection) -> str:
-    """Return the command for a home that has no books: an old copy, or a new home."""
+    """Return the command for a home without a database: an old copy, or a new home."""
     made = inspection.paths.versions.is_dir() and any(
         inspection.paths.versions.iterdir()
     )
     return inspection.restore if made else inspection.command("init")
 
 
-def _back(inspection: Inspection) -> str:
+def _back(inspection: Inspection, database: DatabaseReader) -> str:
     """Return the command that makes the newest version live that holds."""
-    rows = inspection.rows(
-        "SELECT number FROM version WHERE accepted AND kind != 'wake' "
-        "ORDER BY number DESC"
-    )
-    names = (f"v{number}" for (number,) in rows)
+    names = (f"v{number}" for number in database.rollback_targets())
     good = next((name for name in names if name in inspection.sound), None)
     return inspection.command(f"rollback {good}") if good else inspection.restore

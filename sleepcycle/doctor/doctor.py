@@ -1,6 +1,5 @@
 """The doctor: looks at a home and its machine, says what is wrong, changes nothing."""
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -13,13 +12,12 @@ from sleepcycle.doctor.inspection import (
     Machine,
     fail,
     inspect,
-    open_books,
 )
-from sleepcycle.errors import SleepcycleError
+from sleepcycle.errors import SleepcycleError, StoreError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import load_settings
-from sleepcycle.store.connection import explain
+from sleepcycle.store.health import DatabaseReader, open_reader
 
 Check = Callable[[Inspection], Finding | None]
 
@@ -62,10 +60,10 @@ def examine(
         What each check found that had anything to look at, by its name.
     """
     paths = HomePaths(root)
-    books = _books(paths)
-    with closing(books) if books else nullcontext():
+    database = _database(paths)
+    with closing(database) if database else nullcontext():
         inspection = Inspection(
-            paths, _settings(paths), books, machine or inspect(root), answers
+            paths, _settings(paths), database, machine or inspect(root), answers
         )
         found = {name: _look(check, inspection) for name, check in CHECKS.items()}
     return {name: finding for name, finding in found.items() if finding is not None}
@@ -80,9 +78,6 @@ def _look(check: Check, inspection: Inspection) -> Finding | None:
     """Run one check; what it raises is what it found."""
     try:
         return check(inspection)
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # the text of a row, too
-        said = str(explain(error, inspection.paths)).partition("; ")[0]
-        return fail(said, inspection.restore)
     except SleepcycleError as error:
         said, _, advice = str(error).partition("; ")
         return fail(said, advice or inspection.command("bugreport"))
@@ -101,9 +96,9 @@ def _settings(paths: HomePaths) -> Settings | None:
         return None
 
 
-def _books(paths: HomePaths) -> sqlite3.Connection | None:
+def _database(paths: HomePaths) -> DatabaseReader | None:
     """Return the database, if it can be opened."""
     try:
-        return open_books(paths) if paths.database.exists() else None
-    except (sqlite3.Error, OSError):
+        return open_reader(paths) if paths.database.exists() else None
+    except (StoreError, OSError):
         return None

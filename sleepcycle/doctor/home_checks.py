@@ -13,7 +13,6 @@ from sleepcycle.model.base_files import BUILTIN, locate, recall
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_course
 from sleepcycle.settings.configfile import load_settings
-from sleepcycle.store import owner
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
@@ -121,24 +120,13 @@ def check_base(inspection: Inspection) -> Finding | None:
     except ModelError as error:
         return fail(str(error), _fetch(base, inspection))
     said = f"{base} is here, with {shape.parameters / 1e6:.1f} M parameters"
-    newest = _newest_base(inspection)
+    newest = inspection.tables.newest_base() if inspection.tables else None
     if newest is None:
         return ok(said)
     here = recall(folder, inspection.paths.cache)
     BaseIdentity(base, None, here or newest.sha256).expect(newest)  # or raises
     compared = newest.sha256 and here
     return ok(said + ", and the hash that its versions belong to" * bool(compared))
-
-
-def _newest_base(inspection: Inspection) -> BaseIdentity | None:
-    """Return the base of the newest version."""
-    if inspection.revision is None:
-        return None
-    rows = inspection.rows(
-        "SELECT base_id, base_revision, base_sha256 FROM version "
-        "ORDER BY number DESC LIMIT 1"
-    )
-    return BaseIdentity(*rows[0]) if rows else None
 
 
 def _fetch(base: str, inspection: Inspection) -> str:
@@ -152,12 +140,11 @@ def _fetch(base: str, inspection: Inspection) -> str:
 
 def _by_hand(inspection: Inspection) -> Finding:
     """Say who holds a home that no service owns."""
-    runs = inspection.revision and inspection.rows(
-        "SELECT kind, pid, pid_started FROM run WHERE state = 'running'"
-    )
-    for kind, pid, started in runs or ():
-        if owner.started(pid) == started:
-            return ok(f"process {pid} holds the home, and runs a {kind} by hand")
+    runs = inspection.tables.running_runs() if inspection.tables else []
+    for run in runs:
+        if run.is_alive():
+            said = f"process {run.pid} holds the home, and runs a {run.kind} by hand"
+            return ok(said)
     lock = inspection.paths.lock
     return warn(
         "a process holds the home, and does not say what for",

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import sqlite3
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from sleepcycle.errors import ServiceError
 from sleepcycle.files.paths import HomePaths
@@ -18,8 +16,7 @@ from sleepcycle.files.sealed import faults
 from sleepcycle.home.address import read_address
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.connection import restore_command, sqlite_version
-
-WAIT_S = 10.0  # for another process that is just committing
+from sleepcycle.store.health import DatabaseReader
 
 
 class Level(StrEnum):
@@ -112,8 +109,8 @@ class Inspection:
     settings: Settings | None
     """None where they cannot be read."""
 
-    books: sqlite3.Connection | None
-    """The database, unchanged; None where it cannot be opened."""
+    database: DatabaseReader | None
+    """None where it cannot be opened."""
 
     machine: Machine
     answers: Callable[[], bool]
@@ -128,45 +125,32 @@ class Inspection:
         """The command that puts back the newest backup of the home, or another."""
         return restore_command(self.paths)
 
-    def rows(self, query: str) -> list[Any]:
-        """Return what a query finds; nothing in books that are closed."""
-        return [] if self.books is None else self.books.execute(query).fetchall()
-
     @cached_property
     def revision(self) -> str | None:
-        """The schema's revision; None in books that are closed or empty."""
-        rows = self.rows("SELECT name FROM sqlite_master")
-        if ("alembic_version",) not in rows:
-            return None
-        [(revision,)] = self.rows("SELECT version_num FROM alembic_version")
-        return str(revision)
+        """The schema's revision; None without a database, or in an empty one."""
+        return None if self.database is None else self.database.revision()
+
+    @property
+    def tables(self) -> DatabaseReader | None:
+        """The database; None where it cannot be opened or has no tables."""
+        return None if self.revision is None else self.database
 
     @cached_property
     def folders(self) -> dict[str, Path]:
-        """The folder of each version, by its name; those on disk if books are closed.
+        """The folder of each version, by its name; without a database those on disk.
 
         Versions whose files were removed have none.
         """
         below = self.paths.versions
-        if self.revision is None:
+        if self.tables is None:
             found = below.iterdir() if below.is_dir() else ()
             return {path.name: path for path in sorted(found) if path.is_dir()}
-        rows = self.rows(
-            "SELECT number, folder FROM version WHERE folder IS NOT NULL "
-            "ORDER BY number"
-        )
+        folders, removed = self.tables.version_folders(), self.tables.removed_versions()
         return {
             f"v{number}": below / folder
-            for number, folder in rows
-            if number not in self.removed
+            for number, folder in folders.items()
+            if number not in removed
         }
-
-    @cached_property
-    def removed(self) -> set[int]:
-        """Numbers of versions whose files were removed."""
-        known = self.rows("SELECT 1 FROM sqlite_master WHERE name = 'removed'")
-        rows = self.rows("SELECT version FROM removed") if known else []
-        return {number for (number,) in rows}
 
     @cached_property
     def unsound(self) -> dict[str, str]:
@@ -211,32 +195,6 @@ def is_held(paths: HomePaths) -> bool:
         return False
     finally:
         os.close(handle)
-
-
-def open_books(paths: HomePaths) -> sqlite3.Connection:
-    """Open the database to look at it, in whatever journal mode it is.
-
-    A writer that was killed is rolled back by SQLite, as for every reader.
-
-    Raises:
-        sqlite3.Error: It cannot be opened.
-    """
-    books = sqlite3.connect(
-        f"{paths.database.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=WAIT_S,
-        isolation_level=None,
-    )
-    try:
-        books.execute("PRAGMA query_only=ON")
-        books.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        books.close()
-        raise
-    except UnicodeDecodeError as error:  # SQLite quotes the damage, Python reads it
-        books.close()
-        raise sqlite3.DatabaseError("its schema is damaged") from error
-    return books
 
 
 def _file_system(place: Path) -> str | None:

@@ -103,7 +103,7 @@ def check_clock(inspection: Inspection) -> Finding:
     fix = "sudo timedatectl set-ntp true"
     if not FIRST_YEAR <= now.year < LAST_YEAR:
         return fail(f"the clock says {_day(now)}, which cannot be right", fix)
-    newest = _newest(inspection)
+    newest = inspection.tables.newest_time() if inspection.tables else None
     if newest is not None and now < newest - SLACK:
         return warn(
             f"the clock says {_moment(now)}, and the books have an entry of "
@@ -126,17 +126,6 @@ def check_zone(inspection: Inspection) -> Finding | None:
             'timezone = "Europe/Rome"',
         )
     return ok(f"nights come by the system's clock, which is {inspection.machine.zone}")
-
-
-def _newest(inspection: Inspection) -> datetime | None:
-    """Return the newest time in the books."""
-    if inspection.revision is None:
-        return None
-    [(newest,)] = inspection.rows(
-        "SELECT max(at) FROM (SELECT max(at) AS at FROM journal UNION ALL "
-        "SELECT max(started_at) FROM run UNION ALL SELECT max(created_at) FROM version)"
-    )
-    return datetime.fromisoformat(newest) if newest else None
 
 
 def _day(moment: datetime) -> str:

@@ -4,7 +4,6 @@ import getpass
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from sleepcycle.errors import HomeError
@@ -15,13 +14,7 @@ from sleepcycle.home.lock import locked
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings, Settings, StoreSettings
 from sleepcycle.settings.configfile import load_settings, settings_from
-from sleepcycle.store.connection import (
-    UNREADABLE,
-    connect,
-    explain,
-    no_home,
-    revision_of,
-)
+from sleepcycle.store.connection import has_schema, no_home
 from sleepcycle.store.database import create_store
 from sleepcycle.store.migrate import upgrade
 from sleepcycle.store.values import Upgrade
@@ -65,18 +58,12 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
 
 
 def is_made(paths: HomePaths, settings: StoreSettings) -> bool:
-    """Say whether a home's making came to its end: its books have a schema.
+    """Tell whether a home's making came to its end: its database has a schema.
 
     Raises:
         StoreError: The database is damaged, or not ours.
     """
-    if not paths.database.exists():
-        return False
-    try:
-        with closing(connect(paths, settings.busy_timeout_s)) as connection:
-            return revision_of(connection) is not None
-    except UNREADABLE as error:
-        raise explain(error, paths) from error
+    return paths.database.exists() and has_schema(paths, settings.busy_timeout_s)
 
 
 def _settings(paths: HomePaths, base: str | None) -> Settings:

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sleepcycle.errors import DiskError, HomeError, SleepcycleError, StoreError
@@ -143,6 +144,21 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
         return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return str(row[0]) if row else None
+
+
+def has_schema(paths: HomePaths, timeout_s: float) -> bool:
+    """Tell whether the database of a home, which must be there, has any table.
+
+    Raises:
+        HomeError: There is no database.
+        StoreError: It is busy, damaged, or not ours.
+        DiskError: The disk is full, or failed.
+    """
+    try:
+        with closing(connect(paths, timeout_s)) as connection:
+            return revision_of(connection) is not None
+    except UNREADABLE as error:
+        raise explain(error, paths) from error
 
 
 def newest_backup(paths: HomePaths) -> Path | None:

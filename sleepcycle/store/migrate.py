@@ -26,6 +26,7 @@ from sleepcycle.store.connection import (
     migrations,
     refuse_older,
 )
+from sleepcycle.store.online_copy import copy_database
 from sleepcycle.store.values import Upgrade
 
 
@@ -86,12 +87,7 @@ def _back_up(paths: HomePaths, settings: StoreSettings, before: str) -> Path:
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     final = paths.backups / f"sleepcycle-{before}-{moment}.db"
     partial_copy = final.with_suffix(".partial")
-    partial_copy.touch(mode=0o600)
-    with (
-        closing(connect(paths, settings.busy_timeout_s)) as source,
-        closing(sqlite3.connect(partial_copy)) as target,
-    ):
-        source.backup(target)
+    copy_database(paths, partial_copy, settings.busy_timeout_s)
     disk.sync(partial_copy)
     failpoint("migrate.copy")
     disk.move(partial_copy, final)
