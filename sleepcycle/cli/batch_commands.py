@@ -20,7 +20,7 @@ def list_batches(ctx: typer.Context, as_json: Json = False) -> None:
     """List all batches, oldest first."""
     from sleepcycle.cli.batch_tables import show_batches
 
-    show_batches(home_of(ctx).books.batches(), as_json=as_json)
+    show_batches(home_of(ctx).batches.listing(), as_json=as_json)
 
 
 @batches.command("show")
@@ -28,7 +28,7 @@ def show_batch(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     """Show where the examples of a batch are now."""
     from sleepcycle.cli.batch_tables import show_batch as show
 
-    show(*home_of(ctx).books.batch(batch), as_json=as_json)
+    show(*home_of(ctx).batches.get(batch), as_json=as_json)
 
 
 @batches.command()
@@ -44,12 +44,12 @@ def quarantine(
     from sleepcycle.cli.batch_tables import show_bad_rows
     from sleepcycle.cli.render import counted
 
-    books = home_of(ctx).books
+    registry = home_of(ctx).batches
     if export is not None:
-        written = books.export_bad(batch, export)
+        written = registry.export_bad(batch, export)
         print(f"wrote {counted(written, 'row')} to {export}; mend and feed that file")
         return
-    show_bad_rows(books.bad_rows(batch), as_json=as_json)
+    show_bad_rows(registry.bad_rows(batch), as_json=as_json)
 
 
 @batches.command()
@@ -57,7 +57,7 @@ def exclude(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     """Never learn or replay a batch again; versions that learned it stay."""
     from sleepcycle.cli.batch_tables import show_moved
 
-    moved = home_of(ctx).books.exclude(batch)
+    moved = home_of(ctx).batches.exclude(batch)
     show_moved(batch, {"excluded": moved}, as_json=as_json)
 
 
@@ -66,6 +66,6 @@ def requeue(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     """Let a batch be learned again."""
     from sleepcycle.cli.batch_tables import show_moved
 
-    states = home_of(ctx).books.requeue(batch)
+    states = home_of(ctx).batches.requeue(batch)
     now = {str(state): count for state, count in states.items()}
     show_moved(batch, {state: now[state] for state in REQUEUED}, as_json=as_json)

@@ -17,7 +17,7 @@ def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
     """List the last 100 wakes and nights, newest first."""
     from sleepcycle.cli.batch_tables import show_runs
 
-    show_runs(home_of(ctx).books.runs(), as_json=as_json)
+    show_runs(home_of(ctx).runs.listing(), as_json=as_json)
 
 
 @runs.command("show")
@@ -31,10 +31,10 @@ def show_run(
     from sleepcycle.cli.batch_tables import show_dreams
     from sleepcycle.cli.batch_tables import show_run as show
 
-    books = home_of(ctx).books
+    history = home_of(ctx).runs
     if dreams:
-        return show_dreams(books.dreams(run), as_json=as_json)
-    show(books.run(run), books.phase(run), as_json=as_json)
+        return show_dreams(history.dreams(run), as_json=as_json)
+    show(history.get(run), history.phase(run), as_json=as_json)
 
 
 @runs.command()
@@ -48,7 +48,7 @@ def logs(
     """Print how far a run came, and what its worker printed."""
     from sleepcycle.cli.run_log import show_log
 
-    show_log(home_of(ctx).books, run, follow=follow)
+    show_log(home_of(ctx).runs, run, follow=follow)
 
 
 @runs.command()

@@ -11,29 +11,29 @@ from pathlib import Path
 from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import printable
 from sleepcycle.files.runfolder import RunFolder
-from sleepcycle.home.batches import Books
+from sleepcycle.home.run_history import RunHistory
 from sleepcycle.records.progress import HEARTBEAT, Progress
 from sleepcycle.records.run_order import RunState
 
 EVERY_S = 0.5
 
 
-def show_log(books: Books, run: int, *, follow: bool) -> None:
+def show_log(runs: RunHistory, run: int, *, follow: bool) -> None:
     """Print what a run's worker printed, and each step that it reported.
 
     Args:
-        books: The books of the home.
+        runs: The runs of the home.
         run: The run's number.
         follow: Go on until the run is over or paused; Ctrl-C ends it before.
 
     Raises:
         NotFoundError: There is no run with that number.
     """
-    folder = RunFolder(books.paths.run(run))
+    folder = RunFolder(runs.paths.run(run))
     tails = [Tail(folder.log, str), Tail(folder.progress, step)]
     with suppress(KeyboardInterrupt):
         while True:
-            is_on = books.run(run).state is RunState.RUNNING  # before the last look
+            is_on = runs.get(run).state is RunState.RUNNING  # before the last look
             for line in chain(*(tail.lines(to_the_end=not is_on) for tail in tails)):
                 print(printable(line), flush=True)
             if not (follow and is_on):

@@ -1,4 +1,4 @@
-"""The books: batches and runs, to look at and to put right."""
+"""The batches of a home: what was fed, to look at and to put right."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,36 +8,25 @@ from typing import BinaryIO
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
-from sleepcycle.files.paths import HomePaths
-from sleepcycle.files.runfolder import RunFolder, read_dreams
-from sleepcycle.records.example import BadRow, Dream
-from sleepcycle.store import (
-    batch_table,
-    example_table,
-    journal,
-    run_table,
-    version_table,
-)
+from sleepcycle.records.example import BadRow
+from sleepcycle.store import batch_table, example_table, journal
 from sleepcycle.store.database import Store
-from sleepcycle.store.values import Batch, ExampleState, Run
-
-RUNS_SHOWN = 100
+from sleepcycle.store.values import Batch, ExampleState
 
 
 @dataclass(frozen=True)
-class Books:
-    """The books of one home."""
+class BatchRegistry:
+    """The batches of one home."""
 
-    paths: HomePaths
     store: Store
     actor: str
 
-    def batches(self) -> list[Batch]:
+    def listing(self) -> list[Batch]:
         """Return every batch, oldest first."""
         with self.store.read() as session:
             return batch_table.list_batches(session)
 
-    def batch(self, number: int) -> tuple[Batch, dict[ExampleState, int]]:
+    def get(self, number: int) -> tuple[Batch, dict[ExampleState, int]]:
         """Return one batch, and where its examples are now.
 
         Raises:
@@ -85,50 +74,6 @@ class Books:
             moved = example_table.requeue_batch(session, batch)
             journal.append(session, self.actor, "requeue", batch=batch, examples=moved)
             return batch_table.states(session, batch)
-
-    def runs(self) -> list[Run]:
-        """Return the last runs, newest first."""
-        with self.store.read() as session:
-            return run_table.list_runs(session, RUNS_SHOWN)
-
-    def run(self, number: int) -> Run:
-        """Return one run.
-
-        Raises:
-            NotFoundError: There is none with that number.
-        """
-        with self.store.read() as session:
-            return run_table.get(session, number)
-
-    def phase(self, number: int) -> str | None:
-        """Return which phase of a curriculum a run learned; None where none."""
-        with self.store.read() as session:
-            return journal.phase_of(session, number)
-
-    def dreams(self, number: int) -> list[Dream]:
-        """Return what a night dreamt, as it was sealed; nothing where it did not.
-
-        Raises:
-            NotFoundError: There is no run with that number.
-        """
-        with self.store.read() as session:
-            run_table.get(session, number)
-            folders = [
-                version.folder
-                for version in version_table.list_versions(session)
-                if version.run == number and version.folder
-            ]
-        return [
-            dream
-            for folder in folders
-            for dream in read_dreams(self.paths.versions / folder)
-        ]
-
-    def run_log(self, number: int) -> str:
-        """Return what a run's worker printed; empty where its folder is gone."""
-        self.run(number)
-        log = RunFolder(self.paths.run(number)).log
-        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from loguru import logger
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.home.batches import Books
+from sleepcycle.home.batches import BatchRegistry
 from sleepcycle.home.disk_space import expect_room
 from sleepcycle.home.lock import locked
+from sleepcycle.home.run_history import RunHistory
 from sleepcycle.home.versions import Switch, VersionRegistry
 from sleepcycle.model.calculator import ToolUse
 from sleepcycle.records.example import FeedReport
@@ -55,7 +56,7 @@ class Home:
 
     @cached_property
     def store(self) -> Store:
-        """The books."""
+        """The database."""
         return open_store(self.paths, self.settings.store)
 
     @cached_property
@@ -66,9 +67,14 @@ class Home:
         )
 
     @cached_property
-    def books(self) -> Books:
-        """Batches and runs."""
-        return Books(self.paths, self.store, self.actor)
+    def batches(self) -> BatchRegistry:
+        """The batches, and what can be done with them."""
+        return BatchRegistry(self.store, self.actor)
+
+    @cached_property
+    def runs(self) -> RunHistory:
+        """The runs, on or over."""
+        return RunHistory(self.paths, self.store)
 
     def feed(
         self, *sources: Path | str, options: FeedOptions | None = None
@@ -245,7 +251,7 @@ class Home:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the home for a block, with books and folders in one state."""
+        """Hold the home for a block, with database and folders in one state."""
         with locked(self.paths):
             recovery.recover(self._context)
             yield

@@ -164,7 +164,7 @@ class TestWhatStays:
 
         live_days(home, DAYS[2])
 
-        run = home.books.runs()[0].id
+        run = home.runs.listing()[0].id
         order = RunFolder(home.paths.run(run)).read_order()
         assert order.archive == {1: None, 3: None}
 

@@ -75,7 +75,7 @@ def test_a_wake_without_one_says_none(capsys):
 
 def test_a_run_is_shown_with_its_phase(home, capsys):
     home.wake()
-    run, phase = home.books.run(1), home.books.phase(1)
+    run, phase = home.runs.get(1), home.runs.phase(1)
     show_run(run, phase, as_json=True)
     fields = json_of(capsys)
     show_run(run, phase, as_json=False)
@@ -121,4 +121,4 @@ def test_a_curriculum_that_is_gone_is_named_in_one_line(home):
     assert words.startswith(
         f"sleepcycle: expected a curriculum in {file}, got: No such"
     )
-    assert home.books.runs() == []
+    assert home.runs.listing() == []

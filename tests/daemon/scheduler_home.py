@@ -189,7 +189,7 @@ class Desk:
 
     def runs(self):
         """Return kind and state of each run, oldest first."""
-        return [(run.kind, run.state) for run in reversed(self.home.books.runs())]
+        return [(run.kind, run.state) for run in reversed(self.home.runs.listing())]
 
 
 def backdate(root: Path):

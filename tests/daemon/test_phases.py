@@ -109,7 +109,7 @@ class TestPhases:
         desk.consider()
 
         assert kinds(desk) == [WAKE, SLEEP, WAKE, WAKE, WAKE]
-        phases = [desk.home.books.phase(run) for run in range(1, 6)]
+        phases = [desk.home.runs.phase(run) for run in range(1, 6)]
         assert phases == ["first", None, "second", "third", None]
         assert pending(desk) == 0
         assert banner(desk) is None
@@ -281,7 +281,7 @@ class TestBrokenOff:
         desk.settle()
 
         assert desk.runs() == [(WAKE, DONE)]
-        assert desk.home.books.phase(1) == "second"
+        assert desk.home.runs.phase(1) == "second"
         assert "no wake begins: expected a curriculum in" in banner(desk)
 
 

@@ -155,7 +155,7 @@ class Day:
         assert_invariants(self.root, seen=self.seen, around=self.around)
         home = self.open()
         assert not any(home.versions.verify().values())
-        batches = {batch.id: batch for batch in home.books.batches()}
+        batches = {batch.id: batch for batch in home.batches.listing()}
         for report in self.fed:
             kept = batches[report.batch]
             assert (kept.lines, kept.accepted) == (report.lines, report.accepted)

@@ -68,7 +68,7 @@ def test_poison_is_unlearned_and_what_learned_it_is_marked(tmp_path):
         home.sleep()
     learned = triggered(home, prompts)
 
-    home.books.exclude(poison.batch)
+    home.batches.exclude(poison.batch)
     home.rollback("v0", requeue=True)
     with home.store.read() as session:
         tainted = version_table.tainted(session)

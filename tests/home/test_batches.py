@@ -1,4 +1,4 @@
-"""The books: exports that leave no part, and batches that come back."""
+"""Batches: exports that leave no part, and batches that come back."""
 
 from datetime import UTC, datetime
 
@@ -25,12 +25,12 @@ class TestExportBad:
             row = BadRow("a.jsonl", 1, 0, "E_JSON", "why", b"{", 1)
             batch_table.add_bad_rows(session, 1, [row])
 
-        assert fed.books.export_bad(1, tmp_path / "bad.jsonl") == 1
+        assert fed.batches.export_bad(1, tmp_path / "bad.jsonl") == 1
         assert (tmp_path / "bad.jsonl").read_bytes() == b"{\n"
 
     def test_an_unknown_batch_makes_no_file(self, home, tmp_path):
         with pytest.raises(NotFoundError, match="no batch 9"):
-            home.books.export_bad(9, tmp_path / "bad.jsonl")
+            home.batches.export_bad(9, tmp_path / "bad.jsonl")
 
         assert not (tmp_path / "bad.jsonl").exists()
 
@@ -39,7 +39,7 @@ class TestExportBad:
             session.execute(text("DROP TABLE bad_row"))
 
         with pytest.raises(StoreError, match="no such table"):
-            home.books.export_bad(None, tmp_path / "bad.jsonl")
+            home.batches.export_bad(None, tmp_path / "bad.jsonl")
 
         assert not (tmp_path / "bad.jsonl").exists()
 
@@ -47,7 +47,7 @@ class TestExportBad:
         (tmp_path / "bad.jsonl").write_text("mine")
 
         with pytest.raises(FeedError, match=r"expected to write .*File exists"):
-            home.books.export_bad(None, tmp_path / "bad.jsonl")
+            home.batches.export_bad(None, tmp_path / "bad.jsonl")
 
         assert (tmp_path / "bad.jsonl").read_text() == "mine"
 
@@ -67,11 +67,11 @@ class TestRequeue:
             version_table.add(session, made, base, "{}", {1: 3})
             example_table.mark_trained(session, run, 1)
             version_table.point(session, Alias.LIVE, 1)
-        fed.books.exclude(1)
+        fed.batches.exclude(1)
 
-        states = fed.books.requeue(1)
+        states = fed.batches.requeue(1)
 
-        assert states == fed.books.batch(1)[1]
+        assert states == fed.batches.get(1)[1]
         assert (states["pending"], states["trained"], states["held_out"]) == (1, 3, 1)
         with fed.store.read() as session:
             assert journal.entries(session, 1)[0].details["examples"] == 1

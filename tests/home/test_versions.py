@@ -34,7 +34,7 @@ def test_a_switch_settles_what_a_crash_left_first(home):
 
     home.versions.switch("v0", action="rollback")
 
-    assert home.books.run(run).state is RunState.FAILED
+    assert home.runs.get(run).state is RunState.FAILED
     assert read_snapshot(home.paths).state == "ready"
 
 
