@@ -89,10 +89,9 @@ def carry_out(job: Job, home: Home, nightlog: NightLog) -> Outcome:
         if progress != HEARTBEAT:
             job.progress = progress
 
-    if job.kind is RunKind.WAKE:
-        return home.wake(take, job.control)
+    def run() -> Outcome:
+        return home.execute(job.kind, take, job.control)
+
     if job.night is None:
-        return home.sleep(take, job.control)
-    return nightlog.keep(
-        job.night, lambda: home.sleep(take, job.control), lambda: job.given_up
-    )
+        return run()
+    return nightlog.keep(job.night, run, lambda: job.given_up)

@@ -19,6 +19,7 @@ from sleepcycle.home.versions import Switch, VersionRegistry
 from sleepcycle.model.calculator import ToolUse
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import OnProgress, quiet
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import Version
 from sleepcycle.runs import recovery, run
 from sleepcycle.runs.context import Outcome, RunContext
@@ -110,15 +111,15 @@ class Home:
 
         Raises:
             ConfigError: The curriculum is missing or wrong.
-            RunError: Nothing is pending, its phase needs a night first, or training
-                failed.
+            RunError: The disk has no room, nothing is pending, its phase needs a
+                night first, or training failed.
             Paused: It was broken off as wished; the next wake goes on from there.
             Interrupted: It was stopped; its examples are pending again.
             HomeError: Another run holds the home.
         """
         with self._alone():
             expect_room(self.paths, self.settings.engine)
-            return _logged(run.wake(self._context, on_progress, control))
+            return self._execute(RunKind.WAKE, on_progress, control)
 
     def sleep(
         self, on_progress: OnProgress = quiet, control: RunControl | None = None
@@ -130,13 +131,25 @@ class Home:
             control: What another thread asks to stop it by; a night begins anew later.
 
         Raises:
-            RunError: Nothing was learned since the last night, or folding failed.
+            RunError: The disk has no room, nothing was learned since the last night,
+                or folding failed.
             Interrupted: It was stopped; nothing has changed.
             HomeError: Another run holds the home.
         """
         with self._alone():
             expect_room(self.paths, self.settings.engine)
-            return _logged(run.sleep(self._context, on_progress, control))
+            return self._execute(RunKind.SLEEP, on_progress, control)
+
+    def execute(
+        self, kind: RunKind, on_progress: OnProgress, control: RunControl
+    ) -> Outcome:
+        """Run `wake` or `sleep` for a caller that looked at the disk's room itself.
+
+        The service looks before it decides on a run, so that who asks is answered at
+        once; the room is not looked at again.
+        """
+        with self._alone():
+            return self._execute(kind, on_progress, control)
 
     def barrier(self) -> Barrier | None:
         """Say which night the next wake's phase waits for; None where it does not.
@@ -255,6 +268,13 @@ class Home:
         with locked(self.paths):
             recovery.recover(self._context)
             yield
+
+    def _execute(
+        self, kind: RunKind, on_progress: OnProgress, control: RunControl | None
+    ) -> Outcome:
+        """Run a wake or a night in a home that is held."""
+        runner = run.wake if kind is RunKind.WAKE else run.sleep
+        return _logged(runner(self._context, on_progress, control))
 
     @cached_property
     def _context(self) -> RunContext:

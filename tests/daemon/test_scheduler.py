@@ -16,6 +16,7 @@ from sleepcycle.errors import (
     RunError,
     ServiceError,
 )
+from sleepcycle.files import disk
 from sleepcycle.home.opening import create_home
 from sleepcycle.records.run_order import RunKind, RunRequest, RunState
 from sleepcycle.runs import resume
@@ -66,6 +67,23 @@ def desk(made_once, tmp_path):
     yield made
     made.engine.release()
     made.settle()
+
+
+class Rooms(disk.System):
+    """The system, and how often it was asked how much room there is."""
+
+    looked = 0
+
+    def free_bytes(self, path):
+        self.looked += 1
+        return super().free_bytes(path)
+
+
+@pytest.fixture
+def rooms(monkeypatch):
+    counting = Rooms()
+    monkeypatch.setattr(disk, "system", counting)
+    return counting
 
 
 class TestWaking:
@@ -640,6 +658,30 @@ class TestRoom:
         desk.set("engine", reserve_mb=0)
         assert desk.consider(SECOND).result().examples == 2
         assert desk.scheduler.state().banner is None
+
+    def test_the_room_for_a_wake_that_is_asked_for_is_looked_at_once(self, desk, rooms):
+        desk.feed("one", "two")
+
+        desk.scheduler.wake().result(PATIENCE_S)
+
+        assert rooms.looked == 1
+
+    def test_the_room_for_a_night_that_is_asked_for_is_looked_at_once(
+        self, desk, rooms
+    ):
+        desk.learn("one", "two")
+        rooms.looked = 0
+
+        desk.scheduler.sleep().result(PATIENCE_S)
+
+        assert rooms.looked == 1
+
+    def test_the_room_for_a_run_of_the_clocks_is_looked_at_once(self, desk, rooms):
+        desk.feed("one", "two")
+
+        desk.consider().result()
+
+        assert rooms.looked == 1
 
 
 class TestState:
