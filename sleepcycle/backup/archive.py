@@ -1,4 +1,4 @@
-"""The archive of a backup: one tar file that tells of its every byte.
+"""The archive of a backup: one tar file with a hash of every other byte in it.
 
 Its last member is a manifest with the size and SHA-256 of all others, so a file that
 was cut short has none. Only names that a backup has are taken out of it.
@@ -135,7 +135,7 @@ def unpack(file: Path, folder: Path | None) -> Contents:
     Raises:
         BackupError: It is no backup, or is not whole.
     """
-    with _told(file), closing(_opened(file)) as tar:
+    with _translated(file), closing(_opened(file)) as tar:
         found, manifest = _read(file, tar, folder)
     contents = _parsed(file, manifest)
     for name in sorted(found.keys() | contents.files.keys()):
@@ -165,7 +165,7 @@ def _written(file: IO[bytes], target: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _header(name: str, size: int, about: Contents) -> tarfile.TarInfo:
-    """Describe a member; who made it is nobody's business."""
+    """Return the header of a member, without who made it."""
     header = tarfile.TarInfo(name)
     header.size = size
     header.mode = 0o600
@@ -174,8 +174,8 @@ def _header(name: str, size: int, about: Contents) -> tarfile.TarInfo:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
-    """Say in words that an archive cannot be read."""
+def _translated(file: Path) -> Iterator[None]:
+    """Turn what reading an archive raises into a `BackupError`."""
     try:
         yield
     except (BackupError, DiskError):
@@ -286,7 +286,7 @@ def _parsed(file: Path, text: bytes) -> Contents:
 
 
 def _unwhole(file: Path, fault: str) -> BackupError:
-    """Say that a file is not a whole backup."""
+    """Return the error for a file that is not a whole backup."""
     return BackupError(
         f"expected a whole backup in {file}, but {fault}; take another one"
     )

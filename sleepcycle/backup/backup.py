@@ -124,7 +124,7 @@ def _expect_new(target: Path) -> None:
 
 @contextmanager
 def _gone_on_failure(partial: Path) -> Iterator[None]:
-    """Leave no part of a file that fails, and say why it failed."""
+    """Delete the part of a file that failed, and turn its error into ours."""
     try:
         yield
     except BaseException as error:
@@ -156,7 +156,7 @@ def _copy_config(paths: HomePaths, copy: HomePaths) -> None:
 def _leave_out(store: Store, folders: Path, actor: str) -> tuple[str, ...]:
     """Write down in the copy that damaged versions without a name are gone.
 
-    One that rotted years ago must not keep all the others from being saved.
+    One that was damaged years ago must not keep all the others from being saved.
     """
     with store.read() as session:
         names = version_table.aliases(session).values()
@@ -182,7 +182,7 @@ def _leave_out(store: Store, folders: Path, actor: str) -> tuple[str, ...]:
 
 
 def _expect_whole(store: Store, copy: HomePaths, folders: Path) -> None:
-    """Refuse to keep a damaged database, lest a backup of a whole one is given up."""
+    """Refuse to back up a damaged database: older backups are of a whole one."""
     found = list(damage(copy, folders))
     with store.read() as session:
         found += journal.check(session, copy)
@@ -213,7 +213,7 @@ def _files(session: Session, copy: HomePaths, folders: Path) -> dict[str, Path]:
 
 
 def _describe(copy: HomePaths, saved: int) -> archive.Contents:
-    """Say what the backup is of."""
+    """Return the contents of the backup, without its files."""
     return archive.Contents(
         format=archive.FORMAT,
         sleepcycle=package_version("sleepcycle"),

@@ -44,16 +44,16 @@ class Cleared:
 
 
 def clear(
-    shelf: VersionRegistry, *, keep: int = KEPT_NIGHTS, dry_run: bool = False
+    registry: VersionRegistry, *, keep: int = KEPT_NIGHTS, dry_run: bool = False
 ) -> Cleared:
     """Remove the files of versions that nothing needs, and the oldest run folders.
 
-    A service may run meanwhile. The books say first, in one transaction, which versions
-    have no files any more; no name can point at these from then on. A process that is
-    killed after that leaves folders that the next clearing removes.
+    A service may run meanwhile. First one transaction writes which versions have no
+    files any more; no name can point at these from then on. A process that is killed
+    after that leaves folders that the next clearing removes.
 
     Args:
-        shelf: The versions of a home.
+        registry: The versions of a home.
         keep: Accepted nights behind live that are kept, the newest.
         dry_run: Say what would be removed, and change nothing.
 
@@ -63,15 +63,15 @@ def clear(
         DiskError: The disk could not do it.
     """
     if dry_run:
-        with shelf.store.read() as session:
-            return _plan(session, shelf, keep, dry_run=True)
-    with workspace.empty(shelf.paths) as place:
-        with shelf.store.write() as session:
-            plan = _plan(session, shelf, keep, dry_run=False)
-            _enter(session, shelf, plan)
+        with registry.store.read() as session:
+            return _plan(session, registry, keep, dry_run=True)
+    with workspace.empty(registry.paths) as place:
+        with registry.store.write() as session:
+            plan = _plan(session, registry, keep, dry_run=False)
+            _enter(session, registry, plan)
         failpoint("gc.recorded")
-        with shelf.store.read() as session:
-            doomed = _left(session, shelf.paths), _old_runs(session, shelf.paths)
+        with registry.store.read() as session:
+            doomed = _left(session, registry.paths), _old_runs(session, registry.paths)
         for folder in chain(*doomed):
             disk.move(folder, place / folder.name)
             failpoint("gc.moved")
@@ -80,19 +80,19 @@ def clear(
 
 
 def _plan(
-    session: Session, shelf: VersionRegistry, keep: int, *, dry_run: bool
+    session: Session, registry: VersionRegistry, keep: int, *, dry_run: bool
 ) -> Cleared:
-    """Decide what goes, and say why the rest stays."""
+    """Return what is removed, and why the rest is kept."""
     gone = version_table.removed(session)
     there = [
         version
         for version in version_table.list_versions(session)
         if version.folder and version.number not in gone
     ]
-    needed = _needed(session, shelf, there, keep)
+    needed = _needed(session, registry, there, keep)
     unneeded = [version for version in there if version.number not in needed]
-    doomed = [shelf.paths.versions / str(version.folder) for version in unneeded]
-    left, old_runs = _left(session, shelf.paths), _old_runs(session, shelf.paths)
+    doomed = [registry.paths.versions / str(version.folder) for version in unneeded]
+    left, old_runs = _left(session, registry.paths), _old_runs(session, registry.paths)
     return Cleared(
         removed=tuple(version.name for version in unneeded),
         kept={v.name: needed[v.number] for v in there if v.number in needed},
@@ -102,7 +102,7 @@ def _plan(
     )
 
 
-def _enter(session: Session, shelf: VersionRegistry, plan: Cleared) -> None:
+def _enter(session: Session, registry: VersionRegistry, plan: Cleared) -> None:
     """Write down which versions have no files any more."""
     if not plan.removed:
         return
@@ -112,7 +112,7 @@ def _enter(session: Session, shelf: VersionRegistry, plan: Cleared) -> None:
         )
     journal.append(
         session,
-        shelf.actor,
+        registry.actor,
         "remove versions",
         versions=list(plan.removed),
         kept=dict(plan.kept),
@@ -120,7 +120,7 @@ def _enter(session: Session, shelf: VersionRegistry, plan: Cleared) -> None:
 
 
 def _left(session: Session, paths: HomePaths) -> list[Path]:
-    """Return the folders of versions that have none, by the books."""
+    """Return the folders that are there of versions without files, by the database."""
     gone = version_table.removed(session)
     return [
         folder
@@ -131,7 +131,7 @@ def _left(session: Session, paths: HomePaths) -> list[Path]:
 
 
 def _needed(
-    session: Session, shelf: VersionRegistry, there: Sequence[Version], keep: int
+    session: Session, registry: VersionRegistry, there: Sequence[Version], keep: int
 ) -> dict[int, str]:
     """Return why versions are needed; of several reasons the first."""
     names = version_table.aliases(session)
@@ -146,9 +146,9 @@ def _needed(
     needed: dict[int, str] = {}
     for number, reason in (
         *((number, name) for name, number in names.items()),
-        *_used(session, shelf.paths),
+        *_used(session, registry.paths),
         *((number, "to roll back to") for number in good[max(0, len(good) - keep) :]),
-        *_remembered(shelf, nights, wakes),
+        *_remembered(registry, nights, wakes),
         *(
             (version.number, "imported, and not tried yet")
             for version in there
@@ -160,7 +160,7 @@ def _needed(
 
 
 def _used(session: Session, paths: HomePaths) -> Iterator[tuple[int, str]]:
-    """Yield each version that an open run stands on."""
+    """Yield each version that an open run began from or learns from."""
     numbers = {
         version.folder: version.number
         for version in version_table.list_versions(session)
@@ -181,15 +181,15 @@ def _used(session: Session, paths: HomePaths) -> Iterator[tuple[int, str]]:
 
 
 def _remembered(
-    shelf: VersionRegistry, nights: Sequence[Version], wakes: Sequence[Version]
+    registry: VersionRegistry, nights: Sequence[Version], wakes: Sequence[Version]
 ) -> Iterator[tuple[int, str]]:
     """Yield each version behind live that nights to come learn from."""
-    settings = shelf.settings.sleep.rem
+    settings = registry.settings.sleep.rem
     if not _learns_dreams(settings):
         return
     dreamers: set[int] = set()
     for night in nights:
-        dreams = recorded([shelf.paths.versions / str(night.folder)])
+        dreams = recorded([registry.paths.versions / str(night.folder)])
         dreamers |= {dream.version for dream in dreams}
         if dreams:
             yield night.number, "it holds dreams"
@@ -201,7 +201,7 @@ def _remembered(
 
 
 def _learns_dreams(settings: RemSettings) -> bool:
-    """Tell whether nights, or the replay of wakes, learn from past nights' dreams."""
+    """Return whether nights, or the replay of wakes, learn from past nights' dreams."""
     return Memory.ARCHIVE in settings.memory or Memory.STORE not in settings.memory
 
 

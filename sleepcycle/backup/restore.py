@@ -23,7 +23,7 @@ __all__ = ["Restored", "restore"]
 
 
 def restore(file: Path, root: Path, *, in_place: bool = False, actor: str) -> Restored:
-    """Make a home of a backup, or put the backup in place of a home's books.
+    """Make a home of a backup, or put the backup in place of a home's database.
 
     Nothing is changed before every name, hash, row, version and alias was checked, and
     nothing is lost then: what was there is set aside. Token, inbox, logs, backups and
@@ -36,7 +36,7 @@ def restore(file: Path, root: Path, *, in_place: bool = False, actor: str) -> Re
         actor: Who asks, for the journal.
 
     Raises:
-        BackupError: It is no backup, is not whole, its books are damaged, or its
+        BackupError: It is no backup, is not whole, its database is damaged, or its
             schema is newer than this package's.
         ConfigError: Its settings are wrong.
         HomeError: There is a home, or something else, or another process owns it.
@@ -72,7 +72,7 @@ def _restore(file: Path, paths: HomePaths, in_place: bool, actor: str) -> Restor
 
 
 def _expect_room(paths: HomePaths, in_place: bool) -> bool:
-    """Refuse to replace what may not be; say whether the place is new or empty.
+    """Refuse to replace what may not be; return whether the place is new or empty.
 
     The lock and the scratch folder, which a restore may have left, do not count.
     """
@@ -129,7 +129,7 @@ def _put_in_place(paths: HomePaths, ready: HomePaths) -> Restored:
 
 
 def _waits(ready: HomePaths, name: str) -> bool:
-    """Tell whether what goes by a name was not put in place yet."""
+    """Return whether what goes by a name was not put in place yet."""
     if name.startswith(ready.database.name):
         return ready.database.exists()
     return (ready.root / name).exists()

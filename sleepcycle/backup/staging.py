@@ -56,7 +56,7 @@ def make_ready(file: Path, paths: HomePaths, actor: str) -> HomePaths:
         The home that is ready, in the scratch folder.
 
     Raises:
-        BackupError: It is no backup, is not whole, its books are damaged, or its
+        BackupError: It is no backup, is not whole, its database is damaged, or its
             schema is newer than this package's.
         ConfigError: Its settings are wrong.
     """
@@ -124,7 +124,7 @@ def _take_out(file: Path, stage: HomePaths) -> archive.Contents:
 
 
 def _all_faults(store: Store) -> Iterator[str]:
-    """Yield what is wrong with a home that was taken out, the gravest first."""
+    """Yield what is wrong with a home that was taken out, the worst first."""
     yield from damage(store.paths)
     try:
         with store.read() as session:
@@ -168,7 +168,7 @@ def _aside(paths: HomePaths) -> Path | None:
 
 
 def _enter(store: Store, actor: str, **details: object) -> tuple[str, tuple[int, ...]]:
-    """Write the restore into the books; return what is live, and which runs ended.
+    """Write the restore into the database; return what is live, and which runs ended.
 
     A run that was open when the backup was made is undone, since its folder is not in
     it: its examples are pending again.

@@ -73,7 +73,7 @@ class Reporter:
         ]
 
     def _status(self) -> dict[str, Any]:
-        """Return where the home stands, without the names that users gave."""
+        """Return what `status` shows, without the names that users gave."""
         snapshot = read_snapshot(self.paths)
         fields = asdict(snapshot)
         fields["state"] = snapshot.state
@@ -171,7 +171,7 @@ def write_report(root: Path, file: Path, *, answers: Callable[[], bool]) -> list
     Args:
         root: The state directory.
         file: A `.tar.gz` that must not be there.
-        answers: Asks the running service for a sign of life.
+        answers: Asks the running service whether it answers.
 
     Returns:
         The names of its parts.

@@ -43,7 +43,7 @@ def check_schema(inspection: Inspection) -> Finding | None:
 
 
 def check_integrity(inspection: Inspection) -> Finding | None:
-    """Let SQLite read the whole database, and check what refers to what."""
+    """Let SQLite read the whole database, and look for rows that refer to none."""
     if inspection.database is None:
         return None
     if faults := inspection.database.integrity_faults():
@@ -60,8 +60,8 @@ def check_integrity(inspection: Inspection) -> Finding | None:
 def check_versions(inspection: Inspection) -> Finding:
     """Look whether the files of every version are what was sealed.
 
-    One that rotted fails where it is needed: a name points at it, or an open run stands
-    on it. Where the database cannot tell, it may be.
+    One that is damaged fails where it is needed: a name points at it, or an open run
+    began from it. Without a database, any may be needed.
     """
     if not inspection.folders:
         return ok("no version is sealed yet")
@@ -144,8 +144,8 @@ def _used(inspection: Inspection, database: DatabaseReader) -> set[str]:
             order = RunFolder(inspection.paths.run(run)).read_order()
         except (OSError, ValueError, LookupError):
             continue  # it was not ordered yet, or cannot go on
-        grounds = (order.live, order.day, *order.archive.values())
-        used |= {names[path.name] for path in grounds if path and path.name in names}
+        needed = (order.live, order.day, *order.archive.values())
+        used |= {names[path.name] for path in needed if path and path.name in names}
     return used
 
 

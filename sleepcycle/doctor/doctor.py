@@ -1,4 +1,4 @@
-"""The doctor: looks at a home and its machine, says what is wrong, changes nothing."""
+"""The doctor: checks a home and its machine, reports what is wrong, changes nothing."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
@@ -49,11 +49,11 @@ CHECKS: dict[str, Check] = {
 def examine(
     root: Path, *, answers: Callable[[], bool], machine: Machine | None = None
 ) -> dict[str, Finding]:
-    """Look at a home in every way; what is broken is a finding and never an error.
+    """Run every check on a home; what is broken is a finding and never an error.
 
     Args:
         root: The state directory; it need not be there.
-        answers: Asks the running service for a sign of life.
+        answers: Asks the running service whether it answers.
         machine: Facts of the machine; None to look.
 
     Returns:
@@ -70,7 +70,7 @@ def examine(
 
 
 def is_healthy(found: Mapping[str, Finding]) -> bool:
-    """Say whether nothing failed."""
+    """Return whether nothing failed."""
     return all(finding.level is not Level.FAIL for finding in found.values())
 
 

@@ -130,7 +130,7 @@ def check_base(inspection: Inspection) -> Finding | None:
 
 
 def _fetch(base: str, inspection: Inspection) -> str:
-    """Say how to get a base model."""
+    """Return how to get a base model."""
     if base.startswith(BUILTIN):
         return "pip install --force-reinstall --no-deps sleepcycle"
     if base.count("/") == 1 and not base.startswith(("/", "~", ".")):
@@ -139,7 +139,7 @@ def _fetch(base: str, inspection: Inspection) -> str:
 
 
 def _by_hand(inspection: Inspection) -> Finding:
-    """Say who holds a home that no service owns."""
+    """Return who holds a home that no service owns."""
     runs = inspection.tables.running_runs() if inspection.tables else []
     for run in runs:
         if run.is_alive():

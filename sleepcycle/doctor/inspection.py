@@ -1,4 +1,4 @@
-"""What an examination looks at, and what it finds: a home, its machine, findings."""
+"""What the checks look at, and what they find: a home, its machine, findings."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ from sleepcycle.store.health import DatabaseReader
 
 
 class Level(StrEnum):
-    """How grave a finding is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARN = "warn"
@@ -41,17 +41,17 @@ class Finding:
 
 
 def ok(message: str) -> Finding:
-    """Say that all is well."""
+    """Return a finding that nothing is wrong."""
     return Finding(Level.OK, message)
 
 
 def warn(message: str, fix: str) -> Finding:
-    """Say that something is worth a look."""
+    """Return a finding that needs a look."""
     return Finding(Level.WARN, message, fix)
 
 
 def fail(message: str, fix: str) -> Finding:
-    """Say that something does not work."""
+    """Return a finding that something does not work."""
     return Finding(Level.FAIL, message, fix)
 
 
@@ -95,7 +95,7 @@ def inspect(root: Path) -> Machine:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProcess:
-    """The service that says it owns the home."""
+    """A service that is recorded as the owner of the home."""
 
     pid: int
     alive: bool
@@ -103,7 +103,7 @@ class ServiceProcess:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A home under examination; whatever is wrong with it, it can be looked at."""
+    """A home that is checked; whatever is wrong with it, it can be looked at."""
 
     paths: HomePaths
     settings: Settings | None
@@ -114,7 +114,7 @@ class Inspection:
 
     machine: Machine
     answers: Callable[[], bool]
-    """Asks the running service for a sign of life."""
+    """Asks the running service whether it answers."""
 
     def command(self, words: str) -> str:
         """Return a command on this home, as a person types it."""
@@ -165,7 +165,7 @@ class Inspection:
 
     @cached_property
     def service(self) -> ServiceProcess | None:
-        """Who says to run the service here; None where nobody does."""
+        """The service that is recorded in the home; None where none is."""
         try:
             said = read_address(self.paths)
         except ServiceError:
@@ -182,7 +182,7 @@ def fault_of(folder: Path) -> str:
 
 
 def is_held(paths: HomePaths) -> bool:
-    """Tell whether a process holds the home's lock, without waiting for it."""
+    """Return whether a process holds the home's lock, without waiting for it."""
     try:
         handle = os.open(paths.lock, os.O_RDONLY)
     except FileNotFoundError:

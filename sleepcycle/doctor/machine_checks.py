@@ -30,7 +30,7 @@ NETWORK = {
 }
 FIRST_YEAR = 2025  # before this package was; the clock of a machine without one is 1970
 LAST_YEAR = 2100
-SLACK = timedelta(minutes=1)  # that a clock may be set back and nobody minds
+SLACK = timedelta(minutes=1)  # by which a clock may be set back unnoticed
 
 
 def check_sqlite(inspection: Inspection) -> Finding:

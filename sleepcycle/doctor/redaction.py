@@ -1,4 +1,4 @@
-"""Taking out of text and records what is nobody else's business."""
+"""Take out of text and records what is private to the owner of a home."""
 
 import getpass
 import re
@@ -22,7 +22,7 @@ INBOX = re.compile(rf"{HOME}/inbox/.*")
 RAISED = re.compile(r"\b(\w*(?:Error|Exception))\b\s*[:(](?!\s*\[Errno).*")
 """What a library says when it fails may quote what it was given."""
 
-OURS = {"sleepcycle", "localhost"}  # a user or machine of that name gives nothing away
+OURS = {"sleepcycle", "localhost"}  # a user or machine of that name is no secret
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ TORN = (ValueError, LookupError, TypeError, OverflowError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a service says about itself."""
+    """The process and the URL of a service, as it wrote them."""
 
     pid: int
     started: str
@@ -28,12 +28,12 @@ class Address:
     url: str
 
     def is_alive(self) -> bool:
-        """Tell whether the process that said it is still there."""
+        """Return whether the process that wrote it is still there."""
         return owner.started(self.pid) == self.started
 
 
 def read_address(paths: HomePaths) -> Address | None:
-    """Return what was said last about the service of a home, alive or not.
+    """Return the address that was written last for a home, of a service alive or not.
 
     Returns:
         None where nobody says that it is there.
@@ -75,7 +75,7 @@ def token_of(paths: HomePaths) -> str:
 
 
 def write_address(paths: HomePaths, port: int, url: str) -> None:
-    """Say where this process is reached.
+    """Write where this process is reached.
 
     Raises:
         DiskError: It could not be kept.
@@ -86,7 +86,7 @@ def write_address(paths: HomePaths, port: int, url: str) -> None:
 
 
 def forget_address(paths: HomePaths) -> None:
-    """Say that this process is reached no more.
+    """Remove what says that this process can be reached.
 
     Raises:
         DiskError: That could not be kept.

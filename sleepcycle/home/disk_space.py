@@ -1,4 +1,4 @@
-"""Whether there is room for a run, told before it begins."""
+"""Whether the disk has room for a run, asked before it begins."""
 
 from pathlib import Path
 

@@ -97,11 +97,11 @@ class HeldOutExam:
         return ScoreUnit.EXACT if self.questions else ScoreUnit.PROBABILITY
 
 
-def evaluate(shelf: VersionRegistry, names: Sequence[str]) -> Evaluation:
+def evaluate(registry: VersionRegistry, names: Sequence[str]) -> Evaluation:
     """Score versions on what was held out of every batch that they learned.
 
     Args:
-        shelf: The versions of a home.
+        registry: The versions of a home.
         names: Versions or aliases; none for every accepted night on the line of live
             whose files are there.
 
@@ -109,14 +109,14 @@ def evaluate(shelf: VersionRegistry, names: Sequence[str]) -> Evaluation:
         VersionError: A version is unknown or removed, or there is no night to evaluate.
         NotFoundError: Nothing is held out of what was learned.
     """
-    with shelf.store.read() as session:
-        course = plan(session, names, shelf.settings)
-    base = inference.load(shelf.settings, shelf.paths, shelf.base)
+    with registry.store.read() as session:
+        course = plan(session, names, registry.settings)
+    base = inference.load(registry.settings, registry.paths, registry.base)
     exams = {batch: prepare(base, held) for batch, held in course.held_out.items()}
     bare, _ = score(base, list(exams.values()))
     matrix, losses = [], []
     for version in course.rows:
-        on = inference.put_on(base, ADAPTER, shelf.folder(version))
+        on = inference.put_on(base, ADAPTER, registry.folder(version))
         adapters.activate(base, on)
         scores, row_losses = score(base, list(exams.values()))
         matrix.append(scores)
@@ -141,7 +141,7 @@ def evaluate(shelf: VersionRegistry, names: Sequence[str]) -> Evaluation:
 
 
 def plan(session: Session, names: Sequence[str], settings: Settings) -> EvaluationPlan:
-    """Choose rows, columns and lessons from the books."""
+    """Choose rows, columns and lessons from the database."""
     live = version_table.resolve(session, Alias.LIVE)
     line = version_table.ancestors(session, live.number)
     rows = (

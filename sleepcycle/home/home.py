@@ -152,7 +152,7 @@ class Home:
             return self._execute(kind, on_progress, control)
 
     def barrier(self) -> Barrier | None:
-        """Say which night the next wake's phase waits for; None where it does not.
+        """Return which night the next wake's phase waits for; None where it does not.
 
         Raises:
             ConfigError: The curriculum is missing or wrong.

@@ -2,8 +2,8 @@
 
     python -m sleepcycle.home.import_worker ORDER.json RESULT.json
 
-Neither the service nor whoever reads the books loads torch for it, and what a hostile
-file does to its reader stays there.
+Neither the service nor a command that reads the database loads torch for it, and what
+a hostile file does to its reader stays there.
 """
 
 import os

@@ -58,7 +58,7 @@ def locked(paths: HomePaths) -> Iterator[None]:
 
 
 def owns(paths: HomePaths) -> bool:
-    """Tell whether this process owns a home."""
+    """Return whether this process owns a home."""
     return _lock(paths).is_locked
 
 
@@ -74,7 +74,7 @@ def _lock(paths: HomePaths) -> FileLock:
 
 
 def _owner(paths: HomePaths) -> str:
-    """Say who owns a home that is owned, and what to do about it."""
+    """Return who owns a home that is owned, and what to do about it."""
     service = find_service(paths)
     if service is not None:
         pid = service.pid

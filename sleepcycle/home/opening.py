@@ -21,7 +21,7 @@ from sleepcycle.store.values import Upgrade
 
 
 def create_home(root: Path, *, base: str | None = None) -> bool:
-    """Make a home with its settings and its books; leave an existing one alone.
+    """Make a home with its settings and its database; leave an existing one alone.
 
     One whose making was cut short is finished.
 
@@ -58,7 +58,7 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
 
 
 def is_made(paths: HomePaths, settings: StoreSettings) -> bool:
-    """Tell whether a home's making came to its end: its database has a schema.
+    """Return whether a home's making came to its end: its database has a schema.
 
     Raises:
         StoreError: The database is damaged, or not ours.
@@ -81,7 +81,7 @@ def _settings(paths: HomePaths, base: str | None) -> Settings:
 
 
 def _is_ours(paths: HomePaths) -> Iterator[bool]:
-    """Say of each thing at a place whether it is left of a home's making."""
+    """Yield of each thing at a place whether it is left of a home's making."""
     files = {paths.config, disk.partial_of(paths.config), paths.lock}
     for path in paths.root.iterdir():
         yield (

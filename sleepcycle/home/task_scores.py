@@ -16,12 +16,12 @@ BEFORE_AFTER = ("v0", "live")
 
 
 def score_with_harness(
-    shelf: VersionRegistry, tasks: str, names: Sequence[str] = ()
+    registry: VersionRegistry, tasks: str, names: Sequence[str] = ()
 ) -> HarnessScores:
     """Run tasks of lm-evaluation-harness that lie on this machine.
 
     Args:
-        shelf: The versions of a home.
+        registry: The versions of a home.
         tasks: A task's YAML file, or a folder whose tasks are all run.
         names: Versions or aliases; none for the bare base and live.
 
@@ -32,13 +32,13 @@ def score_with_harness(
     """
     path = locate_tasks(Path(tasks))
     expect_library()
-    found = [shelf.get(name) for name in names or BEFORE_AFTER]
+    found = [registry.get(name) for name in names or BEFORE_AFTER]
     order = HarnessOrder(
-        model=shelf.settings.model.model_dump(mode="json"),
-        cache=shelf.paths.cache,
-        expected=shelf.base,
-        device=shelf.settings.engine.device,
-        versions={version.name: shelf.folder(version) for version in found},
+        model=registry.settings.model.model_dump(mode="json"),
+        cache=registry.paths.cache,
+        expected=registry.base,
+        device=registry.settings.engine.device,
+        versions={version.name: registry.folder(version) for version in found},
         tasks=[path],
     )
-    return score_tasks(order, log=shelf.paths.logs / "harness.log")
+    return score_tasks(order, log=registry.paths.logs / "harness.log")

@@ -1,4 +1,4 @@
-"""The shelf of versions: look, compare, verify, make live, export, import."""
+"""The versions of a home: look, compare, verify, make live, export, import."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -196,7 +196,7 @@ class VersionRegistry:
             return self._switch(self._verified(name), action, requeue)
 
     def _expect_previous(self) -> None:
-        """Say what can be done where nothing was live before."""
+        """Refuse where nothing was live before, and name what can be done."""
         with self.store.read() as session:
             names = version_table.aliases(session)
         if Alias.PREVIOUS not in names:

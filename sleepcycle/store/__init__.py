@@ -1,5 +1,5 @@
-"""The books: what was fed, which run took it, which version learned it.
+"""Store: the database of what was fed, which run took it, which version learned it.
 
-This package is the only home of SQLAlchemy and Alembic. Nothing is imported here,
+This package alone uses SQLite, SQLAlchemy and Alembic. Nothing is imported here,
 so that `store.snapshot` stays as quick to load as the standard library.
 """

@@ -21,7 +21,7 @@ from sleepcycle.store.values import Batch, ExampleState
 
 
 def add(session: Session, source: str, shapes: str, held_out_share: float) -> int:
-    """Open an empty batch and return its number; `close` says what it brought."""
+    """Add an empty batch and return its number; `close` adds what it brought."""
     return session.scalars(
         insert(BatchRow)
         .values(
@@ -86,7 +86,7 @@ def get(session: Session, batch: int) -> Batch:
 
 
 def as_told(session: Session, batch: int | None) -> dict[str, object]:
-    """Return all that the books say of a new batch, for the journal to vouch for.
+    """Return all that is kept of a new batch, so that the journal keeps it too.
 
     Raises:
         NotFoundError: There is none with that number.

@@ -1,4 +1,4 @@
-"""Connect to the SQLite file, and say in words what went wrong with it.
+"""Connect to the SQLite file, and turn its errors into ones that name what to do.
 
 Only the standard library is used here, so `snapshot` can share it.
 """
@@ -147,7 +147,7 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
 
 
 def has_schema(paths: HomePaths, timeout_s: float) -> bool:
-    """Tell whether the database of a home, which must be there, has any table.
+    """Return whether the database of a home, which must be there, has any table.
 
     Raises:
         HomeError: There is no database.
@@ -168,7 +168,7 @@ def newest_backup(paths: HomePaths) -> Path | None:
 
 
 def restore_command(paths: HomePaths) -> str:
-    """Return the command that puts the newest backup in place of a home's books."""
+    """Return the command that puts the newest backup in place of a home's database."""
     backup = newest_backup(paths)
     file = "BACKUP" if backup is None else shlex.quote(str(backup))
     return paths.command(f"restore {file} --replace")

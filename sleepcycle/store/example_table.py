@@ -111,7 +111,7 @@ def release(session: Session, run: int) -> int:
 
 
 def mark_trained(session: Session, run: int, version: int) -> int:
-    """Say that a run's examples are learned, and return how many there were."""
+    """Mark a run's examples as learned, and return how many there were."""
     learned = select(literal(version), ExampleRow.id).where(ExampleRow.run == run)
     session.execute(
         insert(VersionExampleRow).from_select(["version", "example"], learned)
@@ -218,7 +218,7 @@ def requeue_batch(session: Session, batch: int) -> int:
 
     What the live version, the open day or an ancestor of theirs learned counts as
     trained, so along that line an example is never trained twice. All else that was
-    excluded or trained is pending again, or held out if it was so at the door.
+    excluded or trained is pending again, or held out if it was so when it was fed.
 
     Raises:
         NotFoundError: There is no such batch.

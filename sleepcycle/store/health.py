@@ -1,4 +1,4 @@
-"""Read what a database tells of itself, however broken it is, and change nothing.
+"""Read what is needed to judge a database, however broken it is, and change nothing.
 
 Only the standard library is used, and a schema of any age is read, so that a home that
 nothing else can open can still be looked at.
@@ -29,7 +29,7 @@ class RunProcess:
     """What tells that process from a later one with the same number."""
 
     def is_alive(self) -> bool:
-        """Tell whether the process is still there."""
+        """Return whether the process is still there."""
         return owner.started(self.pid) == self.pid_started
 
 

@@ -1,8 +1,8 @@
-"""What can be proved wrong of a home's books, by SQLite and by what stands elsewhere.
+"""Find what is wrong with a database: by SQLite, and by comparing what is kept twice.
 
-SQLite finds a page that was torn, but not a row that was changed. So an example is held
-against its hash, a version against its sealed card, a count against what is counted,
-and what is live against the journal.
+SQLite finds a damaged page, but not a row that was changed. So an example is compared
+with its hash, a version with its sealed card, a count with the number of rows, and what
+is live with the journal.
 """
 
 import hashlib
@@ -50,46 +50,47 @@ COUNTS = {
 
 
 def damage(paths: HomePaths, versions: Path | None = None) -> Iterator[str]:
-    """Yield what is wrong with a home's books; nothing where they hold.
+    """Yield what is wrong with a home's database; nothing where it is whole.
 
-    The journal's chain is not looked at: `journal.check` does that.
+    The chain of the journal is not checked: `journal.check` does that.
 
     Args:
         paths: The home.
         versions: Where its sealed versions are, if not in it.
     """
     try:
-        with closing(connect(paths, WAIT_S)) as books:
-            books.create_function("sha256", 1, _sha256, deterministic=True)
-            books.execute("BEGIN")
-            yield from _by_sqlite(books)
+        with closing(connect(paths, WAIT_S)) as database:
+            database.create_function("sha256", 1, _sha256, deterministic=True)
+            database.execute("BEGIN")
+            yield from _by_sqlite(database)
             for fault, query in COUNTS.items():
-                rows = books.execute(query).fetchall()
+                rows = database.execute(query).fetchall()
                 yield from (fault.format(row[0]) for row in rows)
-            yield from _by_cards(books, versions or paths.versions)
-            yield from _by_journal(books)
+            yield from _by_cards(database, versions or paths.versions)
+            yield from _by_journal(database)
             for table in SMALL:
-                books.execute(f"SELECT * FROM {table}").fetchall()  # all can be read
+                database.execute(f"SELECT * FROM {table}").fetchall()  # it can be read
     except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
         yield f"the database cannot be read: {error}"
 
 
-def _by_sqlite(books: sqlite3.Connection) -> Iterator[str]:
+def _by_sqlite(database: sqlite3.Connection) -> Iterator[str]:
     """Yield what SQLite finds by itself."""
-    for (fault,) in books.execute("PRAGMA integrity_check(10)").fetchall():
+    for (fault,) in database.execute("PRAGMA integrity_check(10)").fetchall():
         if fault != "ok":
             yield f"SQLite finds: {fault}"
-    for table, row, parent, _ in books.execute("PRAGMA foreign_key_check").fetchall():
+    dangling = database.execute("PRAGMA foreign_key_check").fetchall()
+    for table, row, parent, _ in dangling:
         yield f"row {row} of {table} refers to nothing in {parent}"
 
 
-def _by_cards(books: sqlite3.Connection, versions: Path) -> Iterator[str]:
+def _by_cards(database: sqlite3.Connection, versions: Path) -> Iterator[str]:
     """Yield each version whose rows are not what its card says.
 
-    The card of a version whose files are there is held against the sealed one.
+    The card of a version whose files are there is compared with the sealed one.
     """
-    gone = {number for (number,) in books.execute("SELECT version FROM removed")}
-    rows = books.execute(
+    gone = {number for (number,) in database.execute("SELECT version FROM removed")}
+    rows = database.execute(
         "SELECT number, kind, folder, rank, accepted, created_at, run, base_id, "
         "base_revision, base_sha256, card FROM version WHERE number > 0"
     ).fetchall()
@@ -105,40 +106,40 @@ def _by_cards(books: sqlite3.Connection, versions: Path) -> Iterator[str]:
             "accepted": bool(accepted),
             "run": run,
             "base": dict(zip(("id", "revision", "sha256"), base, strict=True)),
-            "parents": _numbers(books, number),
-            "batches": _batches(books, number),
+            "parents": _numbers(database, number),
+            "batches": _batches(database, number),
         }
         wrong = [name for name, value in found.items() if card[name] != value]
         wrong += [] if _same_time(card["created_at"], created_at) else ["created_at"]
-        wrong += [] if _same_report(books, run, card["report"]) else ["report"]
+        wrong += [] if _same_report(database, run, card["report"]) else ["report"]
         if wrong:
             yield f"version {number} has not the {', '.join(wrong)} of its card"
 
 
-def _by_journal(books: sqlite3.Connection) -> Iterator[str]:
-    """Yield where batches, live and the day are not what the journal says."""
+def _by_journal(database: sqlite3.Connection) -> Iterator[str]:
+    """Yield what of batches, live and the day differs from the journal."""
     entries = [
         (action, json.loads(text))
-        for action, text in books.execute(
+        for action, text in database.execute(
             "SELECT action, details FROM journal ORDER BY id"
         )
     ]
-    batches = _rows(books, "batch")
+    batches = _rows(database, "batch")
     for told in (told for action, told in entries if action == "feed"):
         batch = told.pop("batch")
-        found = batches.get(batch, {}) | {"bad_rows": _bad_rows(books, batch)}
+        found = batches.get(batch, {}) | {"bad_rows": _bad_rows(database, batch)}
         wrong = [name for name, value in told.items() if found.get(name) != value]
         if wrong:
             fields = ", ".join(wrong)
             yield f"batch {batch} has not the {fields} of the journal"
-    names = dict(books.execute("SELECT name, 'v' || version FROM alias").fetchall())
+    names = dict(database.execute("SELECT name, 'v' || version FROM alias").fetchall())
     for name, version in _names_told(entries).items():
         if names.get(name) != version:
             yield f"{name} is {names.get(name)}, and the journal says {version}"
 
 
 def _names_told(entries: Iterable[tuple[str, Any]]) -> dict[str, str | None]:
-    """Return which versions are live and the day by the journal's entries."""
+    """Return which versions must be live and the day, by the journal's entries."""
     at: dict[str, str | None] = {Alias.LIVE: "v0", Alias.DAY: None}
     for action, told in entries:
         if action == "seal wake" and told["accepted"]:
@@ -150,55 +151,55 @@ def _names_told(entries: Iterable[tuple[str, Any]]) -> dict[str, str | None]:
     return at
 
 
-def _rows(books: sqlite3.Connection, table: str) -> dict[int, dict[str, Any]]:
+def _rows(database: sqlite3.Connection, table: str) -> dict[int, dict[str, Any]]:
     """Return a table's rows as plain values, by their number."""
-    found = books.execute(f"SELECT * FROM {table}")
+    found = database.execute(f"SELECT * FROM {table}")
     names = [column[0] for column in found.description]
     rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     return {row["id"]: row for row in rows}
 
 
-def _bad_rows(books: sqlite3.Connection, batch: int) -> str:
+def _bad_rows(database: sqlite3.Connection, batch: int) -> str:
     """Return the hash of a batch's bad rows, as the journal has it."""
     query = f"SELECT {', '.join(BAD_ROW)} FROM bad_row WHERE batch = ? ORDER BY id"
-    return sha256_of(books.execute(query, (batch,)))
+    return sha256_of(database.execute(query, (batch,)))
 
 
 def _plain(file: Path) -> Any:  # noqa: ANN401
-    """Return what a file says as JSON, or None where it is none."""
+    """Return what a file holds as JSON, or None where it is not JSON."""
     try:
         return json.loads(file.read_bytes())
     except ValueError:
         return None
 
 
-def _numbers(books: sqlite3.Connection, version: int) -> list[int]:
+def _numbers(database: sqlite3.Connection, version: int) -> list[int]:
     """Return a version's parents."""
-    rows = books.execute(
+    rows = database.execute(
         "SELECT parent FROM version_parent WHERE version = ? ORDER BY position",
         (version,),
     )
     return [number for (number,) in rows]
 
 
-def _batches(books: sqlite3.Connection, version: int) -> dict[str, int]:
+def _batches(database: sqlite3.Connection, version: int) -> dict[str, int]:
     """Return what a version learned itself, by batch."""
-    rows = books.execute(
+    rows = database.execute(
         "SELECT batch, examples FROM version_batch WHERE version = ?", (version,)
     )
     return {str(batch): examples for batch, examples in rows}
 
 
-def _same_report(books: sqlite3.Connection, run: int | None, report: Any) -> bool:  # noqa: ANN401
-    """Tell whether a run has the report of the version that it made."""
+def _same_report(database: sqlite3.Connection, run: int | None, report: Any) -> bool:  # noqa: ANN401
+    """Return whether a run has the report of the version that it made."""
     if run is None:
         return True
-    row = books.execute("SELECT report FROM run WHERE id = ?", (run,)).fetchone()
+    row = database.execute("SELECT report FROM run WHERE id = ?", (run,)).fetchone()
     return row is not None and json.loads(row[0]) == report
 
 
 def _same_time(one: str, other: str) -> bool:
-    """Tell whether two texts are the same moment."""
+    """Return whether two texts are the same moment."""
     return datetime.fromisoformat(one) == datetime.fromisoformat(other)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C in a transaction: heard between two statements, or at the end of it.
+"""Ctrl-C in a transaction: handled between two statements, or at the end of it.
 
 An interrupt may come anywhere. Raised inside of SQLAlchemy it leaves connections open
 that nobody can close any more, and their locks keep out whoever writes down that the

@@ -171,19 +171,19 @@ def _entries(session: Session) -> Iterator[tuple[tuple[int, *tuple[str, ...]], b
 
 
 def _edited(number: int) -> str:
-    """Say which entry is not what was written."""
+    """Return the fault of an entry that is not what was written."""
     return f"journal entry {number} was edited after it was written"
 
 
 def _missing(first: int, last: int) -> str:
-    """Say which entries are not there."""
+    """Return the fault of entries that are not there."""
     if first == last:
         return f"journal entry {first} is missing"
     return f"journal entries {first} to {last} are missing"
 
 
 def _gone(session: Session, head: _Mark, paths: HomePaths) -> str:
-    """Say that the journal has not what it once had."""
+    """Return the fault of a journal without the entry that `journal.head` has."""
     last = _last(session)
     ends = f"ends at entry {last.entry}" if last else "is empty"
     got = ends if last is None or last.entry < head.entry else "has another one there"
@@ -195,7 +195,7 @@ def _gone(session: Session, head: _Mark, paths: HomePaths) -> str:
 
 
 def _is_there(session: Session, mark: _Mark) -> bool:
-    """Tell whether an entry is in the journal."""
+    """Return whether an entry is in the journal."""
     row = (
         session.connection()
         .exec_driver_sql(
@@ -207,7 +207,7 @@ def _is_there(session: Session, mark: _Mark) -> bool:
 
 
 def _read_head(paths: HomePaths) -> _Mark | None:
-    """Return the entry that `journal.head` knows, or None where there is none yet.
+    """Return the entry that `journal.head` has, or None where there is none yet.
 
     Raises:
         StoreError: It is not readable.

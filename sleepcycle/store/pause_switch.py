@@ -1,4 +1,4 @@
-"""What the owner has switched: whether anything begins by itself."""
+"""The switch by which the owner stops wakes and nights from beginning by themselves."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from sleepcycle.store.values import PAUSED
 
 
 def paused(session: Session) -> bool:
-    """Tell whether wakes and nights begin only when they are asked for."""
+    """Return whether wakes and nights begin only when they are asked for."""
     value = select(ControlRow.value).where(ControlRow.name == PAUSED)
     return session.scalar(value) == "yes"
 

@@ -84,7 +84,7 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
 
 
 def _is_orphan(run: Run) -> bool:
-    """Tell whether a run is open, but the process that owns it is gone."""
+    """Return whether a run is open, but the process that owns it is gone."""
     return run.state is RunState.RUNNING and owner.started(run.pid) != run.pid_started
 
 
@@ -109,7 +109,7 @@ def _orphaned(
 
 
 def _paused(connection: sqlite3.Connection) -> bool:
-    """Tell whether the owner has paused what begins by itself."""
+    """Return whether the owner has paused what begins by itself."""
     row = connection.execute(
         "SELECT value FROM control WHERE name = ?", (PAUSED,)
     ).fetchone()

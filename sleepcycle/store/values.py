@@ -76,7 +76,7 @@ class Batch:
     duplicate: int
     quarantined: int
     held_out: int
-    """How many of the accepted were held out at the door."""
+    """How many of the accepted were held out when they were fed."""
 
 
 @dataclass(frozen=True, slots=True)

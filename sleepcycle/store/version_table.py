@@ -286,7 +286,7 @@ def _row(session: Session, number: int) -> VersionRow:
 
 
 def _unknown(session: Session, name: str) -> VersionError:
-    """Say which names there are, the nearest if one is near."""
+    """Return the error for an unknown name, with the nearest known one or all."""
     last = next_number(session) - 1
     known = sorted(aliases(session))
     near = difflib.get_close_matches(name, known, n=1)

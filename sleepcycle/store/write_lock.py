@@ -16,8 +16,8 @@ def no_writers(paths: HomePaths) -> Iterator[None]:
     """Let nobody write to the database of a home for a block.
 
     Nothing is locked where there is no database, or where it is so damaged that nobody
-    can write to it. Who has it open is refused by SQLite after the block, if the file
-    was moved in it.
+    can write to it. A process that has it open is refused by SQLite afterwards, if
+    the file was moved meanwhile.
 
     Raises:
         StoreError: Another process is writing to it.
