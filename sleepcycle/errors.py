@@ -16,6 +16,10 @@ SleepcycleError
 ├── HarnessError     tasks of lm-evaluation-harness cannot be found or run
 ├── RunError         a wake or a night could not start or finish
 │   └── DivergedError  the loss is not a number, or exploded
+├── ChildError       a child process could not do what it was started for
+│   ├── ChildStartError    it could not be started
+│   ├── ChildTimeoutError  it did not end in time
+│   └── ChildResultError   it ended, and left no result
 ├── ServiceError     the running service refused, or cannot be reached
 ├── BackupError      a backup cannot be made, or is not whole
 ├── ExtensionError   a command's package is not installed
@@ -99,6 +103,42 @@ class RunError(SleepcycleError, RuntimeError):
 
 class DivergedError(RunError):
     """The loss is not a number, or exploded."""
+
+
+class ChildError(SleepcycleError, RuntimeError):
+    """A child process could not do what it was started for."""
+
+
+class ChildStartError(ChildError):
+    """A child process could not be started.
+
+    Args:
+        program: What was to be started.
+        reason: What the system says.
+    """
+
+    def __init__(self, program: str, reason: str) -> None:
+        super().__init__(f"expected to start {program!r}, got: {reason}")
+        self.reason = reason
+
+
+class ChildTimeoutError(ChildError):
+    """A child process did not end in time."""
+
+
+class ChildResultError(ChildError):
+    """A child process ended, and left neither a result nor why there is none.
+
+    Args:
+        exit_code: The child's.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(
+            "expected a result, or why there is none, and the process ended with exit "
+            f"code {exit_code} and neither"
+        )
+        self.exit_code = exit_code
 
 
 class ServiceError(SleepcycleError, RuntimeError):

@@ -1,0 +1,356 @@
+"""Child processes: whatever happens, no child is left, nor what it started."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from sleepcycle.errors import (
+    ChildError,
+    ChildResultError,
+    ChildStartError,
+    ChildTimeoutError,
+)
+from sleepcycle.files.child_process import Child, WorkerCall, ask_worker
+
+PATIENCE_S = 60.0
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
+PARENT_OF_ONE = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+"""
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "log"
+
+
+class TestStart:
+    def test_it_leads_a_session_of_its_own(self, log):
+        """
+        So Ctrl-C in a terminal reaches its parent alone.
+        """
+        code = "import os; print(os.getpid() == os.getsid(0) == os.getpgid(0))"
+
+        with python(code, log=log) as child:
+            child.wait(PATIENCE_S)
+
+        assert log.read_text() == "True\n"
+
+    def test_it_has_the_environment_and_folder_that_are_given(self, tmp_path):
+        code = "import os; print(os.environ.get('WORD'), 'HOME' in os.environ)"
+
+        with Child(["-c", code], {"WORD": "given"}, folder=tmp_path) as child:
+            assert read_all(child) == b"given False\n"
+
+    def test_a_log_is_gone_on_with_and_takes_both_outputs(self, log):
+        log.write_text("before\n")
+        code = "import sys; print('out', flush=True); print('err', file=sys.stderr)"
+
+        with python(code, log=log) as child:
+            child.wait(PATIENCE_S)
+
+        assert log.read_text() == "before\nout\nerr\n"
+
+    def test_what_is_sent_is_read_and_answered(self):
+        with python("print(input()[::-1])") as child:
+            child.send(b"abc\n")
+
+            assert read_all(child) == b"cba\n"
+
+    def test_one_that_reads_nothing_is_sent_to_in_vain(self):
+        with python("pass") as child:
+            child.wait(PATIENCE_S)
+
+            child.send(b"x" * 1_000_000)
+
+    def test_one_with_a_log_has_no_output(self, log):
+        with (
+            python("pass", log=log) as child,
+            pytest.raises(ChildError, match="without a log, got one with a log"),
+        ):
+            child.output  # noqa: B018
+
+    def test_a_program_that_is_not_there_is_named(self, monkeypatch):
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+        with pytest.raises(
+            ChildStartError, match=r"to start '/nowhere/python', got: .*No such file"
+        ):
+            python("pass")
+
+    def test_a_log_that_cannot_be_written_is_named(self, tmp_path):
+        with pytest.raises(ChildStartError, match=r"Is a directory: .*"):
+            python("pass", log=tmp_path)
+
+
+class TestWait:
+    def test_the_exit_code_is_returned(self):
+        with python("raise SystemExit(3)") as child:
+            assert child.wait(PATIENCE_S) == 3
+            assert child.exit_code == 3
+
+    def test_a_limit_is_an_error_and_the_block_ends_it(self):
+        with (
+            pytest.raises(ChildTimeoutError, match=r"end within 0\.2 s, got no end"),
+            python(STUBBORN) as child,
+        ):
+            child.wait(0.2)
+
+        assert child.exit_code == -signal.SIGKILL
+
+
+class TestEnd:
+    def test_one_that_heeds_is_not_killed(self):
+        code = "import signal; print('ready', flush=True); signal.pause()"
+        with python(code, grace_s=PATIENCE_S) as child:
+            expect_ready(child)
+
+        assert child.exit_code == -signal.SIGTERM
+
+    def test_one_that_ignores_sigterm_is_killed_after_the_grace(self):
+        with python(STUBBORN, grace_s=0.3) as child:
+            expect_ready(child)
+            began = time.monotonic()
+
+        assert child.exit_code == -signal.SIGKILL
+        assert time.monotonic() - began >= 0.3
+
+    def test_it_may_be_asked_and_go_on(self):
+        with python(STUBBORN) as child:
+            expect_ready(child)
+
+            child.ask_to_stop()
+
+            with pytest.raises(ChildTimeoutError, match="got no end of it"):
+                child.wait(0.2)
+
+    @pytest.mark.parametrize("then", ["", "time.sleep(600)"])
+    def test_what_it_started_ends_too(self, then):
+        """
+        Also where the child itself has ended long before.
+        """
+        with python(PARENT_OF_ONE + then) as child:
+            grandchild = int(read_line(child))
+            if not then:
+                child.wait(PATIENCE_S)
+            assert lives(grandchild)
+
+        wait_until_gone(grandchild)
+
+    def test_an_exception_in_the_block_ends_it(self):
+        with pytest.raises(KeyError, match="any"), python(STUBBORN) as child:
+            raise KeyError("any")
+
+        assert child.exit_code == -signal.SIGKILL
+
+    def test_ctrl_c_in_the_block_ends_it(self):
+        with (
+            pytest.raises(KeyboardInterrupt, match=r"^$"),
+            interrupted_soon(),
+            python(STUBBORN) as child,
+        ):
+            child.wait()
+
+        assert child.exit_code == -signal.SIGKILL
+
+    def test_ctrl_c_in_the_grace_kills_at_once(self):
+        child = python(STUBBORN, grace_s=600.0)
+        expect_ready(child)
+
+        with pytest.raises(KeyboardInterrupt, match=r"^$"), interrupted_soon():
+            child.end()
+
+        assert child.exit_code == -signal.SIGKILL
+
+    def test_a_second_end_does_nothing(self):
+        with python("pass") as child:
+            child.end()
+
+
+class TestParent:
+    def test_a_child_ends_when_its_parent_is_killed(self, tmp_path):
+        """
+        By its standard input, since nobody is left who could end it.
+        """
+        child = (
+            "import time; from sleepcycle.files.child_process import end_with_parent; "
+            "end_with_parent(); print('ready', flush=True); time.sleep(600)"
+        )
+        parent = f"""
+        import os, time
+        from sleepcycle.files.child_process import Child
+        child = Child(["-c", {child!r}], os.environ)
+        os.read(child.output, 1)
+        print(child._process.pid, flush=True)
+        time.sleep(600)
+        """
+        words = [sys.executable, "-c", textwrap.dedent(parent)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as killed:
+            number = int(killed.stdout.readline())
+            assert lives(number)
+
+            killed.kill()
+
+        wait_until_gone(number)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a played worker is told."""
+
+    word: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What it leaves."""
+
+    length: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why it leaves nothing else."""
+
+    message: str
+
+
+class TestAskWorker:
+    @pytest.fixture
+    def ask(self, tmp_path, monkeypatch):
+        """Return what asks a worker of that code."""
+
+        def asked(code, *arguments, limit_s=PATIENCE_S):
+            (tmp_path / "played_worker.py").write_text(
+                "import json, sys\n"
+                "*words, ordered, left = sys.argv[1:]\n"
+                "order = json.load(open(ordered))\n"
+                "def leave(record): open(left, 'w').write(json.dumps(record))\n"
+                f"{code}\n"
+            )
+            call = WorkerCall(
+                "played_worker",
+                tmp_path,
+                os.environ | {"PYTHONPATH": str(tmp_path)},
+                tmp_path / "log",
+                arguments=arguments,
+                limit_s=limit_s,
+            )
+            return ask_worker(call, Order("four"), Result, Refusal)
+
+        return asked
+
+    def test_a_result_is_read(self, ask):
+        assert ask("leave({'length': len(order['word'])})") == Result(4)
+
+    def test_a_fault_is_read(self, ask):
+        assert ask("leave({'message': 'no'}); sys.exit(1)") == Refusal("no")
+
+    def test_arguments_come_before_the_files(self, ask):
+        assert ask("leave({'length': int(words[1])})", "a", "7") == Result(7)
+
+    @pytest.mark.parametrize(
+        ("code", "exit_code"),
+        [
+            ("", 0),
+            ("leave({'message': 'no'})", 0),
+            ("leave({'length': 4}); sys.exit(1)", 1),
+            ("open(left, 'w').write('{')", 0),
+            ("open(left, 'wb').write(b'\\xff')", 0),
+            ("sys.exit(9)", 9),
+            ("import os; os.kill(os.getpid(), 9)", -9),
+        ],
+    )
+    def test_neither_is_an_error_with_the_exit_code(self, ask, code, exit_code):
+        with pytest.raises(
+            ChildResultError, match=f"exit code {exit_code} and neither"
+        ) as none:
+            ask(code)
+
+        assert none.value.exit_code == exit_code
+
+    def test_it_is_ended_where_it_takes_too_long(self, ask, tmp_path):
+        code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+
+        with pytest.raises(ChildTimeoutError, match=r"end within 3 s"):
+            ask(code, limit_s=3.0)
+
+        assert not lives(int((tmp_path / "log").read_text()))
+
+    def test_the_log_is_of_this_worker_alone(self, ask, tmp_path):
+        (tmp_path / "log").write_text("an earlier one\n")
+
+        ask("print('said'); leave({'length': 0})")
+
+        assert (tmp_path / "log").read_text() == "said\n"
+
+
+def python(code, **options):
+    """Start Python on some code."""
+    return Child(["-c", code], os.environ, **options)
+
+
+def read_line(child):
+    """Return the next line that a child prints."""
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(child.output, 1)
+        assert piece, line
+        line += piece
+    return line
+
+
+def expect_ready(child):
+    """Wait until a child is where a signal finds it prepared."""
+    assert read_line(child) == b"ready\n"
+
+
+def read_all(child):
+    """Return all that a child prints until it ends."""
+    with open(child.output, "rb", closefd=False) as file:
+        return file.read()
+
+
+@contextmanager
+def interrupted_soon():
+    """Let Ctrl-C come after a moment."""
+    main = threading.main_thread().ident
+    timer = threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def lives(number):
+    """Tell whether a process runs."""
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until_gone(number):
+    """Wait for the end of a process that is no child of ours."""
+    deadline = time.monotonic() + PATIENCE_S
+    while lives(number):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
