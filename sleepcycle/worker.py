@@ -11,11 +11,11 @@ from; at any other time it ends at once. Either way its exit code is 75.
 import os
 import signal
 import sys
-import threading
 from functools import partial
 from pathlib import Path
 
 from sleepcycle.errors import DiskError, Paused, SleepcycleError
+from sleepcycle.files.child_process import end_with_parent
 from sleepcycle.files.runfolder import (
     PAUSED,
     ExampleFile,
@@ -186,15 +186,8 @@ def _load(folder: Path | None) -> LayerChanges:
     return trim(load_portable(folder))
 
 
-def _end_with_parent() -> None:
-    """End this process when the other end of standard input closes."""
-    while os.read(0, 1):  # not sys.stdin: its lock would outlive this thread
-        pass
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     stop = PauseSignal()
     signal.signal(signal.SIGTERM, stop)
     sys.exit(main(Path(sys.argv[1]), stop))

@@ -7,18 +7,20 @@ a hostile file does to its reader stays there.
 """
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sleepcycle import errors
-from sleepcycle.errors import AdapterError, SleepcycleError
-from sleepcycle.files import disk
+from sleepcycle.errors import (
+    AdapterError,
+    ChildResultError,
+    ChildStartError,
+    ChildTimeoutError,
+    SleepcycleError,
+)
+from sleepcycle.files.child_process import WorkerCall, ask_worker, end_with_parent
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.runfolder import Fault
 from sleepcycle.records.codec import from_json, to_json
@@ -69,33 +71,45 @@ def take_in(
     order = ImportOrder(model, paths.cache, expected, source.absolute(), stage)
     log = paths.logs / "import.log"
     with tempfile.TemporaryDirectory(prefix="import-", dir=paths.staging) as place:
-        ordered, result = Path(place) / "order.json", Path(place) / "result.json"
-        disk.write(ordered, to_json(order))
-        with log.open("wb") as stream:
-            worker = subprocess.Popen(
-                [
-                    sys.executable, "-m", "sleepcycle.home.import_worker",
-                    ordered, result,
-                ],
-                stdin=subprocess.PIPE,  # closes when we are gone, however that was
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"HF_HUB_OFFLINE": "1"},
-                start_new_session=True,  # so that a service that must end kills it
-            )  # fmt: skip
-        try:
-            code = worker.wait(LIMIT_S)
-        except subprocess.TimeoutExpired as error:
-            raise AdapterError(
-                f"expected to read {source} within {LIMIT_S:g} s, got no end of it; "
-                f"see {log}"
-            ) from error
-        finally:
-            _end(worker)
-        text = result.read_text(encoding="utf-8") if result.exists() else ""
-    if code == 0:
-        return from_json(text, ImportedAdapter)
-    raise _fault(text, source, code, log)
+        read = _ask(order, source, Path(place), log)
+    if isinstance(read, Fault):
+        kind: type[SleepcycleError] = getattr(errors, read.error)
+        raise kind(read.message)
+    return read
+
+
+def _ask(
+    order: ImportOrder, source: Path, place: Path, log: Path
+) -> ImportedAdapter | Fault:
+    """Return what a worker read, or why it did not.
+
+    Raises:
+        AdapterError: It could not be started, took too long, or died without a word.
+    """
+    call = WorkerCall(
+        "sleepcycle.home.import_worker",
+        place,
+        os.environ | {"HF_HUB_OFFLINE": "1"},
+        log,
+        limit_s=LIMIT_S,
+    )
+    try:
+        return ask_worker(call, order, ImportedAdapter, Fault)
+    except ChildStartError as error:
+        raise AdapterError(
+            f"expected to start a process that reads {source}, got: "
+            f"{error.reason}; see what the machine has run out of: sleepcycle doctor"
+        ) from error
+    except ChildTimeoutError as error:
+        raise AdapterError(
+            f"expected to read {source} within {LIMIT_S:g} s, got no end of it; "
+            f"see {log}"
+        ) from error
+    except ChildResultError as error:
+        raise AdapterError(
+            f"expected a PEFT LoRA in {source}, and reading it ended with exit "
+            f"code {error.exit_code}; see {log}"
+        ) from error
 
 
 def main(ordered: Path, result: Path) -> int:
@@ -119,34 +133,6 @@ def main(ordered: Path, result: Path) -> int:
     return 0
 
 
-def end_with_parent() -> None:
-    """End this process when the other end of standard input closes."""
-    while os.read(0, 1):  # not sys.stdin: its lock would outlive this thread
-        pass
-    os._exit(1)
-
-
-def _end(worker: "subprocess.Popen[bytes]") -> None:
-    """Make sure that a worker and all it started are gone."""
-    if worker.stdin:
-        worker.stdin.close()
-    with suppress(ProcessLookupError):
-        os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
-
-
-def _fault(text: str, source: Path, code: int, log: Path) -> SleepcycleError:
-    """Return why a worker took nothing in."""
-    if not text:
-        return AdapterError(
-            f"expected a PEFT LoRA in {source}, and reading it ended with exit code "
-            f"{code}; see {log}"
-        )
-    fault = from_json(text, Fault)
-    kind: type[SleepcycleError] = getattr(errors, fault.error)
-    return kind(fault.message)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

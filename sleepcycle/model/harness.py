@@ -1,8 +1,6 @@
 """Tasks of lm-evaluation-harness, which is an extra: scored by a worker process."""
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sleepcycle.errors import HarnessError
+from sleepcycle.errors import ChildResultError, ChildStartError, HarnessError
 from sleepcycle.files import disk
-from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.files.child_process import WorkerCall, ask_worker
 from sleepcycle.records.version import BaseIdentity
 
 LIBRARY = "lm_eval"
@@ -169,52 +167,36 @@ def look_at_tasks(look: HarnessLook, log: Path) -> HarnessTasks:
 
 
 def _done(deed: str, order: HarnessOrder | HarnessLook, kind: type[R], log: Path) -> R:
-    """Let a worker process do an order, and read what it left."""
-    disk.make(log.parent)
-    with tempfile.TemporaryDirectory(prefix="sleepcycle-harness-") as place:
-        folder = Path(place)
-        ordered, result = folder / "order.json", folder / "result.json"
-        ordered.write_text(to_json(order), encoding="utf-8")
-        with (
-            log.open("wb") as stream,
-            subprocess.Popen(
-                [
-                    sys.executable, "-m", "sleepcycle.model.harness_worker",
-                    deed, ordered, result,
-                ],
-                stdin=subprocess.PIPE,  # closes when we are gone, however that was
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=_environment(folder / "cache"),
-            ) as worker,
-        ):  # fmt: skip
-            code = worker.wait()
-        text = result.read_text(encoding="utf-8") if result.exists() else None
-    return read_result(text, code, kind, log)
-
-
-def read_result(text: str | None, exit_code: int, kind: type[R], log: Path) -> R:
-    """Read what a worker left; only of one that ended well is this what was asked.
-
-    Args:
-        text: The result file's, None where there is no file.
-        exit_code: The worker's.
-        kind: What was asked for.
-        log: Where more is to be read.
+    """Let a worker process do an order, and return what it left.
 
     Raises:
-        HarnessError: The worker says why there is none, or died without a word.
+        HarnessError: The worker says why there is none, died without a word, or could
+            not be started.
     """
+    disk.make(log.parent)
     try:
-        if exit_code == 0:
-            return from_json(text or "", kind)
-        fault = from_json(text or "", HarnessFault)
-    except ValueError as error:  # not JSON, or another record
+        with tempfile.TemporaryDirectory(prefix="sleepcycle-harness-") as place:
+            call = WorkerCall(
+                "sleepcycle.model.harness_worker",
+                Path(place),
+                _environment(Path(place) / "cache"),
+                log,
+                arguments=[deed],
+            )
+            done = ask_worker(call, order, kind, HarnessFault)
+    except ChildStartError as error:
+        raise HarnessError(
+            f"expected to start the harness, got: {error.reason}; see what the machine "
+            "has run out of: sleepcycle doctor"
+        ) from error
+    except ChildResultError as error:
         raise HarnessError(
             "expected a result from the harness, or why there is none, and it ended "
-            f"with exit code {exit_code} and neither; see {log}"
+            f"with exit code {error.exit_code} and neither; see {log}"
         ) from error
-    raise HarnessError(f"{fault.message}; see {log}")
+    if isinstance(done, HarnessFault):
+        raise HarnessError(f"{done.message}; see {log}")
+    return done
 
 
 def _environment(cache: Path) -> dict[str, str]:

@@ -7,9 +7,7 @@ a task names; neither may happen to the process of whoever asked.
 """
 
 import math
-import os
 import sys
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sleepcycle.errors import HarnessError, SleepcycleError
+from sleepcycle.files.child_process import end_with_parent
 from sleepcycle.files.sealed import verify
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
@@ -254,13 +253,6 @@ def _error(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _end_with_parent() -> None:
-    """End this process when the other end of standard input closes."""
-    while os.read(0, 1):  # not sys.stdin: its lock would outlive this thread
-        pass
-    os._exit(1)
-
-
 DEEDS: Mapping[str, tuple[type, Callable[[Any], HarnessTasks | HarnessScores]]] = {
     "look": (HarnessLook, look),
     "score": (HarnessOrder, score),
@@ -269,5 +261,5 @@ DEEDS: Mapping[str, tuple[type, Callable[[Any], HarnessTasks | HarnessScores]]] 
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))

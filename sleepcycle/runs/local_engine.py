@@ -2,14 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sleepcycle.errors import (
+    ChildStartError,
     DiskError,
     DivergedError,
     Interrupted,
@@ -17,6 +15,7 @@ from sleepcycle.errors import (
     RunError,
     SleepcycleError,
 )
+from sleepcycle.files.child_process import Child
 from sleepcycle.files.runfolder import PAUSED, Fault, RunFolder
 from sleepcycle.records.progress import OnProgress, Progress
 from sleepcycle.records.run_order import RunRequest
@@ -48,40 +47,35 @@ class LocalEngine:
             Interrupted: Ctrl-C, or as wished; the worker has ended.
         """
         heartbeats = run.follow_progress(run.skip_progress())
-        worker = self._start(run)
-        try:
-            self._watch(worker, heartbeats, on_progress, control)
-        except KeyboardInterrupt as stop:
-            raise Interrupted("stopped by the user") from stop
-        except _Silent as silence:
-            raise RunError(
-                f"{silence}; see {run.log}, or raise engine.heartbeat_timeout_s"
-            ) from silence
-        finally:
-            _end(worker)
-        _judge(run, worker.returncode, control.wish)
+        with self._start(run) as worker:
+            try:
+                self._watch(worker, heartbeats, on_progress, control)
+            except KeyboardInterrupt as stop:
+                raise Interrupted("stopped by the user") from stop
+            except _Silent as silence:
+                raise RunError(
+                    f"{silence}; see {run.log}, or raise engine.heartbeat_timeout_s"
+                ) from silence
+        _judge(run, worker.wait(), control.wish)
 
-    def _start(self, run: RunFolder) -> "subprocess.Popen[bytes]":
-        """Start a worker."""
+    def _start(self, run: RunFolder) -> Child:
+        """Start a worker; its log goes on."""
         try:
-            with run.log.open("ab") as log:
-                return subprocess.Popen(
-                    [sys.executable, "-m", "sleepcycle.worker", str(run.path)],
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=self._environment(),
-                    start_new_session=True,  # so that Ctrl-C reaches us alone
-                )
-        except OSError as error:
+            return Child(
+                ["-m", "sleepcycle.worker", str(run.path)],
+                self._environment(),
+                log=run.log,
+                grace_s=GRACE_S,
+            )
+        except ChildStartError as error:
             raise RunError(
-                f"expected to start a worker in {run.path}, got: {error}; see what "
-                "the machine has run out of: sleepcycle doctor"
+                f"expected to start a worker in {run.path}, got: {error.reason}; see "
+                "what the machine has run out of: sleepcycle doctor"
             ) from error
 
     def _watch(
         self,
-        worker: "subprocess.Popen[bytes]",
+        worker: Child,
         heartbeats: Iterator[Progress | None],
         on_progress: OnProgress,
         control: RunControl,
@@ -93,7 +87,7 @@ class LocalEngine:
             if progress is not None:
                 heard_at = time.monotonic()
                 on_progress(progress)
-            elif worker.poll() is not None:
+            elif worker.exit_code is not None:
                 return
             elif time.monotonic() - heard_at > self.settings.heartbeat_timeout_s:
                 raise _Silent(
@@ -126,32 +120,19 @@ class _Silent(Exception):  # noqa: N818 - an event of this module alone
 class _Pause:
     """Asks a worker to pause, and kills it where that takes too long."""
 
-    def __init__(self, worker: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, worker: Child) -> None:
         self._worker = worker
         self._asked_at: float | None = None
 
     def press(self) -> None:
         """Ask once; on a later call, look at the clock."""
-        if self._worker.poll() is not None:
+        if self._worker.exit_code is not None:
             return
         if self._asked_at is None:
             self._asked_at = time.monotonic()
-            self._worker.send_signal(signal.SIGTERM)
+            self._worker.ask_to_stop()
         elif time.monotonic() - self._asked_at > PAUSE_S:
-            os.killpg(self._worker.pid, signal.SIGKILL)
-
-
-def _end(worker: "subprocess.Popen[bytes]") -> None:
-    """Make sure that a worker and all it started are gone."""
-    if worker.stdin:
-        worker.stdin.close()
-    if worker.poll() is None:
-        os.killpg(worker.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            worker.wait(GRACE_S)
-    with suppress(ProcessLookupError):  # nothing of its group is left
-        os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
+            self._worker.kill()
 
 
 def _judge(run: RunFolder, code: int, wish: RunRequest | None) -> None:

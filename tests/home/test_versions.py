@@ -13,6 +13,7 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import journal, run_table
 from sleepcycle.store.snapshot import read_snapshot
 
+PATIENCE_S = 120.0
 MOVES = {
     "promote": lambda home, _: home.promote("v0"),
     "rollback": lambda home, _: home.rollback("v0"),
@@ -92,15 +93,20 @@ class TestImportWorker:
         with pytest.raises(ProcessLookupError, match="No such process"):
             os.kill(number, 0)
 
-    def test_it_ends_with_its_parent(self):
-        script = (
-            "import threading, time\n"
-            "from sleepcycle.home.import_worker import end_with_parent\n"
-            "threading.Thread(target=end_with_parent, daemon=True).start()\n"
-            "time.sleep(60)"
-        )
-        worker = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+    def test_it_ends_with_its_parent(self, tmp_path):
+        """
+        Its order is a pipe into which nobody writes, so it would wait for ever.
+        """
+        os.mkfifo(order := tmp_path / "order.json")
+        words = ["-m", "sleepcycle.home.import_worker", order, tmp_path / "result.json"]
+        worker = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE)
 
         worker.stdin.close()
 
-        assert worker.wait(10) == 1
+        assert worker.wait(PATIENCE_S) == 1
+
+    def test_one_that_cannot_be_started_is_told(self, home, tmp_path, monkeypatch):
+        monkeypatch.setattr(import_worker.sys, "executable", "/nowhere/python")
+
+        with pytest.raises(AdapterError, match=r"a process that reads .*No such file"):
+            home.import_adapter(tmp_path)

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,13 +12,11 @@ from sleepcycle.errors import HarnessError
 from sleepcycle.model.harness import (
     HarnessFault,
     HarnessLook,
-    HarnessScores,
     HarnessTask,
     HarnessTasks,
     Measure,
     locate_tasks,
     look_at_tasks,
-    read_result,
 )
 from sleepcycle.model.harness_worker import collect, measured, needs
 from sleepcycle.records.codec import to_json
@@ -82,28 +81,51 @@ def test_versions_become_columns_and_measures_rows():
 
 
 class TestResult:
-    SCORES = HarnessScores(["v0"], [Measure("t", "acc", True)], [[0.5]], [[None]])
+    """A shell script plays the worker; what it leaves, and its exit code, decide."""
 
-    def test_scores_of_a_worker_that_ended_well_count(self, tmp_path):
-        assert (
-            read_result(to_json(self.SCORES), 0, HarnessScores, tmp_path) == self.SCORES
-        )
+    FOUND = HarnessTasks([HarnessTask("one", Path("one.yaml"), ["json"])])
 
-    def test_a_fault_is_told_with_the_log(self, tmp_path):
+    @pytest.fixture
+    def look(self, tmp_path, monkeypatch):
+        """Return what asks a worker that leaves a text and ends with an exit code."""
+
+        def ask(text, exit_code):
+            left = tmp_path / "left"
+            left.write_text(text or "")
+            copied = "" if text is None else f'cp "{left}" "$5"'
+            ended = "kill -9 $$" if exit_code == -9 else f"exit {exit_code}"
+            script = tmp_path / "worker.sh"
+            script.write_text(f"#!/bin/sh\n{copied}\n{ended}\n")
+            script.chmod(0o755)
+            monkeypatch.setattr(sys, "executable", str(script))
+            return look_at_tasks(HarnessLook([]), tmp_path / "log")
+
+        return ask
+
+    def test_a_result_of_a_worker_that_ended_well_counts(self, look):
+        assert look(to_json(self.FOUND), 0) == self.FOUND
+
+    def test_a_fault_is_told_with_the_log(self, look, tmp_path):
         fault = to_json(HarnessFault("no such row"))
 
-        with pytest.raises(HarnessError, match=rf"^no such row; see {tmp_path}$"):
-            read_result(fault, 1, HarnessScores, tmp_path)
+        with pytest.raises(HarnessError, match=rf"^no such row; see {tmp_path}/log$"):
+            look(fault, 1)
 
     @pytest.mark.parametrize("exit_code", [0, 1, -9])
-    @pytest.mark.parametrize("text", [None, "", to_json(SCORES)[:40], "[]", "{}"])
-    def test_neither_scores_nor_a_fault(self, tmp_path, text, exit_code):
+    @pytest.mark.parametrize("text", [None, "", to_json(FOUND)[:40], "[]", "{}"])
+    def test_neither_a_result_nor_a_fault(self, look, text, exit_code):
         with pytest.raises(HarnessError, match=f"exit code {exit_code} and neither"):
-            read_result(text, exit_code, HarnessScores, tmp_path)
+            look(text, exit_code)
 
-    def test_a_worker_that_died_after_its_scores_has_none(self, tmp_path):
+    def test_a_worker_that_died_after_its_result_has_none(self, look):
         with pytest.raises(HarnessError, match="exit code -9 and neither"):
-            read_result(to_json(self.SCORES), -9, HarnessScores, tmp_path)
+            look(to_json(self.FOUND), -9)
+
+    def test_one_that_cannot_be_started_is_told(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+        with pytest.raises(HarnessError, match=r"to start the harness.*No such file"):
+            look_at_tasks(HarnessLook([]), tmp_path / "log")
 
 
 class TestNetwork:

@@ -86,7 +86,7 @@ def test_an_unforeseen_error_is_named_with_its_log(run):
 
 def test_a_worker_that_cannot_be_started_is_a_run_that_failed(run, monkeypatch):
     monkeypatch.setattr(
-        "sleepcycle.runs.local_engine.sys.executable", "/nowhere/python"
+        "sleepcycle.files.child_process.sys.executable", "/nowhere/python"
     )
 
     with pytest.raises(RunError, match=r"to start a worker in .*No such file"):
@@ -107,7 +107,7 @@ def test_a_worker_that_ends_leaves_nothing_that_it_started(run, play):
 
 def test_a_silent_worker_is_ended(run, monkeypatch):
     monkeypatch.setattr(
-        "sleepcycle.runs.local_engine.sys.executable",
+        "sleepcycle.files.child_process.sys.executable",
         _script(run.path, "exec sleep 60"),
     )
     started = time.monotonic()
@@ -124,7 +124,7 @@ def test_a_heartbeat_is_a_sign_of_life(run, monkeypatch):
     beat = f"printf '%s\\n' '{json.dumps(vars_of(HEARTBEAT))}' >> {run.progress}"
     script = f"for i in 1 2 3 4 5 6; do {beat}; sleep 0.3; done"
     monkeypatch.setattr(
-        "sleepcycle.runs.local_engine.sys.executable", _script(run.path, script)
+        "sleepcycle.files.child_process.sys.executable", _script(run.path, script)
     )
     beats = []
 
@@ -365,7 +365,7 @@ def play(run, monkeypatch):
 
     def with_script(body):
         script = _script(run.path, body)
-        monkeypatch.setattr("sleepcycle.runs.local_engine.sys.executable", script)
+        monkeypatch.setattr("sleepcycle.files.child_process.sys.executable", script)
 
     return with_script
 

@@ -7,17 +7,16 @@ read from no further than it may write, and ended with all that it might have be
 import json
 import os
 import selectors
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from sleepcycle.errors import ChildStartError
+from sleepcycle.files.child_process import Child
 from sleepcycle_study.domains.domain import JSON
 from sleepcycle_study.errors import StudyError
 
@@ -80,50 +79,37 @@ def evaluate(
     if len(expression) > MAX_LETTERS:
         return SandboxResult(Ending.REFUSED, reason="TooLong")
     order = json.dumps({"expression": expression, "cases": list(cases)})
-    with tempfile.TemporaryDirectory(prefix="sleepcycle-") as folder:
-        process = _started(folder, limits)
-        try:
-            written = _talk(process, order.encode(), limits)
-        finally:
-            _end(process)
+    with (
+        tempfile.TemporaryDirectory(prefix="sleepcycle-") as folder,
+        _started(Path(folder), limits) as process,
+    ):
+        written = _talk(process, order.encode(), limits)
     return _evaluation(written.decode("ascii", "replace").splitlines())
 
 
-def _started(folder: str, limits: Limits) -> "subprocess.Popen[bytes]":
+def _started(folder: Path, limits: Limits) -> Child:
     """Start the process: a session of its own, an empty environment, no packages."""
-    words = [sys.executable, "-I", "-S", "-B", str(SCRIPT)]
+    words = ["-I", "-S", "-B", str(SCRIPT), str(limits.cpu_s), str(limits.memory_bytes)]
     try:
-        return subprocess.Popen(
-            [*words, str(limits.cpu_s), str(limits.memory_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-            env={},
-            start_new_session=True,
-        )
-    except OSError as error:
+        return Child(words, {}, folder=folder)
+    except ChildStartError as error:
         raise StudyError(
-            f"expected to start {words[0]!r} for the sandbox, got: {error}; run "
-            "sleepcycle with a Python that can be started again"
+            f"expected to start {sys.executable!r} for the sandbox, got: "
+            f"{error.reason}; run sleepcycle with a Python that can be started again"
         ) from error
 
 
-def _talk(process: "subprocess.Popen[bytes]", order: bytes, limits: Limits) -> bytes:
+def _talk(process: Child, order: bytes, limits: Limits) -> bytes:
     """Hand over the order once the process is shut in, and read what it writes."""
-    if process.stdin is None or process.stdout is None:
-        raise StudyError("expected pipes to the sandbox, got none; this is a bug")
-    source = process.stdout.fileno()
+    source = process.output
     ready = _read(source, time.monotonic() + START_S, len(b"ready\n"))
     if ready != b"ready\n":
         raise StudyError(
             f"expected the sandbox to shut itself in, got {ready!r} and exit code "
-            f"{process.poll()}; see that this system lets a process lower its limits "
-            f"with: {sys.executable} -I -S {SCRIPT} 1 {limits.memory_bytes}"
+            f"{process.exit_code}; see that this system lets a process lower its "
+            f"limits with: {sys.executable} -I -S {SCRIPT} 1 {limits.memory_bytes}"
         )
-    with suppress(BrokenPipeError):
-        process.stdin.write(order)
-        process.stdin.close()
+    process.send(order)
     return _read(source, time.monotonic() + limits.wall_s, MAX_BYTES)
 
 
@@ -140,17 +126,6 @@ def _read(source: int, deadline: float, most: int) -> bytes:
                 break
             found += piece
     return found
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the whole group, then clear away; before that its number is not free."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        with suppress(BrokenPipeError):
-            if pipe:
-                pipe.close()
 
 
 def _evaluation(lines: Sequence[str]) -> SandboxResult:
