@@ -102,7 +102,7 @@ def compute(run: RunFolder, stop: PauseSignal) -> None:
     base = load_base(
         settings.model,
         device=pick_device(settings.engine.device.partition(":")[0]),
-        cache=run.path.parent.parent / "cache",
+        cache=run.home.cache,
     )
     base.identity.expect(order.base)
     if run.checkpoint() is not None:
@@ -122,11 +122,11 @@ def _wake(
 ) -> tuple[LayerChanges, Report]:
     """Learn one lesson, from its beginning or from where it was broken off."""
     order = run.read_order()
-    day = _load(order.day)
+    day = _load(run.locate(order.day))
     return wake.learn(
         base,
         wake.WakeStart(
-            live=_load(order.live),
+            live=_load(run.locate(order.live)),
             day=wake.split(day, order.live_rank, order.day_rank),
         ),
         wake.Lesson(
@@ -165,12 +165,14 @@ def _sleep(
 def _past(run: RunFolder, order: RunOrder) -> ReplaySources:
     """Read what the night may learn from."""
     return ReplaySources(
-        whole=_load(order.day),
-        live=_load(order.live),
+        whole=_load(run.locate(order.day)),
+        live=_load(run.locate(order.live)),
         new=run.read_examples(ExampleFile.NEW),
         replay=run.read_examples(ExampleFile.REPLAY),
         archive=[
-            ArchivedVersion(version, partial(_load, folder) if folder else None)
+            ArchivedVersion(
+                version, partial(_load, run.locate(folder)) if folder else None
+            )
             for version, folder in order.archive.items()
         ],
         dreamt=read_dreams(run.path),

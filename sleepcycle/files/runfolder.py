@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sleepcycle.files import disk
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import faults
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.content import canonical_json, from_fields
@@ -97,6 +98,19 @@ class RunFolder:
     def read_order(self) -> RunOrder:
         """Return the order."""
         return _read(self.path / "run.json", RunOrder)
+
+    @property
+    def home(self) -> HomePaths:
+        """The home that it lies in."""
+        return HomePaths(self.path.parents[1])
+
+    def locate(self, recorded: Path | None) -> Path | None:
+        """Return where a version of the order lies now; None for the bare base.
+
+        The order has the place of its own day. The home may have been moved or
+        restored elsewhere since then, so only the folder's name counts.
+        """
+        return self.home.versions / recorded.name if recorded else None
 
     def write_examples(
         self, material: ExampleFile, examples: Iterable[Example]

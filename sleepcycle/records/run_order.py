@@ -38,7 +38,11 @@ class RunRequest(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunOrder:
-    """Everything a worker must know, as `run.json` holds it."""
+    """Everything a worker must know, as `run.json` holds it.
+
+    Folders are written as they lay when the run was ordered; `RunFolder.locate` finds
+    them in a home that was moved since.
+    """
 
     run: int
     kind: RunKind

@@ -149,7 +149,7 @@ def _obstacle(context: RunContext, run: int) -> str | None:
         given = [example.id for example in folder.read_examples(ExampleFile.NEW)]
     except (OSError, ValueError, KeyError) as error:
         return f"its folder is damaged: {error}"
-    if _moved(context, order):
+    if _has_other_parents(context, order):
         return "live or the open day is another version now"
     now = follow(context.settings, order.phase)
     changed = _changed(order.settings, now.model_dump(mode="json"))
@@ -160,15 +160,18 @@ def _obstacle(context: RunContext, run: int) -> str | None:
     return None if held == given else "its folder is of another run"
 
 
-def _moved(context: RunContext, order: RunOrder) -> bool:
-    """Tell whether a run would stand on other ground now."""
+def _has_other_parents(context: RunContext, order: RunOrder) -> bool:
+    """Tell whether live or the open day is another version than the order names.
+
+    The names of their folders decide, since the home may lie elsewhere now.
+    """
     with context.store.read() as session:
         lineage = stand(session)
-    now = tuple(
-        context.paths.versions / version.folder if version and version.folder else None
-        for version in (lineage.live, lineage.day)
-    )
-    return now != (order.live, order.day)
+    now = [
+        (version and version.folder) or None for version in (lineage.live, lineage.day)
+    ]
+    then = [folder.name if folder else None for folder in (order.live, order.day)]
+    return now != then
 
 
 def _changed(then: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
