@@ -53,10 +53,9 @@ class Day:
 
     def print_row(self, *cells: object, change: LayerChanges) -> None:
         """Print a row that ends with the loss of each part, in nats per token."""
-        adapters.attach(self.base, "measured", change)
-        adapters.activate(self.base, ["measured"])
-        sums = [score.nll(self.base, p, score.BATCH_SIZE) for p in self.parts.values()]
-        adapters.remove(self.base, "measured")
+        parts = self.parts.values()
+        with adapters.attached(self.base, "measured", change):
+            sums = [score.nll(self.base, part, score.BATCH_SIZE) for part in parts]
         losses = [f"{nats / tokens:.3f}" for nats, tokens in sums]
         print("|", " | ".join([*map(str, cells), *losses]), "|")
 

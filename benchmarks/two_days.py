@@ -21,6 +21,7 @@ from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion, Text
 
@@ -97,12 +98,9 @@ class Board:
     def take(self, step: str, name: str, held_out: str = "") -> None:
         """Measure one version and print its row."""
         folder = self.home.versions.folder(self.home.versions.get(name))
-        names = inference.put_on(self.base, "measured", folder)
-        adapters.activate(self.base, names)
-        scores = [accuracy(self.base, task) for task in self.tasks]
-        nats, tokens = nll(self.base, self.stories, BATCH_SIZE)
-        for attached in names:
-            adapters.remove(self.base, attached)
+        with adapters.attached(self.base, "measured", load_sealed(folder)):
+            scores = [accuracy(self.base, task) for task in self.tasks]
+            nats, tokens = nll(self.base, self.stories, BATCH_SIZE)
         cells = [step, name, *(f"{score:.3f}" for score in scores)]
         print("| " + " | ".join([*cells, f"{nats / tokens:.3f}", held_out]) + " |")
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean
 
 from sleepcycle.errors import NotFoundError, VersionError
@@ -14,6 +15,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.exam import ExamQuestion, ask, question
+from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.score import BATCH_SIZE, nll
 from sleepcycle.numerics.metrics import RetentionMetrics, memory
 from sleepcycle.records.example import Example
@@ -116,13 +118,9 @@ def evaluate(registry: VersionRegistry, names: Sequence[str]) -> Evaluation:
     bare, _ = score(base, list(exams.values()))
     matrix, losses = [], []
     for version in course.rows:
-        on = inference.put_on(base, ADAPTER, registry.folder(version))
-        adapters.activate(base, on)
-        scores, row_losses = score(base, list(exams.values()))
-        matrix.append(scores)
-        losses.append(row_losses)
-        if on:
-            adapters.remove(base, ADAPTER)
+        row = score_version(base, registry.folder(version), list(exams.values()))
+        matrix.append(row[0])
+        losses.append(row[1])
     found = sum_up(course, matrix, bare)
     return Evaluation(
         acc=found.acc if found else None,
@@ -194,6 +192,14 @@ def prepare(base: Base, held_out: Sequence[Example]) -> HeldOutExam:
     encoded = [encode(content, base, prompt_weight=0) for content in contents]
     questions = [one for c in contents if (one := question(c, base)) is not None]
     return HeldOutExam(encoded, questions if len(questions) == len(contents) else [])
+
+
+def score_version(
+    base: Base, folder: Path | None, exams: Sequence[HeldOutExam]
+) -> tuple[list[float], list[float]]:
+    """Score a sealed version on each batch, as `score`; the base is bare afterwards."""
+    with adapters.attached(base, ADAPTER, load_sealed(folder)):
+        return score(base, exams)
 
 
 def score(base: Base, exams: Sequence[HeldOutExam]) -> tuple[list[float], list[float]]:

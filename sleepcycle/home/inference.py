@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.files.sealed import verify
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
-from sleepcycle.model.portable import load_portable
+from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.reply import Prompt, Reply, reply_to
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import Settings
@@ -32,19 +31,6 @@ def load(settings: Settings, paths: HomePaths, expected: BaseIdentity) -> Base:
     return base
 
 
-def put_on(base: Base, name: str, folder: Path | None) -> list[str]:
-    """Attach a sealed version, checked first.
-
-    Returns:
-        Names of the adapters to activate: none for the bare base.
-    """
-    if folder is None:
-        return []
-    verify(folder)
-    adapters.attach(base, name, load_portable(folder))
-    return [name]
-
-
 def ask(
     base: Base, folder: Path | None, prompts: Sequence[str], max_new_tokens: int
 ) -> list[str]:
@@ -55,10 +41,5 @@ def ask(
 
 def reply(base: Base, folder: Path | None, asked: Sequence[Prompt]) -> list[Reply]:
     """Do the same, with the calculator for those prompts that have it."""
-    names = put_on(base, ADAPTER, folder)
-    adapters.activate(base, names)
-    try:
+    with adapters.attached(base, ADAPTER, load_sealed(folder)):
         return reply_to(base, asked)
-    finally:
-        for name in names:
-            adapters.remove(base, name)

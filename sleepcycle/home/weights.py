@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcycle.files.sealed import verify
 from sleepcycle.learning import gate
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
 from sleepcycle.model.base_files import identify
 from sleepcycle.model.foreign import merge_into, read_foreign
-from sleepcycle.model.portable import load_portable, write_portable
-from sleepcycle.numerics.lowrank import LayerChanges, LowRank
+from sleepcycle.model.portable import load_sealed, write_portable
+from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.numerics.subspace import Difference, compare
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import quiet
@@ -39,7 +38,7 @@ def compare_versions(
         folders: The two sealed folders; None for the bare base.
         examples: Held-out examples to score both on.
     """
-    first, second = (_changes(folder) for folder in folders)
+    first, second = (load_sealed(folder) for folder in folders)
     for name, changes in (("first", first), ("second", second)):
         if changes:
             adapters.attach(base, name, changes)
@@ -58,7 +57,7 @@ def compare_versions(
 
 def export_merged(base: Base, folder: Path | None, target: Path) -> None:
     """Write the whole model with a version's change added to the base's weights."""
-    merge_into(base, _changes(folder), target)
+    merge_into(base, load_sealed(folder), target)
 
 
 def take_in(
@@ -91,11 +90,3 @@ def take_in(
     base = identify(settings, cache)
     base.expect(expected)
     return base, write_portable(stage, changes, base, skeleton(settings))
-
-
-def _changes(folder: Path | None) -> LayerChanges:
-    """Load a sealed version's change per layer, checked first; empty for the base."""
-    if folder is None:
-        return {}
-    verify(folder)
-    return load_portable(folder)

@@ -3,7 +3,7 @@
 import difflib
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -210,17 +210,9 @@ class ReplayBuilder:
         with self._teaching(teacher()):
             return self._teach(encoded, gold)
 
-    @contextmanager
-    def _teaching(self, change: LayerChanges) -> Iterator[None]:
-        """Let one version be the only one that is active."""
-        if change:
-            adapters.attach(self._base, TEACHER, change)
-        adapters.activate(self._base, [TEACHER] if change else [])
-        try:
-            yield
-        finally:
-            if change:
-                adapters.remove(self._base, TEACHER)
+    def _teaching(self, change: LayerChanges) -> AbstractContextManager[None]:
+        """Let one version alone be active."""
+        return adapters.attached(self._base, TEACHER, change)
 
     @contextmanager
     def _asking(self, steps: int) -> Iterator[None]:

@@ -6,6 +6,7 @@ package knows of them.
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -80,6 +81,34 @@ def activate(base: Base, names: Sequence[str]) -> None:
     """Let these adapters compute, as their sum; none for the bare base."""
     for layer in _lora_layers(base):
         layer.set_adapter([n for n in names if n in layer.lora_A], inference_mode=True)
+
+
+@contextmanager
+def only_active(base: Base, names: Sequence[str]) -> Iterator[None]:
+    """Let these attached adapters alone compute; none is active afterwards."""
+    activate(base, names)
+    try:
+        yield
+    finally:
+        activate(base, [])
+
+
+@contextmanager
+def attached(base: Base, name: str, changes: LayerChanges) -> Iterator[None]:
+    """Attach changes and let them alone compute; they are off the base afterwards.
+
+    Without any change the bare base computes.
+
+    Raises:
+        AdapterError: They do not fit the base.
+    """
+    try:
+        if changes:
+            attach(base, name, changes)
+        with only_active(base, [name] if changes else []):
+            yield
+    finally:
+        remove(base, name)
 
 
 def parameters(base: Base, name: str) -> list[nn.Parameter]:

@@ -17,7 +17,6 @@ import torch
 
 from sleepcycle.errors import HarnessError, SleepcycleError
 from sleepcycle.files.child_process import end_with_parent
-from sleepcycle.files.sealed import verify
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.harness import (
@@ -29,7 +28,7 @@ from sleepcycle.model.harness import (
     HarnessTasks,
     Measure,
 )
-from sleepcycle.model.portable import load_portable
+from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.score import BATCH_SIZE
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.settings.config import ModelSettings
@@ -120,24 +119,13 @@ def score(order: HarnessOrder) -> HarnessScores:
     base.identity.expect(order.expected)
     columns: dict[str, Scored] = {}
     for name, folder in order.versions.items():
-        on = _put_on(base, folder)
-        columns[name] = {
-            measure: value
-            for path in order.tasks
-            for measure, value in measured(_run(base, path, order.limit))
-        }
-        if on:
-            adapters.remove(base, ADAPTER)
+        with adapters.attached(base, ADAPTER, load_sealed(folder)):
+            columns[name] = {
+                measure: value
+                for path in order.tasks
+                for measure, value in measured(_run(base, path, order.limit))
+            }
     return collect(columns)
-
-
-def _put_on(base: Base, folder: Path | None) -> bool:
-    """Let a sealed version alone be active, checked first; none for the bare base."""
-    if folder:
-        verify(folder)
-        adapters.attach(base, ADAPTER, load_portable(folder))
-    adapters.activate(base, [ADAPTER] if folder else [])
-    return folder is not None
 
 
 def collect(columns: Mapping[str, Scored]) -> HarnessScores:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sleepcycle.errors import AdapterError
+from sleepcycle.files.sealed import verify
 from sleepcycle.model.adapters import check_fits
 from sleepcycle.model.base import Targets
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, pad
@@ -116,6 +117,19 @@ def load_portable(folder: Path) -> dict[str, LowRank]:
                 f"{path}"
             )
     return changes
+
+
+def load_sealed(folder: Path | None) -> dict[str, LowRank]:
+    """Verify a sealed version, and read its changes; none for the bare base.
+
+    Raises:
+        ManifestError: Its files are not what was sealed.
+        AdapterError: They hold no portable adapter.
+    """
+    if folder is None:
+        return {}
+    verify(folder)
+    return load_portable(folder)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from sleepcycle.errors import (
 )
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import seal, verify
-from sleepcycle.home import inference
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.home.weights import take_in
+from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
-from sleepcycle.model.portable import CONFIG, WEIGHTS, write_portable
+from sleepcycle.model.portable import CONFIG, WEIGHTS, load_sealed, write_portable
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.settings.config import ModelSettings
 from sleepcycle.store import journal
@@ -62,7 +62,7 @@ class TestFlippedBits:
             file.write_bytes(broken)
 
             with pytest.raises(ManifestError, match=file.name):
-                inference.put_on(None, "asked", folder)
+                load_sealed(folder)
 
             file.write_bytes(whole)
             found[file.name] += 1
@@ -314,12 +314,10 @@ def _asked(base, folder, tmp_path):
     place.mkdir(exist_ok=True)
     sealed = seal(stage, place, "v0001")
     try:
-        inference.put_on(base, inference.ADAPTER, sealed)
+        with adapters.attached(base, "asked", load_sealed(sealed)):
+            return None
     except AdapterError as error:
         return str(error)
-    else:
-        inference.adapters.remove(base, inference.ADAPTER)
-        return None
     finally:
         shutil.rmtree(sealed)
 

@@ -3,11 +3,26 @@
 from datetime import UTC, datetime
 
 import pytest
+import torch
 
 from sleepcycle.errors import NotFoundError, VersionError
-from sleepcycle.home.evaluation import plan, sum_up
+from sleepcycle.files.sealed import seal
+from sleepcycle.home.evaluation import (
+    ADAPTER,
+    HeldOutExam,
+    plan,
+    score,
+    score_version,
+    sum_up,
+)
+from sleepcycle.model import adapters
+from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import Encoded
+from sleepcycle.model.portable import write_portable
+from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.version import Version, VersionKind
+from sleepcycle.settings.config import ModelSettings
 from sleepcycle.store import batch_table, example_table, version_table
 from sleepcycle.store.values import Alias, ExampleState
 
@@ -114,3 +129,49 @@ def test_a_home_without_a_night_says_what_to_do(home):
 def test_nothing_held_out_is_an_error(home):
     with pytest.raises(NotFoundError, match="nothing to evaluate on"):
         planned(home, "v0")
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The embedded base, bare."""
+    return load_base(ModelSettings(), device="cpu", cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def sealed(base, tmp_path):
+    """Folder of a sealed version that changes every layer."""
+    changes = {
+        path: LowRank(torch.full((out, 1), 0.1), torch.full((1, width), 0.1))
+        for path, (out, width) in base.targets.shapes.items()
+    }
+    write_portable(tmp_path / "stage", changes, base.identity, base.targets)
+    return seal(tmp_path / "stage", tmp_path, "v0001")
+
+
+def an_exam(*ids):
+    """Return an exam of one text, which is learned whole but for its start."""
+    return HeldOutExam([Encoded(ids, (0.0, *[1.0] * (len(ids) - 1)))], [])
+
+
+class TestScoreVersion:
+    def test_the_base_is_bare_again(self, base, sealed):
+        exams = [an_exam(5, 6, 7)]
+        bare = score(base, exams)
+
+        found = score_version(base, sealed, exams)
+
+        assert found != bare
+        assert score(base, exams) == bare
+
+    def test_a_failing_score_leaves_the_base_bare(self, base, sealed):
+        """
+        Or the next version would be scored, or asked, on top of it.
+        """
+        exams = [an_exam(5, 6, 7)]
+        bare = score(base, exams)
+
+        with pytest.raises(IndexError, match="out of range"):
+            score_version(base, sealed, [an_exam(5, 10**6)])
+
+        assert not list(adapters.layers(base, ADAPTER))
+        assert score(base, exams) == bare

@@ -7,9 +7,12 @@ from sleepcycle.errors import AdapterError
 from sleepcycle.model.adapters import (
     activate,
     attach,
+    attached,
     check_fits,
     day_config,
+    layers,
     new_day,
+    only_active,
     parameters,
     read,
     remove,
@@ -318,6 +321,68 @@ class TestRemove:
         attach(llama, "live", changes)
 
         assert_same(read(llama, "live"), changes)
+
+
+class TestAttached:
+    def test_it_alone_computes(self, llama, random_changes):
+        changes = random_changes(llama.targets)
+        attach(llama, "other", random_changes(llama.targets))
+        attach(llama, "same", changes)
+        expected = logits(llama, "same")
+        activate(llama, ["other"])
+
+        with attached(llama, "live", changes):
+            found = logits_of(llama.model)
+
+        assert torch.equal(found, expected)
+
+    def test_no_change_is_the_bare_base(self, llama, random_changes):
+        bare = logits_of(llama.model)
+        attach(llama, "other", random_changes(llama.targets))
+        activate(llama, ["other"])
+
+        with attached(llama, "live", {}):
+            found = logits_of(llama.model)
+
+        assert torch.equal(found, bare)
+
+    def test_a_failure_leaves_the_base_bare(self, llama, random_changes):
+        bare = logits_of(llama.model)
+
+        with (
+            pytest.raises(ArithmeticError, match="by the way"),
+            attached(llama, "live", random_changes(llama.targets)),
+        ):
+            raise ArithmeticError("by the way")
+
+        assert torch.equal(logits_of(llama.model), bare)
+        assert not list(layers(llama, "live"))
+
+    def test_changes_that_do_not_fit_leave_it_bare_too(self, llama, random_changes):
+        bare = logits_of(llama.model)
+        attach(llama, "other", random_changes(llama.targets))
+        activate(llama, ["other"])
+        wrong = {"nowhere": LowRank(torch.ones(2, 1), torch.ones(1, 2))}
+
+        with (
+            pytest.raises(AdapterError, match="changes nowhere"),
+            attached(llama, "live", wrong),
+        ):
+            pass
+
+        assert torch.equal(logits_of(llama.model), bare)
+
+    def test_what_was_attached_before_stays(self, llama, random_changes):
+        attach(llama, "other", random_changes(llama.targets))
+
+        with (
+            pytest.raises(ArithmeticError, match="by the way"),
+            only_active(llama, ["other"]),
+        ):
+            raise ArithmeticError("by the way")
+
+        assert list(layers(llama, "other"))
+        assert not any(layer.active_adapters for _, layer in layers(llama, "other"))
 
 
 class TestCheckFits:

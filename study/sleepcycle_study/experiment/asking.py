@@ -15,32 +15,13 @@ ASKED = "asked"
 
 def reply(base: Base, change: LayerChanges, asked: Sequence[Prompt]) -> list[Reply]:
     """Answer prompts greedily under a change alone; the base is bare again after."""
-    put_on(base, change)
-    try:
+    with adapters.attached(base, ASKED, change):
         return reply_to(base, asked)
-    finally:
-        take_off(base, change)
 
 
 def loss(base: Base, change: LayerChanges, texts: Sequence[str]) -> float:
     """Return the mean loss on texts under a change, in nats per token."""
-    put_on(base, change)
-    try:
+    with adapters.attached(base, ASKED, change):
         encoded = [encode(Text(text), base, prompt_weight=0) for text in texts]
         nats, count = nll(base, encoded, BATCH_SIZE)
         return nats / count
-    finally:
-        take_off(base, change)
-
-
-def put_on(base: Base, change: LayerChanges) -> None:
-    """Let a change alone be active; none for the bare base."""
-    if change:
-        adapters.attach(base, ASKED, change)
-    adapters.activate(base, [ASKED] if change else [])
-
-
-def take_off(base: Base, change: LayerChanges) -> None:
-    """Leave the base bare."""
-    if change:
-        adapters.remove(base, ASKED)
