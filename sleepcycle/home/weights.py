@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcycle.learning import gate
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
 from sleepcycle.model.base_files import identify
 from sleepcycle.model.foreign import merge_into, read_foreign
 from sleepcycle.model.portable import load_sealed, write_portable
+from sleepcycle.model.score import compare as compare_losses
+from sleepcycle.model.score import encode_held_out
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.numerics.subspace import Difference, compare
 from sleepcycle.records.example import Example
-from sleepcycle.records.progress import quiet
 from sleepcycle.records.verdict import Loss
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
@@ -42,9 +42,6 @@ def compare_versions(
     for name, changes in (("first", first), ("second", second)):
         if changes:
             adapters.attach(base, name, changes)
-    sides = gate.Comparands(
-        base, ["first"] if first else [], ["second"] if second else [], quiet
-    )
     layers = {
         path: compare(
             first.get(path) or LowRank.zero(shape),
@@ -52,7 +49,13 @@ def compare_versions(
         )
         for path, shape in base.targets.shapes.items()
     }
-    return Comparison(layers, sides.compare(examples))
+    held_out = compare_losses(
+        base,
+        encode_held_out(base, examples),
+        ["first"] if first else [],
+        ["second"] if second else [],
+    )
+    return Comparison(layers, held_out)
 
 
 def export_merged(base: Base, folder: Path | None, target: Path) -> None:

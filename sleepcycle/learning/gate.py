@@ -4,20 +4,26 @@ It knows nothing of training. Losses are held-out nats per learned token, so the
 compare across lessons of different length.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.drift import drifts
-from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.encode import Encoded
 from sleepcycle.model.exam import ExamScore, by_batch, exact, examine, loss
-from sleepcycle.model.score import BATCH_SIZE, nll
-from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.model.score import compare
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
-from sleepcycle.records.verdict import BatchScore, Drift, Exact, Loss, Verdict
+from sleepcycle.records.verdict import (
+    BatchScore,
+    Drift,
+    Exact,
+    Loss,
+    Verdict,
+    acquisition_text,
+    losses_text,
+    retention_text,
+)
 from sleepcycle.settings.config import GateSettings
 
 ENOUGH = 16  # prompts asked; of fewer, four answers more or less would be a quarter
@@ -36,24 +42,11 @@ class Comparands:
     on_progress: OnProgress
     """Gets a heartbeat for each batch scored."""
 
-    def compare(self, examples: Sequence[Example]) -> Loss | None:
-        """Score both sides on held-out examples.
-
-        Returns:
-            Both losses, or None where there is nothing to score.
-        """
-        return self.compare_encoded(encode_held_out(self.base, examples))
-
-    def compare_encoded(self, encoded: Sequence[Encoded]) -> Loss | None:
-        """Score both sides on what is encoded already."""
-        losses = []
-        for names in (self.live, self.candidate):
-            activate(self.base, names)
-            nats, tokens = nll(self.base, encoded, BATCH_SIZE, on_batch=self._beat)
-            if tokens == 0:
-                return None
-            losses.append(nats / tokens)
-        return Loss(losses[0], losses[1], len(encoded), tokens)
+    def compare(self, encoded: Sequence[Encoded]) -> Loss | None:
+        """Score both sides by loss; None where no token counts."""
+        return compare(
+            self.base, encoded, self.live, self.candidate, on_batch=self._beat
+        )
 
     def examine(self, examples: Sequence[Example], max_asked: int) -> list[ExamScore]:
         """Score both sides on each held-out example, live first."""
@@ -141,7 +134,7 @@ def measure(
     return Measures(
         acquisition=loss(today),
         retention=loss(known),
-        general=sides.compare_encoded(material.dreams),
+        general=sides.compare(material.dreams),
         drift=sides.drift(material.dreams),
         exact_today=exact(today),
         exact_known=exact(known),
@@ -153,61 +146,25 @@ def measure(
     )
 
 
-def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
-    """Encode examples as they are measured: by what the model shall say alone."""
-    return [encode(example.content, base, prompt_weight=0) for example in examples]
-
-
-def held_out_loss(
-    base: Base, parts: Sequence[Sequence[Encoded]], on_progress: OnProgress
-) -> Callable[[], float] | None:
-    """Return what measures the loss of whatever is active, the mean over parts.
-
-    Parts that hold nothing to learn are left out; None where that is all of them.
-    The loss is in nats per token.
-    """
-    present = [part for part in parts if any(example.learned for example in part)]
-    if not present:
-        return None
-
-    def measure() -> float:
-        """Return nats per token."""
-        sums = [
-            nll(base, part, BATCH_SIZE, on_batch=lambda: on_progress(HEARTBEAT))
-            for part in present
-        ]
-        return sum(nats / tokens for nats, tokens in sums) / len(sums)
-
-    return measure
-
-
-def is_finite(changes: LayerChanges) -> bool:
-    """Say whether no factor holds a NaN or an infinity."""
-    return all(
-        bool(change.up.isfinite().all() and change.down.isfinite().all())
-        for change in changes.values()
-    )
-
-
 def judge(found: Measures, limits: GateSettings) -> Verdict:
     """Accept a candidate that keeps what is known and gains what is new.
 
     The reason names the first number that refuses it. What was not measured refuses
     nothing; what is not a number does, since NaN compares false.
     """
+    today, known = found.acquisition, found.retention
     failed = [check for check in _checks(found, limits) if not check.passed]
-    accepted = f"{_today(found.acquisition)}; {_known(found.retention)}"
     return Verdict(
         accepted=not failed,
-        reason=failed[0].refusal if failed else accepted,
-        retention=found.retention,
-        acquisition=found.acquisition,
+        reason=failed[0].refusal if failed else losses_text(today, known),
+        retention=known,
+        acquisition=today,
         finite=found.finite,
         general=found.general,
         drift=found.drift,
         exact_known=found.exact_known,
         exact_today=found.exact_today,
-        learned_bits=found.acquisition.bits if found.acquisition else None,
+        learned_bits=today.bits if today else None,
         batches=found.batches,
         failed=tuple(check.name for check in failed),
     )
@@ -218,13 +175,17 @@ def _checks(found: Measures, limits: GateSettings) -> Iterator[Check]:
     yield Check("finite", found.finite, "weights are not finite")
     if moved := found.retention:
         passed, most = moved.rise <= limits.max_rise, limits.max_rise
-        yield Check("retention", passed, f"{_known(moved)}, more than {most:g}")
+        yield Check("retention", passed, f"{retention_text(moved)}, more than {most:g}")
     share = found.exact_known
     if share and share.asked >= ENOUGH:
         passed = share.drop <= limits.max_exact_drop + ROUNDING
         yield Check("exact", passed, _dropped(share, limits.max_exact_drop))
     if moved := found.acquisition:
-        yield Check("acquisition", moved.rise < 0, f"{_today(moved)}, and it must fall")
+        yield Check(
+            "acquisition",
+            moved.rise < 0,
+            f"{acquisition_text(moved)}, and it must fall",
+        )
     if moved := found.general:
         passed, most = moved.rise <= limits.max_general_rise, limits.max_general_rise
         yield Check("general", passed, f"{_general(moved)}, more than {most:g}")
@@ -233,34 +194,9 @@ def _checks(found: Measures, limits: GateSettings) -> Iterator[Check]:
         yield Check("drift", drift.candidate <= bound, _far(drift, bound))
 
 
-def note(acquisition: Loss | None, retention: Loss | None, *, finite: bool) -> Verdict:
-    """Sum up a wake, which is never live: only broken weights refuse it."""
-    reason = f"{_today(acquisition)}; {_known(retention)}"
-    if not finite:
-        reason = "weights are not finite"
-    bits = acquisition.bits if acquisition else None
-    return Verdict(
-        finite, reason, retention, acquisition, finite=finite, learned_bits=bits
-    )
-
-
-def _today(loss: Loss | None) -> str:
-    """Say what happened to today's batches."""
-    if loss is None:
-        return "nothing of today's batches is held out, so acquisition is not measured"
-    return f"held-out loss of today's batches {_change(loss)}"
-
-
-def _known(loss: Loss | None) -> str:
-    """Say what happened to known batches."""
-    if loss is None:
-        return "nothing known is held out, so retention is not measured"
-    return f"held-out loss of known batches {_change(loss)}"
-
-
 def _general(loss: Loss) -> str:
     """Say what happened to the base's own dreams."""
-    return f"loss on dreams of the base {_change(loss)}"
+    return f"loss on dreams of the base {loss.movement}"
 
 
 def _dropped(share: Exact, most: float) -> str:
@@ -277,12 +213,3 @@ def _far(drift: Drift, most: float) -> str:
         f"KL to the base on its dreams went from {drift.live:.3f} to "
         f"{drift.candidate:.3f} nats per token, more than {most:.3g}"
     )
-
-
-def _change(loss: Loss) -> str:
-    """Say how a loss moved, in nats per token."""
-    if math.isnan(loss.rise):
-        return f"is not a number ({loss.live:.3f} to {loss.candidate:.3f})"
-    verb = "rose" if loss.rise > 0 else "fell"
-    size = f"{abs(loss.rise):.3f} nats per token"
-    return f"{verb} {size} ({loss.live:.3f} to {loss.candidate:.3f})"

@@ -15,7 +15,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.fit import FitResult, learning_rate
 from sleepcycle.model.moments import moments
-from sleepcycle.model.score import BATCH_SIZE
+from sleepcycle.model.score import BATCH_SIZE, encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges, Moments, trim
 from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
@@ -181,7 +181,7 @@ class _Night:
             gate.Comparands(self._base, live, [CANDIDATE], self._on_progress),
             gate.GateInputs(evening.today, evening.known, dreams),
             max_asked=limits.max_asked,
-            finite=gate.is_finite(candidate),
+            finite=adapters.is_finite(candidate),
         )
         return gate.judge(found, limits)
 
@@ -229,11 +229,11 @@ class _Night:
         Of each what is held out; a night that brings no part of them is not kept.
         """
         parts = [
-            gate.encode_held_out(self._base, self._evening.today),
-            gate.encode_held_out(self._base, self._evening.known),
+            encode_held_out(self._base, self._evening.today),
+            encode_held_out(self._base, self._evening.known),
             self.gatherer.probe(self._settings.gate.probe_dreams),
         ]
-        return gate.held_out_loss(self._base, parts, self._on_progress)
+        return held_out_loss(self._base, parts, self._on_progress)
 
     def _beat(self) -> None:
         """Say that we are alive."""

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sleepcycle.errors import ModelError
-from sleepcycle.learning import gate
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode
 from sleepcycle.model.fit import FitPlan, FitResult, fit, learning_rate
+from sleepcycle.model.score import compare, encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
 from sleepcycle.records.example import Example
-from sleepcycle.records.progress import OnProgress
+from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.reports import WakeReport
-from sleepcycle.records.verdict import Verdict
+from sleepcycle.records.verdict import Loss, Verdict, losses_text
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 
@@ -94,22 +95,26 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         fit_plan,
         source.draw(fit_plan.steps, seed),
         on_progress=on_progress,
-        held_out_loss=gate.held_out_loss(
-            base, [gate.encode_held_out(base, lesson.today)], on_progress
+        held_out_loss=held_out_loss(
+            base, [encode_held_out(base, lesson.today)], on_progress
         ),
         keep=keep,
     )
     day = adapters.read(base, DAY)
-    sides = gate.Comparands(base, live, [*live, DAY], on_progress)
-    verdict = gate.note(
-        sides.compare(lesson.today),
-        sides.compare(lesson.known),
-        finite=gate.is_finite(day),
-    )
+    verdict = _measure(base, live, lesson, day, on_progress)
     cut = len(lesson.new) - len(new)
     report = _report(result, source, cut, morning, day, verdict)
     whole = compose_layers(morning.live, day) if morning.live else day
     return whole, report
+
+
+def note(acquisition: Loss | None, retention: Loss | None, *, finite: bool) -> Verdict:
+    """Sum up a wake, which is never live: only broken weights refuse it."""
+    reason = losses_text(acquisition, retention) if finite else "weights are not finite"
+    bits = acquisition.bits if acquisition else None
+    return Verdict(
+        finite, reason, retention, acquisition, finite=finite, learned_bits=bits
+    )
 
 
 def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:
@@ -152,6 +157,28 @@ def _attach(
     if morning.holds_zeros:
         adapters.hold_zeros(base, DAY)
     return live
+
+
+def _measure(
+    base: Base,
+    live: list[str],
+    lesson: Lesson,
+    day: LayerChanges,
+    on_progress: OnProgress,
+) -> Verdict:
+    """Compare what was learned with live, on what is held out."""
+    moved = partial(
+        compare,
+        base,
+        live=live,
+        candidate=[*live, DAY],
+        on_batch=lambda: on_progress(HEARTBEAT),
+    )
+    return note(
+        moved(encode_held_out(base, lesson.today)),
+        moved(encode_held_out(base, lesson.known)),
+        finite=adapters.is_finite(day),
+    )
 
 
 def _plan(

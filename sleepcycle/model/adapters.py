@@ -155,6 +155,14 @@ def remove_all(base: Base) -> None:
         remove(base, name)
 
 
+def is_finite(changes: LayerChanges) -> bool:
+    """Return whether no factor holds a NaN or an infinity."""
+    return all(
+        bool(change.up.isfinite().all() and change.down.isfinite().all())
+        for change in changes.values()
+    )
+
+
 def check_fits(changes: LayerChanges, targets: Targets) -> None:
     """Refuse changes that belong to another model.
 

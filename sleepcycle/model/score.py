@@ -7,10 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import Encoded, PaddedBatch, collate, pad_id
+from sleepcycle.model.encode import Encoded, PaddedBatch, collate, encode, pad_id
 from sleepcycle.numerics.distill import TopScores, top_scores
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import HEARTBEAT, OnProgress
+from sleepcycle.records.verdict import Loss
 
 BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
 
@@ -52,6 +56,64 @@ def nll(
     """
     nats = each_nll(base, examples, batch_size, on_batch=on_batch)
     return math.fsum(nats), sum(example.learned for example in examples)
+
+
+def compare(
+    base: Base,
+    encoded: Sequence[Encoded],
+    live: Sequence[str],
+    candidate: Sequence[str],
+    *,
+    on_batch: Callable[[], None] = quiet,
+) -> Loss | None:
+    """Score two sets of attached adapters on the same examples, by their loss.
+
+    Args:
+        base: The base; no adapter is active on it afterwards.
+        encoded: What is scored.
+        live: Names of the adapters of one side; none for the bare base.
+        candidate: Those of the other side.
+        on_batch: Called after each batch.
+
+    Returns:
+        Both losses, or None where no token counts.
+    """
+    losses, tokens = [], 0
+    for names in (live, candidate):
+        with only_active(base, names):
+            nats, tokens = nll(base, encoded, BATCH_SIZE, on_batch=on_batch)
+        if tokens == 0:
+            return None
+        losses.append(nats / tokens)
+    return Loss(losses[0], losses[1], len(encoded), tokens)
+
+
+def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
+    """Encode examples as they are measured: by what the model shall say alone."""
+    return [encode(example.content, base, prompt_weight=0) for example in examples]
+
+
+def held_out_loss(
+    base: Base, parts: Sequence[Sequence[Encoded]], on_progress: OnProgress
+) -> Callable[[], float] | None:
+    """Return what measures the loss of whatever is active, the mean over parts.
+
+    Parts that hold nothing to learn are left out; None where that is all of them.
+    The loss is in nats per token.
+    """
+    present = [part for part in parts if any(example.learned for example in part)]
+    if not present:
+        return None
+
+    def measure() -> float:
+        """Return nats per token."""
+        sums = [
+            nll(base, part, BATCH_SIZE, on_batch=lambda: on_progress(HEARTBEAT))
+            for part in present
+        ]
+        return sum(nats / tokens for nats, tokens in sums) / len(sums)
+
+    return measure
 
 
 @torch.no_grad()

@@ -23,6 +23,15 @@ class Loss:
         """What the candidate knows more of all these tokens; negative where less."""
         return -self.rise * self.tokens / math.log(2)
 
+    @property
+    def movement(self) -> str:
+        """How far it rose or fell, in words."""
+        if math.isnan(self.rise):
+            return f"is not a number ({self.live:.3f} to {self.candidate:.3f})"
+        verb = "rose" if self.rise > 0 else "fell"
+        size = f"{abs(self.rise):.3f} nats per token"
+        return f"{verb} {size} ({self.live:.3f} to {self.candidate:.3f})"
+
 
 @dataclass(frozen=True, slots=True)
 class Exact:
@@ -94,3 +103,22 @@ class Verdict:
 
     failed: tuple[str, ...] = ()
     """Names of the checks that refuse it; `reason` is the first one's."""
+
+
+def losses_text(acquisition: Loss | None, retention: Loss | None) -> str:
+    """Return what happened to today's and to known batches."""
+    return f"{acquisition_text(acquisition)}; {retention_text(retention)}"
+
+
+def acquisition_text(loss: Loss | None) -> str:
+    """Return what happened to today's batches, for a verdict's reason."""
+    if loss is None:
+        return "nothing of today's batches is held out, so acquisition is not measured"
+    return f"held-out loss of today's batches {loss.movement}"
+
+
+def retention_text(loss: Loss | None) -> str:
+    """Return what happened to known batches, for a verdict's reason."""
+    if loss is None:
+        return "nothing known is held out, so retention is not measured"
+    return f"held-out loss of known batches {loss.movement}"

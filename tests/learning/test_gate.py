@@ -10,16 +10,14 @@ from sleepcycle.learning.gate import (
     Comparands,
     GateInputs,
     Measures,
-    is_finite,
     judge,
     measure,
-    note,
 )
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import nll
+from sleepcycle.model.score import encode_held_out, nll
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion, Text
 from sleepcycle.records.example import Example
@@ -158,25 +156,6 @@ def test_a_nat_a_token_is_so_many_bits():
     assert verdict.learned_bits == pytest.approx(57.708, abs=1e-3)
 
 
-def test_a_wake_is_noted_and_refused_only_when_broken():
-    """
-    It is never live, so how much it forgot is the night's matter.
-    """
-    assert note(moved(1), moved(9), finite=True).accepted
-    assert not note(moved(-1), moved(0), finite=False).accepted
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("factor", ["up", "down"])
-def test_one_broken_value_is_seen(value, factor):
-    change = LowRank(torch.ones(3, 2), torch.ones(2, 4))
-    assert is_finite({"layer": change})
-
-    getattr(change, factor)[1, 1] = value
-
-    assert not is_finite({"layer": change})
-
-
 def held_out():
     """Return known examples of two batches, and what else there is to tell apart."""
     return [
@@ -224,7 +203,7 @@ class TestMeasure:
         ]
         for score in found.batches:
             alone = [example for example in examples if example.batch == score.batch]
-            assert_alike(score.loss, sides.compare(alone))
+            assert_alike(score.loss, compared(sides, alone))
 
     def test_the_whole_is_what_one_pass_over_all_says(self, sides):
         """
@@ -235,7 +214,7 @@ class TestMeasure:
         assert found.acquisition is not None
         assert found.retention is None
         assert not any(score.known for score in found.batches)
-        assert_alike(found.acquisition, sides.compare(held_out()))
+        assert_alike(found.acquisition, compared(sides, held_out()))
 
     def test_dreams_are_scored_by_loss_and_by_distance(self, sides):
         dreams = [encode(Text("The lamp is on."), sides.base, prompt_weight=1)]
@@ -278,6 +257,11 @@ class TestMeasure:
 
         assert found.exact_known == Exact(live=1.0, candidate=0.0, asked=3)
         assert found.batches[0].exact == found.exact_known
+
+
+def compared(sides, examples):
+    """Return what one pass over examples says."""
+    return sides.compare(encode_held_out(sides.base, examples))
 
 
 def assert_alike(found, expected):

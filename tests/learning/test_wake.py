@@ -14,6 +14,7 @@ from sleepcycle.model.fit import MAX_LR
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Example
+from sleepcycle.records.verdict import Loss
 from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
 from tests.numerics.conftest import dense
 
@@ -184,3 +185,16 @@ def test_a_night_after_which_nothing_is_left(base):
 
     assert report.rank == 0
     assert all(change.rank == 0 for change in folded.values())
+
+
+@pytest.mark.parametrize("finite", [True, False])
+def test_a_wake_is_refused_only_when_its_weights_are_broken(finite):
+    """
+    It is never live, so how much it forgot is the night's matter.
+    """
+    worse = Loss(live=2.0, candidate=9.0, examples=4, tokens=40)
+
+    verdict = wake.note(worse, worse, finite=finite)
+
+    assert verdict.accepted is finite
+    assert ("rose 7.000" in verdict.reason) is finite

@@ -1,5 +1,7 @@
 """Adapters on a base: what goes in computes, comes out again, and leaves no trace."""
 
+import math
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from sleepcycle.model.adapters import (
     attached,
     check_fits,
     day_config,
+    is_finite,
     layers,
     new_day,
     only_active,
@@ -383,6 +386,17 @@ class TestAttached:
 
         assert list(layers(llama, "other"))
         assert not any(layer.active_adapters for _, layer in layers(llama, "other"))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("factor", ["up", "down"])
+def test_one_broken_value_is_seen(value, factor):
+    change = LowRank(torch.ones(3, 2), torch.ones(2, 4))
+    assert is_finite({"layer": change})
+
+    getattr(change, factor)[1, 1] = value
+
+    assert not is_finite({"layer": change})
 
 
 class TestCheckFits:

@@ -1,10 +1,12 @@
 """Scores: the loss of each token, whatever it is batched with."""
 
 import pytest
+import torch
 
+from sleepcycle.model.adapters import attach
 from sleepcycle.model.encode import Encoded, collate
-from sleepcycle.model.score import each_nll, nll, token_losses
-from tests.model.conftest import some_examples
+from sleepcycle.model.score import compare, each_nll, nll, token_losses
+from tests.model.conftest import logits_of, some_examples
 
 
 def test_each_token_is_scored_given_those_before_it(llama):
@@ -50,3 +52,14 @@ def test_each_row_is_scored_alone_and_is_zero_where_nothing_is_learned(llama):
     nats, _ = nll(llama, [row], 1)
     assert first == pytest.approx(nats, rel=1e-5)
     assert second == 0
+
+
+def test_a_failing_comparison_leaves_the_base_bare(llama, random_changes):
+    bare = logits_of(llama.model)
+    attach(llama, "live", random_changes(llama.targets))
+    broken = [Encoded((5, 10**6), (0.0, 1.0))]
+
+    with pytest.raises(IndexError, match="out of range"):
+        compare(llama, broken, ["live"], [])
+
+    assert torch.equal(logits_of(llama.model), bare)

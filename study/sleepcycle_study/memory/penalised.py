@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from sleepcycle.learning import gate, wake
+from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.encode import Encoded, PaddedBatch, encode
 from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
+from sleepcycle.model.score import encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import quiet
@@ -58,8 +59,8 @@ def train(
         _plan(base, settings, steps, today.seed),
         source.draw(steps, today.seed),
         on_progress=quiet,
-        held_out_loss=gate.held_out_loss(
-            base, [gate.encode_held_out(base, today.held_out)], quiet
+        held_out_loss=held_out_loss(
+            base, [encode_held_out(base, today.held_out)], quiet
         ),
         objective=objective,
     )
