@@ -8,12 +8,12 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle_study.domains.arithmetic import dimensions
+from sleepcycle_study.domains.arithmetic.article import ARTICLE
 from sleepcycle_study.domains.domain import Question
 from sleepcycle_study.domains.registry import domain_of
 from sleepcycle_study.experiment.asking import reply
 from sleepcycle_study.experiment.results import GradedAnswer
 from sleepcycle_study.experiment.teaching import Course
-from sleepcycle_study.report.sample import ARTICLE
 
 GLANCED = 24  # questions of a domain at each stop of a life
 

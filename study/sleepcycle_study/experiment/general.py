@@ -7,10 +7,11 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle_study.experiment.asking import loss, reply
+from sleepcycle_study.experiment.results import NATS
 
 WORDS = ("tree", "river", "stone", "bird", "house", "lamp", "bread", "horse", "door")
 ANSWER_TOKENS = 40
-TEXT = "text, nats a token"
+TEXT = f"text, {NATS}"
 
 
 def copying(rng: Random) -> tuple[str, str]:

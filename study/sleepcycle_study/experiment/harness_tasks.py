@@ -27,8 +27,7 @@ from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment import taskfiles
 from sleepcycle_study.experiment.codeprint import codeprint
 from sleepcycle_study.experiment.plan import StudyPlan
-from sleepcycle_study.experiment.results import fingerprint
-from sleepcycle_study.report.generalism import HARNESS
+from sleepcycle_study.experiment.results import HARNESS, fingerprint
 
 VERSION = "asked"
 

@@ -18,6 +18,9 @@ RUNS = "runs"
 FORMAT = "sleepcycle study run 1"
 AGAIN = "delete it, and run the study again: only what is missing is run"
 
+NATS = "nats a token"  # how a general task ends whose score is a loss
+HARNESS = "harness: "  # how one begins that is a task of lm-evaluation-harness
+
 CODE = "code"
 """The setting that says what code made a run. It is kept beside those that decided the
 run, yet is not in their fingerprint: a comment that is mended makes no run anew."""

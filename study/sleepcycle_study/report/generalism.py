@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from sleepcycle_study.experiment.results import HARNESS, NATS
 from sleepcycle_study.report.figures import PERCENT, Cell, Table, row, spread
 from sleepcycle_study.report.sample import Arms
 from sleepcycle_study.report.tables import SPREAD
-
-NATS = "nats a token"  # how a task ends whose score is a loss
-HARNESS = "harness: "  # how a task begins that is one of lm-evaluation-harness
 
 
 def general_table(arms: Arms) -> Table:

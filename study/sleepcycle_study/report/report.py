@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 
 from sleepcycle.files import disk
+from sleepcycle_study.domains.arithmetic.article import ARTICLE
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.results import Fold, GradedAnswer, Outcome
 from sleepcycle_study.report import charts
@@ -13,7 +14,6 @@ from sleepcycle_study.report.figures import PERCENT, Table, TableRow, row
 from sleepcycle_study.report.generalism import general_table
 from sleepcycle_study.report.page import ReportSection, html, markdown, plain
 from sleepcycle_study.report.sample import (
-    ARTICLE,
     Arms,
     arrange,
     asked,

@@ -9,9 +9,6 @@ from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.results import CODE, Outcome
 from sleepcycle_study.report.statistics import PARTS, composite, dimensions
 
-ARTICLE = "article."
-"""Start of the measures that follow the article's own rules."""
-
 MADE_UP = "hallucination"
 """The measure of answers to what has none; the lower the better."""
 

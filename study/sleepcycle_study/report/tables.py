@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from sleepcycle_study.domains.arithmetic.article import ARTICLE
 from sleepcycle_study.experiment.results import Curve, Fold, Outcome
 from sleepcycle_study.report.article_figures import ARMS, REPORTED, SOURCE, Reported
 from sleepcycle_study.report.figures import (
@@ -20,7 +21,6 @@ from sleepcycle_study.report.figures import (
     whole,
 )
 from sleepcycle_study.report.sample import (
-    ARTICLE,
     Arms,
     asked,
     headlines,

@@ -10,6 +10,9 @@ from fractions import Fraction
 from sleepcycle_study.domains.domain import Measures
 from sleepcycle_study.numbers.deviations import DISASTROUS, SENSIBLE, ErrorKind
 
+ARTICLE = "article."
+"""How the names of these measures begin."""
+
 INTEGER = re.compile(r"-?\d+")
 GROUPED = re.compile(r"-?\d[\d,]*")
 POWER = re.compile(r"10\^(\d+)")
