@@ -16,6 +16,7 @@ CARRIED = {
     "sleepcycle/nano/model.safetensors",
     "sleepcycle/nano/chat_template.jinja",
     "sleepcycle/nano/tokenizer.json",
+    "sleepcycle/curricula/four_phases.toml",
     "sleepcycle/lessons/capitals.jsonl",
     "sleepcycle/lessons/capitals.questions.jsonl",
 }
@@ -41,7 +42,8 @@ def test_it_carries_what_is_needed_and_no_more(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
 
     assert names >= CARRIED
-    assert not [name for name in names if name.startswith(("tests", "tools"))]
+    assert not [name for name in names if name.startswith(("tests", "tools", "study"))]
+    assert not [name for name in names if "sleepcycle_study" in name]
     assert wheel.stat().st_size < MAX_BYTES
 
 

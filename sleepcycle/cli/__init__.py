@@ -4,7 +4,7 @@ import signal
 import sys
 
 from sleepcycle.cli.app import app
-from sleepcycle.cli.extensions import add_extensions
+from sleepcycle.cli.extensions import add_extensions, installed
 from sleepcycle.errors import DISK_FAILED, SleepcycleError
 from sleepcycle.files.disk import is_failed
 from sleepcycle.store.interrupt import stop
@@ -23,7 +23,7 @@ from sleepcycle.cli import backup_commands  # noqa: F401
 
 # isort: on
 
-add_extensions()
+add_extensions(app, installed())
 
 
 def main() -> None:

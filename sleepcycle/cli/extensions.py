@@ -1,35 +1,45 @@
 """Commands that other packages bring, by entry point."""
 
 import sys
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from sleepcycle.cli.app import app
 from sleepcycle.errors import ExtensionError
 
 GROUP = "sleepcycle.commands"
 STUDY = "study"
-ANY_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
+ANY_WORDS = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
 
 
-def add_extensions() -> None:
-    """Add each command group that an installed package brings.
+def installed() -> Iterable[EntryPoint]:
+    """Return where installed packages keep groups of commands."""
+    return entry_points(group=GROUP)
 
-    One that cannot be loaded is left out and told of; all other commands work.
+
+def add_extensions(app: typer.Typer, points: Iterable[EntryPoint]) -> None:
+    """Add each group of commands that an installed package brings.
+
+    One that cannot be loaded is left out, with a line on standard error; all other
+    commands work. The study's, where it is not installed, is a command that refuses.
     """
-    found = {point.name: point for point in entry_points(group=GROUP)}
+    found = {point.name: point for point in points}
     for name, point in sorted(found.items()):
-        _add(name, point)
+        _add(app, name, point)
     if STUDY not in found:
         app.command(STUDY, hidden=True, context_settings=ANY_WORDS)(refuse_study)
 
 
 def refuse_study() -> None:
-    """Refuse the command of a package that is not installed.
+    """Compare ways to learn; comes with the package sleepcycle-study.
 
     Raises:
-        ExtensionError: Always.
+        ExtensionError: Always, since that package is not installed.
     """
     raise ExtensionError(
         "expected the package sleepcycle-study, which brings this command, got none; "
@@ -37,8 +47,8 @@ def refuse_study() -> None:
     )
 
 
-def _add(name: str, point: EntryPoint) -> None:
-    """Add one command group."""
+def _add(app: typer.Typer, name: str, point: EntryPoint) -> None:
+    """Add one group of commands."""
     try:
         group = point.load()
     except (ImportError, AttributeError) as error:

@@ -68,9 +68,9 @@ def show(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
     """Show a version's card: where it comes from, and why it was accepted."""
     from sleepcycle.cli.version_tables import show_card
 
-    shelf = home_of(ctx).versions
-    gone = shelf.removal(shelf.get(version))
-    card = json.loads(shelf.card(version))
+    registry = home_of(ctx).versions
+    gone = registry.removal(registry.get(version))
+    card = json.loads(registry.card(version))
     show_card({**card, "removed_at": gone.at if gone else None}, as_json=as_json)
 
 
@@ -97,9 +97,9 @@ def verify(
     """
     from sleepcycle.cli.render import counted, printable, show_json
 
-    shelf = home_of(ctx).versions
-    found = shelf.verify(names or [])
-    journal = {} if names else {"journal": shelf.verify_journal()}
+    registry = home_of(ctx).versions
+    found = registry.verify(names or [])
+    journal = {} if names else {"journal": registry.verify_journal()}
     failed = [
         {"version": name, "fault": "; ".join(faults)}
         for name, faults in (found | journal).items()
@@ -140,13 +140,13 @@ def alias(
 
     if drop == (version is not None):
         raise typer.BadParameter("expected a version, or --drop and none")
-    shelf = home_of(ctx).versions
+    registry = home_of(ctx).versions
     if version is None:
-        shelf.drop_alias(name)
+        registry.drop_alias(name)
         if as_json:
             return show_json({"alias": name, "version": None})
         return print(f"{name} is forgotten")
-    found = shelf.alias(name, version)
+    found = registry.alias(name, version)
     if as_json:
         return show_json({"alias": name, "version": found.name})
     print(f"{name} is {found.name}")
