@@ -37,14 +37,14 @@ from sleepcycle.settings.configfile import recorded_settings
 
 
 class PauseSignal:
-    """Heeds a wish to pause: at once, or after the step where training keeps state."""
+    """Ends the process on SIGTERM: at once, or after a step that keeps its state."""
 
     def __init__(self) -> None:
         self.asked = False
         self.waits = False
 
     def __call__(self, *_: object) -> None:
-        """Take a signal."""
+        """Note the signal; exit at once unless training will."""
         self.asked = True
         if not self.waits:
             os._exit(PAUSED)
@@ -63,14 +63,14 @@ class StoppableCheckpoints(FolderCheckpoints):
         return super().load()
 
     def due(self, step: int) -> bool:
-        """Say whether the state is kept now: in its turn, or for a pause."""
+        """Return whether the state is kept now: in its turn, or for a pause."""
         return self._stop.asked or super().due(step)
 
     def save(self, state: State) -> None:
-        """Keep a state, and end there if that is wished.
+        """Keep a state, and end there if a pause was asked for.
 
         Raises:
-            Paused: It is.
+            Paused: It was.
         """
         super().save(state)
         self._stop.waits = not state.seen.finished
@@ -96,7 +96,7 @@ def main(folder: Path, stop: PauseSignal) -> int:
 
 
 def compute(run: RunFolder, stop: PauseSignal) -> None:
-    """Do what the order says, and leave adapter and report in the folder."""
+    """Do what the order says, and write adapter and report into the folder."""
     order = run.read_order()
     settings = recorded_settings(dict(order.settings))
     base = load_base(
@@ -120,7 +120,7 @@ def compute(run: RunFolder, stop: PauseSignal) -> None:
 def _wake(
     run: RunFolder, settings: Settings, base: Base, keep: StoppableCheckpoints
 ) -> tuple[LayerChanges, Report]:
-    """Learn one lesson, from its beginning or from where it was broken off."""
+    """Train on one lesson, from its beginning or from its checkpoint."""
     order = run.read_order()
     day = _load(run.locate(order.day))
     return wake.learn(

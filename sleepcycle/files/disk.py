@@ -183,15 +183,15 @@ def free_bytes(path: Path) -> int:
 
 
 def is_full(error: DiskError) -> bool:
-    """Tell whether room is all that the disk lacked, so that it may have it again."""
+    """Return whether the disk only lacked space, of which it may have some later."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def is_failed(error: BaseException) -> bool:
-    """Tell whether an error is of a disk that failed: nothing more is written to it.
+    """Return whether an error is of a disk that failed: nothing more is written to it.
 
-    One that only refused, as without room or leave, lost nothing. A failed flush is
-    never taken for that, whatever its reason.
+    One that only refused, as without space or permission, lost nothing. A failed flush
+    is never taken for that, whatever its reason.
     """
     return isinstance(error, DiskError) and error.errno not in PASSING
 
@@ -208,7 +208,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 @contextmanager
 def _told(verb: str, path: Path) -> Iterator[None]:
-    """Say in words what the system could not do, and what to do about it."""
+    """Return in words what the system could not do, and what to do about it."""
     try:
         yield
     except DiskError:

@@ -19,9 +19,9 @@ def recorded(nights: Iterable[Path]) -> list[Dream]:
 
 
 def spread(dreams: Sequence[Dream], count: int, seed: int) -> list[Dream]:
-    """Draw up to `count` dreams, as many of each dreamer as it has and others have.
+    """Return up to `count` dreams at random, from each dreamer in turn.
 
-    A lesson that was dreamt once is so not drowned by one that dreams every night. Of
+    So one that dreams every night takes no room from a lesson that was dreamt once. Of
     those that begin alike the newest version's counts: it may have been corrected.
     """
     rng = random.Random(seed)

@@ -41,7 +41,7 @@ class HomePaths:
 
     @property
     def runs(self) -> Path:
-        """Run folders, the contract between keeper and worker."""
+        """Run folders, the contract between service and worker."""
         return self.root / "runs"
 
     @property

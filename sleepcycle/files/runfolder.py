@@ -81,7 +81,7 @@ class RunFolder:
 
     @property
     def failures(self) -> Path:
-        """One line for each worker that was lost."""
+        """One line for each worker that ended without a result."""
         return self.path / "failures.jsonl"
 
     @property
@@ -107,7 +107,7 @@ class RunFolder:
     def locate(self, recorded: Path | None) -> Path | None:
         """Return where a version of the order lies now; None for the bare base.
 
-        The order has the place of its own day. The home may have been moved or
+        The order has the paths of when it was written. The home may have been moved or
         restored elsewhere since then, so only the folder's name counts.
         """
         return self.home.versions / recorded.name if recorded else None
@@ -133,7 +133,7 @@ class RunFolder:
         ]
 
     def is_given(self) -> bool:
-        """Tell whether all is there that a wake is given."""
+        """Return whether all is there that a wake is given."""
         names = ["run.json", *(f"{material}.jsonl" for material in ExampleFile)]
         return all((self.path / name).is_file() for name in names)
 
@@ -167,7 +167,7 @@ class RunFolder:
         return int(state["step"]), int(state["steps"])
 
     def reopen(self) -> None:
-        """Make ready to be computed again: what an earlier worker left half done goes.
+        """Delete what an earlier worker left half done, so that another can compute it.
 
         Order, examples, checkpoint, log and progress stay.
         """
@@ -176,7 +176,7 @@ class RunFolder:
         disk.make(self.result)
 
     def count_failure(self, error: str) -> int:
-        """Write down that a worker was lost, and return how often that was so."""
+        """Write down that a worker ended without a result; return how many have."""
         old = self.failures.read_text() if self.failures.exists() else ""
         disk.write(self.failures, f"{old}{json.dumps({'error': error})}\n")
         return old.count("\n") + 1
@@ -219,7 +219,7 @@ class RunFolder:
         _write_dreams(self.result, islice(dreams, MAX_DREAMS))
 
     def write_base(self, base: BaseIdentity) -> None:
-        """Say which model the worker really loaded."""
+        """Write which model the worker really loaded."""
         _write(self.path / "base.json", base)
 
     def read_base(self) -> BaseIdentity:
@@ -232,7 +232,7 @@ class RunFolder:
         return int(config["r"])
 
     def write_report(self, report: Report) -> None:
-        """Say that the result is complete: the report is its last file."""
+        """Write the report, the last file: with it the result is complete."""
         _write(self.path / "report.json", report)
 
     def read_report(self, kind: type[R]) -> R:
@@ -244,7 +244,7 @@ class RunFolder:
         return _read(self.path / "report.json", kind)
 
     def write_fault(self, fault: Fault) -> None:
-        """Say why there will be no result."""
+        """Write why there will be no result."""
         _write(self.path / "error.json", fault)
 
     def read_fault(self) -> Fault | None:

@@ -84,7 +84,7 @@ def _ask(
     """Return what a worker read, or why it did not.
 
     Raises:
-        AdapterError: It could not be started, took too long, or died without a word.
+        AdapterError: It could not be started, took too long, or ended without a record.
     """
     call = WorkerCall(
         "sleepcycle.home.import_worker",

@@ -170,8 +170,8 @@ def _done(deed: str, order: HarnessOrder | HarnessLook, kind: type[R], log: Path
     """Let a worker process do an order, and return what it left.
 
     Raises:
-        HarnessError: The worker says why there is none, died without a word, or could
-            not be started.
+        HarnessError: The worker wrote why there is none, ended without a record, or
+            could not be started.
     """
     disk.make(log.parent)
     try:

@@ -129,7 +129,7 @@ def score(order: HarnessOrder) -> HarnessScores:
 
 
 def collect(columns: Mapping[str, Scored]) -> HarnessScores:
-    """Lay the versions' scores side by side."""
+    """Return the versions' scores as one matrix."""
     measures = list(next(iter(columns.values())))
     rows = [[scored[measure] for scored in columns.values()] for measure in measures]
     return HarnessScores(
@@ -141,7 +141,7 @@ def collect(columns: Mapping[str, Scored]) -> HarnessScores:
 
 
 def refuse_network(event: str, args: tuple[Any, ...]) -> None:
-    """Stop whatever would leave this machine; a socket file has no host.
+    """Refuse whatever would leave this machine; a socket file has no host.
 
     Neither has a message without an address: its socket was let through before.
     The hub's own switch does not cover a URL that a task names.
@@ -232,12 +232,12 @@ def _number(value: object) -> float:
 
 
 def _give_up(result: Path, message: str) -> None:
-    """Leave word of why there is no result."""
+    """Write why there is no result."""
     result.write_text(to_json(HarnessFault(message)), encoding="utf-8")
 
 
 def _error(value: object) -> float | None:
-    """Return a standard error, None where the harness has words instead."""
+    """Return a standard error, None where the harness has text instead."""
     return float(value) if isinstance(value, int | float) else None
 
 

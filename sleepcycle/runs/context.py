@@ -20,14 +20,14 @@ class Engine(Protocol):
     ) -> None:
         """Compute one run folder; raise a `RunError` where that fails.
 
-        `Paused` where it was broken off as wished and can go on, and `Interrupted`
+        `Paused` where it was stopped as requested and can go on, and `Interrupted`
         where it cannot.
         """
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """The books, the folders, the settings, the engine."""
+    """The database, the folders, the settings, the engine."""
 
     store: Store
     paths: HomePaths

@@ -4,7 +4,7 @@ from sleepcycle.records.run_order import RunRequest
 
 
 class RunControl:
-    """Hold at most one wish; one thread asks, another one heeds it."""
+    """Hold at most one request; one thread makes it, another one acts on it."""
 
     def __init__(self) -> None:
         self._wish: RunRequest | None = None
@@ -13,10 +13,10 @@ class RunControl:
 
     @property
     def wish(self) -> RunRequest | None:
-        """What is wished; None lets the run go on."""
+        """What is requested; None lets the run go on."""
         return self._wish
 
     def ask(self, wish: RunRequest) -> None:
-        """Wish something; a run that is to be cancelled is not paused instead."""
+        """Request something; a run that is to be cancelled is not paused instead."""
         if self._wish is not RunRequest.CANCEL:
             self._wish = wish

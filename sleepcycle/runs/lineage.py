@@ -30,7 +30,7 @@ class Lineage:
 
 
 def stand(session: Session) -> Lineage:
-    """Read the ground from the books."""
+    """Read from the database what the next run starts from."""
     names = version_table.aliases(session)
     live = version_table.get(session, names[Alias.LIVE])
     day = version_table.get(session, names[Alias.DAY]) if Alias.DAY in names else None

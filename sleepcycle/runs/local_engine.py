@@ -40,11 +40,12 @@ class LocalEngine:
         """Compute one run folder, and return when its report is there.
 
         Raises:
-            RunError: The worker could not be started, failed, died or fell silent.
+            RunError: The worker could not be started, failed, was killed, or sent no
+                heartbeat.
             DivergedError: The loss is not a number, or exploded.
             DiskError: The disk did not keep what the worker wrote.
-            Paused: It was broken off as wished, and has a checkpoint to go on from.
-            Interrupted: Ctrl-C, or as wished; the worker has ended.
+            Paused: It was stopped as requested, and has a checkpoint to go on from.
+            Interrupted: Ctrl-C, or as requested; the worker has ended.
         """
         heartbeats = run.follow_progress(run.skip_progress())
         with self._start(run) as worker:
@@ -80,7 +81,7 @@ class LocalEngine:
         on_progress: OnProgress,
         control: RunControl,
     ) -> None:
-        """Hand on each heartbeat until the worker ends, and heed what is wished."""
+        """Pass on each heartbeat until the worker ends, or is stopped on request."""
         pause = _Pause(worker)
         heard_at = time.monotonic()
         for progress in heartbeats:
@@ -114,7 +115,7 @@ class LocalEngine:
 
 
 class _Silent(Exception):  # noqa: N818 - an event of this module alone
-    """A worker gave no sign of life for too long."""
+    """A worker sent no heartbeat for too long."""
 
 
 class _Pause:
@@ -136,7 +137,7 @@ class _Pause:
 
 
 def _judge(run: RunFolder, code: int, wish: RunRequest | None) -> None:
-    """Raise what came of a worker, unless it is done."""
+    """Raise the error that a worker ended with, unless it is done."""
     if code == 0:
         return
     fault = run.read_fault()
@@ -149,7 +150,7 @@ def _judge(run: RunFolder, code: int, wish: RunRequest | None) -> None:
 
 
 def _fault(run: RunFolder, fault: Fault | None, code: int) -> SleepcycleError:
-    """Say why a worker failed."""
+    """Return the error that a worker ended with."""
     if fault is not None and fault.error:
         error = KINDS.get(fault.error, RunError)(fault.message)
         if isinstance(error, DiskError):

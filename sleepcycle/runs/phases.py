@@ -60,7 +60,7 @@ class CurriculumProgress:
         )
 
     def barrier(self, session: Session, lineage: Lineage) -> Barrier | None:
-        """Say what keeps the next wake from its phase; None where nothing does."""
+        """Return what keeps the next wake from its phase; None where nothing does."""
         phase = self._next(session)
         if phase is None or not phase.consolidate:
             return None
@@ -110,7 +110,7 @@ def find_course(paths: HomePaths, wake: WakeSettings) -> CurriculumProgress | No
 
 
 def find_barrier(session: Session, course: CurriculumProgress | None) -> Barrier | None:
-    """Say what keeps the next wake from its phase; None where nothing does."""
+    """Return what keeps the next wake from its phase; None where nothing does."""
     return course.barrier(session, stand(session)) if course else None
 
 

@@ -107,7 +107,7 @@ def write_memory(
 def replay(
     context: RunContext, run: int, claimed: Sequence[Example], lineage: Lineage
 ) -> list[Example]:
-    """Draw what this wake will show again, each at most once.
+    """Return what this wake will show again, each at most once.
 
     Known examples, or past nights' dreams where a night may not see examples either.
     """

@@ -80,7 +80,7 @@ def read_card(folder: Path) -> Card:
 
 
 def sealed_by(paths: HomePaths, run: int) -> Path | None:
-    """Return the folder that a run has sealed, in the books or not, if there is one."""
+    """Return the folder that a run has sealed, recorded or not, if there is one."""
     for folder in sorted(paths.versions.iterdir(), reverse=True):
         try:
             if read_card(folder).run == run:
@@ -91,7 +91,7 @@ def sealed_by(paths: HomePaths, run: int) -> Path | None:
 
 
 def set_aside(paths: HomePaths, folder: Path) -> Path:
-    """Move a folder that the books do not know to `unclaimed`, under a free name."""
+    """Move a folder that the database lacks to `unclaimed`, under a free name."""
     disk.make(paths.unclaimed)
     aside = paths.unclaimed / folder.name
     copies = 1

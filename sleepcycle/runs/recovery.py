@@ -22,15 +22,15 @@ ACTOR = "recovery"
 
 
 def recover(context: RunContext) -> None:
-    """Bring books and folders back to one state; the caller holds the home's lock.
+    """Make database and folders agree again; the caller holds the home's lock.
 
     A sealed version whose run is still open was made whole before the crash, so it
     is recorded. Of the other runs that are on, a wake with a whole checkpoint is
     paused, to go on with the next wake, and the rest are undone: their examples are
     pending again. So is a paused wake whose folder is gone.
-    Another whole version that the books do not know, such as after an older copy of
+    Another whole version that the database lacks, such as after an older copy of
     the database was put back, is moved to `unclaimed`. Staged folders and damaged ones
-    that are not in the books are deleted; a file among them is left alone. No folder
+    that the database lacks are deleted; a file among them is left alone. No folder
     of a run that is over keeps the examples it was given. Doing it twice changes
     nothing more.
     """
@@ -70,7 +70,7 @@ def _settle_runs(context: RunContext) -> None:
 
 
 def _undo(context: RunContext, run: int, reason: str) -> None:
-    """Undo one run, and say so."""
+    """Undo one run, and log it."""
     released = undo(context, run, RunState.FAILED, reason)
     logger.warning(
         "undid run {run}: {reason}; {released} examples are pending again",
@@ -81,7 +81,7 @@ def _undo(context: RunContext, run: int, reason: str) -> None:
 
 
 def _settle(context: RunContext, folder: Path) -> None:
-    """Record a folder that the books do not know, or put it out of the way."""
+    """Record a folder that the database lacks, or move it aside."""
     try:
         verify(folder)
     except ManifestError as fault:
@@ -106,7 +106,7 @@ def _settle(context: RunContext, folder: Path) -> None:
 
 
 def _is_claimed(context: RunContext, folder: Path) -> bool:
-    """Tell whether an open run made this version, and the books go on with it."""
+    """Return whether an open run made this version, and its number is the next."""
     try:
         card = read_card(folder)
     except ManifestError:

@@ -75,7 +75,7 @@ def cancel(context: RunContext, run: int) -> int:
 
 
 def put_aside(context: RunContext, run: int, reason: str) -> str:
-    """Let a running wake be paused: its examples stay claimed, its checkpoint stays.
+    """Record a running wake as paused: its examples stay claimed, its checkpoint stays.
 
     Returns:
         What became of it, in words.
@@ -98,10 +98,10 @@ def put_aside(context: RunContext, run: int, reason: str) -> str:
 
 
 def survives(context: RunContext, run: int, error: Exception) -> bool:
-    """Tell whether a run that failed may go on from a checkpoint.
+    """Return whether a run that failed may go on from a checkpoint.
 
-    Not where its worker said what was wrong, since that would come again, nor once it
-    has lost too many workers. A disk that was full may have room the next time.
+    Not where its worker wrote a fault, since it would fail so again, nor once too many
+    of its workers were killed. A disk that was full may have room the next time.
     """
     folder = RunFolder(context.paths.run(run))
     foreseen = folder.read_fault() is not None and not isinstance(error, DiskError)
@@ -131,7 +131,7 @@ def find_paused(context: RunContext) -> int | None:
 
 
 def take_up(context: RunContext, run: int) -> None:
-    """Let a paused run be running again, in this process."""
+    """Record a paused run as running again, in this process."""
     pid = os.getpid()
     folder = RunFolder(context.paths.run(run))
     folder.reopen()
@@ -142,7 +142,7 @@ def take_up(context: RunContext, run: int) -> None:
 
 
 def _obstacle(context: RunContext, run: int) -> str | None:
-    """Say why a paused run cannot go on; None where it can."""
+    """Return why a paused run cannot go on; None where it can."""
     folder = RunFolder(context.paths.run(run))
     try:
         order = folder.read_order()
@@ -161,7 +161,7 @@ def _obstacle(context: RunContext, run: int) -> str | None:
 
 
 def _has_other_parents(context: RunContext, order: RunOrder) -> bool:
-    """Tell whether live or the open day is another version than the order names.
+    """Return whether live or the open day is another version than the order names.
 
     The names of their folders decide, since the home may lie elsewhere now.
     """

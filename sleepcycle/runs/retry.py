@@ -14,7 +14,7 @@ MORE = 2  # times the REM, and times the rank; a guess
 def plan_gentler(
     session: Session, lineage: Lineage, settings: Settings
 ) -> RetryPlan | None:
-    """Return a gentler plan if enough nights on this ground were rejected.
+    """Return a gentler plan if enough nights on these versions were rejected.
 
     None where they were not, or where nothing is left to be made gentler: the night
     has no REM, and does not fold or has reached the rank `sleep.svd.max_rank`.
@@ -29,7 +29,7 @@ def plan_gentler(
 
 
 def rejected_nights(session: Session, lineage: Lineage, since: int = 0) -> int:
-    """Count the nights that were rejected on this ground.
+    """Count the nights that were rejected on these versions.
 
     They folded the same live with the open day, or with what it was before its last
     wake. An accepted night ends the day, and so does a rollback: both begin anew.

@@ -61,7 +61,7 @@ def wake(
         ConfigError: The curriculum is missing or wrong; nothing is claimed.
         RunError: Nothing is pending, its phase needs a night first, or the worker
             failed.
-        Paused: It was broken off as wished; the next wake goes on from there.
+        Paused: It was stopped as requested; the next wake goes on from there.
         Interrupted: It was stopped.
     """
     started, control = time.monotonic(), control or RunControl()
@@ -195,11 +195,11 @@ def _expect_base(session: Session, context: RunContext) -> None:
 
 @contextmanager
 def _undone_on_failure(context: RunContext, run: int) -> Iterator[None]:
-    """Undo the run if the block raises before the seal, and say what stands.
+    """Undo the run if the block raises before the seal; the error says what is live.
 
-    A sealed version is hours of work, so it is never undone: if it is not in the books
-    yet, its run stays open and recovery records it. Nor is a wake that was paused, or
-    lost its worker, and has a checkpoint.
+    A sealed version is hours of work, so it is never undone: if it is not recorded yet,
+    its run stays open and recovery records it. Nor is a wake that was paused, or whose
+    worker was killed, and that has a checkpoint.
     """
     try:
         yield
@@ -221,7 +221,7 @@ def _undone_on_failure(context: RunContext, run: int) -> Iterator[None]:
 
 
 def _with(error: Exception, words: str) -> SleepcycleError:
-    """Return an error that also says what stands."""
+    """Return the error with words added to its message."""
     if not isinstance(error, DiskError):
         return RunError(f"{error}; {words}")
     full = DiskError(f"{error}; {words}")
@@ -230,7 +230,7 @@ def _with(error: Exception, words: str) -> SleepcycleError:
 
 
 def _stop(context: RunContext, run: int, reason: str) -> str:
-    """Undo a stopped run unless it is sealed, and say what stands."""
+    """Undo a stopped run unless it is sealed; return what is live, in words."""
     sealed = sealed_by(context.paths, run)
     released = 0
     if sealed is None:
@@ -247,7 +247,7 @@ def _stop(context: RunContext, run: int, reason: str) -> str:
 
 
 def _kept(run: int, sealed: Path) -> str:
-    """Say what becomes of a version that is sealed, but not in the books."""
+    """Return what becomes of a version that is sealed, but not recorded, in words."""
     return (
         f"run {run} has sealed {sealed.name}, which the next wake, sleep or rollback "
         "enters in the books"
@@ -261,7 +261,7 @@ def _publish(
     parents: Sequence[int],
     batches: Mapping[int, int],
 ) -> Version:
-    """Seal the result with its card, record it, and forget what it learned from."""
+    """Seal the result with its card, record it, and delete what it learned from."""
     order = folder.read_order()
     with context.store.read() as session:
         number = version_table.next_number(session)
