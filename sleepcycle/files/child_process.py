@@ -52,6 +52,7 @@ class Child:
         grace_s: float = 0.0,
     ) -> None:
         self._grace_s = grace_s
+        self._ended = False  # from then on its number may be another's
         try:
             sink: AbstractContextManager[IO[bytes] | int]
             sink = log.open("ab") if log else nullcontext(subprocess.PIPE)
@@ -122,6 +123,8 @@ class Child:
 
         Whoever breaks off the grace, such as by Ctrl-C, has the group killed at once.
         """
+        if self._ended:
+            return
         try:
             if self._grace_s and self.exit_code is None:
                 self._close(self._process.stdin)
@@ -130,12 +133,15 @@ class Child:
                     self._process.wait(self._grace_s)
         finally:
             self.kill()  # before it is waited for: until then its number is not free
+            self._ended = True
             self._process.wait()
             self._close(self._process.stdin)
             self._close(self._process.stdout)
 
     def _signal_group(self, number: signal.Signals) -> None:
         """Send a signal to each process of its group, if there still are some."""
+        if self._ended:
+            return
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses a zombie
             os.killpg(self._process.pid, number)
 

@@ -178,9 +178,19 @@ class TestEnd:
 
         assert child.exit_code == -signal.SIGKILL
 
-    def test_a_second_end_does_nothing(self):
+    def test_after_the_end_nothing_is_signalled(self, monkeypatch):
+        """
+        Its number may be that of another group by then.
+        """
+        signalled = []
         with python("pass") as child:
             child.end()
+            monkeypatch.setattr(os, "killpg", lambda *found: signalled.append(found))
+
+            child.end()
+            child.kill()
+
+        assert signalled == []
 
 
 class TestParent:
