@@ -93,6 +93,25 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     _write(path, _chunks(lines))
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes as `write` does text.
+
+    Raises:
+        DiskError: The disk could not keep it.
+    """
+    _write(path, [data])
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        DiskError: It cannot be read.
+    """
+    with _told("read", path):
+        return path.read_bytes()
+
+
 def copy(source: Path, target: Path) -> None:
     """Write the bytes of one file to another, as `write` does.
 

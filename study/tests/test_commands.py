@@ -324,6 +324,37 @@ class TestReport:
         assert "tiny study" in (made / "report.md").read_text()
 
 
+class TestPack:
+    def test_a_report_on_the_packed_file_is_that_on_the_folder(self, study, made, here):
+        report = study("study", "report", made, "--out", "by-folder").out
+
+        said = study("study", "pack", made)
+        again = study("study", "report", "made.tar.xz").out
+
+        assert re.match(r"made\.tar\.xz: 2 runs, [\d,]+ bytes\n", said.out)
+        assert again == report.replace("by-folder", "report-made")
+        for name in ("report.html", "report.md", "report.json"):
+            by_folder, by_file = here / "by-folder" / name, here / "report-made" / name
+            assert by_file.read_bytes() == by_folder.read_bytes()
+
+    def test_a_report_on_the_packed_file_goes_where_it_is_told(self, study, made, here):
+        study("study", "pack", made, "--out", here / "there" / "tiny.tar.xz")
+
+        study("study", "report", here / "there" / "tiny.tar.xz", "--out", "pages")
+
+        assert (here / "pages" / "report.md").is_file()
+
+    def test_a_packed_file_that_is_cut_off_is_one_line(self, study, made, here):
+        study("study", "pack", made)
+        path = here / "made.tar.xz"
+        path.write_bytes(path.read_bytes()[:-20])
+
+        said = study("study", "report", path, exit_code=1)
+
+        assert said.err.startswith(f"sleepcycle: expected {path} as it was packed, got")
+        assert len(said.err.splitlines()) == 1
+
+
 class TestWrite:
     def test_what_is_written_can_be_fed_as_is_printed(self, study, tmp_path):
         home, out = tmp_path / "home", tmp_path / "the lessons"
@@ -426,7 +457,9 @@ class TestErrors:
             (["run", "PLAN", "--out", "MADE", "--limit", "4"], "with questions = 4"),
             (["run", "PLAN", "--out", "MADE", "--base", "no"], 'model.base = "no"'),
             (["report", "nope"], "expected the runs of a study in nope, got none"),
-            (["report", "PLAN"], "got none"),
+            (["report", "PLAN"], "or that folder packed, in"),
+            (["pack", "nope"], "expected the runs of a study in nope, got none"),
+            (["pack", "MADE", "--out", "runs.zip"], "to be called NAME.tar.xz, got"),
             (["report", "MADE", "--plan", "nope"], "expected a study's plan in nope"),
             (["write", "nope"], "expected a curriculum in nope, got: No such file"),
             (["write", "logic", "--language", "xx"], 'for language "xx"'),

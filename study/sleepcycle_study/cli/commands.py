@@ -1,4 +1,4 @@
-"""The commands of the study: run it, report on it, write lessons, list its parts."""
+"""The commands of the study: run, report on, pack, write lessons, list its parts."""
 
 import re
 from pathlib import Path
@@ -81,19 +81,38 @@ def run_study(  # noqa: PLR0913 - each is an option
 
 @study.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="Where the runs are.")],
+    runs: Annotated[
+        Path, typer.Argument(help="Folder of the runs, or the file it was packed into.")
+    ],
     plan: Annotated[
         Path | None,
-        typer.Option(help="What should be there (default: the folder's plan.toml)."),
+        typer.Option(help="What should be there (default: the kept plan.toml)."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the report (default: the runs').")
+        Path | None,
+        typer.Option(
+            help="Folder of the report (default: the runs'; for a file, report-NAME)."
+        ),
     ] = None,
 ) -> None:
     """Write report.html, report.md and report.json, and print the scores."""
-    from sleepcycle_study.cli.listings import write_report
+    from sleepcycle_study.cli.reports import write_report
 
-    write_report(folder, plan, out or folder)
+    write_report(runs, plan, out)
+
+
+@study.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file (default: the folder's name and .tar.xz)."),
+    ] = None,
+) -> None:
+    """Write a study's plan and runs into one small file; a report reads it as is."""
+    from sleepcycle_study.cli.reports import pack_runs
+
+    pack_runs(folder, out)
 
 
 @study.command()

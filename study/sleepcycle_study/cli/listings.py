@@ -1,4 +1,4 @@
-"""Reports on a study's runs, writes its lessons, and shows what is built in."""
+"""Writes a study's lessons, and shows what is built in."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -13,46 +13,11 @@ from sleepcycle.curricula.curriculum import (
 )
 from sleepcycle.files import disk
 from sleepcycle_study.domains.registry import DOMAINS
-from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.arms import ARMS, Arm
 from sleepcycle_study.experiment.plan import PLANS, StudyPlan, read_plan
 from sleepcycle_study.experiment.teaching import rows
 
 SHOWN = {"curriculum", "arms", "controls", "seeds", "questions"}  # of a plan
-
-
-def write_report(folder: Path, plan: Path | None, out: Path) -> None:
-    """Write the report on a folder's runs, and print what it sums up to.
-
-    Args:
-        folder: Where the runs are.
-        plan: What should be there; None for the plan that the folder keeps.
-        out: Where the report goes.
-
-    Raises:
-        StudyError: There are no runs, or one of them is damaged.
-    """
-    from sleepcycle_study.experiment import planfile, results
-    from sleepcycle_study.report import report
-    from sleepcycle_study.report.sample import arrange, lacking
-    from sleepcycle_study.report.tables import summary_table
-
-    outcomes = results.read(folder)
-    if not outcomes:
-        raise StudyError(
-            f"expected the runs of a study in {folder}, got none; make some with: "
-            f"sleepcycle study run PLAN --out {folder}"
-        )
-    found = read_plan(plan) if plan else planfile.kept(folder)
-    title = found.name if found else outcomes[0].study
-    expected = found.expected() if found else None
-    controls = found.controls if found else report.CONTROLS
-    paths = report.report(outcomes, title, out, expected, controls)
-    arms = arrange(outcomes, expected)
-    table = summary_table(arms)
-    show_table(table.columns, [[cell.text for cell in row.cells] for row in table.rows])
-    for line in [*lacking(arms, expected, controls), *map(str, paths)]:
-        print(printable(line))
 
 
 def write_lessons(name: Path, out: Path | None, *, seed: int, language: str) -> None:

@@ -137,13 +137,28 @@ def read_plan(path: Path) -> StudyPlan:
     own = PLANS / f"{path}.toml"
     file = own if own.is_file() and not path.is_file() else path
     try:
-        fields = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = file.read_bytes()
     except OSError as error:
         known = ", ".join(sorted(plan.stem for plan in PLANS.glob("*.toml")))
         raise ConfigError(
             f"expected a study's plan in {path}, got: {error.strerror or error}; give "
             f"the path of one, or one of those built in: {known}"
         ) from error
+    return parse_plan(data, file)
+
+
+def parse_plan(data: bytes, file: Path) -> StudyPlan:
+    """Read a plan from its file's bytes.
+
+    Args:
+        data: UTF-8 TOML.
+        file: Where they lie; what the plan names is looked up beside it.
+
+    Raises:
+        ConfigError: A key or a value is wrong.
+    """
+    try:
+        fields = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file}: expected TOML, got: {error}") from error
     fields.setdefault("name", file.stem)

@@ -202,12 +202,22 @@ def read_run(path: Path) -> Outcome:
         StudyError: The file is damaged, is not a run, or bears another run's name.
     """
     try:
-        whole = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StudyError(
-            f"expected a run of a study in {path}, got what cannot be read: {error}; "
-            f"{AGAIN}"
-        ) from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return parse_run(path, data)
+
+
+def parse_run(path: Path, data: bytes) -> Outcome:
+    """Read one run from the bytes of its file.
+
+    Raises:
+        StudyError: They are damaged, are no run, or the path is another run's.
+    """
+    try:
+        whole = json.loads(data)
+    except ValueError as error:
+        raise _unreadable(path, error) from error
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         raise StudyError(
             f"expected a run of a study ({FORMAT!r}) in {path}, got another file; "
@@ -220,6 +230,22 @@ def read_run(path: Path) -> Outcome:
             "give it that name"
         )
     return outcome
+
+
+def no_runs(folder: Path) -> StudyError:
+    """Return what is said of a folder without runs."""
+    return StudyError(
+        f"expected the runs of a study in {folder}, got none; make some with: "
+        f"sleepcycle study run PLAN --out {folder}"
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> StudyError:
+    """Return what is said of a run's file that cannot be read."""
+    return StudyError(
+        f"expected a run of a study in {path}, got what cannot be read: {error}; "
+        f"{AGAIN}"
+    )
 
 
 def _outcome(path: Path, whole: Mapping[str, object]) -> Outcome:
