@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory study-quick clean
+.PHONY: help demo test faults lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -60,6 +60,11 @@ bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours o
 study-quick: .venv/ready  ## Run a small slice of the study, and report into build/study-quick (about 3 minutes).
 	$(BIN)/sleepcycle study run quick --out build/study-quick
 	$(BIN)/sleepcycle study report build/study-quick
+
+study-pages: .venv/ready  ## Make the pages of all kept studies, into build/study (about 1 minute).
+	for file in docs/study/*.tar.xz; do \
+	  $(BIN)/sleepcycle study report $$file --out build/study/$$(basename $$file .tar.xz) || exit 1; \
+	done
 
 clean:  ## Remove the environment and caches.
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
