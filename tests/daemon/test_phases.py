@@ -298,7 +298,7 @@ class TestWrongCurricula:
         state = spoilt.scheduler.state()
         assert state.word is Activity.WAITING
         assert state.banner.startswith("no wake begins: ")
-        assert "did you mean epochs?" in state.banner
+        assert "did you mean phases.third.epochs?" in state.banner
 
     def test_nothing_is_claimed_and_no_run_fails(self, spoilt):
         feed(spoilt, "first", "a")
