@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sleepcycle.cli.app import Json, app, home_of
+from sleepcycle.home.export_formats import ExportFormat
 
 if TYPE_CHECKING:
     from sleepcycle.home.versions import VersionListing
@@ -17,13 +17,6 @@ versions = typer.Typer(no_args_is_help=True, help="Look at versions, and move th
 app.add_typer(versions, name="versions")
 
 Name = Annotated[str, typer.Argument(help="Version or alias, such as v3 or live.")]
-
-
-class ExportFormat(StrEnum):
-    """What an export writes."""
-
-    PEFT = "peft"
-    MERGED = "merged"
 
 
 @versions.command("list")
@@ -162,7 +155,7 @@ def export(
     ] = ExportFormat.PEFT,
 ) -> None:
     """Write a version for use elsewhere."""
-    home_of(ctx).versions.export(version, folder, merged=form is ExportFormat.MERGED)
+    home_of(ctx).versions.export(version, folder, form)
     print(f"wrote {version} to {folder}")
 
 

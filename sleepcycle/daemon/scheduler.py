@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from loguru import logger
 
@@ -18,6 +19,7 @@ from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.state import DaemonState
 from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
 from sleepcycle.home.disk_space import expect_room
+from sleepcycle.home.home import Home
 from sleepcycle.home.versions import Switch
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
@@ -26,6 +28,7 @@ from sleepcycle.runs.context import Outcome
 from sleepcycle.settings.config import Settings
 
 USER = "user"
+R = TypeVar("R")
 
 
 class Scheduler:
@@ -164,8 +167,9 @@ class Scheduler:
         Raises:
             ServiceError: A run is on.
         """
-        with self._alone("a rollback"):
-            return self._homes.open(USER).rollback(name, requeue=requeue)
+        return self.alone(
+            "a rollback", lambda home: home.rollback(name, requeue=requeue)
+        )
 
     def promote(self, name: str) -> Switch:
         """Make a version live, as `Home.promote` does.
@@ -173,8 +177,7 @@ class Scheduler:
         Raises:
             ServiceError: A run is on.
         """
-        with self._alone("a promotion"):
-            return self._homes.open(USER).promote(name)
+        return self.alone("a promotion", lambda home: home.promote(name))
 
     def import_adapter(self, source: Path) -> Version:
         """Take in an adapter made elsewhere, as `Home.import_adapter` does.
@@ -182,8 +185,20 @@ class Scheduler:
         Raises:
             ServiceError: A run is on.
         """
-        with self._alone("an import"):
-            return self._homes.open(USER).import_adapter(source)
+        return self.alone("an import", lambda home: home.import_adapter(source))
+
+    def alone(self, what: str, act: Callable[[Home], R]) -> R:
+        """Do one thing to the home for a user while no run is on.
+
+        Args:
+            what: It in words, for whoever is refused meanwhile.
+            act: What to do.
+
+        Raises:
+            ServiceError: A run is on.
+        """
+        with self._alone(what):
+            return act(self._homes.open(USER))
 
     def reload(self) -> None:
         """Read the settings again; where one is wrong, all stay as they are.

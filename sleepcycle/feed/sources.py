@@ -3,8 +3,9 @@
 import gzip
 import sys
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
@@ -28,8 +29,66 @@ BUFFER_BYTES = 1 << 16
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LINES = {".jsonl", ".ndjson"}
+
+Stream = BufferedReader | gzip.GzipFile
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What is known of a source before its rows are read."""
+
+    suffix: str
+    """Of its name, in lower case; that of a compression is left out."""
+
+    head: bytes
+    """Its first bytes, decompressed."""
+
+    @property
+    def first(self) -> bytes:
+        """The first byte that is no white space."""
+        return self.head.removeprefix(BOM).lstrip()[:1]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One form of file that rows come in."""
+
+    name: str
+    fits: Callable[[Beginning], bool]
+    read: Callable[[Stream, FeedSettings, Format | None], Iterator[Row]]
+    is_text: bool = True
+    """Whether it is UTF-8, and may be compressed."""
+
+
+def _is_parquet(found: Beginning) -> bool:
+    """Return whether a name or first bytes are Parquet's."""
+    return found.head.startswith(PARQUET) or found.suffix == ".parquet"
+
+
+def _ends_in(suffix: str) -> Callable[[Beginning], bool]:
+    """Return what tells whether a name ends so."""
+    return lambda found: found.suffix == suffix
+
+
+def _is_array(found: Beginning) -> bool:
+    """Return whether what begins is a JSON array."""
+    return found.first == b"[" and found.suffix not in LINES
+
+
+def _is_lines(found: Beginning) -> bool:
+    """Return whether a name or first byte is that of JSON objects, a line each."""
+    return found.suffix in {*LINES, ".json"} or found.first in {b"{", b""}
+
+
+CONTAINERS = (
+    Container("Parquet", _is_parquet, lambda f, s, _: read_parquet(f, s), False),
+    Container("CSV", _ends_in(".csv"), lambda f, s, shape: read_csv(f, s, ",", shape)),
+    Container("TSV", _ends_in(".tsv"), lambda f, s, shape: read_csv(f, s, "\t", shape)),
+    Container("JSON", _is_array, lambda f, s, _: read_array(f, s)),
+    Container("JSONL", _is_lines, lambda f, s, _: read_jsonl(f, s)),
+)
+"""The first that fits a source reads it."""
 
 
 def name_of(source: Source) -> str:
@@ -90,33 +149,30 @@ def _opened(source: Source) -> Iterator[BufferedReader]:
 def _rows(
     name: str, file: BufferedReader, settings: FeedSettings, shape: Format | None
 ) -> Iterator[Row]:
-    """Choose the reader by the name, else by the first bytes."""
+    """Read by the first container that fits."""
     path = PurePath(name.lower())
     suffix = (
         path.with_suffix("").suffix if path.suffix in {".gz", ".zst"} else path.suffix
     )
     stream = _decompressed(file)
     head = stream.peek(BUFFER_BYTES)
-    if head.startswith(PARQUET) or suffix == ".parquet":
+    found = Beginning(suffix, head)
+    container = next((each for each in CONTAINERS if each.fits(found)), None)
+    if container is not None and not container.is_text:
         if stream is not file:
             raise FeedError(
-                "expected Parquet as it is, got it inside gzip or zstd; decompress it "
-                "first (Parquet compresses its columns itself)"
+                f"expected {container.name} as it is, got it inside gzip or zstd; "
+                f"decompress it first ({container.name} compresses its columns itself)"
             )
-        return read_parquet(file, settings)
+        return container.read(file, settings, shape)
     if head.startswith(UTF16) or b"\0" in head[:4]:
         raise FeedError("expected UTF-8, got UTF-16 or no text; convert it with iconv")
-    if suffix in DELIMITERS:
-        return read_csv(stream, settings, DELIMITERS[suffix], shape)
-    first = head.removeprefix(BOM).lstrip()[:1]
-    if first == b"[" and suffix not in LINES:
-        return read_array(stream, settings)
-    if suffix in LINES or suffix == ".json" or first in {b"{", b""}:
-        return read_jsonl(stream, settings)
-    raise FeedError(
-        "expected JSONL, JSON, CSV, TSV or Parquet by its name or its first bytes, "
-        f"got {head[:20]!r}; rename it"
-    )
+    if container is None:
+        raise FeedError(
+            "expected JSONL, JSON, CSV, TSV or Parquet by its name or its first bytes, "
+            f"got {head[:20]!r}; rename it"
+        )
+    return container.read(stream, settings, shape)
 
 
 def _decompressed(file: BufferedReader) -> BufferedReader | gzip.GzipFile:

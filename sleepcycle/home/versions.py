@@ -1,6 +1,5 @@
 """The versions of a home: look, compare, verify, make live, export, import."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import faults, verify
+from sleepcycle.home.export_formats import WRITERS, ExportFormat, ExportOrder
 from sleepcycle.home.import_worker import take_in
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
@@ -25,6 +25,7 @@ from sleepcycle.store.values import Alias, Removed
 
 if TYPE_CHECKING:
     from sleepcycle.home.weights import Comparison
+    from sleepcycle.model.base import Base
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class VersionRegistry:
 
         The examples are held out of the batches that either of them learned.
         """
-        from sleepcycle.home import inference, weights  # they load torch
+        from sleepcycle.home import weights  # loads torch
 
         pair = self.get(first), self.get(second)
         with self.store.read() as session:
@@ -174,8 +175,7 @@ class VersionRegistry:
                 self.settings.wake.seed,
             )
         folders = self.folder(pair[0]), self.folder(pair[1])
-        base = inference.load(self.settings, self.paths, self.base)
-        return weights.compare_versions(base, folders, held_out)
+        return weights.compare_versions(self._load_base(), folders, held_out)
 
     def switch(self, name: str, *, action: str, requeue: bool = False) -> Switch:
         """Make a version live; the open day ends, and nothing is deleted.
@@ -253,30 +253,27 @@ class VersionRegistry:
             version_table.drop_alias(session, alias)
             journal.append(session, self.actor, "drop alias", alias=alias)
 
-    def export(self, name: str, folder: Path, *, merged: bool) -> None:
+    def export(
+        self, name: str, folder: Path, form: ExportFormat = ExportFormat.PEFT
+    ) -> None:
         """Write a version for use elsewhere.
 
         Args:
             name: Version or alias.
             folder: Where to; it must not exist yet.
-            merged: Add the change to the base's weights and write the whole model,
-                instead of the adapter alone.
+            form: The adapter, or the whole model with the change in its weights.
         """
         target = self._verified(name)
         source = self.folder(target)
         if folder.exists():
             raise VersionError(f"expected a new folder, but {folder} exists already")
-        if merged:
-            from sleepcycle.home import inference, weights  # they load torch
+        WRITERS[form](ExportOrder(source, folder, self._load_base))
 
-            base = inference.load(self.settings, self.paths, self.base)
-            weights.export_merged(base, source, folder)
-        elif source is None:
-            raise VersionError("v0 is the bare base, which has no adapter to export")
-        else:
-            folder.mkdir(parents=True)
-            for file in ("adapter_model.safetensors", "adapter_config.json"):
-                shutil.copyfile(source / file, folder / file)
+    def _load_base(self) -> "Base":
+        """Load the bare base."""
+        from sleepcycle.home import inference  # loads torch
+
+        return inference.load(self.settings, self.paths, self.base)
 
     def import_adapter(self, source: Path) -> Version:
         """Take in a LoRA adapter made elsewhere as a version; it is not live.

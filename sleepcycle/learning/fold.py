@@ -1,6 +1,6 @@
 """Deep sleep: fold one adapter into one of bounded rank, and report layer by layer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sleepcycle.numerics.lowrank import (
@@ -16,6 +16,12 @@ from sleepcycle.numerics.subspace import difference_norm, stable_rank
 from sleepcycle.records.reports import LayerReport
 from sleepcycle.settings.choices import Compression, RankPolicy
 from sleepcycle.settings.config import SleepSettings, SvdSettings
+
+POLICIES: dict[RankPolicy, Callable[[SvdSettings], Policy]] = {
+    RankPolicy.FIXED: lambda svd: FixedRank(svd.rank),
+    RankPolicy.ENERGY: lambda svd: EnergyRank(svd.energy, svd.min_rank, svd.rank),
+    RankPolicy.BUDGET: lambda svd: BudgetRank(svd.rank, svd.max_rank),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +86,7 @@ def _fold(
 
 def policy(settings: SvdSettings) -> Policy:
     """Return the rank policy that the settings name."""
-    match settings.policy:
-        case RankPolicy.FIXED:
-            return FixedRank(settings.rank)
-        case RankPolicy.ENERGY:
-            return EnergyRank(settings.energy, settings.min_rank, settings.rank)
-        case RankPolicy.BUDGET:
-            return BudgetRank(settings.rank, settings.max_rank)
+    return POLICIES[settings.policy](settings)
 
 
 def _report(

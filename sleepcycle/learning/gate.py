@@ -4,7 +4,7 @@ It knows nothing of training. Losses are held-out nats per learned token, so the
 compare across lessons of different length.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sleepcycle.model.base import Base
@@ -153,7 +153,8 @@ def judge(found: Measures, limits: GateSettings) -> Verdict:
     nothing; what is not a number does, since NaN compares false.
     """
     today, known = found.acquisition, found.retention
-    failed = [check for check in _checks(found, limits) if not check.passed]
+    checks = (check(found, limits) for check in CHECKS)
+    failed = [check for check in checks if check and not check.passed]
     return Verdict(
         accepted=not failed,
         reason=failed[0].refusal if failed else losses_text(today, known),
@@ -170,28 +171,64 @@ def judge(found: Measures, limits: GateSettings) -> Verdict:
     )
 
 
-def _checks(found: Measures, limits: GateSettings) -> Iterator[Check]:
-    """Yield a check for each thing measured, the gravest first."""
-    yield Check("finite", found.finite, "weights are not finite")
-    if moved := found.retention:
-        passed, most = moved.rise <= limits.max_rise, limits.max_rise
-        yield Check("retention", passed, f"{retention_text(moved)}, more than {most:g}")
-    share = found.exact_known
-    if share and share.asked >= ENOUGH:
-        passed = share.drop <= limits.max_exact_drop + ROUNDING
-        yield Check("exact", passed, _dropped(share, limits.max_exact_drop))
-    if moved := found.acquisition:
-        yield Check(
-            "acquisition",
-            moved.rise < 0,
-            f"{acquisition_text(moved)}, and it must fall",
-        )
-    if moved := found.general:
-        passed, most = moved.rise <= limits.max_general_rise, limits.max_general_rise
-        yield Check("general", passed, f"{_general(moved)}, more than {most:g}")
-    if drift := found.drift:
-        bound = max(limits.max_general_kl, drift.live)  # what is lost is no news
-        yield Check("drift", drift.candidate <= bound, _far(drift, bound))
+def _finite(found: Measures, limits: GateSettings) -> Check:
+    """Refuse weights that are not finite."""
+    return Check("finite", found.finite, "weights are not finite")
+
+
+def _retention(found: Measures, limits: GateSettings) -> Check | None:
+    """Refuse a loss of known batches that rose too far."""
+    moved, most = found.retention, limits.max_rise
+    if moved is None:
+        return None
+    refusal = f"{retention_text(moved)}, more than {most:g}"
+    return Check("retention", moved.rise <= most, refusal)
+
+
+def _exact(found: Measures, limits: GateSettings) -> Check | None:
+    """Refuse that too many known prompts are no longer answered."""
+    share, most = found.exact_known, limits.max_exact_drop
+    if share is None or share.asked < ENOUGH:
+        return None
+    return Check("exact", share.drop <= most + ROUNDING, _dropped(share, most))
+
+
+def _acquisition(found: Measures, limits: GateSettings) -> Check | None:
+    """Refuse a loss of today's batches that did not fall."""
+    moved = found.acquisition
+    if moved is None:
+        return None
+    refusal = f"{acquisition_text(moved)}, and it must fall"
+    return Check("acquisition", moved.rise < 0, refusal)
+
+
+def _ability(found: Measures, limits: GateSettings) -> Check | None:
+    """Refuse a loss on dreams of the base that rose too far."""
+    moved, most = found.general, limits.max_general_rise
+    if moved is None:
+        return None
+    refusal = f"{_general(moved)}, more than {most:g}"
+    return Check("general", moved.rise <= most, refusal)
+
+
+def _drift(found: Measures, limits: GateSettings) -> Check | None:
+    """Refuse a candidate that is too far from the base."""
+    drift = found.drift
+    if drift is None:
+        return None
+    bound = max(limits.max_general_kl, drift.live)  # what is lost is no news
+    return Check("drift", drift.candidate <= bound, _far(drift, bound))
+
+
+CHECKS: tuple[Callable[[Measures, GateSettings], Check | None], ...] = (
+    _finite,
+    _retention,
+    _exact,
+    _acquisition,
+    _ability,
+    _drift,
+)
+"""What a candidate must hold to, the gravest first; None where nothing was measured."""
 
 
 def _general(loss: Loss) -> str:

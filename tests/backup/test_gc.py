@@ -186,7 +186,7 @@ class TestWhatGoes:
             lambda: week.promote("v5"),
             lambda: week.rollback("v5"),
             lambda: week.versions.alias("best", "v5"),
-            lambda: week.versions.export("v5", week.paths.root / "out", merged=False),
+            lambda: week.versions.export("v5", week.paths.root / "out"),
             lambda: week.versions.verify(["v5"]),
             lambda: week.ask("hello", version="v5"),
         ):

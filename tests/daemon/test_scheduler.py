@@ -597,8 +597,9 @@ class TestOneThingAtATime:
             lambda scheduler, path: scheduler.rollback("v0"),
             lambda scheduler, path: scheduler.promote("v0"),
             lambda scheduler, path: scheduler.import_adapter(path),
+            lambda scheduler, path: scheduler.alone("a look", lambda home: home),
         ],
-        ids=["wake", "sleep", "rollback", "promote", "import"],
+        ids=["wake", "sleep", "rollback", "promote", "import", "anything else"],
     )
     def test_it_is_refused_while_a_run_is_on(self, desk, tmp_path, ask):
         desk.feed("one")
@@ -622,6 +623,12 @@ class TestOneThingAtATime:
         assert (switch.live, switch.requeued) == ("v0", 1)
         assert ("user", "rollback") in desk.journal()
         assert desk.scheduler.promote("v2").live == "v2"
+
+    def test_what_is_done_alone_is_done_to_the_home_and_answered(self, desk):
+        found = desk.scheduler.alone("a look", lambda home: (home.actor, home.status()))
+
+        assert found[0] == "user"
+        assert found[1].live == "v0"
 
     def test_no_run_begins_while_another_version_is_made_live(self, desk):
         desk.feed("one", "two")
