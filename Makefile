@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format config map lessons bench-consolidate bench-feed bench-fold bench-memory study-quick study-pages clean
+.PHONY: help demo test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-memory study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -25,11 +25,12 @@ test: .venv/ready  ## Run all tests.
 faults: .venv/ready  ## Try every fault: each failing call, each power cut, each kill (about half an hour).
 	SLEEPCYCLE_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults -q -n auto
 
-lint: .venv/ready  ## Check style, types and import contracts.
+lint: .venv/ready  ## Check style, types, import contracts and the links of the documents.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.check_links
 
 format: .venv/ready  ## Put the code into its one form.
 	$(BIN)/ruff check --fix .
@@ -39,8 +40,8 @@ config: .venv/ready  ## Write config.toml again from the settings.
 	$(BIN)/python tools/render_config.py > config.toml.new
 	mv config.toml.new config.toml
 
-map: .venv/ready  ## Write the README's map of modules again.
-	$(BIN)/python -m tools.render_map
+docs: .venv/ready  ## Write docs/reference and the README's tree of packages again, from the code.
+	$(BIN)/python -m tools.render_docs
 
 lessons: .venv/ready  ## Write the demo's lessons again.
 	$(BIN)/python examples/make_lessons.py

@@ -1,1 +1,1 @@
-"""The service that stays up: when it learns and sleeps, and who tells it to."""
+"""Daemon: the service that stays up, when it learns and sleeps, and who tells it to."""

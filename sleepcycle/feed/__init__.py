@@ -1,1 +1,1 @@
-"""The door: files in many shapes become examples, or rows with a reason why not."""
+"""Feed: files in many shapes become examples, or rows with a reason why not."""

@@ -1,6 +1,6 @@
 """Weight changes kept as two factors: their exact sum, and their nearest small rank.
 
-The dense product is never formed. Formulas and sources are in docs/math.md.
+The dense product is never formed. Formulas and sources are in docs/explanation/math.md.
 """
 
 from collections import defaultdict

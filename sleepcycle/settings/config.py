@@ -139,7 +139,8 @@ class WakeSettings(Section):
     """Dropout on the day adapter's input, in [0, 1)."""
 
     lr: PositiveFloat | Literal["auto"] = "auto"
-    """Peak learning rate; `auto` takes it from the base's width (docs/math.md)."""
+    """Peak learning rate; `auto` takes it from the base's width
+    (docs/explanation/math.md)."""
 
     lr_scale: PositiveFloat = 1.0
     """What `lr` is multiplied by; a phase without a rate of its own scales it more."""

@@ -1,0 +1,173 @@
+"""The pages of JSON, HTTP and a home's files, from the golden files and the routes."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from sleepcycle.cli import app
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import RunFolder
+from tests.contract.shapes import several
+from tools.reference.commands import commands
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "contract" / "golden"
+GUARDS = {400, 401, 403, 411, 413}  # what no route answers
+TABLE = ["| key | type |", "|---|---|"]
+JSON_HEAD = """\
+# JSON
+
+What each command prints with `--json`, from the golden files in `tests/contract/golden`.
+`a.b` is the key `b` in the object `a`, `a[]` an element of the list `a`, `(all)` the whole.
+A key that ends in `?` is not always there. `NUMBER`, `VERSION` and `LAYER` stand for keys that name one.
+A `time` is ISO 8601 with its zone. A list that was empty says `list`. Only what was seen in the golden life is listed: a key that was null in all of it says `null`.
+"""
+HTTP_HEAD = """\
+# HTTP
+
+The control of a running service, on the loopback interface alone.
+Address and token are in `daemon.json` and `token` of the home; who may ask is told in [the service](../explanation/service.md#reaching-it).
+All but `/livez` and `/readyz` need `Authorization: Bearer TOKEN`. A body is JSON of at most 1 MB; an unknown key is refused.
+A foreseen error answers `{error, message}`.
+"""
+HOME_HEAD = """\
+# Files of a home
+
+A home is one directory. What each file is for is told in [architecture](../explanation/architecture.md#the-home-directory).
+"""
+
+
+def json_page() -> str:
+    """Return the keys of each command's JSON, by command."""
+    known = {command.name for command in commands(app)}
+    found: dict[str, list[Any]] = defaultdict(list)
+    for name, shape in _golden("json").items():
+        found[_command_of(name, known)].append(shape)
+    parts = [JSON_HEAD]
+    for command in sorted(found):
+        rows = keys(several(found[command]))
+        parts += [f"## `{command}`", "", *TABLE, *rows, ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _command_of(name: str, known: set[str]) -> str:
+    """Return the command of a golden answer, with the options that change its form."""
+    words = name.partition(",")[0].split()
+    most = max(n for n in range(len(words) + 1) if " ".join(words[:n]) in known)
+    options = [word for word in words[most:] if word in {"--dreams", "--dry-run"}]
+    return " ".join([*words[:most], *options])
+
+
+def keys(shape: Any, path: str = "") -> list[str]:  # noqa: ANN401
+    """Return a row for each key below a shape."""
+    return [f"| `{at or '(all)'}` | {kind} |" for at, kind in _leaves(shape, path)]
+
+
+def _leaves(shape: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    """Yield the place and the type of whatever holds no keys."""
+    if isinstance(shape, dict) and shape:
+        for key, inner in shape.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else key)
+    elif isinstance(shape, list) and shape:
+        yield from _leaves(shape[0], f"{path}[]")
+    else:
+        names = {"[]": "list", "{}": "object"}
+        told = str(shape)
+        yield path, names.get(told, told).replace("|", "or")
+
+
+def http_page() -> str:
+    """Return each route: what it does, what it takes, and what it answers."""
+    from sleepcycle.server.routes import create_app
+
+    routes = create_app(None, "", HomePaths(ROOT))  # type: ignore[arg-type]
+    golden, parts = _golden("http"), [HTTP_HEAD]
+    for route in _routes(routes):
+        method = next(iter(route.methods or ()))
+        said = (route.endpoint.__doc__ or "").splitlines()[0]
+        parts += [f"## `{method} {route.path}`", "", said, ""]
+        parts += _body(route)
+        parts += _answers(method, route.path, golden)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _routes(served: FastAPI) -> list[APIRoute]:
+    """Return what the control answers."""
+    return [route for route in served.routes if isinstance(route, APIRoute)]
+
+
+def _body(route: APIRoute) -> list[str]:
+    """Return the keys of a request's body, where it has one."""
+    if route.body_field is None:
+        return []
+    model: Any = route.body_field.field_info.annotation
+    rows = [
+        f"| `{name}` | {getattr(field.annotation, '__name__', field.annotation)} | "
+        f"{'needed' if field.is_required() else f'`{json.dumps(field.default)}`'} |"
+        for name, field in model.model_fields.items()
+    ]
+    return ["| body | type | default |", "|---|---|---|", *rows, ""]
+
+
+def _answers(method: str, path: str, golden: dict[str, Any]) -> list[str]:
+    """Return the keys of each answer that is none of the guard's."""
+    form = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) + r"( |$)")
+    found: dict[int, list[Any]] = defaultdict(list)
+    for name, answer in golden.items():
+        asked, _, place = name.partition(" ")
+        fits = asked == method and form.match(place)
+        if fits and answer["status"] not in GUARDS:
+            found[answer["status"]].append(answer["body"])
+    parts = []
+    for status, bodies in sorted(found.items()):
+        if status >= 400:
+            errors = sorted({body["error"] for body in bodies})
+            parts += [f"Answers {status}: {', '.join(f'`{e}`' for e in errors)}.", ""]
+        else:
+            parts += [f"Answers {status}:", "", *TABLE, *keys(several(bodies)), ""]
+    return parts
+
+
+def home_page() -> str:
+    """Return the files of a home and of a run, and the shapes of those that are JSON."""
+    files = _golden("files")
+    parts = [HOME_HEAD, *_places(HomePaths(Path("/home"))), ""]
+    parts += ["## A run folder", "", "`runs/000041/`, and in it:", ""]
+    parts += [*_places(RunFolder(Path("/home/runs/000041"))), ""]
+    parts += ["## Shapes", "", "Of the JSON files, by kind of run or version.", ""]
+    for name, shape in files["home"].items():
+        if isinstance(shape, dict | list) and not name.endswith("/"):
+            parts += [f"### `{name}`", "", *TABLE, *keys(shape), ""]
+    parts += ["### `daemon.json`", "", *TABLE, *keys(files["daemon.json"]), ""]
+    parts += ["## The database", "", "Tables of `sleepcycle.db`:", ""]
+    parts += [", ".join(f"`{name}`" for name in files["tables"]) + ".", ""]
+    parts += ["## The journal", "", "| action | details |", "|---|---|"]
+    for action, shape in files["actions of the journal"].items():
+        told = ", ".join(f"`{at}` {kind}" for at, kind in _leaves(shape, "") if at)
+        parts.append(f"| {action} | {told} |")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _places(layout: HomePaths | RunFolder) -> list[str]:
+    """Return a row for each path that a layout knows below its own."""
+    root = layout.root if isinstance(layout, HomePaths) else layout.path
+    rows = []
+    for name, member in vars(type(layout)).items():
+        path = getattr(layout, name) if isinstance(member, property) else None
+        if isinstance(path, Path) and path.is_relative_to(root):
+            said = (member.__doc__ or "").splitlines()[0]
+            rows.append(f"| `{path.relative_to(root).as_posix()}` | {said} |")
+    return ["| path | what |", "|---|---|", *rows]
+
+
+def _golden(name: str) -> dict[str, Any]:
+    """Return one golden file."""
+    text = (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
