@@ -1,11 +1,15 @@
 """The documents are what the code says, and name nothing that is not there."""
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from sleepcycle.cli import app
+from sleepcycle.curricula.curriculum import read_curriculum
 from sleepcycle.settings.config import Settings
+from sleepcycle.settings.configfile import load_settings
 from tools import check_links, render_docs
 from tools.reference.commands import commands
 from tools.reference.shapes import keys
@@ -116,7 +120,7 @@ class TestCheck:
             "[a](there.md), [b](there.md#a-heading-twice), [c](https://x.y/z)",
             "[the second](there.md#a-heading-twice-1)",
             "`fit.py` `train`, `sleepcycle/fit.py`, `sleepcycle.fit.train`",
-            "`[no](link.md)` and `a/b/c`",
+            "`[no](link.md)`, `a/b/c`, `sleepcycle/` and `inbox/` of a home",
             "```\npython -m sleepcycle.fit\n```",
         ],
     )
@@ -134,6 +138,7 @@ class TestCheck:
             ("`sleepcycle.gone`", "no module or name sleepcycle.gone"),
             ("`sleepcycle.fit.learn`", "no module or name sleepcycle.fit.learn"),
             ("`sleepcycle/gone/`", "no file or folder sleepcycle/gone/"),
+            ("`gone/`", "no folder gone/"),
             (
                 "```\npython -m sleepcycle.gone\n```",
                 "no module or name sleepcycle.gone",
@@ -147,3 +152,25 @@ class TestCheck:
 
         assert found.startswith("page.md:")
         assert found.endswith(fault)
+
+
+SNIPPETS = [
+    pytest.param(text, id=f"{path.stem}-{number}")
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+    for number, text in enumerate(
+        re.findall(r"^ *```toml\n(.*?)^ *```$", path.read_text(), re.S | re.M)
+    )
+]
+
+
+@pytest.mark.parametrize("text", SNIPPETS)
+def test_settings_and_curricula_in_the_documents_can_be_read(text, tmp_path):
+    """
+    Whoever copies them gets no error.
+    """
+    file = tmp_path / "snippet.toml"
+    file.write_text(textwrap.dedent(text))
+
+    read = read_curriculum if "[[phases]]" in text else load_settings
+
+    assert read(file)

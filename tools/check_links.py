@@ -19,6 +19,10 @@ BASES = (".", "sleepcycle", "study/sleepcycle_study", "study")
 TOPS = r"(?:sleepcycle|sleepcycle_study|tools|benchmarks)"
 DOTTED = re.compile(rf"(?<![\w./-]){TOPS}(?:\.\w+)+(?![\w/])")
 FILE = re.compile(r"[\w-]+(?:/[\w-]+)*\.py")
+OF_A_HOME = {
+    *("backups", "cache", "checkpoint", "inbox", "logs", "result", "runs", "scratch"),
+    *("staging", "unclaimed", "versions"),
+}
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
 DOCUMENT = re.compile(r"\bdocs/[\w/-]+\.(?:md|json)\b")
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -150,9 +154,14 @@ def _has(file: Path, name: str) -> bool:
 
 
 def _folder_faults(text: str) -> Iterator[str]:
-    """Yield a path that begins with a folder at the top and is not there."""
+    """Yield a room that is not there, or a path below the top that is not."""
     parts = text.rstrip("/").split("/")
-    whole = re.fullmatch(r"[\w./-]+", text) and len(parts) > 1
+    if re.fullmatch(r"[a-z_]+/", text):
+        known = any((ROOT / base / parts[0]).is_dir() for base in BASES)
+        if not known and parts[0] not in OF_A_HOME:
+            yield f"no folder {text}"
+        return
+    whole = re.fullmatch(r"[\w./-]+/[\w./-]*", text) is not None
     if whole and parts[0] in FOLDERS and not (ROOT / text).exists():
         yield f"no file or folder {text}"
 
