@@ -3,6 +3,7 @@
 python -m tools.check_links [FILE.md ...]
 """
 
+import ast
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -99,13 +100,12 @@ def _dotted_faults(text: str) -> Iterator[str]:
 
 
 def _is_known(name: str) -> bool:
-    """Return whether a dotted name is a module, or one that a module mentions."""
+    """Return whether a dotted name is a module, or one that a module has."""
     parts = name.split(".")
     for size in range(len(parts), 0, -1):
         module = _module(parts[:size])
         if module is not None:
-            text = module.read_text(encoding="utf-8")
-            return all(re.search(rf"\b{part}\b", text) for part in parts[size:])
+            return set(parts[size:]) <= names(module)
     return False
 
 
@@ -146,11 +146,22 @@ def _file(name: str) -> Path | None:
 
 
 def _has(file: Path, name: str) -> bool:
-    """Return whether a file mentions a name; what is none is not looked for."""
-    if not NAME.fullmatch(name):
-        return True
-    text = file.read_text(encoding="utf-8")
-    return re.search(rf"\b{name}\b", text) is not None
+    """Return whether a file has a name; what is none is not looked for."""
+    return not NAME.fullmatch(name) or name in names(file)
+
+
+@cache
+def names(file: Path) -> set[str]:
+    """Return what a module defines, imports or assigns, at any depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).rpartition(".")[2])
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
 
 
 def _folder_faults(text: str) -> Iterator[str]:
