@@ -8,7 +8,6 @@ import pytest
 from loguru import logger
 
 from sleepcycle.doctor.bugreport import LOG_LINES, default_name, write_report
-from sleepcycle.doctor.redaction import redaction_of
 from sleepcycle.errors import HomeError
 from sleepcycle.home.opening import open_home
 from sleepcycle.log import TEXT
@@ -243,45 +242,6 @@ class TestBroken:
         day = datetime.now(UTC).strftime("%Y%m%d")
 
         assert default_name().startswith(f"sleepcycle-bugreport-{day}")
-
-
-class TestRedaction:
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
-            ("{root}/sleepcycle.db is damaged", "<home>/sleepcycle.db is damaged"),
-            ("no room on /mnt/a b/c now", "no room on <path>"),
-            ("path=/mnt/a", "path=<path>"),
-            ("file:/mnt/a", "file:<path>"),
-            ("~/models/a b", "<path>"),
-            ("see /usr/lib/python3 and /mnt/a", "see /usr/lib/python3 and <path>"),
-            ("http://127.0.0.1:80/livez", "http://127.0.0.1:80/livez"),
-            ("3 tokens/s", "3 tokens/s"),
-            ("token: abc, Bearer abc", "token: <secret> Bearer <secret>"),
-            ("got 'a b' and \"c\"", "got '...' and \"...\""),
-            ("it's the owner's", "it's the owner's"),
-            ("OSError: [Errno 28] No space left", "OSError: [Errno 28] No space left"),
-            ("KeyError('what')", "KeyError"),
-        ],
-    )
-    def test_it_keeps_what_is_ours(self, home, text, shown):
-        redaction = redaction_of(home.paths, {})
-
-        assert redaction.text(text.format(root=home.paths.root)) == shown
-
-    def test_the_users_name_goes(self, home, monkeypatch):
-        monkeypatch.setenv("LOGNAME", "annabella")
-
-        assert redaction_of(home.paths, {}).text("annabella's") == "<user>'s"
-
-    def test_a_field_named_secret_goes_whatever_it_holds(self, home):
-        record = {"api_key": "abc", "tokens": 3, "inner": [{"password": "abc"}]}
-
-        assert redaction_of(home.paths, {}).record(record) == {
-            "api_key": "<secret>",
-            "tokens": 3,
-            "inner": [{"password": "<secret>"}],
-        }
 
 
 def json_record(message):

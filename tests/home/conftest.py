@@ -1,4 +1,4 @@
-"""A home as commands open it, with something in its books."""
+"""A home as commands open it, with something in its database."""
 
 import shutil
 

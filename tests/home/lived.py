@@ -1,4 +1,4 @@
-"""A home that lives days in milliseconds, and what its books hold."""
+"""A home that lives days in milliseconds, and what its database holds."""
 
 import json
 import os
@@ -66,15 +66,15 @@ def live_days(home: Home, *names: str) -> None:
 def rows_of(root: Path, *, but: tuple[str, ...] = GROWING) -> dict[str, list[tuple]]:
     """Return every row of a home's database, by table."""
     uri = f"{(root / 'sleepcycle.db').as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True)) as books:
+    with closing(sqlite3.connect(uri, uri=True)) as database:
         tables = [
             name
-            for (name,) in books.execute(
+            for (name,) in database.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
             )
         ]
         return {
-            table: sorted(books.execute(f"SELECT * FROM {table}"), key=repr)
+            table: sorted(database.execute(f"SELECT * FROM {table}"), key=repr)
             for table in tables
             if table not in but
         }

@@ -38,7 +38,7 @@ def feed(session, word):
 
 
 def make(session, kind, parents, learned=(), *, accepted=True):
-    """Add a version to the books alone, and return its number."""
+    """Add a version to the database alone, and return its number."""
     number = version_table.next_number(session)
     version = Version(
         number=number,

@@ -1,4 +1,4 @@
-"""The shelf: what moves versions never runs beside a wake."""
+"""Versions: what moves them never runs beside a wake."""
 
 import os
 import subprocess

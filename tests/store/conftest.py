@@ -1,4 +1,4 @@
-"""A new home, and short ways to fill its books."""
+"""A new home, and short ways to fill its database."""
 
 import os
 import shutil
@@ -38,6 +38,12 @@ def new_home(tmp_path_factory):
 def store(new_home, paths):
     shutil.copytree(new_home, paths.root)
     return open_store(paths, SETTINGS)
+
+
+@pytest.fixture
+def session(store):
+    with store.write() as session:
+        yield session
 
 
 def add_batch(session, texts, share=SHARE):

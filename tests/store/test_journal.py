@@ -10,10 +10,12 @@ import sys
 import textwrap
 import threading
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
-from sleepcycle.errors import DiskError
+from sleepcycle.errors import DiskError, StoreError
 from sleepcycle.files import disk
 from sleepcycle.store import journal
 from sleepcycle.store.database import open_store
@@ -58,6 +60,31 @@ def faults(store):
 
 def head(paths):
     return json.loads(paths.journal_head.read_text())
+
+
+class TestEntries:
+    def test_the_last_come_first(self, session):
+        journal.append(session, "user:a", "feed", batch=1, source="x")
+        journal.append(session, "daemon", "sleep")
+
+        last, first = journal.entries(session, 10)
+
+        assert (last.actor, last.action, last.details) == ("daemon", "sleep", {})
+        assert first.details == {"batch": 1, "source": "x"}
+        assert first.at <= last.at <= datetime.now(UTC)
+
+    @pytest.mark.parametrize(
+        "change", ["UPDATE journal SET actor = 'x'", "DELETE FROM journal"]
+    )
+    def test_what_is_written_stays(self, store, change):
+        with store.write() as session:
+            journal.append(session, "user:a", "feed")
+
+        with (
+            pytest.raises(StoreError, match="the journal is append-only"),
+            store.write() as session,
+        ):
+            session.execute(text(change))
 
 
 class TestChain:

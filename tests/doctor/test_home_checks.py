@@ -1,0 +1,207 @@
+import json
+import os
+import shutil
+
+import pytest
+
+from sleepcycle.doctor.inspection import Level, is_held
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.store import owner, run_table
+from tests.doctor.examined import (
+    NANO,
+    holding,
+    look,
+    raw,
+    remember,
+    serve,
+    set_up,
+    worst,
+)
+
+
+class TestLock:
+    def test_it_is_free(self, home):
+        assert not is_held(home.paths)
+        assert look(home)["lock"].message == "nobody holds the home"
+
+    def test_a_service_that_answers_holds_it(self, home):
+        pid = os.getpid()
+        serve(home, pid, owner.started(pid))
+        with holding(home.paths.lock):
+            found = look(home, answers=True)["lock"]
+
+        assert found.level is Level.OK
+        assert f"process {pid}, and answers" in found.message
+
+    def test_a_service_that_does_not_answer_fails(self, home):
+        pid = os.getpid()
+        serve(home, pid, owner.started(pid))
+        with holding(home.paths.lock):
+            found = look(home, answers=False)["lock"]
+
+        assert found.level is Level.FAIL
+        assert "does not answer" in found.message
+
+    def test_a_run_by_hand_is_named(self, home):
+        pid = os.getpid()
+        with home.store.write() as session:
+            run_table.start(session, RunKind.SLEEP, pid, owner.started(pid))
+        with holding(home.paths.lock):
+            found = look(home)["lock"]
+
+        assert found.level is Level.OK
+        assert (
+            found.message == f"process {pid} holds the home, and runs a sleep by hand"
+        )
+
+    @pytest.mark.parametrize("text", ["", "{}", '{"pid": 1, "started": "then"}'])
+    def test_a_holder_that_says_nothing_is_worth_a_look(self, home, text):
+        home.paths.daemon.write_text(text)
+        with holding(home.paths.lock):
+            found = look(home)["lock"]
+
+        assert found.level is Level.WARN
+        assert "fuser" in found.fix
+
+    def test_a_service_that_was_killed_leaves_the_home_free(self, home):
+        serve(home, os.getpid(), "an earlier process")
+
+        found = look(home)["lock"]
+
+        assert found.level is Level.OK
+        assert "was ended" in found.message
+
+
+class TestPermissions:
+    @pytest.mark.parametrize(
+        ("mode", "level"),
+        [(0o700, Level.OK), (0o755, Level.WARN), (0o770, Level.FAIL)],
+    )
+    def test_the_home_is_its_owners_alone(self, home, mode, level):
+        home.paths.root.chmod(mode)
+
+        assert look(home)["home"].level is level
+
+    @pytest.mark.parametrize(("mode", "level"), [(0o600, "ok"), (0o640, "fail")])
+    def test_the_token_is_its_owners_alone(self, home, mode, level):
+        home.paths.token.write_text("secret")
+        home.paths.token.chmod(mode)
+
+        found = look(home)["token"]
+
+        assert found.level == level
+        assert "secret" not in found.message
+
+    def test_an_inbox_that_is_a_file_fails(self, home):
+        shutil.rmtree(home.paths.inbox, ignore_errors=True)
+        home.paths.inbox.write_text("")
+
+        assert worst(look(home)) == ["inbox"]
+
+
+class TestSettings:
+    def test_an_unknown_one_fails(self, home):
+        home.paths.config.write_text("[wake]\nrnk = 3\n")
+
+        found = look(home)
+
+        assert worst(found) == ["settings"]
+        assert "did you mean wake.rank?" in found["settings"].message
+
+    def test_a_curriculum_is_read(self, home):
+        home.paths.config.write_text('[wake]\ncurriculum = "four_phases"\n')
+
+        found = look(home)["curriculum"]
+
+        assert found.level is Level.OK
+        assert found.message.startswith("the curriculum can be read: foundation, ")
+
+    def test_a_curriculum_that_is_missing_or_wrong_fails(self, home):
+        home.paths.config.write_text('[wake]\ncurriculum = "own.toml"\n')
+        missing = look(home)
+        (home.paths.root / "own.toml").write_text('name = "own"\nphase = []\n')
+        wrong = look(home)
+
+        assert worst(missing) == worst(wrong) == ["curriculum"]
+        assert "expected a curriculum in" in missing["curriculum"].message
+        assert "did you mean phases?" in wrong["curriculum"].message
+        assert "wake.curriculum" in wrong["curriculum"].fix
+
+    def test_without_one_there_is_nothing_to_look_at(self, home):
+        assert "curriculum" not in look(home)
+
+    def test_a_file_that_is_gone_fails(self, home):
+        home.paths.config.unlink()
+
+        assert worst(look(home)) == ["settings"]
+
+
+class TestBase:
+    @pytest.fixture
+    def copy(self, home, tmp_path):
+        """A home whose base is a folder, and that folder."""
+        shutil.copytree(NANO, tmp_path / "model")
+        set_up(home, base=tmp_path / "model")
+        with raw(home) as database:
+            database.execute(
+                "UPDATE version SET base_id = ?", (str(tmp_path / "model"),)
+            )
+        return tmp_path / "model"
+
+    def test_a_folder_is_found(self, home, copy):
+        assert "with 1.7 M parameters" in look(home)["base"].message
+
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+    def test_a_missing_file_fails(self, home, copy, name):
+        (copy / name).unlink()
+
+        found = look(home)
+
+        assert "base" in worst(found)
+        assert name.removeprefix("model") in found["base"].message
+
+    def test_weights_that_were_cut_short_fail(self, home, copy):
+        weights = copy / "model.safetensors"
+        os.truncate(weights, weights.stat().st_size - 1)
+
+        assert "cut short" in look(home)["base"].message
+
+    def test_a_missing_shard_fails(self, home, copy):
+        index = {"weight_map": {"a": "model-2.safetensors"}}
+        (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+
+        assert "expected model-2.safetensors" in look(home)["base"].message
+
+    def test_a_hub_id_that_is_not_cached_fails(self, home, monkeypatch, tmp_path):
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+        set_up(home, base="nobody/nothing")
+
+        found = look(home)["base"]
+
+        assert found.level is Level.FAIL
+        assert found.fix == "hf download nobody/nothing"
+
+    def test_another_base_than_the_versions_belong_to_fails(self, home, copy):
+        set_up(home, base="builtin:nano")
+
+        found = look(home)["base"]
+
+        assert found.level is Level.FAIL
+        assert "set model.base back" in found.fix
+
+    def test_another_hash_than_the_database_has_fails(self, home):
+        remember(home, "b" * 64)
+        with raw(home) as database:
+            database.execute("UPDATE version SET base_sha256 = ?", ("a" * 64,))
+
+        found = look(home)["base"]
+
+        assert found.level is Level.FAIL
+        assert "bbbb" in found.message
+
+    def test_the_recorded_hash_is_compared(self, home):
+        remember(home, "a" * 64)
+        with raw(home) as database:
+            database.execute("UPDATE version SET base_sha256 = ?", ("a" * 64,))
+
+        assert look(home)["base"].message.endswith("hash that its versions belong to")
