@@ -1,15 +1,13 @@
 """How much memory a wake needs, roughly, from a model's files alone."""
 
-import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.errors import ModelError
+from sleepcycle.model.base_files import read_object, weight_shapes
 from sleepcycle.settings.config import Settings
 
-HEADER_BYTES = 100_000_000  # the most that safetensors allows
 RUNTIME_BYTES = 600_000_000  # Python with torch and transformers, nothing loaded
 UNTRAINED = ("embed", "lm_head", "wte", "wpe")  # matrices that carry no adapter
 ADAM = 4  # floats for each weight that learns: itself, its gradient, two moments
@@ -40,13 +38,13 @@ def read_shape(folder: Path) -> Shape:
     Raises:
         ModelError: A file is missing, cut short or not what it should be.
     """
-    weights = _weights(folder)
+    weights = weight_shapes(folder)
     matrices = [
         shape
         for name, shape in weights.items()
         if len(shape) == 2 and not any(part in name for part in UNTRAINED)
     ]
-    config = _json(folder / "config.json")
+    config = read_object(folder / "config.json")
     config = config.get("text_config", config)
     return Shape(
         parameters=sum(map(prod, weights.values())),
@@ -84,48 +82,6 @@ def wake_bytes(shape: Shape, settings: Settings) -> int:
         + layer * shape.layers
         + tokens * shape.vocabulary * LOGITS * 4
     )
-
-
-def _weights(folder: Path) -> dict[str, list[int]]:
-    """Return the shape of each tensor by its name."""
-    index = folder / "model.safetensors.index.json"
-    files = sorted(folder.glob("*.safetensors"))
-    awaited = set(_json(index)["weight_map"].values()) if index.exists() else set()
-    if missing := sorted(awaited - {file.name for file in files}):
-        raise ModelError(f"expected {missing[0]} in {folder}, found none")
-    if not files:
-        raise ModelError(f"expected weights as *.safetensors in {folder}, found none")
-    return {name: shape for file in files for name, shape in _header(file).items()}
-
-
-def _header(file: Path) -> dict[str, list[int]]:
-    """Return the shape of each tensor in one file of weights."""
-    size = file.stat().st_size
-    with file.open("rb") as raw:
-        length = int.from_bytes(raw.read(8), "little")
-        header = raw.read(min(length, HEADER_BYTES))
-    try:
-        entries: dict[str, Any] = json.loads(header)
-        entries.pop("__metadata__", None)
-        end = max(entry["data_offsets"][1] for entry in entries.values())
-        shapes = {name: list(entry["shape"]) for name, entry in entries.items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"expected {file} to be safetensors, got: {error}") from error
-    if 8 + length + end != size:
-        raise ModelError(
-            f"expected {8 + length + end} bytes in {file}, got {size}: it was cut "
-            "short, or changed"
-        )
-    return shapes
-
-
-def _json(file: Path) -> dict[str, Any]:
-    """Read an object of JSON."""
-    try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"expected JSON in {file}, got: {error}") from error
-    return found
 
 
 def _first(config: dict[str, Any], *names: str) -> int | None:

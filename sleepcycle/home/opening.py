@@ -11,6 +11,7 @@ from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths, carried
 from sleepcycle.home.home import Home
 from sleepcycle.home.lock import locked
+from sleepcycle.model.base_files import BUILTIN, check_files, locate
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings, Settings, StoreSettings
 from sleepcycle.settings.configfile import load_settings, settings_from
@@ -36,17 +37,15 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
     Raises:
         HomeError: There are other things at that place, or it has another base.
         ConfigError: A setting is wrong; nothing is made then.
+        ModelError: The base cannot be loaded; nothing is made then.
     """
     paths = HomePaths(root)
     base = str(Path(base).resolve()) if base and Path(base).is_dir() else base
     settings = _settings(paths, base)
     if is_made(paths, settings.store):
         return False
-    if root.exists() and not (root.is_dir() and all(_is_ours(paths))):
-        raise HomeError(
-            f"expected {root} to be new or empty, but there are other things in it; "
-            "name another directory with --home"
-        )
+    _expect_free(paths)
+    _check_base(settings.model)
     try:
         _lay_out(paths, base)
     except OSError as error:
@@ -78,6 +77,27 @@ def _settings(paths: HomePaths, base: str | None) -> Settings:
             f"{settings.model.base}; change it there, or leave out --base"
         )
     return settings
+
+
+def _expect_free(paths: HomePaths) -> None:
+    """Refuse a place where there are other things than a home half made."""
+    root = paths.root
+    if root.exists() and not (root.is_dir() and all(_is_ours(paths))):
+        raise HomeError(
+            f"expected {root} to be new or empty, but there are other things in it; "
+            "name another directory with --home"
+        )
+
+
+def _check_base(settings: ModelSettings) -> None:
+    """Refuse a base that cannot be loaded; ours is whole, so it needs no torch."""
+    if settings.base.startswith(BUILTIN):
+        locate(settings)
+        return
+    check_files(settings)
+    from sleepcycle.model.base import check_loadable  # loads torch
+
+    check_loadable(settings)
 
 
 def _is_ours(paths: HomePaths) -> Iterator[bool]:

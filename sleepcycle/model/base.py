@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -20,6 +21,20 @@ from sleepcycle.settings.config import ModelSettings
 ALL_LINEAR = ["all-linear"]
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """Keeps loading on this machine, and foreign code out."""
+
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    ImportError,
+    SafetensorError,
+    StrictDataclassError,
+)
+"""What transformers raises at the files of a model that it cannot make."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +101,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
             **LOCAL,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except UNREADABLE as error:
         raise not_loaded(settings.base, str(error)) from error
     if missing := sorted(loading["missing_keys"]):
         raise not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
@@ -115,9 +130,26 @@ def skeleton(settings: ModelSettings) -> Targets:
         config = AutoConfig.from_pretrained(locate(settings), **LOCAL)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise not_loaded(settings.base, str(error)) from error
     return find_targets(model, settings.target_modules)
+
+
+def check_loadable(settings: ModelSettings) -> None:
+    """Refuse a base of which no model or no tokenizer can be made.
+
+    Its weights are not looked at; `base_files.check_files` does that.
+
+    Raises:
+        ModelError: Its files make no causal language model, or no tokenizer.
+        ConfigError: A target module does not exist in it.
+    """
+    skeleton(settings)
+    try:
+        AutoTokenizer.from_pretrained(locate(settings), **LOCAL)
+    except UNREADABLE as error:
+        why = f"a tokenizer that cannot be read: {error}"
+        raise not_loaded(settings.base, why) from error
 
 
 def pick_device(name: str) -> str:

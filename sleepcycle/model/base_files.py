@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from sleepcycle.errors import ModelError
 from sleepcycle.files.paths import PACKAGE
 from sleepcycle.files.sealed import sha256
@@ -16,8 +18,14 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 BUILTIN = "builtin:"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+TOKENIZERS = ("tokenizer.json", "*.model", "vocab*", "*.tiktoken", "tekken.json")
+"""Files of which a tokenizer needs one; without, some kinds are made empty."""
+
 IDENTITY = (
-    "config.json",
+    CONFIG,
     "tokenizer*",
     "chat_template*",
     "vocab*",
@@ -40,10 +48,62 @@ def locate(settings: ModelSettings) -> Path:
             )
         return folder
     folder = Path(settings.base).expanduser()
+    if folder.is_file():
+        raise not_loaded(settings.base, f"the file {folder.name}, not a folder")
     folder = folder if folder.is_dir() else _cached(settings)
-    if not (folder / "config.json").is_file():
-        raise not_loaded(settings.base, f"no config.json in {folder}")
+    if not (folder / CONFIG).is_file():
+        raise not_loaded(settings.base, f"no {CONFIG} in {folder}")
     return folder
+
+
+def check_files(settings: ModelSettings) -> None:
+    """Refuse a base whose tokenizer or weights are missing, or cut short.
+
+    No weight is read, but the headers are.
+
+    Raises:
+        ModelError: A file is missing, or is not what it should be.
+    """
+    folder = locate(settings)
+    if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
+        raise not_loaded(settings.base, f"no tokenizer in {folder}")
+    if not (folder / WEIGHTS).exists() and not (folder / INDEX).exists():
+        raise not_loaded(settings.base, f"neither {WEIGHTS} nor {INDEX} in {folder}")
+    try:
+        weight_shapes(folder)
+    except ModelError as error:
+        raise not_loaded(settings.base, str(error)) from error
+
+
+def weight_shapes(folder: Path) -> dict[str, list[int]]:
+    """Return the shape of each weight by its name, from the files' headers.
+
+    Raises:
+        ModelError: A file is missing, cut short or not what it should be.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if missing := sorted(_awaited(folder / INDEX) - {file.name for file in files}):
+        raise ModelError(f"expected {missing[0]} in {folder}, found none")
+    if not files:
+        raise ModelError(f"expected weights as *.safetensors in {folder}, found none")
+    return {name: shape for file in files for name, shape in _header(file).items()}
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Read an object of JSON.
+
+    Raises:
+        ModelError: The file is missing, or holds something else.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"expected JSON in {file}, got: {error}") from error
+    if not isinstance(found, dict):
+        raise ModelError(
+            f"expected an object of JSON in {file}, got {type(found).__name__}"
+        )
+    return found
 
 
 def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
@@ -79,13 +139,39 @@ def recall(folder: Path, cache: Path) -> str | None:
 
 
 def not_loaded(base: str, why: str) -> ModelError:
-    """Say that a model could not be loaded, and what to do."""
+    """Return the error that a model cannot be loaded, with what to do."""
     first = why.strip().split("\n")[0]
     return ModelError(
         f"expected {base} to be a causal language model with its tokenizer, in "
         f"safetensors, on this machine; got: {first}; name a folder that has one, or "
         "a hub id that is in the local cache"
     )
+
+
+def _awaited(index: Path) -> set[str]:
+    """Return the names of the files that an index names; none where there is none."""
+    if not index.exists():
+        return set()
+    names = read_object(index).get("weight_map")
+    if not isinstance(names, dict):
+        raise ModelError(f"expected a weight_map in {index}, got {names!r}")
+    return {str(name) for name in names.values()}
+
+
+def _header(file: Path) -> dict[str, list[int]]:
+    """Return the shape of each tensor in one file of weights."""
+    try:
+        with safe_open(file, framework="np") as weights:
+            names = weights.keys()
+            shapes = {name: list(weights.get_slice(name).get_shape()) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"expected {file} to be safetensors, got: {error}; it was cut "
+            "short, or changed"
+        ) from error
+    if not shapes:
+        raise ModelError(f"expected weights in {file}, found none")
+    return shapes
 
 
 def _remembered(files: list[Path], cache: Path) -> str | None:

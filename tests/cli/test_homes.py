@@ -1,11 +1,13 @@
 """Homes half made, made for another base, or made where a home is already."""
 
+import shutil
+
 import pytest
 from loguru import logger
 
 import sleepcycle
 from sleepcycle.errors import ConfigError, HomeError, StoreError
-from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.paths import PACKAGE, HomePaths
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.settings.configfile import load_settings
 
@@ -14,6 +16,13 @@ from sleepcycle.settings.configfile import load_settings
 def paths(tmp_path):
     """A place where no home is yet."""
     return HomePaths(tmp_path / "home")
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Folder of a base that can be loaded."""
+    shutil.copytree(PACKAGE / "nano", tmp_path / "model")
+    return tmp_path / "model"
 
 
 class TestHalfMade:
@@ -76,12 +85,12 @@ class TestBase:
 
         assert list(paths.root.iterdir()) == [paths.config]
 
-    def test_the_base_that_the_file_names_is_taken(self, paths):
+    def test_the_base_that_the_file_names_is_taken(self, paths, model):
         paths.root.mkdir()
-        paths.config.write_text('[model]\nbase = "mine"\n')
+        paths.config.write_text(f'[model]\nbase = "{model}"\n')
 
-        assert create_home(paths.root, base="mine")
-        assert open_home(paths.root).status().base.id == "mine"
+        assert create_home(paths.root, base=str(model))
+        assert open_home(paths.root).status().base.id == str(model)
 
     def test_a_home_with_another_base_is_not_said_to_be_fine(self, paths):
         create_home(paths.root)
@@ -90,17 +99,24 @@ class TestBase:
         with pytest.raises(HomeError, match="expected the base other, but"):
             create_home(paths.root, base="other")
 
-    def test_a_folder_is_found_from_elsewhere_too(self, paths, tmp_path, monkeypatch):
-        (tmp_path / "model").mkdir()
-        monkeypatch.chdir(tmp_path)
+    def test_a_folder_is_found_from_elsewhere_too(self, paths, model, monkeypatch):
+        monkeypatch.chdir(model.parent)
 
         create_home(paths.root, base="model")
 
-        whole = str((tmp_path / "model").resolve())
+        whole = str(model.resolve())
         assert load_settings(paths.config).model.base == whole
         assert not create_home(paths.root, base="model")
 
-    def test_a_hub_id_stays_one(self, paths):
+    def test_a_hub_id_stays_one(self, paths, model, tmp_path, monkeypatch):
+        cached = tmp_path / "hub" / "models--owner--model"
+        (cached / "refs").mkdir(parents=True)
+        (cached / "refs" / "main").write_text("0" * 40)
+        shutil.copytree(model, cached / "snapshots" / ("0" * 40))
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub")
+        )
+
         create_home(paths.root, base="owner/model")
 
         assert load_settings(paths.config).model.base == "owner/model"

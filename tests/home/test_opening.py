@@ -1,0 +1,217 @@
+"""Bases that cannot be loaded: none gets a home, and nothing is left of the try."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from sleepcycle.errors import ModelError
+from sleepcycle.files.paths import PACKAGE
+from sleepcycle.home.opening import create_home
+from sleepcycle.model.base_files import INDEX, TOKENIZERS, WEIGHTS
+
+NANO = PACKAGE / "nano"
+MODULES = """
+import json, sys
+from pathlib import Path
+from sleepcycle.home.opening import create_home
+create_home(Path(sys.argv[1]))
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Folder of a base that can be loaded."""
+    shutil.copytree(NANO, tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Where no home is yet, and none shall be."""
+    return tmp_path / "home"
+
+
+def refuse(place, base, reason):
+    """Hold that a base is refused for a reason, and that nothing is made."""
+    whole = f"expected {base} to be a causal language model .* got: .*{reason}"
+    with pytest.raises(ModelError, match=re.compile(whole, re.DOTALL)) as found:
+        create_home(place, base=str(base))
+
+    assert "name a folder that has one, or a hub id" in str(found.value)
+    assert not place.exists()
+
+
+def reconfigure(model, **changed):
+    """Change a model's configuration."""
+    file = model / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+
+
+def test_a_model_in_shards_is_taken(place, model):
+    index = {"metadata": {}, "weight_map": {"w": "model-1.safetensors"}}
+    (model / WEIGHTS).rename(model / "model-1.safetensors")
+    (model / INDEX).write_text(json.dumps(index))
+
+    assert create_home(place, base=str(model))
+
+
+class TestPlace:
+    def test_a_file_of_gguf(self, place, tmp_path):
+        file = tmp_path / "model.gguf"
+        file.write_bytes(b"GGUF" + bytes(100))
+
+        refuse(place, file, r"the file model\.gguf, not a folder")
+
+    def test_an_empty_folder(self, place, tmp_path):
+        (tmp_path / "empty").mkdir()
+
+        refuse(place, tmp_path / "empty", r"no config\.json in")
+
+    def test_a_hub_id_that_is_not_cached(self, place, tmp_path, monkeypatch):
+        cache = str(tmp_path / "hub")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache)
+
+        refuse(place, "owner/mispelt", "neither folder nor cached hub id")
+
+    def test_one_of_ours_that_there_is_not(self, place):
+        with pytest.raises(ModelError, match="there is no builtin:micro; the one"):
+            create_home(place, base="builtin:micro")
+
+        assert not place.exists()
+
+
+class TestConfiguration:
+    def test_one_that_is_no_json(self, place, model):
+        (model / "config.json").write_text("{nope")
+
+        refuse(place, model, "not a valid JSON file")
+
+    def test_one_of_no_known_kind(self, place, model):
+        reconfigure(model, model_type="nosuch")
+
+        refuse(place, model, "model type `nosuch`")
+
+    def test_one_of_no_language_model(self, place, model):
+        (model / "config.json").write_text('{"model_type": "vit"}')
+
+        refuse(place, model, "Unrecognized configuration class .*ViTConfig")
+
+    @pytest.mark.parametrize(
+        ("changed", "reason"),
+        [
+            ({"hidden_size": "wide"}, "field 'hidden_size'"),
+            ({"num_attention_heads": 0}, "modulo by zero"),
+            ({"hidden_size": -5}, "negative dimension"),
+            ({"hidden_act": "nosuch"}, "nosuch"),
+        ],
+        ids=str,
+    )
+    def test_one_whose_values_make_no_model(self, place, model, changed, reason):
+        reconfigure(model, **changed)
+
+        refuse(place, model, reason)
+
+
+class TestTokenizer:
+    def test_none_is_refused_where_an_empty_one_would_be_made(self, place, model):
+        """
+        GPT-2 and Qwen without their files get a tokenizer that knows no word.
+        """
+        reconfigure(model, model_type="gpt2")
+        for pattern in (*TOKENIZERS, "tokenizer_config.json"):
+            for file in model.glob(pattern):
+                file.unlink()
+
+        refuse(place, model, "no tokenizer in")
+
+    @pytest.mark.parametrize("text", ["{nope", "{}", "[]"])
+    def test_one_that_cannot_be_read(self, place, model, text):
+        (model / "tokenizer.json").write_text(text)
+
+        refuse(place, model, "a tokenizer that cannot be read")
+
+
+class TestWeights:
+    def test_none(self, place, model):
+        (model / WEIGHTS).unlink()
+
+        refuse(place, model, r"neither model\.safetensors nor .*\.index\.json in")
+
+    def test_pickled_ones_alone(self, place, model):
+        (model / WEIGHTS).rename(model / "pytorch_model.bin")
+
+        refuse(place, model, r"neither model\.safetensors nor .*\.index\.json in")
+
+    @pytest.mark.parametrize("lost", [1, 1_000_000, 3_428_000])
+    def test_some_that_were_cut_short(self, place, model, lost):
+        size = (model / WEIGHTS).stat().st_size
+        os.truncate(model / WEIGHTS, size - lost)
+
+        refuse(place, model, r"model\.safetensors to be safetensors, .* cut short")
+
+    def test_a_pointer_in_their_stead(self, place, model):
+        """
+        As a checkout without Git LFS leaves it.
+        """
+        pointer = "version https://git-lfs.github.com/spec/v1\nsize 1\n"
+        (model / WEIGHTS).write_text(pointer)
+
+        refuse(place, model, "header too large")
+
+    def test_a_shard_that_is_missing(self, place, model):
+        index = {"weight_map": {"a": "model-2.safetensors"}}
+        (model / INDEX).write_text(json.dumps(index))
+
+        refuse(place, model, r"expected model-2\.safetensors in .* found none")
+
+    @pytest.mark.parametrize("index", ["{nope", "[]", "{}"])
+    def test_an_index_that_is_none(self, place, model, index):
+        (model / INDEX).write_text(index)
+
+        refuse(place, model, re.escape(INDEX))
+
+
+def test_an_empty_folder_stays_as_it_was(place, model):
+    place.mkdir()
+    (model / WEIGHTS).unlink()
+
+    with pytest.raises(ModelError, match=r"neither model\.safetensors"):
+        create_home(place, base=str(model))
+
+    assert list(place.iterdir()) == []
+
+
+def test_a_home_that_is_there_stays_one_whose_base_is_gone(place, model):
+    create_home(place, base=str(model))
+    (model / WEIGHTS).unlink()
+
+    assert not create_home(place, base=str(model))
+
+
+def test_our_own_base_needs_no_torch(place):
+    done = subprocess.run(
+        [sys.executable, "-c", MODULES, str(place)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {"torch", "transformers", "numpy"}.isdisjoint(json.loads(done.stdout))
+
+
+def test_the_command_ends_with_1_and_one_line(place, tmp_path):
+    command = [sys.executable, "-m", "sleepcycle", "--home", str(place), "init"]
+    done = subprocess.run(
+        [*command, "--base", str(tmp_path / "nowhere")], capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("sleepcycle: expected ")
+    assert done.stderr.count("\n") == 1
+    assert not place.exists()
