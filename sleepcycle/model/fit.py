@@ -1,6 +1,5 @@
 """The training loop: one, on `transformers.Trainer`, whatever the objective."""
 
-import gc
 import math
 import tempfile
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from loguru import logger
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -35,7 +35,6 @@ MAX_LR = 3e-3
 
 FINAL_SHARE = 0.1  # of the peak learning rate, at the last step
 LEAST_WEIGHT = 1e-6  # of a batch: one that is cut to nothing learns nothing
-FULL = ("not enough memory", "can't allocate memory")  # what torch says on a CPU
 
 Objective = Callable[[nn.Module, Any], Tensor]
 """Returns the loss of one batch, of the kind that `collate` makes, as a scalar: the
@@ -235,17 +234,14 @@ class _Steps(torch.utils.data.Dataset[dict[str, Tensor]]):
 
 
 def _is_full(error: RuntimeError) -> bool:
-    """Tell whether memory has run out, of a GPU or of the machine."""
-    full = any(words in str(error) for words in FULL)
-    return full or isinstance(error, torch.OutOfMemoryError)
+    """Return whether memory has run out, of a GPU or of the machine."""
+    return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
 
 
 def _make_room(model: nn.Module) -> None:
     """Drop what a step that failed has left in memory."""
     model.zero_grad()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    clear_device_cache(garbage_collection=True)
 
 
 def _only(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -255,7 +251,7 @@ def _only(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _arguments(plan: FitPlan, base: Base, done: int, folder: str) -> TrainingArguments:
-    """Tell the trainer to write nothing, say nothing and keep our order."""
+    """Return what lets the trainer write nothing, print nothing and keep our order."""
     return TrainingArguments(
         output_dir=folder,
         max_steps=max(1, plan.steps - done),
@@ -276,7 +272,7 @@ def _arguments(plan: FitPlan, base: Base, done: int, folder: str) -> TrainingArg
 def _optimizer(
     plan: FitPlan, trained: list[nn.Parameter], done: int
 ) -> tuple[AdamW, LambdaLR]:
-    """Return AdamW, and a rate that warms up and falls to a tenth as a cosine.
+    """Return AdamW, and what gives each step its share of the rate.
 
     Args:
         plan: What to train.
@@ -284,14 +280,17 @@ def _optimizer(
         done: Steps that were done before.
     """
     optimizer = AdamW(trained, lr=plan.lr, weight_decay=plan.weight_decay)
+    return optimizer, LambdaLR(optimizer, lambda after: rate_share(plan, done + after))
 
-    def share(after: int) -> float:
-        step = done + after
-        if step < plan.warmup_steps:
-            return (step + 1) / plan.warmup_steps
-        falling = max(1, plan.steps - plan.warmup_steps)
-        fallen = min(1.0, (step - plan.warmup_steps) / falling)
-        height = (1 + math.cos(math.pi * fallen)) / 2
-        return FINAL_SHARE + (1 - FINAL_SHARE) * height
 
-    return optimizer, LambdaLR(optimizer, share)
+def rate_share(plan: FitPlan, step: int) -> float:
+    """Return a step's share of the peak rate: it warms up, then falls as a cosine.
+
+    The first step has a part of the rate already, the last a tenth and a little.
+    """
+    if step < plan.warmup_steps:
+        return (step + 1) / plan.warmup_steps
+    falling = max(1, plan.steps - plan.warmup_steps)
+    fallen = min(1.0, (step - plan.warmup_steps) / falling)
+    height = (1 + math.cos(math.pi * fallen)) / 2
+    return FINAL_SHARE + (1 - FINAL_SHARE) * height

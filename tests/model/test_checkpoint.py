@@ -388,6 +388,44 @@ class TestFullMemory:
         for name, gradient in expected.items():
             torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6)
 
+    @pytest.mark.parametrize(
+        "error",
+        [
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+            torch.OutOfMemoryError("Allocation on device"),
+            RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
+        ],
+        ids=str,
+    )
+    def test_it_is_known_by_what_each_device_says(self, fresh, error):
+        tried = []
+
+        def objective(model, batch):
+            tried.append(len(batch.ids))
+            if len(batch.ids) > 2:
+                raise error
+            return weighted_nll(model, batch)
+
+        gradients(fresh(), "nll", objective=objective)
+
+        assert tried == [4, 2, 2]
+
+    def test_the_machine_says_so_too(self, fresh):
+        """
+        By asking torch for more than there can be, not by words of ours.
+        """
+        tried = []
+
+        def objective(model, batch):
+            tried.append(len(batch.ids))
+            if len(batch.ids) > 2:
+                torch.empty(2**46)
+            return weighted_nll(model, batch)
+
+        gradients(fresh(), "nll", objective=objective)
+
+        assert tried == [4, 2, 2]
+
     def test_where_not_even_one_fits_it_says_what_to_lower(self, fresh):
         with pytest.raises(
             ModelError,

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+from transformers import get_cosine_with_min_lr_schedule_with_warmup
 
 from sleepcycle.errors import DivergedError
 from sleepcycle.model.adapters import activate, attach, day_config, new_day, read
 from sleepcycle.model.encode import Encoded, collate, encode
-from sleepcycle.model.fit import fit, weighted_nll
+from sleepcycle.model.fit import FINAL_SHARE, fit, rate_share, weighted_nll
 from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion
 from tests.model.conftest import assert_same, logits_of, make_plan, some_examples
@@ -168,6 +169,40 @@ class TestLearning:
 
         assert not day.model.training
         assert not any(weight.requires_grad for weight in day.model.parameters())
+
+
+class TestRate:
+    """Beside transformers' schedule with a floor, at whose rate no old run goes on."""
+
+    @pytest.mark.parametrize(("steps", "warmup"), [(10, 3), (100, 10), (50, 0), (4, 9)])
+    def test_after_the_warm_up_it_is_the_same_to_the_last_bit(self, steps, warmup):
+        plan = make_plan(steps=steps, warmup_steps=warmup)
+
+        ours = [rate_share(plan, step) for step in range(warmup, steps)]
+
+        assert ours == scheduled(steps, warmup)[warmup:]
+
+    def test_in_the_warm_up_it_is_a_step_ahead(self):
+        """
+        Theirs has a first step of rate 0, in which nothing is learned.
+        """
+        plan = make_plan(steps=10, warmup_steps=4)
+
+        ours = [rate_share(plan, step) for step in range(4)]
+
+        assert ours == scheduled(10, 4)[1:5] == [0.25, 0.5, 0.75, 1.0]
+
+    def test_past_the_last_step_it_stays_at_the_floor(self):
+        assert rate_share(make_plan(steps=10, warmup_steps=1), 99) == FINAL_SHARE
+
+
+def scheduled(steps, warmup):
+    """Return the rates of transformers' cosine with a floor, at a peak of 1."""
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = get_cosine_with_min_lr_schedule_with_warmup(
+        optimizer, warmup, steps, min_lr_rate=FINAL_SHARE
+    )
+    return [schedule.lr_lambdas[0](step) for step in range(steps)]
 
 
 class TestSeed:
