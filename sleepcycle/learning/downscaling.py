@@ -1,4 +1,4 @@
-"""Downscaling in deep sleep: what intrudes before the fold, all of it after."""
+"""Downscaling around the fold: intruders before it, the whole change after."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def damp(
     *,
     on_layer: Callable[[], None] = quiet,
 ) -> tuple[LayerChanges, int]:
-    """Weaken what intrudes, if the settings say so.
+    """Weaken the directions that are new beside the base's, if the settings say so.
 
     Args:
         base: The base; what is attached to it is not looked at.
@@ -58,7 +58,7 @@ def shrink(change: LayerChanges, settings: DownscaleSettings) -> dict[str, LowRa
 
 
 def _looked_at(layer: LowRank) -> bool:
-    """Say whether a change is one; what is not finite is for the fold to refuse."""
+    """Return whether a change is one; what is not finite the fold refuses."""
     return all(
         bool(factor.isfinite().all() and factor.any())
         for factor in (layer.up, layer.down)

@@ -2,7 +2,7 @@
 
 A wake learns to answer. To dream its lesson a version must write the questions too, and
 learning those by day costs the answers. So a copy learns them in the night, dreams, and
-is forgotten.
+is dropped.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
 
 DREAMER = "dreamer"
-"""The adapter that is trained and forgotten."""
+"""Name of the adapter that is trained and dropped."""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def dream(
 
 
 def is_degenerate(text: str) -> bool:
-    """Say whether a text repeats itself too much to be worth learning."""
+    """Return whether a text repeats itself too much to be learned."""
     words = WORD.findall(text)
     if len(words) < 2 * PHRASE:
         return False

@@ -1,4 +1,4 @@
-"""Deep sleep: fold one adapter into one of bounded rank, and report layer by layer."""
+"""The fold: make one adapter into one of bounded rank, and report layer by layer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ def _report(
     ranks: Mapping[str, int],
     lost: Mapping[str, float],
 ) -> Consolidation:
-    """Say what a fold did to each layer, and to all of them.
+    """Return what a fold did to each layer, and to all of them.
 
     Args:
         before: What was folded.

@@ -67,7 +67,7 @@ class Comparands:
         return Drift(nats[0] / tokens, nats[1] / tokens, tokens)
 
     def _beat(self) -> None:
-        """Say that we are alive."""
+        """Send a heartbeat."""
         self.on_progress(HEARTBEAT)
 
 
@@ -110,7 +110,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a candidate must hold to."""
+    """One bound that a candidate must keep."""
 
     name: str
     passed: bool
@@ -216,7 +216,7 @@ def _drift(found: Measures, limits: GateSettings) -> Check | None:
     drift = found.drift
     if drift is None:
         return None
-    bound = max(limits.max_general_kl, drift.live)  # what is lost is no news
+    bound = max(limits.max_general_kl, drift.live)  # or no night could pass
     return Check("drift", drift.candidate <= bound, _far(drift, bound))
 
 
@@ -232,12 +232,12 @@ CHECKS: tuple[Callable[[Measures, GateSettings], Check | None], ...] = (
 
 
 def _general(loss: Loss) -> str:
-    """Say what happened to the base's own dreams."""
+    """Return in words what happened to the base's own dreams."""
     return f"loss on dreams of the base {loss.movement}"
 
 
 def _dropped(share: Exact, most: float) -> str:
-    """Say how many known prompts are no longer answered."""
+    """Return in words how many known prompts are no longer answered."""
     return (
         f"known prompts answered by the letter fell from {share.live:.0%} to "
         f"{share.candidate:.0%} of {share.asked}, more than {100 * most:g} points"
@@ -245,7 +245,7 @@ def _dropped(share: Exact, most: float) -> str:
 
 
 def _far(drift: Drift, most: float) -> str:
-    """Say how far the candidate is from the base."""
+    """Return in words how far the candidate is from the base."""
     return (
         f"KL to the base on its dreams went from {drift.live:.3f} to "
         f"{drift.candidate:.3f} nats per token, more than {most:.3g}"

@@ -111,7 +111,7 @@ class _Night:
         )
 
     def fold(self, change: LayerChanges) -> LayerChanges:
-        """Deep sleep: make the adapter small, and weaken what the settings say."""
+        """Fold the adapter to a small rank, and weaken what the settings name."""
         settings = self._settings.sleep
         weakened, damped = damp(
             self._base, change, settings.downscale, on_layer=self._beat
@@ -122,7 +122,7 @@ class _Night:
         return small
 
     def relearn(self, change: LayerChanges) -> LayerChanges:
-        """REM: relearn what was blurred, within the night's budget."""
+        """Relearn what the day or the fold made worse, within the night's budget."""
         started = time.perf_counter()
         settings = self._settings.sleep.rem
         whole = settings.max_share_of_wake * LEARNED * self._evening.wake_tokens
@@ -153,7 +153,7 @@ class _Night:
         spent: int,
         result: FitResult | None,
     ) -> RemReport:
-        """Say what REM did; None for a result where it took no step."""
+        """Return the report of REM; `result` is None where it took no step."""
         tokens = result.tokens if result else 0
         wake_cost = max(1, LEARNED * self._evening.wake_tokens)
         return RemReport(
@@ -170,7 +170,7 @@ class _Night:
         )
 
     def judge(self, candidate: LayerChanges) -> Verdict:
-        """Ask the gate."""
+        """Measure the candidate against live, and return the gate's verdict."""
         evening, limits = self._evening, self._settings.gate
         dreams = self.gatherer.probe(limits.probe_dreams)
         live = [LIVE] if evening.past.live else []
@@ -236,5 +236,5 @@ class _Night:
         return held_out_loss(self._base, parts, self._on_progress)
 
     def _beat(self) -> None:
-        """Say that we are alive."""
+        """Send a heartbeat."""
         self._on_progress(HEARTBEAT)

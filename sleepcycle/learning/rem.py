@@ -1,4 +1,4 @@
-"""REM: relearn, from answers and from teachers, what the day or the fold has blurred.
+"""REM: relearn, from answers and from teachers, what day or fold have made worse.
 
 The student is the night's candidate. Its teachers are versions on the same base, each
 for what it knows best: the pre-sleep adapters for today, the last good version for
@@ -33,7 +33,7 @@ MAX_LOSS = 30.0  # nats per token; a night that exceeds it is exploding
 
 @dataclass(frozen=True, eq=False)
 class ReplayExample:
-    """One example, and what its teacher thinks of each learned token."""
+    """One example, and its teacher's scores of each learned token."""
 
     encoded: Encoded
     scores: TopScores | None

@@ -98,7 +98,7 @@ class ReplayBuilder:
     def gather(self, count: int) -> list[ReplaySource]:
         """Gather material for `count` examples, in the shares that the settings name.
 
-        What has a teacher is learned twice, to be worth asking it.
+        What has a teacher is learned twice, since asking it costs tokens.
         """
         general = self._settings.general_share
         today = self._settings.today_share * (1 - general)
@@ -216,7 +216,7 @@ class ReplayBuilder:
 
     @contextmanager
     def _asking(self, steps: int) -> Iterator[None]:
-        """Let what is active learn to ask for today's examples, and forget it after."""
+        """Train what is active to ask for today's examples, and undo it afterwards."""
         examples = self._encode([example.content for example in self._past.new], 1.0)
         if steps == 0 or not examples:
             yield
@@ -344,6 +344,6 @@ class ReplayBuilder:
 
 
 def _is_close(said: str, stored: str) -> bool:
-    """Say whether an answer is as good as the stored one."""
+    """Return whether an answer is as good as the stored one."""
     matcher = difflib.SequenceMatcher(None, said.strip(), stored.strip())
     return matcher.ratio() >= CLOSE

@@ -218,7 +218,7 @@ def _report(
     day: LayerChanges,
     verdict: Verdict,
 ) -> WakeReport:
-    """Gather what the wake has to say."""
+    """Return the wake's report."""
     return WakeReport(
         examples=len(source.new),
         cut=cut,

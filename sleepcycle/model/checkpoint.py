@@ -73,7 +73,7 @@ class Checkpoints(Protocol):
         """Return where to go on; None to begin anew."""
 
     def due(self, step: int) -> bool:
-        """Say whether the state after this step shall be kept."""
+        """Return whether the state after this step shall be kept."""
 
     def save(self, state: State) -> None:
         """Keep a state; raise `Paused` where training shall end here for now."""
@@ -105,7 +105,7 @@ class FolderCheckpoints:
         return State(seen, load_file(folder / TENSORS))
 
     def due(self, step: int) -> bool:
-        """Say whether a step is one of those after which the state is kept."""
+        """Return whether a step is one of those after which the state is kept."""
         return step % self._every == 0
 
     def save(self, state: State) -> None:
@@ -167,13 +167,13 @@ def best_of(student: Student, tensors: Mapping[str, Tensor]) -> list[Tensor]:
 
 @torch.no_grad()
 def put_weights_back(student: Student, tensors: Mapping[str, Tensor]) -> None:
-    """Let the weights be those of a state."""
+    """Write the weights of a state into what is trained."""
     for i, weight in enumerate(student.weights):
         weight.copy_(tensors[f"weight.{i}"])
 
 
 def put_moments_back(student: Student, tensors: Mapping[str, Tensor]) -> None:
-    """Let optimizer and random generators be those of a state.
+    """Put optimizer and random generators back to those of a state.
 
     To be called right before the first step, since what happens between the steps of
     a new loop draws random numbers too.

@@ -90,7 +90,7 @@ def _weight(base: Base, path: str) -> Tensor:
 
 
 def _key(base: Base, count: int) -> str:
-    """Say what directions depend on: the base's bytes, its layers, and the method."""
+    """Return what directions depend on: the base's bytes, its layers, the method."""
     method = {"count": count, "oversample": OVERSAMPLE, "power": POWER_STEPS}
     known = [
         base.identity.sha256,

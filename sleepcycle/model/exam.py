@@ -61,7 +61,7 @@ def ask(
     *,
     on_batch: Callable[[], None] = quiet,
 ) -> list[bool]:
-    """Say which greedy answers of whatever is active are the stored ones.
+    """Return which greedy answers of whatever is active are the stored ones.
 
     Outer spaces aside, an answer is right or wrong by the letter.
 

@@ -230,7 +230,7 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
         return self._before_s + time.perf_counter() - self._times[0]
 
     def _diverged(self, what: str) -> DivergedError:
-        """Say at which step it went wrong, and what to try."""
+        """Return the error of a step that went wrong, with what to try."""
         step = len(self._losses) + 1
         return DivergedError(
             f"training diverged at step {step} of {self._plan.steps}: {what}; try a "
@@ -252,14 +252,14 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
             self._best = (loss, step, weights)
 
     def _waited_enough(self) -> bool:
-        """Say whether the last `patience` looks brought nothing better."""
+        """Return whether the last `patience` looks found nothing better."""
         if self._plan.patience == 0 or self._best is None:
             return False
         since = [step for step, _ in self._looks if step > self._best[1]]
         return len(since) >= self._plan.patience
 
     def _progress(self, step: int) -> Progress:
-        """Say where the run is, by the speed of its last steps."""
+        """Return where the run is, and the speed of its last steps."""
         first = max(self._first, step - SPEED_STEPS)
         seconds = self._times[-1] - self._times[first - self._first]
         return Progress(

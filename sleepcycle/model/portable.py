@@ -239,12 +239,12 @@ def _shape(file: Path, tensors: Any, name: str) -> tuple[int, ...]:  # noqa: ANN
 
 
 def _finite(factor: Tensor) -> bool:
-    """Say whether a factor holds no NaN and no infinity."""
+    """Return whether a factor holds no NaN and no infinity."""
     return bool(factor.isfinite().all())
 
 
 def _no_weights(folder: Path) -> AdapterError:
-    """Say that there are no safetensors, and that pickle is never opened."""
+    """Return the error that there are no safetensors; pickle is never opened."""
     others = [f.name for f in folder.glob("*") if f.suffix in PICKLES]
     unread = (
         f"; {', '.join(sorted(others))} may run code when opened and was not read: "

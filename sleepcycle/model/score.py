@@ -20,7 +20,7 @@ BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not result
 
 
 def quiet() -> None:
-    """Take the end of a batch, and say nothing."""
+    """Take the end of a batch, and do nothing."""
 
 
 def token_losses(model: torch.nn.Module, batch: PaddedBatch) -> Tensor:
@@ -125,7 +125,7 @@ def teach(
     *,
     on_batch: Callable[[], None] = quiet,
 ) -> list[TopScores]:
-    """Return what whatever adapters are active think of each learned token.
+    """Return the likeliest tokens of the active adapters at each learned token.
 
     Args:
         base: The base with the teacher active.

@@ -16,7 +16,7 @@ MIN_LOG = math.log(1e-9)  # of the tail: a share that float32 still tells from z
 
 @dataclass(frozen=True, eq=False)
 class TopScores:
-    """What a teacher thinks of some positions."""
+    """A teacher's likeliest tokens at some positions, and the rest as one."""
 
     ids: Int[Tensor, "positions k"]
     """Its likeliest tokens."""
