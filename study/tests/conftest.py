@@ -1,4 +1,15 @@
 """What the study's tests share with the service's."""
 
+import pytest
+
+from sleepcycle.model.base import load_base
+from sleepcycle.settings.config import ModelSettings
 from tests.cli.conftest import cli, new_once  # noqa: F401 - fixtures
 from tests.conftest import rng, shared_data  # noqa: F401 - fixtures
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """The built-in base."""
+    cache = tmp_path_factory.mktemp("cache")
+    return load_base(ModelSettings(), device="cpu", cache=cache)

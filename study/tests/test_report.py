@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
-from xml.etree import ElementTree
 
 import pytest
 
@@ -17,10 +16,7 @@ from sleepcycle_study.experiment.results import (
     GradedAnswer,
     Outcome,
 )
-from sleepcycle_study.report import charts
-from sleepcycle_study.report.article_figures import ARMS, MEASURES, REPORTED
-from sleepcycle_study.report.drawing import DASHES, Scale, dash, number
-from sleepcycle_study.report.figures import signed, spread
+from sleepcycle_study.report.article_figures import REPORTED
 from sleepcycle_study.report.report import report
 
 SKILL = {"base": 0.2, "flat": 0.6, "dream": 0.9}
@@ -520,137 +516,3 @@ class TestPage:
 
         assert all(path.read_text(encoding="utf-8") for path in paths)
         assert "a" * 401 not in (tmp_path / "report.md").read_text()
-
-
-class TestCharts:
-    @pytest.mark.parametrize(
-        "drawn",
-        [
-            charts.curves("t", {}),
-            charts.curves("t", {"a": [[]]}),
-            charts.spectra("t", [], []),
-            charts.spectra("t", [0.0], [0.0]),
-            charts.radar("t", ["a", "b"], {"x": [1.0, 1.0]}),
-            charts.radar("t", ["a", "b", "c"], {}),
-            charts.bars("t", "percent", []),
-        ],
-    )
-    def test_nothing_is_drawn_of_nothing(self, drawn):
-        assert drawn == ""
-
-    @pytest.mark.parametrize(
-        "drawn",
-        [
-            charts.curves("<t> & t", {"<a>": [[(1.0, 2.0)]]}),
-            charts.curves("t", {"a": [[(1.0, 0.0), (2.0, 0.0)]]}),
-            charts.spectra("t", [1.0], []),
-            charts.spectra("t", [2.0, 1e-9], [2.0]),
-            charts.radar("t", ["<a>", "b", "c"], {"x": [0.0, 2.0, -1.0]}),
-            charts.bars("t", "<u>", [charts.Bar("a", 0.0, 0.0, 0.0)]),
-            charts.bars("t", "u", [charts.Bar("a", -5.0, -9.0, 3.0)]),
-        ],
-    )
-    def test_a_chart_is_well_formed_whatever_is_drawn(self, drawn):
-        """
-        All that it places is inside of it.
-        """
-        root = ElementTree.fromstring(drawn)
-        width, height = float(root.attrib["width"]), float(root.attrib["height"])
-
-        for element in root.iter():
-            for name in ("x", "x1", "x2"):
-                assert 0 <= float(element.attrib.get(name, 0)) <= width
-            for name in ("y", "y1", "y2"):
-                assert 0 <= float(element.attrib.get(name, 0)) <= height
-
-    def test_singular_values_lie_evenly_by_powers_of_ten(self):
-        drawn = charts.spectra("t", [10.0, 1.0, 0.1], [])
-        root = ElementTree.fromstring(drawn)
-        points = root.find("polyline").attrib["points"].split()
-
-        heights = [float(point.partition(",")[2]) for point in points]
-
-        assert heights[1] - heights[0] == pytest.approx(heights[2] - heights[1], 0.01)
-        assert heights[0] < heights[1]  # upwards is towards zero
-
-    def test_a_single_point_is_a_dot(self):
-        """
-        A line from it to itself, with round ends: alone it would not be drawn.
-        """
-        root = ElementTree.fromstring(charts.spectra("t", [1.0], []))
-        points = root.find("polyline").attrib["points"].split()
-
-        assert len(points) == 2
-        assert points[0] == points[1]
-
-    def test_a_bar_ends_at_its_value(self):
-        """
-        Half the value, half the height.
-        """
-        bars = [charts.Bar("a", 80.0, 70.0, 90.0), charts.Bar("b", 40.0, 30.0, 50.0)]
-        root = ElementTree.fromstring(charts.bars("t", "u", bars))
-
-        tall, low = (float(rect.attrib["height"]) for rect in root.findall("rect")[:2])
-
-        assert low == pytest.approx(tall / 2, abs=0.1)
-
-    def test_a_long_line_is_thinned_to_its_means(self):
-        series = [(float(step), float(step % 2)) for step in range(1000)]
-
-        found = charts.thin(series)
-
-        assert len(found) == 200
-        assert found[0] == pytest.approx((2.0, 0.4))
-
-    def test_lines_differ_without_their_colours(self):
-        assert len({dash(place) for place in range(len(DASHES))}) == len(DASHES)
-
-    @pytest.mark.parametrize(
-        ("low", "high", "ticks"),
-        [
-            (0, 100, [0, 20, 40, 60, 80, 100]),
-            (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-            (-3, 7, [-2, 0, 2, 4, 6]),
-            (0, 39, [0, 10, 20, 30]),
-        ],
-    )
-    def test_ticks_are_round(self, low, high, ticks):
-        assert Scale(low, high, 0, 1).ticks() == pytest.approx(ticks)
-
-    @pytest.mark.parametrize(
-        ("value", "text"),
-        [(0, "0"), (20.0, "20"), (0.2, "0.2"), (1e-9, "1e-9"), (1e6, "1e6")],
-    )
-    def test_ticks_are_short(self, value, text):
-        assert number(value) == text
-
-
-class TestCells:
-    def test_there_is_no_negative_zero(self):
-        assert signed(-0.01).text == "+0.0"
-
-    def test_of_one_run_there_is_no_spread(self):
-        assert spread([0.5], 100).text == "50.0"
-        assert spread([]).text == "-"
-
-
-class TestReported:
-    def test_every_base_arm_and_measure_is_there_once(self):
-        found = {(r.base, r.arm, r.measure) for r in REPORTED}
-
-        assert len(found) == len(REPORTED) == 2 * len(ARMS) * len(MEASURES)
-        assert all(0 <= r.mean <= 100 and 0 <= r.std <= 50 for r in REPORTED)
-
-    def test_routing_adds_up(self):
-        """
-        Who delegates everything is aware of as much as should be delegated: what the
-        flat arm, which routes without a fault, delegates.
-        """
-        found = {(r.base, r.arm, r.measure): r.mean for r in REPORTED}
-        small = "Qwen2.5-1.5B"
-
-        assert found[small, "dream", "article.delegation.rate"] == 100
-        assert (
-            found[small, "dream", "article.delegation.self_aware"]
-            == found[small, "flat", "article.delegation.rate"]
-        )

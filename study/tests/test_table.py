@@ -1,0 +1,73 @@
+"""The table of the benchmark of forgetting."""
+
+from dataclasses import replace
+
+from memory_results import result
+
+from sleepcycle_study.memory import table
+
+
+def test_differences_pair_runs_of_one_order_and_seed():
+    """
+    Means differ by 10 points with a spread of 0, though runs vary by 20.
+    """
+    rows = [
+        result("store", 0.5, seed=0),
+        result("store", 0.7, seed=1),
+        result("joint", 0.6, seed=0),
+        result("joint", 0.8, seed=1),
+        result("joint", 0.1, seed=2),
+    ]
+
+    line = list(table.table(rows))[2]
+
+    assert line.startswith("| joint | 3 | 50.0 ± 36.1 | 10.0 ± 0.0 |")
+
+
+def test_intransigence_is_what_teaching_in_turn_cost():
+    """
+    Together 70 and 70 %; in turn 100 and 20 % right after each lesson.
+    """
+    joint = replace(result("joint", 0.7), matrix=[[0.7, 0.7]])
+
+    lines = list(table.table([result("store", 0.2), joint]))
+
+    columns = [cell.strip() for cell in lines[0].split("|")]
+    found = [line.split("|")[columns.index("intransigence")] for line in lines[2:]]
+    assert [cell.strip() for cell in found] == ["-", "10.0"]
+
+
+def test_arms_of_other_times_come_last():
+    rows = [result("gone", 0.1), result("store", 0.5), result("joint", 0.7)]
+
+    lines = list(table.table(rows))[2:]
+
+    assert [line.split(" | ")[0] for line in lines] == [
+        "| joint",
+        "| store",
+        "| gone",
+    ]
+
+
+def test_the_share_of_nights_accepted_is_over_all_runs():
+    """
+    Two of three nights; no share where there was no night.
+    """
+    rows = [
+        result("store", 0.5),
+        result("store", 0.5, seed=1),
+        result("joint", 0.7),
+    ]
+    rows[0].cost.accepted.extend([True, False])
+    rows[1].cost.accepted.extend([True])
+
+    header, _, joint, store = table.table(rows)
+
+    assert header.endswith("| nights accepted, % |")
+    assert (joint[-5:], store[-6:]) == ("| - |", "| 67 |")
+
+
+def test_a_table_line_has_every_column():
+    header, _, line = table.table([result("store", 0.5)])
+
+    assert line.count("|") == header.count("|")
