@@ -104,7 +104,7 @@ class TestCheck:
         (tmp_path / "there.md").write_text("# A heading, twice\n\n# A heading, twice\n")
         (tmp_path / "sleepcycle").mkdir()
         (tmp_path / "sleepcycle" / "__init__.py").write_text("")
-        (tmp_path / "sleepcycle" / "fit.py").write_text("def train(): ...  # to learn\n")
+        (tmp_path / "sleepcycle" / "fit.py").write_text("def train(): ...  # learn\n")
         monkeypatch.setattr(check_links, "ROOT", tmp_path)
         monkeypatch.setattr(check_links, "FOLDERS", {"sleepcycle"})
 

@@ -1,8 +1,17 @@
 """The parts of a picture: ticks, and dashes."""
 
+from xml.etree import ElementTree
+
 import pytest
 
-from sleepcycle_study.report.drawing import DASHES, Scale, dash, number
+from sleepcycle_study.report.drawing import (
+    DASHES,
+    Scale,
+    dash,
+    document,
+    number,
+    picture,
+)
 
 
 def test_lines_differ_without_their_colours():
@@ -28,3 +37,11 @@ def test_ticks_are_round(low, high, ticks):
 )
 def test_ticks_are_short(value, text):
     assert number(value) == text
+
+
+def test_a_file_of_its_own_is_an_svg_document():
+    drawn = document(picture((10, 20), "a & b", "c", []))
+
+    root = ElementTree.fromstring(drawn)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.attrib["width"] == "10"

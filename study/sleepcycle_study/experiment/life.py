@@ -6,7 +6,6 @@ from statistics import fmean
 from typing import Any
 
 from sleepcycle.learning import night, wake
-from sleepcycle.learning.rem import LEARNED
 from sleepcycle.learning.replay import ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
@@ -22,6 +21,7 @@ from sleepcycle_study.experiment.arms import Arm
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Curve, Fold, Relearned
 from sleepcycle_study.experiment.teaching import Course, TaughtPhase
+from sleepcycle_study.experiment.token_count import TokenCount
 from sleepcycle_study.experiment.traces import curve, fold
 
 LOOKED_AT = 200  # examples whose mean length stands for a phase's
@@ -34,7 +34,7 @@ GATE: dict[str, Any] = {"probe_dreams": 16, "max_asked": 0}
 
 
 @dataclass
-class Life:
+class Life(TokenCount):
     """What one run has learned, and what that took."""
 
     whole: LayerChanges = field(default_factory=dict)
@@ -49,14 +49,8 @@ class Life:
     today: list[TaughtPhase] = field(default_factory=list)
     """Learned since."""
 
-    trained: int = 0
-    """Tokens that passed forward and backward."""
-
     slept: int = 0
-    """Those of them that nights trained on."""
-
-    read: int = 0
-    """Tokens that passed forward alone."""
+    """Tokens that nights trained on, among those trained on."""
 
     since_night: int = 0
     """Tokens trained on since the last night."""
@@ -216,13 +210,11 @@ class _Run:
     def _book(self, when: str, rem: RemReport | None) -> None:
         """Write down what a night trained on and read."""
         if rem is not None:
-            passes = rem.cost * LEARNED * self.life.since_night
-            self.life.trained += rem.tokens
+            self.life.add_rem(rem, self.life.since_night)
             self.life.slept += rem.tokens
             self.life.rems.append(
                 Relearned(when, rem.steps, rem.best_step, rem.held_out)
             )
-            self.life.read += max(0, round(passes - LEARNED * rem.tokens))
 
     def _wake_settings(self, taught: TaughtPhase, share: float) -> WakeSettings | None:
         """Return how a phase is learned; None where no token is left for it."""

@@ -1,6 +1,6 @@
 """Live through lessons in every way that is asked for, and print the table.
 
-    python -m benchmarks.memory --arms store archive --orders 3 --seeds 3 --out FILE
+    python -m sleepcycle_study.memory --arms store archive --orders 3 --out FILE
 
 Every arm gets the same lessons, in the same order, and is shown the same number of
 examples a day. REM trains up to half as much again as the wake before it: the arms
@@ -66,7 +66,7 @@ def _live_all(
 def _parser() -> argparse.ArgumentParser:
     """Return what reads the arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.memory", description=__doc__
+        prog="python -m sleepcycle_study.memory", description=__doc__
     )
     parser.add_argument("--arms", nargs="+", default=list(COMPARED), choices=list(ARMS))
     parser.add_argument("--orders", type=_positive, default=3)

@@ -20,6 +20,7 @@ from sleepcycle.records.progress import quiet
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings
+from sleepcycle_study.experiment.token_count import TokenCount
 from sleepcycle_study.memory.lessons import Lesson
 
 NUMBERS = 10_000  # more examples than a day has
@@ -27,14 +28,8 @@ SEEDS = 1_000  # more days than a life has
 
 
 @dataclass
-class Cost:
+class Cost(TokenCount):
     """What a life has cost so far; what is only measured for the table is free."""
-
-    trained: int = 0
-    """Tokens that passed forward and backward."""
-
-    read: int = 0
-    """Tokens that passed forward alone: teachers, surveys, dreams."""
 
     wake_seconds: list[float] = field(default_factory=list)
     night_seconds: list[float] = field(default_factory=list)
@@ -89,16 +84,16 @@ def learn_fresh(
     base: Base, life: Lifetime, today: Today, settings: Settings
 ) -> LayerChanges:
     """Learn with a fresh adapter over the frozen live one, as the service does."""
-    lesson = wake.Lesson(today.new, recall(life, today, settings), today.held_out, [])
-    return wake_up(base, wake.WakeStart(life.live, {}), lesson, settings, today, life)
+    replay = recall(life, today, settings)
+    return wake_up(base, wake.WakeStart(life.live, {}), replay, settings, today, life)
 
 
 def learn_on(
     base: Base, life: Lifetime, today: Today, settings: Settings
 ) -> LayerChanges:
     """Learn with one adapter that goes on from day to day."""
-    lesson = wake.Lesson(today.new, recall(life, today, settings), today.held_out, [])
-    return wake_up(base, wake.WakeStart({}, life.live), lesson, settings, today, life)
+    replay = recall(life, today, settings)
+    return wake_up(base, wake.WakeStart({}, life.live), replay, settings, today, life)
 
 
 def recall(life: Lifetime, today: Today, settings: Settings) -> list[Example]:
@@ -114,12 +109,13 @@ def recall(life: Lifetime, today: Today, settings: Settings) -> list[Example]:
 def wake_up(
     base: Base,
     morning: wake.WakeStart,
-    lesson: wake.Lesson,
+    replay: Sequence[Example],
     settings: Settings,
     today: Today,
     life: Lifetime,
 ) -> LayerChanges:
     """Learn by the package's wake, and take its adapters off again."""
+    lesson = wake.Lesson(today.new, replay, today.held_out, [])
     whole, report = wake.learn(
         base, morning, lesson, settings.wake, seed=today.seed, on_progress=quiet
     )

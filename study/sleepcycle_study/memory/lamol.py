@@ -20,10 +20,8 @@ BEGUN = 2  # dreams begun for each that is wanted, since many are filtered out
 
 def learn(base: Base, life: Lifetime, today: Today, settings: Settings) -> LayerChanges:
     """Learn with one adapter that goes on, and replay what it dreams."""
-    lesson = wake.Lesson(
-        today.new, _dreamt(base, life, today, settings.sleep.rem), today.held_out, []
-    )
-    return wake_up(base, wake.WakeStart({}, life.live), lesson, settings, today, life)
+    replay = _dreamt(base, life, today, settings.sleep.rem)
+    return wake_up(base, wake.WakeStart({}, life.live), replay, settings, today, life)
 
 
 def _dreamt(

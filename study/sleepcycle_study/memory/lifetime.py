@@ -11,18 +11,18 @@ from functools import partial
 from statistics import mean
 
 from sleepcycle.learning import night
-from sleepcycle.learning.rem import LEARNED
 from sleepcycle.learning.replay import ArchivedVersion, ReplaySources
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import quiet
 from sleepcycle.settings.config import Settings
+from sleepcycle_study.experiment.asking import loss
 from sleepcycle_study.memory.day import Lifetime, Today, begin
 from sleepcycle_study.memory.lessons import Lesson
 from sleepcycle_study.memory.methods import ARMS, Method, Schedule, settings
 from sleepcycle_study.memory.records import LifetimeRun, Result
-from sleepcycle_study.memory.scoring import ask, loss
+from sleepcycle_study.memory.scoring import ask
 from sleepcycle_study.memory.streams import Stream
 
 KNOWN = 64  # held-out examples of earlier days that a night looks at
@@ -129,6 +129,4 @@ def _sleep(
     cost.night_cost.append(report.rem.cost if report.rem else 0.0)
     cost.accepted.append(report.verdict.accepted)
     if report.rem:
-        passes = report.rem.cost * LEARNED * evening.wake_tokens
-        cost.trained += report.rem.tokens
-        cost.read += round(passes - LEARNED * report.rem.tokens)
+        cost.add_rem(report.rem, evening.wake_tokens)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sleepcycle.numerics.metrics import RetentionMetrics, memory
+from sleepcycle.records.codec import from_json
 from sleepcycle_study.memory.day import Cost
 
 
@@ -74,7 +75,7 @@ def read(file: Path) -> list[Result]:
     its life is lived again.
     """
     lines = file.read_text().splitlines() if file.exists() else []
-    return [_result(line) for line in lines if _is_whole(line)]
+    return [from_json(line, Result) for line in lines if _is_whole(line)]
 
 
 def append(file: Path, result: Result) -> None:
@@ -93,11 +94,3 @@ def _is_whole(line: str) -> bool:
     except json.JSONDecodeError:
         return False
     return True
-
-
-def _result(line: str) -> Result:
-    """Return the result that a line holds."""
-    row = json.loads(line)
-    row["run"] = LifetimeRun(**row["run"])
-    row["cost"] = Cost(**row["cost"])
-    return Result(**row)

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 
-from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import encode, render_prompt
-from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, nll
+from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.content import Completion
+from sleepcycle_study.experiment.asking import reply
 from sleepcycle_study.memory.lessons import Lesson
 
-ASKED = "asked"
 ANSWER_TOKENS = 20
 
 
@@ -21,17 +18,15 @@ def ask(base: Base, change: LayerChanges, lessons: Sequence[Lesson]) -> list[flo
     An answer is right if it is the expected one, or, where the lesson says so, if it
     begins with it.
     """
-    _put_on(base, change)
     prompts = [
-        render_prompt(question.prompt, base)
+        Prompt(question.prompt, max_new_tokens=ANSWER_TOKENS)
         for lesson in lessons
         for question in lesson.questions
     ]
-    said = iter(answer(base, prompts, max_new_tokens=ANSWER_TOKENS))
-    adapters.remove_all(base)
+    said = iter(reply(base, change, prompts))
     return [
         sum(
-            _is_right(next(said).strip(), question, lesson)
+            _is_right(next(said).text.strip(), question, lesson)
             for question in lesson.questions
         )
         / len(lesson.questions)
@@ -40,22 +35,6 @@ def ask(base: Base, change: LayerChanges, lessons: Sequence[Lesson]) -> list[flo
 
 
 def _is_right(said: str, question: Completion, lesson: Lesson) -> bool:
-    """Say whether an answer is the expected one, or begins with it where that does."""
+    """Return whether an answer is the expected one, or begins with it if that does."""
     expected = question.completion
     return said.startswith(expected) if lesson.begins else said == expected
-
-
-def loss(base: Base, change: LayerChanges, texts: Sequence[Text]) -> float:
-    """Return the mean loss on texts, in nats per token."""
-    _put_on(base, change)
-    encoded = [encode(text, base, prompt_weight=0) for text in texts]
-    nats, tokens = nll(base, encoded, BATCH_SIZE)
-    adapters.remove_all(base)
-    return nats / tokens
-
-
-def _put_on(base: Base, change: LayerChanges) -> None:
-    """Let a change alone be active; none for the bare base."""
-    if change:
-        adapters.attach(base, ASKED, change)
-    adapters.activate(base, [ASKED] if change else [])

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sleepcycle.records.content import Text
 from sleepcycle.settings.config import ModelSettings, RemSettings
 from sleepcycle_study.memory import text
 from sleepcycle_study.memory.lessons import Lesson, lessons
@@ -25,7 +24,7 @@ class Stream:
     dream_tokens: int = RemSettings().dream_tokens
     """Longest dream; it must hold an example."""
 
-    general: tuple[Text, ...] = ()
+    general: tuple[str, ...] = ()
     """What the base was trained on and shall not lose; none where it is not known."""
 
 

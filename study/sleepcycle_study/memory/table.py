@@ -1,10 +1,11 @@
 """The memory benchmark's table: a row for each arm, means over its runs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from statistics import mean, stdev
+from statistics import mean
 
 from sleepcycle_study.memory.methods import ARMS, OURS, TOGETHER
 from sleepcycle_study.memory.records import Result
+from sleepcycle_study.report.figures import PERCENT, spread
 
 Pair = tuple[int, int]
 """Order and seed: what two runs share that are compared."""
@@ -24,8 +25,8 @@ def table(results: Sequence[Result]) -> Iterator[str]:
     ours, joint = _by_pair(results, OURS), _by_pair(results, TOGETHER)
     for name in names(results):
         rows = [result for result in results if result.run.arm == name]
-        less = "-" if name == OURS else spread(differences(rows, ours), 100)
-        cells = [name, str(len(rows)), spread([row.acc for row in rows], 100), less]
+        less = "-" if name == OURS else _percent(differences(rows, ours))
+        cells = [name, str(len(rows)), _percent([row.acc for row in rows]), less]
         yield f"| {' | '.join([*cells, *_kept(rows, joint), *_costs(rows)])} |"
 
 
@@ -41,14 +42,6 @@ def differences(rows: Sequence[Result], ours: Mapping[Pair, Result]) -> list[flo
     return [row.acc - ours[_pair(row)].acc for row in rows if _pair(row) in ours]
 
 
-def spread(values: Sequence[float], scale: float = 1.0) -> str:
-    """Return mean ± standard deviation; the latter only of several, - of none."""
-    if not values:
-        return "-"
-    middle = f"{scale * mean(values):.1f}"
-    return middle if len(values) == 1 else f"{middle} ± {scale * stdev(values):.1f}"
-
-
 def _kept(rows: Sequence[Result], joint: Mapping[Pair, Result]) -> Iterator[str]:
     """Yield what an arm kept and learned; - where it was not taught in turn."""
     found = []
@@ -58,7 +51,7 @@ def _kept(rows: Sequence[Result], joint: Mapping[Pair, Result]) -> Iterator[str]
             found.append(summed)
     for column in ("bwt", "learned", "intransigence"):
         values = [getattr(one, column) for one in found]
-        yield spread([value for value in values if value is not None], 100)
+        yield _percent([value for value in values if value is not None])
 
 
 def _costs(rows: Sequence[Result]) -> Iterator[str]:
@@ -74,6 +67,11 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
     yield _mean(rows, lambda row: sum(row.cost.night_seconds))
     yield f"{100 * mean(nights):.0f}" if nights else "-"
     yield f"{100 * mean(accepted):.0f}" if accepted else "-"
+
+
+def _percent(values: Sequence[float]) -> str:
+    """Return mean ± standard deviation in percent, - of none."""
+    return spread(values, PERCENT).text
 
 
 def _mean(rows: Sequence[Result], what: Callable[[Result], float]) -> str:

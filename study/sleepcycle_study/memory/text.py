@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from sleepcycle.errors import ConfigError
-from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.content import Completion
 from sleepcycle_study.memory.lessons import Lesson
 
 ROWS, QUESTIONS = 1280, 100
@@ -50,7 +50,7 @@ def draw(folder: Path, seed: int, count: int) -> list[Lesson]:
     return [_lesson(folder, name, seed) for name in list(TASKS)[:count]]
 
 
-def stories(folder: Path) -> tuple[Text, ...]:
+def stories(folder: Path) -> tuple[str, ...]:
     """Return stories of the kind that the base was trained on.
 
     Raises:
@@ -58,7 +58,7 @@ def stories(folder: Path) -> tuple[Text, ...]:
     """
     lines = _read(folder / "streams/tinystories/tinystories_cased.jsonl").splitlines()
     rows = [json.loads(line) for line in lines[:STORIES]]
-    return tuple(Text(row if isinstance(row, str) else row["text"]) for row in rows)
+    return tuple(row if isinstance(row, str) else row["text"] for row in rows)
 
 
 def model(folder: Path) -> Path:
