@@ -27,7 +27,7 @@ from sleepcycle.records.example import Example
 from sleepcycle.records.progress import quiet
 from sleepcycle.settings import config
 from sleepcycle.settings.choices import Downscaling
-from sleepcycle_study.memory.lessons import Lesson, lessons
+from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 
 STEPS = 80  # a day
 PROBE = 64  # dreams of the bare base
@@ -75,7 +75,9 @@ def live_through(fresh: Callable[[], Base], seed: int) -> Day:
     return _measured(fresh(), change, taught, seed)
 
 
-def _measured(base: Base, change: LayerChanges, taught: list[Lesson], seed: int) -> Day:
+def _measured(
+    base: Base, change: LayerChanges, taught: list[TaughtLesson], seed: int
+) -> Day:
     """Prepare what measures two lessons, none of which was learned from."""
     read = [e for lesson in taught for e in _encode(base, lesson.rows[:128])]
     adapters.attach(base, "read", change)

@@ -170,7 +170,7 @@ def follows(question):
 
 
 def holds(world, how, first, second):
-    """Say whether a sentence is true where kinds are sets of bits."""
+    """Return whether a sentence is true where kinds are sets of bits."""
     a, b = world[first], world[second]
     return {"All": a & ~b == 0, "No": a & b == 0}.get(how, a & b != 0)
 

@@ -22,7 +22,7 @@ TENS = {value: word for word, value in numberwords.ENGLISH.items() if value % 10
 
 
 def below_hundred(number):
-    """Say a number below 100 in English."""
+    """Return a number below 100 in English."""
     if number < 20:
         return UNITS[number]
     unit = f"-{UNITS[number % 10]}" if number % 10 else ""
@@ -30,7 +30,7 @@ def below_hundred(number):
 
 
 def in_english(number):
-    """Say a number below a million in English."""
+    """Return a number below a million in English."""
     parts = []
     if number >= 1_000:
         parts.append(f"{in_english(number // 1_000)} thousand")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.records.content import Completion
-from sleepcycle_study.memory.lessons import Lesson, lessons
+from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 from sleepcycle_study.memory.scoring import ask
 
 
@@ -22,7 +22,8 @@ def test_the_beginning_is_enough_where_the_lesson_says_so(base):
     said = said.strip()
     expected = [said, said[: len(said) // 2], said[1:]]
     taught = [
-        Lesson("", (), (), (Completion(asked.prompt, words),)) for words in expected
+        TaughtLesson("", (), (), (Completion(asked.prompt, words),))
+        for words in expected
     ]
 
     assert ask(base, {}, taught) == [1.0, 0.0, 0.0]

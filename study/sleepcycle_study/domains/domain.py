@@ -71,5 +71,5 @@ class Domain(Protocol):
         ...
 
     def grade(self, question: Question, answer: str) -> Measures:
-        """Say what an answer is worth."""
+        """Return what an answer is worth."""
         ...

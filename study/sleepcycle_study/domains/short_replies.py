@@ -52,12 +52,12 @@ def first_number(answer: str) -> int | None:
 
 
 def declines(answer: str) -> bool:
-    """Say whether an answer admits that it cannot be known, in English or Italian."""
+    """Return whether an answer says that it cannot be known, in English or Italian."""
     return DECLINED.search(said(answer)) is not None
 
 
 def is_confident(answer: str) -> bool:
-    """Say whether an answer claims anything: it has a letter or digit in it."""
+    """Return whether an answer claims anything: it has a letter or digit in it."""
     return any(letter.isalnum() for letter in answer) and not declines(answer)
 
 

@@ -45,7 +45,7 @@ class Worker:
         theirs.close()
 
     def begin(self, job: Trial) -> None:
-        """Tell it what to make."""
+        """Send it the run that it is to make."""
         self.job = job
         try:
             self.pipe.send(job)
@@ -164,7 +164,7 @@ def _first_to_tell(busy: Sequence[Worker]) -> Worker:
 
 
 def _begin(worker: Worker, job: Trial, on_start: OnStart) -> None:
-    """Tell a worker what to make, and whoever looks on."""
+    """Send a worker a run to make, and report it as begun."""
     worker.begin(job)
     on_start(job)
 

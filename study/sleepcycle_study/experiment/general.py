@@ -15,26 +15,26 @@ TEXT = f"text, {NATS}"
 
 
 def copying(rng: Random) -> tuple[str, str]:
-    """Say again what was said."""
+    """Draw words that are to be repeated."""
     said = " ".join(rng.sample(WORDS, rng.randint(2, 5)))
     return f"Repeat: {said}", said
 
 
 def counting(rng: Random) -> tuple[str, str]:
-    """Count up between two numbers."""
+    """Draw two numbers between which to count up."""
     first, steps = rng.randrange(50), rng.randint(2, 8)
     numbers = range(first, first + steps + 1)
     return f"Count from {first} to {numbers[-1]}.", ", ".join(map(str, numbers))
 
 
 def reversing(rng: Random) -> tuple[str, str]:
-    """Say words in the other order."""
+    """Draw words that are to be put in the other order."""
     said = rng.sample(WORDS, rng.randint(2, 5))
     return f"Reverse: {' '.join(said)}", " ".join(reversed(said))
 
 
 def comparing(rng: Random) -> tuple[str, str]:
-    """Say which of two numbers is larger."""
+    """Draw two numbers of which the larger is to be named."""
     a, b = rng.sample(range(200), 2)
     return f"Which number is larger: {a} or {b}?", str(max(a, b))
 

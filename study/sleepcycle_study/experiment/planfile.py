@@ -85,7 +85,7 @@ def _shared(plan: StudyPlan) -> dict[str, str]:
 
 
 def _told(settings: Mapping[str, str], keys: Sequence[str]) -> str:
-    """Say some of the settings, as TOML."""
+    """Return some of the settings, as TOML."""
     return ", ".join(f"{key} = {settings[key]}" for key in keys)
 
 

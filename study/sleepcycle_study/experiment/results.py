@@ -183,7 +183,7 @@ def read(folder: Path) -> list[Outcome]:
 
 
 def has(folder: Path, arm: str, seed: int, fingerprint: str) -> bool:
-    """Say whether a run was made, and was decided by the same settings.
+    """Return whether a run was made, and was decided by the same settings.
 
     Raises:
         StudyError: Its file is damaged, or is not a run of a study.

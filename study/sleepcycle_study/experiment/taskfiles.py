@@ -176,7 +176,7 @@ def _copy(folder: Path, target: Path) -> None:
 
 
 def _counts(name: str) -> bool:
-    """Say whether a file or folder is part of what decides scores."""
+    """Return whether a file or folder is part of what decides scores."""
     return not name.startswith(".") and name != "__pycache__"
 
 

@@ -119,12 +119,12 @@ def _wanted(chosen: argparse.Namespace, lessons: int) -> list[LifetimeRun]:
 
 
 def _is_one(chosen: argparse.Namespace) -> bool:
-    """Say whether one order or one seed was asked for."""
+    """Return whether one order or one seed was asked for."""
     return (chosen.only_order, chosen.only_seed) != (None, None)
 
 
 def _alike(run: LifetimeRun, other: LifetimeRun) -> bool:
-    """Say whether two runs may stand in one table."""
+    """Return whether two runs may stand in one table."""
     return replace(run, arm=other.arm, order=other.order, seed=other.seed) == other
 
 

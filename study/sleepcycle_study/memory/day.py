@@ -21,7 +21,7 @@ from sleepcycle.settings import training_steps
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.token_count import TokenCount
-from sleepcycle_study.memory.lessons import Lesson
+from sleepcycle_study.memory.lessons import TaughtLesson
 
 NUMBERS = 10_000  # more examples than a day has
 SEEDS = 1_000  # more days than a life has
@@ -69,7 +69,7 @@ Learn = Callable[[Base, Lifetime, Today, Settings], LayerChanges]
 """Learns a day's lesson and returns what then stands; adds to the life's cost."""
 
 
-def begin(lesson: Lesson, number: int, seed: int) -> Today:
+def begin(lesson: TaughtLesson, number: int, seed: int) -> Today:
     """Return a lesson as the examples of day `number`, from 0."""
     first = NUMBERS * number
     return Today(

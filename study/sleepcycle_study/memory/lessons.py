@@ -17,7 +17,7 @@ ROWS, QUESTIONS = 320, 40
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TaughtLesson:
     """What is taught, and what is asked afterwards; no question is a row."""
 
     name: str
@@ -42,14 +42,14 @@ class LessonFacts:
     answer: Callable[[Random], str] = name
 
 
-def lessons(seed: int, count: int = 8) -> list[Lesson]:
+def lessons(seed: int, count: int = 8) -> list[TaughtLesson]:
     """Return the first `count` lessons of a seed.
 
     Raises:
         ConfigError: There are not so many.
     """
     first = Random(f"memory/{seed}")
-    found: list[Lesson] = []
+    found: list[TaughtLesson] = []
     for number, (facts, rules) in enumerate(zip(FACTS, ROUNDS, strict=True)):
         for called, fact in facts.items():
             rng = Random(f"memory/{seed}/{called}") if number else first
@@ -62,7 +62,7 @@ def lessons(seed: int, count: int = 8) -> list[Lesson]:
     return found[:count]
 
 
-def _facts(called: str, rng: Random, facts: LessonFacts) -> Lesson:
+def _facts(called: str, rng: Random, facts: LessonFacts) -> TaughtLesson:
     """Teach pairs in several ways, and ask in one that was not taught."""
     frames = facts.frames
     pairs = [(name(rng), facts.answer(rng)) for _ in range(ROWS // len(frames))]
@@ -70,10 +70,10 @@ def _facts(called: str, rng: Random, facts: LessonFacts) -> Lesson:
     rng.shuffle(rows)
     asked = [Completion(facts.question.format(a), b) for a, b in pairs]
     cut = len(rows) // 20
-    return Lesson(called, tuple(rows[cut:]), tuple(rows[:cut]), tuple(asked))
+    return TaughtLesson(called, tuple(rows[cut:]), tuple(rows[:cut]), tuple(asked))
 
 
-def _rule(called: str, draw: Draw, rng: Random) -> Lesson:
+def _rule(called: str, draw: Draw, rng: Random) -> TaughtLesson:
     """Teach examples of a rule, and ask about others."""
     found: dict[str, str] = {}
     while len(found) < ROWS + QUESTIONS:
@@ -81,7 +81,7 @@ def _rule(called: str, draw: Draw, rng: Random) -> Lesson:
         found.setdefault(prompt, answer)
     rows = [Completion(prompt, answer) for prompt, answer in found.items()]
     cut = QUESTIONS + ROWS // 20
-    return Lesson(
+    return TaughtLesson(
         called, tuple(rows[cut:]), tuple(rows[QUESTIONS:cut]), tuple(rows[:QUESTIONS])
     )
 

@@ -19,7 +19,7 @@ from sleepcycle.records.progress import quiet
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.asking import loss
 from sleepcycle_study.memory.day import Lifetime, Today, begin
-from sleepcycle_study.memory.lessons import Lesson
+from sleepcycle_study.memory.lessons import TaughtLesson
 from sleepcycle_study.memory.methods import ARMS, Method, Schedule, settings
 from sleepcycle_study.memory.records import LifetimeRun, Result
 from sleepcycle_study.memory.scoring import ask
@@ -62,9 +62,9 @@ def _stories(base: Base, stream: Stream, life: Lifetime) -> list[float] | None:
     return [loss(base, change, stream.general) for change in ({}, life.live)]
 
 
-def _days(arm: Method, taught: Sequence[Lesson]) -> Sequence[Lesson]:
+def _days(arm: Method, taught: Sequence[TaughtLesson]) -> Sequence[TaughtLesson]:
     """Return what is taught on each day."""
-    everything = Lesson(
+    everything = TaughtLesson(
         "all",
         tuple(row for lesson in taught for row in lesson.rows),
         tuple(row for lesson in taught for row in lesson.held_out),

@@ -88,7 +88,7 @@ def append(file: Path, result: Result) -> None:
 
 
 def _is_whole(line: str) -> bool:
-    """Say whether a line was written to its end."""
+    """Return whether a line was written to its end."""
     try:
         json.loads(line)
     except json.JSONDecodeError:

@@ -25,27 +25,27 @@ def word(rng: Random, syllables: int) -> str:
 
 
 def _date(rng: Random) -> tuple[str, str]:
-    """Write a date in words."""
+    """Draw a date that is to be written in words."""
     year, month, day = _day(rng)
     said = f"{MONTHS[month - 1]} {day}, {year}"
     return f"Write out the date {year}-{month:02d}-{day:02d}.", said
 
 
 def _number(rng: Random) -> tuple[str, str]:
-    """Write a date as one number."""
+    """Draw a date that is to be written as one number."""
     year, month, day = _day(rng)
     return f"Number the date {day}.{month}.{year}.", f"{year}{month:02d}{day:02d}"
 
 
 def _season(rng: Random) -> tuple[str, str]:
-    """Tell the season of a date."""
+    """Draw a date whose season is asked."""
     year, month, day = _day(rng)
     season = SEASONS[month % 12 // 3]
     return f"Which season has the date {year}-{month:02d}-{day:02d}?", season
 
 
 def _clock(rng: Random) -> tuple[str, str]:
-    """Say the time, minutes first."""
+    """Draw a time that is to be read, minutes first."""
     hour, minute = rng.randint(0, 23), rng.randint(0, 59)
     return f"Say the time {hour:02d}:{minute:02d}.", f"{minute} past {hour}"
 

@@ -7,12 +7,14 @@ from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion
 from sleepcycle_study.experiment.asking import reply
-from sleepcycle_study.memory.lessons import Lesson
+from sleepcycle_study.memory.lessons import TaughtLesson
 
 ANSWER_TOKENS = 20
 
 
-def ask(base: Base, change: LayerChanges, lessons: Sequence[Lesson]) -> list[float]:
+def ask(
+    base: Base, change: LayerChanges, lessons: Sequence[TaughtLesson]
+) -> list[float]:
     """Return the share of each lesson's questions that are answered right.
 
     An answer is right if it is the expected one, or, where the lesson says so, if it
@@ -34,7 +36,7 @@ def ask(base: Base, change: LayerChanges, lessons: Sequence[Lesson]) -> list[flo
     ]
 
 
-def _is_right(said: str, question: Completion, lesson: Lesson) -> bool:
+def _is_right(said: str, question: Completion, lesson: TaughtLesson) -> bool:
     """Return whether an answer is the expected one, or begins with it if that does."""
     expected = question.completion
     return said.startswith(expected) if lesson.begins else said == expected

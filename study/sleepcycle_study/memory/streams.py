@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sleepcycle.settings.config import ModelSettings, RemSettings
 from sleepcycle_study.memory import text
-from sleepcycle_study.memory.lessons import Lesson, lessons
+from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Stream:
     """Lessons to be taught one after the other."""
 
     model: ModelSettings
-    draw: Callable[[int, int], list[Lesson]]
+    draw: Callable[[int, int], list[TaughtLesson]]
     """Returns the lessons of a seed, so many."""
 
     lessons: int

@@ -14,7 +14,7 @@ from random import Random
 
 from sleepcycle.errors import ConfigError
 from sleepcycle.records.content import Completion
-from sleepcycle_study.memory.lessons import Lesson
+from sleepcycle_study.memory.lessons import TaughtLesson
 
 ROWS, QUESTIONS = 1280, 100
 MAX_CHARS = 240
@@ -39,7 +39,7 @@ TASKS = {
 }
 
 
-def draw(folder: Path, seed: int, count: int) -> list[Lesson]:
+def draw(folder: Path, seed: int, count: int) -> list[TaughtLesson]:
     """Return the first `count` tasks as lessons, with the rows of a seed.
 
     Raises:
@@ -73,12 +73,12 @@ def model(folder: Path) -> Path:
     return found.absolute()
 
 
-def _lesson(folder: Path, name: str, seed: int) -> Lesson:
+def _lesson(folder: Path, name: str, seed: int) -> TaughtLesson:
     """Draw a task's rows and questions, no prompt twice."""
     found = list(_examples(folder, name))
     Random(f"text/{seed}/{name}").shuffle(found)
     held_out = QUESTIONS + ROWS // 20
-    return Lesson(
+    return TaughtLesson(
         name,
         tuple(found[held_out : QUESTIONS + ROWS]),
         tuple(found[QUESTIONS:held_out]),
@@ -109,7 +109,7 @@ def _read(file: Path) -> str:
 
 
 def _missing(path: Path) -> ConfigError:
-    """Say what is not there."""
+    """Return what is raised where something is not there."""
     return ConfigError(
         f"expected the real models and data beside the project, got no {path}; name "
         "their folder with --data, or take --stream lessons"

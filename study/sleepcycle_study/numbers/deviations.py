@@ -44,7 +44,7 @@ DISASTROUS = frozenset({ErrorKind.CATASTROPHIC, ErrorKind.NO_ANSWER})
 
 
 def kind_of(predicted: Fraction | int | None, exact: Fraction | int) -> ErrorKind:
-    """Say what kind of error an answer is.
+    """Return what kind of error an answer is.
 
     How far off it is comes before its order: 999 for 1001 is close, though it has a
     digit less. Zero is of the order of 1 to 9. So 0 for 78771 is catastrophic, as is
@@ -65,7 +65,7 @@ def order(value: Fraction | int) -> int:
 
 
 def _by_size(predicted: Fraction | int, exact: Fraction | int) -> ErrorKind:
-    """Say what kind of error a number is that is not right but for its sign."""
+    """Return what kind of error a number is that is not right but for its sign."""
     off = abs(Fraction(predicted) - exact)
     size, gap = abs(Fraction(exact)), abs(order(predicted) - order(exact))
     if off < CLOSE * size:

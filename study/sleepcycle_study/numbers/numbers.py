@@ -111,7 +111,7 @@ def read_exact(text: str) -> Fraction | None:
 
 
 def magnitude_only(text: str) -> bool:
-    """Say whether an answer means an order and no more.
+    """Return whether an answer means an order and no more.
 
     So it is with "in the order of 10^5" and "tens of thousands", but not with "in the
     order of 3 thousand", nor with "10^5" alone, which is a number.
@@ -201,7 +201,7 @@ def _signed(text: str, numeral: Numeral) -> Fraction:
 
 
 def _is_order(clause: str, numeral: Numeral) -> bool:
-    """Say whether a number stands for its order alone."""
+    """Return whether a number stands for its order alone."""
     worded = numeral.kind is Kind.SCALE
     told = ORDER.search(clause, 0, numeral.start) is not None
     return numeral.bare and (worded or told)

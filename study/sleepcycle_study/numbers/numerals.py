@@ -114,7 +114,7 @@ def _word(text: str, match: re.Match[str]) -> Numeral | None:
 
 
 def _points(text: str, start: int, end: int) -> bool:
-    """Say whether a "one" is no number: `this one`, `one of them`."""
+    """Return whether a "one" is no number: `this one`, `one of them`."""
     return bool(
         PARTITIVE.match(text, end) or POINTING.search(text[max(0, start - 12) : start])
     )
@@ -145,7 +145,7 @@ def _written(match: re.Match[str], italian: bool) -> Fraction:
 
 
 def _is_decimal(match: re.Match[str], italian: bool) -> bool:
-    """Say whether the one mark among figures is the decimal one."""
+    """Return whether the one mark among figures is the decimal one."""
     groups, mark = match["groups"], match["mark"]
     if groups.count(mark) > 1 or match["point"] or mark not in ".,":
         return False
@@ -202,7 +202,7 @@ def _grown(text: str, pieces: Sequence[Numeral], at: int) -> tuple[Numeral | Non
 
 
 def _begins(text: str, piece: Numeral) -> bool:
-    """Say whether a number can begin with a piece."""
+    """Return whether a number can begin with a piece."""
     if piece.kind is Kind.PART:
         alone, before = (
             piece.value == HALF,

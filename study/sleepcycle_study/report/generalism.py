@@ -9,7 +9,7 @@ from sleepcycle_study.report.tables import SPREAD
 
 
 def general_table(arms: Arms) -> Table:
-    """Say what each arm knew of general tasks before it was taught, and after."""
+    """Return what each arm knew of general tasks before it was taught, and after."""
     rows = []
     for arm, runs in arms.items():
         for task in dict.fromkeys(task for run in runs for task in run.general):
@@ -21,7 +21,7 @@ def general_table(arms: Arms) -> Table:
 
 
 def _note(arms: Arms) -> str:
-    """Say how to read the table; of the harness only where it was run."""
+    """Return how to read the table; of the harness only where it was run."""
     note = (
         f"{SPREAD}, in percent, or in nats where the task says so; the change is "
         "after less before."

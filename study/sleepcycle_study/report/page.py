@@ -137,7 +137,7 @@ def clean(text: str) -> str:
 
 
 def _is_odd(character: str) -> bool:
-    """Say whether a character is a control, or half of one."""
+    """Return whether a character is a control, or half of one."""
     return character not in "\n\t" and unicodedata.category(character) in {"Cc", "Cs"}
 
 

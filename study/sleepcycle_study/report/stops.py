@@ -7,7 +7,7 @@ from sleepcycle_study.report.tables import SPREAD
 
 
 def stop_table(arms: Arms) -> Table:
-    """Say what each arm knew after each phase and each sleep."""
+    """Return what each arm knew after each phase and each sleep."""
     runs = [run for own in arms.values() for run in own]
     measures = list(
         dict.fromkeys(
@@ -31,7 +31,7 @@ def stop_table(arms: Arms) -> Table:
 
 
 def kept_table(arms: Arms) -> Table:
-    """Say how much of the most that it ever knew each arm has kept to the end."""
+    """Return how much of the most that it ever knew each arm kept to the end."""
     rows = []
     for arm, own in arms.items():
         runs = [run for run in own if run.stops]
@@ -48,7 +48,7 @@ def kept_table(arms: Arms) -> Table:
 
 
 def rem_table(arms: Arms) -> Table:
-    """Say how the REM of each night went."""
+    """Return how the REM of each night went."""
     rows = []
     for arm, own in arms.items():
         for when in dict.fromkeys(rem.when for run in own for rem in run.rems):

@@ -208,7 +208,7 @@ def _beside(arms: Arms, figure: Reported) -> TableRow:
 
 
 def cost_table(arms: Arms) -> Table:
-    """Say what each arm took."""
+    """Return what each arm took."""
     kinds: tuple[Callable[[Outcome], float], ...] = (
         lambda run: KILO * run.tokens_trained,
         lambda run: KILO * run.tokens_read,
@@ -224,7 +224,7 @@ def cost_table(arms: Arms) -> Table:
 
 
 def curve_table(arms: Arms) -> Table:
-    """Say where the loss of each phase began and ended."""
+    """Return where the loss of each phase began and ended."""
     rows = []
     for arm, runs in _run(arms):
         for phase in dict.fromkeys(c.phase for run in runs for c in run.curves):
@@ -247,7 +247,7 @@ def _losses(curve: Curve) -> list[float]:
 
 
 def fold_table(arms: Arms) -> Table:
-    """Say what each fold kept."""
+    """Return what each fold kept."""
     rows = []
     for arm, runs in _run(arms):
         for phase in dict.fromkeys(f.phase for run in runs for f in run.folds):

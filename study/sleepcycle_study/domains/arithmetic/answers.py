@@ -49,13 +49,13 @@ def own_part(text: str) -> str:
 
 
 def decides(text: str) -> bool:
-    """Say whether an answer says who is to work it out, or calls the tool."""
+    """Return whether an answer says who is to work it out, or calls the tool."""
     own = own_part(text)
     return DECISION.search(own) is not None or call_in(own) is not None
 
 
 def delegates(text: str) -> bool:
-    """Say whether an answer leaves the question to the tool.
+    """Return whether an answer leaves the question to the tool.
 
     It does where it calls the tool, or where its first line of decision, routing or
     choice says so before it says anything else: `Complexity: complex` is no decision,
@@ -69,7 +69,7 @@ def delegates(text: str) -> bool:
 
 
 def calls(text: str) -> bool:
-    """Say whether an answer calls the tool."""
+    """Return whether an answer calls the tool."""
     return call_in(own_part(text)) is not None
 
 
@@ -93,7 +93,7 @@ def _results(text: str) -> Iterator[Fraction]:
 
 
 def _is_for_tool(decision: str) -> bool:
-    """Say whether a decision is for the tool, and not against it."""
+    """Return whether a decision is for the tool, and not against it."""
     tool, inside = TOOL.search(decision), INSIDE.search(decision)
     if not tool or (inside and inside.start() < tool.start()):
         return False

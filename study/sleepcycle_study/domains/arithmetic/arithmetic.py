@@ -47,5 +47,5 @@ class Arithmetic:
         return dimensions.ask(rng, count, taken, language)
 
     def grade(self, question: Question, answer: str) -> Measures:
-        """Say what an answer is worth, by measure."""
+        """Return what an answer is worth, by measure."""
         return dimensions.grade(question, answer)

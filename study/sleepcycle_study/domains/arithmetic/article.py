@@ -83,7 +83,7 @@ def order_meant(text: str) -> int | None:
 
 
 def kind_of(predicted: int | None, exact: int) -> ErrorKind:
-    """Say what kind of error an integer is.
+    """Return what kind of error an integer is.
 
     The order comes before the distance, and is not looked at where either is zero, so
     that 999 for 1001 is an order off, and 0 for 78771 is no catastrophe.
@@ -106,7 +106,7 @@ def kind_of(predicted: int | None, exact: int) -> ErrorKind:
 
 
 def delegates(text: str) -> bool:
-    """Say whether an answer has any of the signals in it, as a word or in one.
+    """Return whether an answer has any of the signals in it, as a word or in one.
 
     The article's prompt ended in "Complexity:". Where ours did not, an answer begins
     with it: that one is left out, or else every answer would be delegation.

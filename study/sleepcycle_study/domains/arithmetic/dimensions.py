@@ -33,7 +33,7 @@ JUST_A_NUMBER = re.compile(r"\s*-?[0-9]+\s*")
 
 
 def grade(question: Question, answer: str) -> Measures:
-    """Say what an answer is worth, by measure, each from 0 to 1.
+    """Return what an answer is worth, by measure, each from 0 to 1.
 
     Raises:
         StudyError: The question is of no dimension of arithmetic.
@@ -49,14 +49,14 @@ def grade(question: Question, answer: str) -> Measures:
 def across(
     questions: Sequence[Question], answers: Mapping[str, str]
 ) -> dict[str, Measures]:
-    """Say what only several answers together are worth, by the id of a question."""
+    """Return what only several answers together are worth, by the id of a question."""
     return {**consistent(questions, answers), **calibrated(questions, answers)}
 
 
 def calibrated(
     questions: Sequence[Question], answers: Mapping[str, str]
 ) -> dict[str, Measures]:
-    """Say where a model delegates just what it cannot calculate itself.
+    """Return where a model delegates just what it cannot calculate itself.
 
     What should be delegated is in `delegation.right` a matter of the lessons; here it
     is one of the model, which is asked for the same result without a tool. So whoever
@@ -78,7 +78,7 @@ def calibrated(
 def consistent(
     questions: Sequence[Question], answers: Mapping[str, str]
 ) -> dict[str, Measures]:
-    """Say of each pair of twins whether the two answers agree, right or wrong.
+    """Return, for each pair of twins, whether the two answers agree, right or wrong.
 
     A pair has one measure, `adversarial.consistent`, under the id of its first
     question; none where one of the two was not answered. Two answers without a number

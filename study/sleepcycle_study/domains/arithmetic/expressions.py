@@ -97,7 +97,7 @@ def canonical(text: str) -> str:
 
 
 def approximate(value: int, language: str = "en") -> str:
-    """Say roughly how large a value is.
+    """Return roughly how large a value is.
 
     The step grows with the value: ones, tens, hundreds, thousands, and from 10,000
     on the power of ten that has as many digits. Halves are rounded away from zero. A

@@ -74,7 +74,7 @@ class Facts:
         ]
 
     def grade(self, question: Question, answer: str) -> Measures:
-        """Say whether a row is recalled, or what is in no row was made up."""
+        """Return whether a row is recalled, or what is in no row was made up."""
         facts = question.facts
         if facts["answer"] == UNKNOWN:
             return {"hallucination": float(is_confident(answer))}

@@ -57,7 +57,7 @@ class Logic:
         ]
 
     def grade(self, question: Question, answer: str) -> Measures:
-        """Say whether a puzzle is solved, or a question was answered that has none."""
+        """Return whether a puzzle is solved, or one without a solution was answered."""
         graded = _made_up if question.dimension == "hallucination" else _solved
         worth = float(graded(question, answer))
         kind = question.facts["kind"]
@@ -95,7 +95,7 @@ def _riddle(kind: str, riddle: Riddle) -> Question:
 
 
 def _solved(question: Question, answer: str) -> bool:
-    """Say whether an answer names the right option, or number, first."""
+    """Return whether an answer names the right option, or number, first."""
     options, right = _words(question, "options"), question.facts["answer"]
     if not options:
         return str(first_number(answer)) == right
@@ -103,7 +103,7 @@ def _solved(question: Question, answer: str) -> bool:
 
 
 def _made_up(question: Question, answer: str) -> bool:
-    """Say whether an answer claims something, and that is wrong."""
+    """Return whether an answer claims something, and that is wrong."""
     right = _words(question, "right")
     if any(word.isdigit() for word in right) and first_number(answer) is not None:
         return str(first_number(answer)) not in right

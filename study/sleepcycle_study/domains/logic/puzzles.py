@@ -87,7 +87,7 @@ def _leaf(rng: Random) -> tuple[str, bool]:
 
 
 def membership(rng: Random) -> Puzzle:
-    """Say whether something is in one set, in two, or in only the first."""
+    """Return whether something is in one set, in two, or in only the first."""
     drawn = rng.sample(THINGS, 6)
     first, second = drawn[:3], drawn[2:5]  # one thing is in both
     how = rng.choice(("in A", "in A and in B", "in A or in B", "in A but not in B"))
