@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,7 @@ from sleepcycle_study.experiment.codeprint import codeprint
 from sleepcycle_study.experiment.life import Life, live
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Glance, Outcome
-from sleepcycle_study.experiment.teaching import draw
+from sleepcycle_study.experiment.teaching import Course, draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +87,9 @@ def run(
         language=plan.language,
         samples_scale=plan.samples_scale,
     )
-    texts = _texts(plan)
-    name = Path(results.file_name(job.arm, job.seed)).stem
-
-    def look(change: LayerChanges) -> dict[str, float | None]:
-        own = general.scores(
-            base, change, seed=job.seed, count=plan.questions, texts=texts
-        )
-        return {**own, **harness_tasks.scores(plan, base, change, name)}
-
+    look = partial(_general_scores, plan, base, job, _texts(plan))
     before = look({})
-    life, stops = Life(), []
-    lived = live(
-        base, arm_of(job.arm), course, plan, seed=job.seed, on_progress=on_progress
-    )
-    try:
-        for done, life in lived:
-            stops.append(Glance(done, exam.glance(base, life.whole, course)))
-    finally:
-        adapters.remove_all(base)  # also of one that diverged
+    life, stops = _live(plan, base, job, course, on_progress)
     after = look(life.whole)
     return Outcome(
         study=plan.name,
@@ -119,7 +104,7 @@ def run(
         curves=tuple(life.curves),
         folds=tuple(life.folds),
         rems=tuple(life.rems),
-        stops=tuple(stops),
+        stops=stops,
         answers=tuple(exam.ask(base, life.whole, exam.questions(course))),
         general={
             task: {"before": score, "after": after[task]}
@@ -127,6 +112,31 @@ def run(
         },
         settings={**decided_by(plan, base, job), results.CODE: code},
     )
+
+
+def _general_scores(
+    plan: StudyPlan, base: Base, job: Trial, texts: Sequence[str], change: LayerChanges
+) -> dict[str, float | None]:
+    """Return the score of every general task under a change."""
+    own = general.scores(base, change, seed=job.seed, count=plan.questions, texts=texts)
+    name = Path(results.file_name(job.arm, job.seed)).stem
+    return {**own, **harness_tasks.scores(plan, base, change, name)}
+
+
+def _live(
+    plan: StudyPlan, base: Base, job: Trial, course: Course, on_progress: OnProgress
+) -> tuple[Life, tuple[Glance, ...]]:
+    """Learn a course; return the life, and what was known after each of its steps."""
+    life, stops = Life(), []
+    lived = live(
+        base, arm_of(job.arm), course, plan, seed=job.seed, on_progress=on_progress
+    )
+    try:
+        for done, life in lived:
+            stops.append(Glance(done, exam.glance(base, life.whole, course)))
+    finally:
+        adapters.remove_all(base)  # also of one that diverged
+    return life, tuple(stops)
 
 
 def decided_by(plan: StudyPlan, base: Base, job: Trial) -> dict[str, object]:
