@@ -44,12 +44,12 @@ def context():
 
 
 def can_fork():
-    """Tell whether a fork can compute: OpenMP's threads outlive none."""
-    return torch.get_num_threads() == 1
+    """Return whether a fork can compute: threads of OpenMP and a GPU outlive none."""
+    return torch.get_num_threads() == 1 and not torch.cuda.is_available()
 
 
 def _is_ours(command):
-    """Tell whether a command runs a module of the package, or code of a test."""
+    """Return whether a command runs a module of the package, or code of a test."""
     if isinstance(command, str | bytes | os.PathLike) or len(command) < 3:
         return False
     python, option, what, *_ = map(str, command)

@@ -64,7 +64,7 @@ def show_parts(*, as_json: bool) -> None:
 
 
 def way(arm: Arm) -> str:
-    """Say how an arm learns."""
+    """Return how an arm learns."""
     if not arm.teaches:
         return "not at all"
     if arm.last_only:
@@ -80,7 +80,7 @@ def way(arm: Arm) -> str:
 
 
 def _nights(arm: Arm) -> str:
-    """Say when an arm sleeps, and how."""
+    """Return when an arm sleeps, and how."""
     place = "after every phase" if arm.is_cycle else "where the curriculum folds"
     place = "at the end" if arm.sleeps_last else place
     done = " then ".join(arm.stages)

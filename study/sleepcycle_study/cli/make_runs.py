@@ -116,7 +116,7 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
 
 
 def show_tally(tally: Tally, *, as_json: bool) -> None:
-    """Say what became of the runs."""
+    """Print what became of the runs."""
     if as_json:
         return show_json(_fields(tally))
     of = counted(len(tally.wanted), "run")
@@ -201,7 +201,7 @@ def _named(name: str, on_progress: OnProgress) -> OnProgress:
 
 
 def _summary(outcome: Outcome) -> str:
-    """Say in a line what a run scored, and what it took."""
+    """Return in a line what a run scored, and what it took."""
     scores = [f"{name} {share:.0%}" for name, share in profile(outcome).items()]
     tokens = f"{outcome.tokens_trained:,} tokens"
     return f"{', '.join(scores)}; {tokens} trained, {outcome.seconds:.1f} s"
