@@ -1,11 +1,9 @@
 """The command that scores versions: as table, JSON and heatmap."""
 
 import dataclasses
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from xml.sax.saxutils import escape
 
 import typer
 
@@ -15,9 +13,7 @@ if TYPE_CHECKING:
     from sleepcycle.home.evaluation import Evaluation
     from sleepcycle.model.harness import HarnessScores
 
-CELL = (72, 32)  # pixels, width and height
-MARGIN = (72, 32)  # pixels for names, at the left and at the top
-DARK = (8, 81, 156)  # colour of a score of 1; 0 is white
+TITLE = "Held-out score by version and batch"
 
 
 @app.command()
@@ -58,11 +54,20 @@ def evaluate(
         _check_drawable(plot)
     found = home_of(ctx).evaluate(versions or [])
     if plot is not None:
-        plot.write_text(heatmap(found), encoding="utf-8")
+        _draw(found, plot)
     if as_json:
         show_json(found)
     else:
         _show(found)
+
+
+def _draw(found: "Evaluation", plot: Path) -> None:
+    """Write the matrix to an SVG file."""
+    from sleepcycle.cli.heatmap import heatmap
+
+    batches = [f"batch {batch}" for batch in found.batches]
+    drawn = heatmap(TITLE, found.versions, batches, found.matrix)
+    plot.write_text(drawn, encoding="utf-8")
 
 
 def _check_drawable(plot: Path) -> None:
@@ -118,23 +123,6 @@ def _with_error(score: float, error: float | None) -> str:
     return f"{score:.4f}" if error is None else f"{score:.4f} ± {error:.4f}"
 
 
-def heatmap(found: "Evaluation") -> str:
-    """Return the matrix as an SVG document, the darker the better known."""
-    width = MARGIN[0] + CELL[0] * len(found.batches)
-    height = MARGIN[1] + CELL[1] * len(found.versions)
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
-            f'height="{height}" font-family="sans-serif" font-size="12" '
-            'text-anchor="middle">',
-            "<title>Held-out score by version and batch</title>",
-            *_names(found.versions, found.batches),
-            *_cells(found.matrix),
-            "</svg>\n",
-        ]
-    )
-
-
 def _show(found: "Evaluation") -> None:
     """Print the matrix for people, and what it sums up to."""
     from sleepcycle.cli.render import show_facts, show_table
@@ -156,43 +144,3 @@ def _show(found: "Evaluation") -> None:
             "intransigence": found.intransigence,
         }
     )
-
-
-def _names(versions: Sequence[str], batches: Sequence[int]) -> Iterator[str]:
-    """Yield the names of columns and rows."""
-    for column, batch in enumerate(batches):
-        yield _text(*_centre(-1, column), f"batch {batch}")
-    for row, version in enumerate(versions):
-        yield _text(MARGIN[0] // 2, _centre(row, 0)[1], version)
-
-
-def _cells(matrix: Sequence[Sequence[float]]) -> Iterator[str]:
-    """Yield a coloured field and a number for each score."""
-    for row, scores in enumerate(matrix):
-        for column, score in enumerate(scores):
-            x, y = MARGIN[0] + column * CELL[0], MARGIN[1] + row * CELL[1]
-            yield (
-                f'<rect x="{x}" y="{y}" width="{CELL[0]}" height="{CELL[1]}" '
-                f'fill="{_colour(score)}" stroke="white"/>'
-            )
-            ink = "white" if score > 0.5 else "black"
-            yield _text(*_centre(row, column), f"{score:.2f}", ink)
-
-
-def _centre(row: int, column: int) -> tuple[int, int]:
-    """Return the middle of a cell in pixels; row -1 holds the names."""
-    x = MARGIN[0] + column * CELL[0] + CELL[0] // 2
-    return x, MARGIN[1] + row * CELL[1] + CELL[1] // 2
-
-
-def _text(x: int, y: int, words: str, ink: str = "black") -> str:
-    """Return words around a point."""
-    return f'<text x="{x}" y="{y + 4}" fill="{ink}">{escape(words)}</text>'
-
-
-def _colour(score: float) -> str:
-    """Return the colour of a score in [0, 1]; grey where it is not a number."""
-    if math.isnan(score):
-        return "#cccccc"
-    red, green, blue = (round(255 - score * (255 - full)) for full in DARK)
-    return f"#{red:02x}{green:02x}{blue:02x}"

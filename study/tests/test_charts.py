@@ -17,7 +17,6 @@ from sleepcycle_study.report import charts
         charts.radar("t", ["a", "b"], {"x": [1.0, 1.0]}),
         charts.radar("t", ["a", "b", "c"], {}),
         charts.bars("t", "percent", []),
-        charts.heatmap("t", [], [], []),
     ],
 )
 def test_nothing_is_drawn_of_nothing(drawn):
@@ -34,7 +33,6 @@ def test_nothing_is_drawn_of_nothing(drawn):
         charts.radar("t", ["<a>", "b", "c"], {"x": [0.0, 2.0, -1.0]}),
         charts.bars("t", "<u>", [charts.Bar("a", 0.0, 0.0, 0.0)]),
         charts.bars("t", "u", [charts.Bar("a", -5.0, -9.0, 3.0)]),
-        charts.heatmap("<t>", ["<a>", "b"], ["c"], [[0.0], [1.0]]),
     ],
 )
 def test_a_chart_is_well_formed_whatever_is_drawn(drawn):
@@ -92,17 +90,3 @@ def test_a_long_line_is_thinned_to_its_means():
 
     assert len(found) == 200
     assert found[0] == pytest.approx((2.0, 0.4))
-
-
-def test_a_field_is_the_darker_the_higher_its_score():
-    """
-    White for 0, the darkest for 1, and words that can be read on each.
-    """
-    root = ElementTree.fromstring(charts.heatmap("t", ["a"], ["b", "c"], [[0.0, 1.0]]))
-
-    assert [field.attrib["fill"] for field in root.iter("rect")] == [
-        "#ffffff",
-        "#08519c",
-    ]
-    inks = {text.text: text.attrib.get("fill") for text in root.iter("text")}
-    assert (inks["0"], inks["100"]) == ("black", "white")

@@ -1,16 +1,12 @@
 """The parts of a picture: ticks, and dashes."""
 
-from xml.etree import ElementTree
-
 import pytest
 
 from sleepcycle_study.report.drawing import (
     DASHES,
     Scale,
     dash,
-    document,
     number,
-    picture,
 )
 
 
@@ -37,11 +33,3 @@ def test_ticks_are_round(low, high, ticks):
 )
 def test_ticks_are_short(value, text):
     assert number(value) == text
-
-
-def test_a_file_of_its_own_is_an_svg_document():
-    drawn = document(picture((10, 20), "a & b", "c", []))
-
-    root = ElementTree.fromstring(drawn)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert root.attrib["width"] == "10"

@@ -10,7 +10,7 @@ def test_pictures_show_the_mean_of_the_runs(tmp_path):
 
     [file] = (tmp_path / "new").iterdir()
     assert file.name == "store.svg"
-    assert file.read_text().count(">40</text>") == 2
+    assert file.read_text().count(">40%</text>") == 2
 
 
 def test_names_become_files_that_any_system_takes(tmp_path):

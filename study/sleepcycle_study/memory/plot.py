@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
+from sleepcycle.cli.heatmap import heatmap
 from sleepcycle_study.memory.records import Result
 from sleepcycle_study.memory.table import names
-from sleepcycle_study.report.charts import heatmap
-from sleepcycle_study.report.drawing import document
 
 Matrix = Sequence[Sequence[float]]
 
@@ -22,9 +21,10 @@ def draw_all(results: Sequence[Result], folder: Path) -> None:
             scores = average(found)
             days = [f"day {i + 1}" for i in range(len(scores))]
             lessons = [f"{i + 1}" for i in range(len(scores[0]))]
-            picture = heatmap(f"{name}, {len(found)} runs", days, lessons, scores)
+            title = f"{name}, {len(found)} runs"
+            picture = heatmap(title, days, lessons, scores, "{:.0%}".format)
             file = folder / f"{_file_name(name)}.svg"
-            file.write_text(document(picture), encoding="utf-8")
+            file.write_text(picture, encoding="utf-8")
 
 
 def _file_name(name: str) -> str:

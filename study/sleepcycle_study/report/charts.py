@@ -25,8 +25,6 @@ from sleepcycle_study.report.drawing import (
 WIDTH, HEIGHT = 640, 320  # pixels, without the legend
 RADIUS = 130  # pixels
 POINTS = 200  # of a line; more are averaged
-CELL, MARGIN = 40, 64  # pixels: a field of a heatmap, and the room for its names
-DARK = (8, 81, 156)  # colour of a score of 1; 0 is white
 
 Series = Sequence[tuple[float, float]]
 
@@ -129,30 +127,6 @@ def bars(title: str, unit: str, drawn: Sequence[Bar]) -> str:
     return picture(_size(len(drawn)), title, f"{told}.", parts)
 
 
-def heatmap(
-    title: str,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    scores: Sequence[Sequence[float]],
-) -> str:
-    """Draw scores in [0, 1] as fields, the darker the higher, each with its percent."""
-    if not rows or not columns:
-        return ""
-    parts = [
-        *(words(_middle(-1, i), name) for i, name in enumerate(columns)),
-        *(words(_middle(i, -1), name) for i, name in enumerate(rows)),
-        *(
-            part
-            for row, values in enumerate(scores)
-            for column, score in enumerate(values)
-            for part in _square(row, column, score)
-        ),
-    ]
-    size = (MARGIN + CELL * len(columns), MARGIN + CELL * len(rows))
-    about = f"{len(rows)} rows of scores, in percent, from {rows[0]} to {rows[-1]}."
-    return picture(size, title, about, parts)
-
-
 def thin(series: Series) -> Series:
     """Return at most 200 points of a line, each the mean of those that it is for."""
     size = -(-len(series) // POINTS)
@@ -206,27 +180,6 @@ def _bar(place: int, bar: Bar, x: Scale, y: Scale) -> Iterator[str]:
     for end in (bar.low, bar.high):
         yield stroke((middle - 5, y(end)), (middle + 5, y(end)))
     yield words((middle, HEIGHT - BOTTOM + 18), f"{bar.value:.1f}")
-
-
-def _square(row: int, column: int, score: float) -> Iterator[str]:
-    """Yield a coloured field of a heatmap, and its score in percent."""
-    x, y = _middle(row, column)
-    red, green, blue = (round(255 - score * (255 - full)) for full in DARK)
-    yield (
-        f'<rect x="{x - CELL / 2:.1f}" y="{y - 4 - CELL / 2:.1f}" width="{CELL}" '
-        f'height="{CELL}" fill="#{red:02x}{green:02x}{blue:02x}" stroke="white"/>'
-    )
-    ink = "white" if score > 0.5 else "black"
-    yield words((x, y), f"{100 * score:.0f}", ink=ink)
-
-
-def _middle(row: int, column: int) -> Point:
-    """Return where a field's words stand; those of row or column -1 are names."""
-    x, y = (
-        MARGIN + place * CELL + CELL // 2 if place >= 0 else MARGIN - CELL // 2
-        for place in (column, row)
-    )
-    return x, y + 4
 
 
 def _web(middle: Point, names: Sequence[str]) -> Iterator[str]:

@@ -15,7 +15,6 @@ COLOURS = (
     *("#2a9d9d", "#b8574a"),
 )
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4")
-NAMESPACE = "http://www.w3.org/2000/svg"
 LEFT, TOP, BOTTOM, RIGHT = 64, 34, 46, 16  # pixels around the field
 LEGEND = 20  # pixels, a line of it
 TICKS = 5
@@ -95,26 +94,19 @@ def picture(
     )
 
 
-def document(picture: str) -> str:
-    """Return a picture as a file of its own."""
-    return picture.replace("<svg ", f'<svg xmlns="{NAMESPACE}" ', 1) + "\n"
-
-
 def words(
     at: Point,
     text: str,
     anchor: str = "middle",
     turn: int = 0,
     weight: str = "normal",
-    ink: str = "",
 ) -> str:
-    """Return words at a point, turned by some degrees; no ink for the page's colour."""
+    """Return words at a point, turned by some degrees."""
     x, y = at
     turned = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
     bold = f' font-weight="{weight}"' if weight != "normal" else ""
-    filled = f' fill="{ink}"' if ink else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turned}{bold}{filled}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turned}{bold}>'
         f"{escape(text)}</text>"
     )
 
