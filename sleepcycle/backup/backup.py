@@ -188,7 +188,7 @@ def _expect_whole(store: Store, copy: HomePaths, folders: Path) -> None:
         found += journal.check(session, copy)
     for fault in found[:1]:
         raise BackupError(
-            f"expected whole books to back up, but {fault}; see: sleepcycle doctor"
+            f"expected a whole database to back up, but {fault}; see: sleepcycle doctor"
         )
 
 

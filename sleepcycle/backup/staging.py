@@ -138,14 +138,14 @@ def _all_faults(store: Store) -> Iterator[str]:
         yield from _file_faults(store.paths.versions, there)
         yield from _alias_faults(names, gone)
     except (StoreError, ValueError, TypeError, LookupError) as error:
-        yield f"its books cannot be read: {error}"
+        yield f"its database cannot be read: {error}"
 
 
 def _file_faults(place: Path, known: Mapping[int, str]) -> Iterator[str]:
     """Yield what is wrong with the files of the versions that must be there."""
     for path in sorted(place.iterdir()):
         if path.name not in known.values():
-            yield f"its books do not know {path.name}"
+            yield f"its database does not know {path.name}"
     for number, folder in known.items():
         yield from (f"v{number}: {f}" for f in faults(place / folder))
 

@@ -140,14 +140,14 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show where the home stands."""
-    from sleepcycle.cli.service_link import standing_of
+    from sleepcycle.cli.service_link import status_of_home
     from sleepcycle.cli.status_screen import show_status, watch_status
 
     if watch and as_json:
         raise typer.BadParameter("expected --watch or --json, got both")
     if watch:
-        return watch_status(lambda: standing_of(ctx.obj))
-    show_status(standing_of(ctx.obj), as_json=as_json)
+        return watch_status(lambda: status_of_home(ctx.obj))
+    show_status(status_of_home(ctx.obj), as_json=as_json)
 
 
 @app.command()

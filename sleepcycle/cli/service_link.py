@@ -106,10 +106,10 @@ def pause(ctx: typer.Context, *, flag: bool) -> bool:
     return True
 
 
-def standing_of(root: Path) -> dict[str, Any]:
-    """Return what `status` says of a home; the books say it where no service does."""
+def status_of_home(root: Path) -> dict[str, Any]:
+    """Return what `status` says of a home; the database has it where no service runs."""
     from sleepcycle.errors import ServiceError
-    from sleepcycle.server.status import standing
+    from sleepcycle.server.status import status_of
     from sleepcycle.store.snapshot import read_snapshot
 
     paths, banner = HomePaths(root), None
@@ -122,7 +122,7 @@ def standing_of(root: Path) -> dict[str, Any]:
                 return service.call("GET", "/api/status")
         except ServiceError as error:
             banner = str(error)
-    return {**standing(read_snapshot(paths)), "banner": banner}
+    return {**status_of(read_snapshot(paths)), "banner": banner}
 
 
 def _switch(answer: dict[str, Any]) -> "Switch":

@@ -25,7 +25,7 @@ class Backoff:
         """Go on with the wait of an earlier process, as the database has it.
 
         Args:
-            snapshot: Of the books.
+            snapshot: Of the database.
             first_s: The wait after the first failure, in seconds.
             moment: Now, by the monotonic clock.
             now: The same moment, aware.

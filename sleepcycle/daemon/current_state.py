@@ -18,10 +18,10 @@ from sleepcycle.settings.config import Settings
 WORDS = {RunKind.WAKE: Activity.AWAKE, RunKind.SLEEP: Activity.ASLEEP}
 
 
-def standing(
+def current_state(
     executor: Executor,
-    page: NightLogState,
-    banner: Alerts,
+    log_state: NightLogState,
+    alerts: Alerts,
     settings: Settings,
     now: datetime,
 ) -> DaemonState:
@@ -29,22 +29,22 @@ def standing(
 
     Args:
         executor: What is on, and what is waited for.
-        page: What the diary said last.
-        banner: What needs a look.
+        log_state: What the night log held last.
+        alerts: What needs a look.
         settings: When it may learn and sleep.
         now: The moment.
     """
     job, zone = executor.job, calendar.zone(settings.sleep)
     return DaemonState(
-        word=_word(job, executor, page, banner),
+        word=_word(job, executor, log_state, alerts),
         run=None if job is None else job.run,
         kind=None if job is None else job.kind,
         progress=None if job is None else job.progress,
-        next_night=calendar.next_night(now, settings.sleep, settled(page)),
+        next_night=calendar.next_night(now, settings.sleep, settled(log_state)),
         next_window=calendar.next_window(now, settings.wake, zone),
-        banner=banner.text(executor.waits_for(now)),
+        banner=alerts.text(executor.waits_for(now)),
         since=executor.since if job is None else job.since,
-        paused=page.paused,
+        paused=log_state.paused,
     )
 
 
@@ -62,12 +62,12 @@ def progress_of(
 
 
 def _word(
-    job: Job | None, executor: Executor, page: NightLogState, banner: Alerts
+    job: Job | None, executor: Executor, log_state: NightLogState, alerts: Alerts
 ) -> Activity:
     """Return in one word what the service is doing."""
     if job is not None:
         return WORDS[job.kind]
-    if page.paused:
+    if log_state.paused:
         return Activity.PAUSED
-    hindered = any(banner.shows(what) for what in (CURRICULUM, ROOM))
+    hindered = any(alerts.shows(what) for what in (CURRICULUM, ROOM))
     return Activity.WAITING if executor.is_waiting() or hindered else Activity.IDLE

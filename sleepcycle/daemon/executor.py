@@ -41,7 +41,7 @@ class Executor:
 
     def __init__(
         self,
-        homes: ReloadableHome,
+        reloadable: ReloadableHome,
         nightlog: NightLog,
         clocks: Clocks,
         *,
@@ -52,14 +52,14 @@ class Executor:
         """Go on with the wait of an earlier process.
 
         Args:
-            homes: Opens the home.
+            reloadable: Opens the home.
             nightlog: Where nights are written down.
             clocks: The clocks that the service reads; tests hand in others.
             on_over: Is told how each job ended, before another may begin.
             on_end: Is called after that, when the next may.
             on_disk_error: Is told when a disk failed.
         """
-        self._homes, self._nightlog, self._clocks = homes, nightlog, clocks
+        self._reloadable, self._nightlog, self._clocks = reloadable, nightlog, clocks
         self._on_over, self._on_end = on_over, on_end
         self._on_disk_error = on_disk_error
         self.lock = threading.RLock()
@@ -67,8 +67,8 @@ class Executor:
         self.since = clocks.now()
         self.backoff = Backoff()
         self.backoff.carry_on(
-            homes.open(CLOCK).status(),
-            homes.settings.engine.backoff_s,
+            reloadable.open(CLOCK).status(),
+            reloadable.settings.engine.backoff_s,
             clocks.monotonic(),
             clocks.now(),
         )
@@ -92,7 +92,7 @@ class Executor:
 
     def waits_for(self, now: datetime) -> str | None:
         """Return what failed and when the next try is; None where none is to come."""
-        zone = calendar.zone(self._homes.settings.sleep)
+        zone = calendar.zone(self._reloadable.settings.sleep)
         return self.backoff.sentence(self._clocks.monotonic(), now, zone)
 
     @contextmanager
@@ -112,7 +112,7 @@ class Executor:
         """Run a job, and let go of it whatever happens."""
         outcome, failure = None, None
         try:
-            outcome = carry_out(job, self._homes.open(job.actor), self._nightlog)
+            outcome = carry_out(job, self._reloadable.open(job.actor), self._nightlog)
         except Exception as error:  # noqa: BLE001 - whatever it was, the service goes on
             failure = error
         with self.lock, self.guarded():
@@ -148,9 +148,9 @@ class Executor:
         failures = max(job.failures, self.backoff.failures) + 1
         if not job.is_clocks and foreseen and self._failures() <= job.failures:
             return
-        wait_s = delay_s(failures, self._homes.settings.engine.backoff_s)
+        wait_s = delay_s(failures, self._reloadable.settings.engine.backoff_s)
         self.backoff.fail(failures, said, self._clocks.monotonic() + wait_s)
 
     def _failures(self) -> int:
         """Return how many runs failed in a row, by the database."""
-        return self._homes.open(CLOCK).status().failures
+        return self._reloadable.open(CLOCK).status().failures

@@ -51,7 +51,7 @@ class Job:
 
     def may_pause(self) -> bool:
         """Return whether it can be paused, and was not asked to stop yet."""
-        return self.kind is RunKind.WAKE and self.control.wish is None
+        return self.kind is RunKind.WAKE and self.control.request is None
 
     def pause(self, *, rest: bool = False) -> None:
         """Ask a wake to break off at a checkpoint."""

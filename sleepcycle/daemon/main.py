@@ -112,22 +112,22 @@ def serve(
 class _Service:
     """The service, in a home that it owns."""
 
-    def __init__(self, homes: ReloadableHome, signals: SignalQueue) -> None:
-        self._homes, self._signals = homes, signals
-        self._paths = homes.paths
+    def __init__(self, reloadable: ReloadableHome, signals: SignalQueue) -> None:
+        self._reloadable, self._signals = reloadable, signals
+        self._paths = reloadable.paths
         self._disk_error: DiskError | None = None
         self._ticked_at = time.monotonic()
         self._asked_at: float | None = None  # to end
         self._fuse = threading.Timer(STOP_S, _die, (signal.SIGALRM, None))
         self._fuse.daemon = True
-        homes.open(RECOVERY).recover()
-        self._scheduler = Scheduler(homes, on_disk_error=self._disk_failed)
+        reloadable.open(RECOVERY).recover()
+        self._scheduler = Scheduler(reloadable, on_disk_error=self._disk_failed)
 
     def live(self, start_server: StartServer, announce: Callable[[str], None]) -> int:
         """Serve until something ends it, and return the exit code."""
         disk.make(self._paths.inbox)
         token = token_of(self._paths)
-        settings = self._homes.settings.serve
+        settings = self._reloadable.settings.serve
         server = start_server(self._scheduler, token, self._paths, settings)
         clock = Ticker(self._tick, TICK_S)
         try:
@@ -154,7 +154,7 @@ class _Service:
     def _listen(self) -> int:
         """Handle signals, and feed what comes, until the service is to end."""
         while True:
-            settings = self._homes.settings.feed
+            settings = self._reloadable.settings.feed
             with self._feeding(settings):
                 code = self._heed(settings)
             if code is not None:
@@ -163,7 +163,7 @@ class _Service:
     def _heed(self, settings: FeedSettings) -> int | None:
         """Handle signals until the service is to end, or the inbox has new settings."""
         beat_s = min(BEAT_S, watchdog_s() or BEAT_S)
-        while settings == self._homes.settings.feed:
+        while settings == self._reloadable.settings.feed:
             for number in self._signals.wait(beat_s):
                 if number != signal.SIGHUP:
                     return self._close()
@@ -244,7 +244,7 @@ class _Service:
 
     def _feed(self, file: Path) -> FeedReport:
         """Take in one file of the inbox, and look whether to wake for it."""
-        report = self._homes.open(INBOX).feed(file)
+        report = self._reloadable.open(INBOX).feed(file)
         try:
             self._tick()
         except Exception as error:  # noqa: BLE001 - the file is fed all the same

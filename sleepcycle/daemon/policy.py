@@ -36,7 +36,7 @@ class SchedulePolicy:
 
     now: datetime
     settings: Settings
-    page: NightLogState
+    log_state: NightLogState
     """What the night log holds."""
 
     snapshot: Snapshot
@@ -46,17 +46,17 @@ class SchedulePolicy:
 
         A night that was begun and broken off is due again until its date is over.
         """
-        sleep, last = self.settings.sleep, self.page.last
+        sleep, last = self.settings.sleep, self.log_state.last
         newest = calendar.night_date(self.now, sleep)
         if last is not None and last.state is NightState.BEGUN and last.date == newest:
             return newest
         created_at = self.snapshot.versions[0].created_at
         since = calendar.night_date(created_at, sleep)
-        return calendar.night_due(self.now, sleep, settled(self.page), since)
+        return calendar.night_due(self.now, sleep, settled(self.log_state), since)
 
     def left_open(self) -> date | None:
         """Return the date of a begun night that is over without an end."""
-        last = self.page.last
+        last = self.log_state.last
         if last is None or last.state is not NightState.BEGUN:
             return None
         over = last.date < calendar.night_date(self.now, self.settings.sleep)
@@ -73,7 +73,7 @@ class SchedulePolicy:
     def has_lesson(self) -> bool:
         """Return whether enough is pending, or a wake was broken off."""
         enough = self.snapshot.counts.pending >= self.settings.wake.min_pending
-        return enough or self.page.broken_off
+        return enough or self.log_state.broken_off
 
     def time_is_up(self, job: Job, taken_s: float) -> WakeInterruption | None:
         """Return why a wake is to break off; None where it may go on.
@@ -84,7 +84,7 @@ class SchedulePolicy:
         """
         if not job.may_pause():
             return None
-        if self.due() and self.has_day() and not self.page.paused:
+        if self.due() and self.has_day() and not self.log_state.paused:
             return WakeInterruption("the night is due")
         if not job.is_clocks:
             return None
@@ -105,7 +105,9 @@ class SchedulePolicy:
         end = self._window_end() or self.now
         if end < self.now + calendar.FOREVER:
             return end
-        return calendar.next_night(self.now, self.settings.sleep, settled(self.page))
+        return calendar.next_night(
+            self.now, self.settings.sleep, settled(self.log_state)
+        )
 
     def _window_end(self) -> datetime | None:
         """Return when the window ends that is open now."""
@@ -113,31 +115,31 @@ class SchedulePolicy:
         return calendar.window_end(self.now, self.settings.wake, zone)
 
 
-def settled(page: NightLogState) -> date | None:
+def settled(log_state: NightLogState) -> date | None:
     """Return the newest date whose night needs nothing more."""
-    if page.last is None:
+    if log_state.last is None:
         return None
-    is_open = page.last.state is NightState.BEGUN
-    return page.last.date - DAY if is_open else page.last.date
+    is_open = log_state.last.state is NightState.BEGUN
+    return log_state.last.date - DAY if is_open else log_state.last.date
 
 
-def look_ahead(home: Home, banner: Alerts) -> RunKind | None:
+def look_ahead(home: Home, alerts: Alerts) -> RunKind | None:
     """Return what is to begin where a wake is asked for.
 
     A night, where the next phase asks for one and none was tried yet; it is an extra,
     as one that a user asks for. None where that night was rejected, and the phase
-    waits for the night of the date, or where the curriculum is wrong; the banner says
+    waits for the night of the date, or where the curriculum is wrong; an alert tells
     so in either case.
     """
     try:
         barrier = home.barrier()
     except ConfigError as error:
-        banner.show(CURRICULUM, f"no wake begins: {error}")
-        banner.show(PHASE, None)
+        alerts.show(CURRICULUM, f"no wake begins: {error}")
+        alerts.show(PHASE, None)
         return None
-    banner.show(CURRICULUM, None)
+    alerts.show(CURRICULUM, None)
     waits = barrier is not None and barrier.rejected > 0
-    banner.show(
+    alerts.show(
         PHASE,
         f'the phase "{barrier.phase}" waits for the next night, since the one before '
         "it was rejected"

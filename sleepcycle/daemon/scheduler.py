@@ -10,7 +10,7 @@ from typing import TypeVar
 from loguru import logger
 
 from sleepcycle.daemon.alerts import CONFIG, ROOM, Alerts
-from sleepcycle.daemon.current_state import progress_of, standing
+from sleepcycle.daemon.current_state import current_state, progress_of
 from sleepcycle.daemon.executor import Clocks, Executor
 from sleepcycle.daemon.job import Job
 from sleepcycle.daemon.nightlog import CLOCK, NightLog
@@ -39,7 +39,7 @@ class Scheduler:
 
     def __init__(
         self,
-        homes: ReloadableHome,
+        reloadable: ReloadableHome,
         *,
         clocks: Clocks | None = None,
         on_disk_error: Callable[[DiskError], None],
@@ -47,16 +47,16 @@ class Scheduler:
         """Read where the home stands; nothing begins before `consider`.
 
         Args:
-            homes: Opens the home, in which recovery is done.
+            reloadable: Opens the home, in which recovery is done.
             clocks: What time it is, if not what the system says.
             on_disk_error: Is told when a run meets a disk that failed.
         """
-        self._homes, self._clocks = homes, clocks or Clocks()
+        self._reloadable, self._clocks = reloadable, clocks or Clocks()
         self._on_disk_error = on_disk_error
-        self._nightlog = NightLog(homes.open(CLOCK).store)
-        self._page = self._nightlog.read()
+        self._nightlog = NightLog(reloadable.open(CLOCK).store)
+        self._log_state = self._nightlog.read()
         self._executor = Executor(
-            homes,
+            reloadable,
             self._nightlog,
             self._clocks,
             on_over=self._over,
@@ -67,12 +67,12 @@ class Scheduler:
         self._held: str | None = None  # a rollback or its like that is on
         self._closing = False
         self._rest_until: datetime | None = None
-        self._banner = Alerts()
+        self._alerts = Alerts()
 
     @property
     def settings(self) -> Settings:
         """The settings that the next run will have."""
-        return self._homes.settings
+        return self._reloadable.settings
 
     def consider(self) -> Future[Outcome] | None:
         """Begin or break off what is due.
@@ -81,22 +81,22 @@ class Scheduler:
             The run that began, if one did.
 
         Raises:
-            SleepcycleError: The books or the settings cannot be read.
+            SleepcycleError: The database or the settings cannot be read.
         """
         moment = self._clocks.now()
         with self._lock:
-            self._page = self._nightlog.read()
+            self._log_state = self._nightlog.read()
             if self._closing or self._held:
                 return None
             if self._executor.job is not None:
                 self._supervise(self._executor.job, self._policy(moment))
                 return None
-            if self._page.paused or self._executor.is_waiting():
+            if self._log_state.paused or self._executor.is_waiting():
                 return None
             if self._nightlog.has_open_run():  # its end could not be written down
-                self._homes.open(CLOCK).recover()
+                self._reloadable.open(CLOCK).recover()
             self._nightlog.settle()
-            self._page = self._nightlog.read()
+            self._log_state = self._nightlog.read()
             return self._begin(self._policy(moment))
 
     def wake(self) -> Future[Outcome]:
@@ -157,7 +157,7 @@ class Scheduler:
                 job.cancel()
                 return None
         with self._alone(f"the undoing of run {run}"):
-            released = self._homes.open(USER).cancel(run)
+            released = self._reloadable.open(USER).cancel(run)
             self._rest()
         return released
 
@@ -198,32 +198,34 @@ class Scheduler:
             ServiceError: A run is on.
         """
         with self._alone(what):
-            return act(self._homes.open(USER))
+            return act(self._reloadable.open(USER))
 
     def reload(self) -> None:
         """Read the settings again; where one is wrong, all stay as they are.
 
         Raises:
-            ConfigError: One is wrong; the banner says so until they are right.
+            ConfigError: One is wrong; an alert tells so until they are right.
         """
-        with self._lock:  # a look at the home changes the banner, too
+        with self._lock:  # a look at the home changes the alerts, too
             try:
-                self._homes.reload()
+                self._reloadable.reload()
             except ConfigError as error:
                 said = f"the settings are not read again: {error}"
-                self._banner.show(CONFIG, said)
+                self._alerts.show(CONFIG, said)
                 raise
-            self._banner.show(CONFIG, None)
+            self._alerts.show(CONFIG, None)
         with self._executor.guarded():
             self.consider()
 
     def state(self) -> DaemonState:
         """Return where the service stands; waits for no run and no rollback."""
-        now, page, banner = self._clocks.now(), self._page, self._banner
-        return standing(self._executor, page, banner, self.settings, now)
+        now, log_state = self._clocks.now(), self._log_state
+        return current_state(
+            self._executor, log_state, self._alerts, self.settings, now
+        )
 
     def progress_of(self, done: Future[Outcome]) -> tuple[int | None, Progress | None]:
-        """Return how far what `wake` or `sleep` began is, as `standing` says it."""
+        """Return how far what `wake` or `sleep` began is, as `state` has it."""
         return progress_of(self._executor, done)
 
     def fail(self, error: DiskError) -> None:
@@ -251,7 +253,7 @@ class Scheduler:
         """Begin what a user asked for."""
         with self._lock:
             self._expect_free()
-            expect_room(self._homes.paths, self.settings.engine)
+            expect_room(self._reloadable.paths, self.settings.engine)
             self._executor.backoff.end()
             self._rest_until = None
             return self._executor.start(kind, USER)
@@ -259,12 +261,12 @@ class Scheduler:
     def _begin(self, policy: SchedulePolicy) -> Future[Outcome] | None:
         """Begin the night that is due, or else what may be before it."""
         night = night_ahead(self._nightlog, policy)
-        self._page = self._nightlog.read()
+        self._log_state = self._nightlog.read()
         kind = self._by_day(policy) if night is None else RunKind.SLEEP
         if kind is None:
-            self._banner.show(ROOM, None)
+            self._alerts.show(ROOM, None)
             return None
-        if not self._banner.has_room(self._homes.paths, self.settings.engine):
+        if not self._alerts.has_room(self._reloadable.paths, self.settings.engine):
             return None
         return self._executor.start(kind, CLOCK, night)
 
@@ -273,11 +275,11 @@ class Scheduler:
 
         A wake that was broken off goes on in its phase, whatever lies ahead.
         """
-        ahead = look_ahead(self._homes.open(CLOCK), self._banner)
+        ahead = look_ahead(self._reloadable.open(CLOCK), self._alerts)
         rested = self._rest_until is None or policy.now >= self._rest_until
         if not (rested and policy.in_window() and policy.has_lesson()):
             return None
-        return RunKind.WAKE if policy.page.broken_off else ahead
+        return RunKind.WAKE if policy.log_state.broken_off else ahead
 
     def _supervise(self, job: Job, policy: SchedulePolicy) -> None:
         """Let a wake break off if its time is over."""
@@ -291,7 +293,7 @@ class Scheduler:
     def _over(self, job: Job, failure: Exception | None) -> None:
         """Settle what a job leaves: a pause that was overtaken by a cancel, a rest."""
         if job.given_up and job.run is not None and self._nightlog.is_paused(job.run):
-            self._homes.open(job.actor).cancel(job.run)
+            self._reloadable.open(job.actor).cancel(job.run)
         if job.rest and isinstance(failure, Interrupted):
             self._rest()
 
@@ -327,9 +329,9 @@ class Scheduler:
         if self._nightlog.read().paused != paused:
             self._nightlog.pause(paused, USER)
             self._executor.since = self._clocks.now()
-        self._page = self._nightlog.read()
+        self._log_state = self._nightlog.read()
 
     def _policy(self, moment: datetime) -> SchedulePolicy:
         """Return the policy at this moment."""
-        snapshot = self._homes.open(CLOCK).status()
-        return SchedulePolicy(moment, self.settings, self._page, snapshot)
+        snapshot = self._reloadable.open(CLOCK).status()
+        return SchedulePolicy(moment, self.settings, self._log_state, snapshot)

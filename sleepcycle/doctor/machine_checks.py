@@ -106,7 +106,7 @@ def check_clock(inspection: Inspection) -> Finding:
     newest = inspection.tables.newest_time() if inspection.tables else None
     if newest is not None and now < newest - SLACK:
         return warn(
-            f"the clock says {_moment(now)}, and the books have an entry of "
+            f"the clock says {_moment(now)}, and the database has an entry of "
             f"{_moment(newest)}: it is wrong, or was",
             fix,
         )

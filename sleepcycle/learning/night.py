@@ -51,7 +51,7 @@ class NightInputs:
 
 
 def sleep(
-    base: Base, evening: NightInputs, settings: Settings, *, on_progress: OnProgress
+    base: Base, inputs: NightInputs, settings: Settings, *, on_progress: OnProgress
 ) -> tuple[LayerChanges, SleepReport, list[Dream]]:
     """Consolidate one day, relearn and judge; what is live stays as it is.
 
@@ -64,8 +64,8 @@ def sleep(
         AdapterError: The day's change holds NaN or infinity.
     """
     started = time.perf_counter()
-    night = _Night(base, evening, settings, on_progress)
-    candidate: LayerChanges = evening.past.whole
+    night = _Night(base, inputs, settings, on_progress)
+    candidate: LayerChanges = inputs.past.whole
     for number, stage in enumerate(settings.sleep.stages):
         on_progress(Progress(str(stage), number, len(settings.sleep.stages)))
         candidate = {Stage.SVD: night.fold, Stage.REM: night.relearn}[stage](candidate)
@@ -82,7 +82,7 @@ def sleep(
         rem=night.rem,
         damped=folded.damped,
     )
-    return candidate, report, night.gatherer.dreams
+    return candidate, report, night.replay_builder.dreams
 
 
 class _Night:
@@ -91,22 +91,22 @@ class _Night:
     def __init__(
         self,
         base: Base,
-        evening: NightInputs,
+        inputs: NightInputs,
         settings: Settings,
         on_progress: OnProgress,
     ) -> None:
         self._base = base
-        self._evening = evening
+        self._inputs = inputs
         self._settings = settings
         self._on_progress = on_progress
         self.folded: Consolidation | None = None
         self.rem: RemReport | None = None
-        self.gatherer = ReplayBuilder(
+        self.replay_builder = ReplayBuilder(
             base,
-            evening.past,
+            inputs.past,
             settings.sleep.rem,
             wake=settings.wake,
-            seed=evening.seed,
+            seed=inputs.seed,
             on_batch=self._beat,
         )
 
@@ -125,9 +125,9 @@ class _Night:
         """Relearn what the day or the fold made worse, within the night's budget."""
         started = time.perf_counter()
         settings = self._settings.sleep.rem
-        whole = settings.max_share_of_wake * LEARNED * self._evening.wake_tokens
-        sources = self.gatherer.gather(self._count(whole))
-        budget = Budget(whole, self.gatherer.tokens)
+        whole = settings.max_share_of_wake * LEARNED * self._inputs.wake_tokens
+        sources = self.replay_builder.gather(self._count(whole))
+        budget = Budget(whole, self.replay_builder.tokens)
         steps = steps_within(sources, settings.batch_size, budget, settings.max_steps)
         counts = {source.name: len(source.taught) for source in sources}
         if not any(counts.values()):
@@ -138,7 +138,7 @@ class _Night:
         terms = RemLimits(
             steps,
             self._lr(),
-            self._evening.seed,
+            self._inputs.seed,
             self._on_progress,
             self._held_out_loss(),
         )
@@ -155,7 +155,7 @@ class _Night:
     ) -> RemReport:
         """Return the report of REM; `result` is None where it took no step."""
         tokens = result.tokens if result else 0
-        wake_cost = max(1, LEARNED * self._evening.wake_tokens)
+        wake_cost = max(1, LEARNED * self._inputs.wake_tokens)
         return RemReport(
             steps=result.steps if result else 0,
             tokens=tokens,
@@ -171,15 +171,15 @@ class _Night:
 
     def judge(self, candidate: LayerChanges) -> Verdict:
         """Measure the candidate against live, and return the gate's verdict."""
-        evening, limits = self._evening, self._settings.gate
-        dreams = self.gatherer.probe(limits.probe_dreams)
-        live = [LIVE] if evening.past.live else []
+        inputs, limits = self._inputs, self._settings.gate
+        dreams = self.replay_builder.probe(limits.probe_dreams)
+        live = [LIVE] if inputs.past.live else []
         if live:
-            adapters.attach(self._base, LIVE, evening.past.live)
+            adapters.attach(self._base, LIVE, inputs.past.live)
         adapters.attach(self._base, CANDIDATE, candidate)
         found = gate.measure(
             gate.Comparands(self._base, live, [CANDIDATE], self._on_progress),
-            gate.GateInputs(evening.today, evening.known, dreams),
+            gate.GateInputs(inputs.today, inputs.known, dreams),
             max_asked=limits.max_asked,
             finite=adapters.is_finite(candidate),
         )
@@ -189,7 +189,7 @@ class _Night:
         """Return how many examples the budget pays for, if nothing else cost any."""
         tokens = [
             len(encode(example.content, self._base, prompt_weight=0).ids)
-            for example in self._evening.past.new[:LOOKED_AT]
+            for example in self._inputs.past.new[:LOOKED_AT]
         ]
         length = sum(tokens) / max(1, len(tokens)) or 1
         return int(whole / (LEARNED * length))
@@ -205,12 +205,12 @@ class _Night:
         """Measure what the layers read, if directions are weighed by it and any is."""
         if self._settings.sleep.svd.weighting is Weighting.PLAIN:
             return None
-        past = self._evening.past
+        past = self._inputs.past
         contents = [example.content for example in (*past.new, *past.replay)]
         contents += [dream.content for dream in past.dreamt]
         if not contents:
             return None
-        random.Random(self._evening.seed).shuffle(contents)
+        random.Random(self._inputs.seed).shuffle(contents)
         encoded = [
             encode(content, self._base, prompt_weight=0)
             for content in contents[:MOMENT_EXAMPLES]
@@ -229,9 +229,9 @@ class _Night:
         Of each what is held out; a night that brings no part of them is not kept.
         """
         parts = [
-            encode_held_out(self._base, self._evening.today),
-            encode_held_out(self._base, self._evening.known),
-            self.gatherer.probe(self._settings.gate.probe_dreams),
+            encode_held_out(self._base, self._inputs.today),
+            encode_held_out(self._base, self._inputs.known),
+            self.replay_builder.probe(self._settings.gate.probe_dreams),
         ]
         return held_out_loss(self._base, parts, self._on_progress)
 

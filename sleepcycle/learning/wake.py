@@ -55,7 +55,7 @@ class WakeStart:
 
 def learn(  # noqa: PLR0913 - where it goes on is an option
     base: Base,
-    morning: WakeStart,
+    begin_with: WakeStart,
     lesson: Lesson,
     settings: WakeSettings,
     *,
@@ -81,7 +81,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
             f"{base.max_length} tokens, so there is nothing to learn; raise "
             "model.max_length, or exclude their batches"
         )
-    live = _attach(base, morning, settings, seed)
+    live = _attach(base, begin_with, settings, seed)
     adapters.activate(base, [*live, DAY])
     source = BatchSource(
         new=new,
@@ -103,8 +103,8 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
     day = adapters.read(base, DAY)
     verdict = _measure(base, live, lesson, day, on_progress)
     cut = len(lesson.new) - len(new)
-    report = _report(result, source, cut, morning, day, verdict)
-    whole = compose_layers(morning.live, day) if morning.live else day
+    report = _report(result, source, cut, begin_with, day, verdict)
+    whole = compose_layers(begin_with.live, day) if begin_with.live else day
     return whole, report
 
 
@@ -133,28 +133,28 @@ def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:
 
 
 def _attach(
-    base: Base, morning: WakeStart, settings: WakeSettings, seed: int
+    base: Base, begin_with: WakeStart, settings: WakeSettings, seed: int
 ) -> list[str]:
     """Put the frozen live adapter and the trainable day adapter on the base.
 
     Returns:
         Names of the adapters that make up live: none on the bare base.
     """
-    live = [LIVE] if morning.live else []
+    live = [LIVE] if begin_with.live else []
     if live:
-        adapters.attach(base, LIVE, morning.live)
+        adapters.attach(base, LIVE, begin_with.live)
     adapters.new_day(
         base,
         DAY,
         adapters.day_config(
-            rank=max(settings.rank, _rank(morning.day)),
+            rank=max(settings.rank, _rank(begin_with.day)),
             alpha=settings.alpha,
             dropout=settings.dropout,
         ),
         seed=seed,
-        start=morning.day or None,
+        start=begin_with.day or None,
     )
-    if morning.holds_zeros:
+    if begin_with.holds_zeros:
         adapters.hold_zeros(base, DAY)
     return live
 
@@ -214,7 +214,7 @@ def _report(
     result: FitResult,
     source: BatchSource,
     cut: int,
-    morning: WakeStart,
+    begin_with: WakeStart,
     day: LayerChanges,
     verdict: Verdict,
 ) -> WakeReport:
@@ -233,7 +233,7 @@ def _report(
         stopped_early=result.stopped_early,
         held_out=result.held_out,
         verdict=verdict,
-        live_rank=_rank(morning.live),
+        live_rank=_rank(begin_with.live),
         day_rank=_rank(day),
     )
 

@@ -7,16 +7,16 @@ class RunControl:
     """Hold at most one request; one thread makes it, another one acts on it."""
 
     def __init__(self) -> None:
-        self._wish: RunRequest | None = None
+        self._request: RunRequest | None = None
         self.run: int | None = None
         """Number of the run, once it has one."""
 
     @property
-    def wish(self) -> RunRequest | None:
+    def request(self) -> RunRequest | None:
         """What is requested; None lets the run go on."""
-        return self._wish
+        return self._request
 
-    def ask(self, wish: RunRequest) -> None:
+    def ask(self, request: RunRequest) -> None:
         """Request something; a run that is to be cancelled is not paused instead."""
-        if self._wish is not RunRequest.CANCEL:
-            self._wish = wish
+        if self._request is not RunRequest.CANCEL:
+            self._request = request

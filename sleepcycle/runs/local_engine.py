@@ -57,7 +57,7 @@ class LocalEngine:
                 raise RunError(
                     f"{silence}; see {run.log}, or raise engine.heartbeat_timeout_s"
                 ) from silence
-        _judge(run, worker.wait(), control.wish)
+        _judge(run, worker.wait(), control.request)
 
     def _start(self, run: RunFolder) -> Child:
         """Start a worker; its log goes on."""
@@ -97,9 +97,9 @@ class LocalEngine:
                 )
             else:
                 time.sleep(POLL_S)
-            if control.wish is RunRequest.CANCEL:
+            if control.request is RunRequest.CANCEL:
                 raise Interrupted("cancelled")
-            if control.wish is RunRequest.PAUSE:
+            if control.request is RunRequest.PAUSE:
                 pause.press()
 
     def _environment(self) -> dict[str, str]:
@@ -136,12 +136,12 @@ class _Pause:
             self._worker.kill()
 
 
-def _judge(run: RunFolder, code: int, wish: RunRequest | None) -> None:
+def _judge(run: RunFolder, code: int, request: RunRequest | None) -> None:
     """Raise the error that a worker ended with, unless it is done."""
     if code == 0:
         return
     fault = run.read_fault()
-    paused = code == PAUSED or (wish is RunRequest.PAUSE and fault is None)
+    paused = code == PAUSED or (request is RunRequest.PAUSE and fault is None)
     if paused and run.checkpoint() is not None:
         raise Paused("paused at a checkpoint")
     if paused:

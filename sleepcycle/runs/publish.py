@@ -1,4 +1,4 @@
-"""Publishing: seal what a run made, then enter it in the books in one transaction.
+"""Publishing: seal what a run made, then record it in one transaction.
 
 The transaction is the only commit point. A crash before it leaves a sealed folder
 without a row, which recovery enters later; after it nothing is left to do.

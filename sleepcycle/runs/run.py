@@ -250,7 +250,7 @@ def _kept(run: int, sealed: Path) -> str:
     """Return what becomes of a version that is sealed, but not recorded, in words."""
     return (
         f"run {run} has sealed {sealed.name}, which the next wake, sleep or rollback "
-        "enters in the books"
+        "records"
     )
 
 

@@ -15,7 +15,7 @@ def hindrance(paths: HomePaths, settings: Settings, state: DaemonState) -> str |
     """Return the first thing that keeps runs from beginning, or None."""
     return (
         _not_owned(paths)
-        or _no_books(paths)
+        or _no_database(paths)
         or _full_disk(paths, settings)
         or _backing_off(state)
     )
@@ -28,7 +28,7 @@ def _not_owned(paths: HomePaths) -> str | None:
     return "the home is not held by this service; restart it"
 
 
-def _no_books(paths: HomePaths) -> str | None:
+def _no_database(paths: HomePaths) -> str | None:
     """Return that the database does not answer, or has an older schema."""
     try:
         check(paths, StoreSettings(busy_timeout_s=PATIENCE_S))

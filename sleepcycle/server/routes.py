@@ -26,7 +26,7 @@ from sleepcycle.server.responses import (
     unforeseen,
     unreadable,
 )
-from sleepcycle.server.status import standing_with
+from sleepcycle.server.status import status_with_service
 from sleepcycle.store.snapshot import read_snapshot
 
 Number = Annotated[int, Part(ge=1, lt=2**63)]
@@ -108,7 +108,9 @@ def _status(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
         """Return the JSON of `sleepcycle status`, and what the service does."""
         url = str(request.base_url).rstrip("/")
         state = scheduler.state()
-        fields = standing_with(read_snapshot(paths), state, pid=os.getpid(), url=url)
+        fields = status_with_service(
+            read_snapshot(paths), state, pid=os.getpid(), url=url
+        )
         return answer(fields)
 
 

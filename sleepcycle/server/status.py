@@ -7,7 +7,7 @@ from sleepcycle.daemon.state import DaemonState
 from sleepcycle.store.values import Run, Snapshot
 
 
-def standing(snapshot: Snapshot) -> dict[str, Any]:
+def status_of(snapshot: Snapshot) -> dict[str, Any]:
     """Return the JSON of `status` without a service; its keys are never renamed.
 
     No night comes by itself then, so none is named.
@@ -37,12 +37,12 @@ def standing(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def standing_with(
+def status_with_service(
     snapshot: Snapshot, state: DaemonState, *, pid: int, url: str
 ) -> dict[str, Any]:
     """Return the JSON of `status` where a service runs, with what that does."""
     return {
-        **standing(snapshot),
+        **status_of(snapshot),
         "banner": state.banner,
         "next_night": state.next_night,
         "daemon": {"pid": pid, "url": url},

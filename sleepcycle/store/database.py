@@ -19,7 +19,7 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, migrate, version_table
 from sleepcycle.store.connection import connect, explain, make_file
-from sleepcycle.store.interrupt import heed, held_back
+from sleepcycle.store.interrupt import held_back, raise_if_stopped
 
 __all__ = ["Session", "Store", "create_store", "open_store"]
 
@@ -50,7 +50,7 @@ class Store:
         with held_back(), self._translated(), Session(self._writer) as session:
             session.connection()  # takes the lock now, not at the first statement
             yield session
-            heed()
+            raise_if_stopped()
             failpoint("store.commit")
             session.commit()
             failpoint("store.committed")
@@ -147,4 +147,4 @@ def _begin(connection: Connection) -> None:
 
 def _heed(*statement: object) -> None:
     """End a transaction that was stopped, where no statement of its own is running."""
-    heed()
+    raise_if_stopped()

@@ -25,10 +25,10 @@ def stop(number: int, frame: FrameType | None) -> None:
     """Handle a signal that asks to end: raise KeyboardInterrupt, unless held back."""
     _thread.stopped = True
     if not _thread.transactions:
-        heed()
+        raise_if_stopped()
 
 
-def heed() -> None:
+def raise_if_stopped() -> None:
     """Raise what was held back.
 
     Raises:
@@ -41,7 +41,7 @@ def heed() -> None:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold `stop` back for the length of a block, until its end or a `heed` in it.
+    """Hold `stop` back until the end of a block, or a `raise_if_stopped` in it.
 
     Raises:
         KeyboardInterrupt: `stop` was called in the block, and not heeded there.
@@ -52,4 +52,4 @@ def held_back() -> Iterator[None]:
     finally:
         _thread.transactions -= 1
         if not _thread.transactions:
-            heed()
+            raise_if_stopped()

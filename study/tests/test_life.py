@@ -142,9 +142,9 @@ def rates(base, plan, course, arm, monkeypatch):
     """Return the learning rate of every wake of an arm, over the first's."""
     asked = []
 
-    def noted(base, morning, lesson, settings, **others):
+    def noted(base, begin_with, lesson, settings, **others):
         asked.append(settings.lr)
-        return learn(base, morning, lesson, settings, **others)
+        return learn(base, begin_with, lesson, settings, **others)
 
     learn = wake.learn
     monkeypatch.setattr(wake, "learn", noted)

@@ -108,7 +108,7 @@ class TestBackup:
             database.execute("UPDATE batch SET accepted = accepted + 1 WHERE id = 1")
             database.commit()
 
-        with pytest.raises(BackupError, match="expected whole books to back up"):
+        with pytest.raises(BackupError, match="expected a whole database to back up"):
             save(lived, tmp_path / "b.tar")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["place"]
 

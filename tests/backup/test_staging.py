@@ -20,7 +20,7 @@ class TestRefusal:
             (lambda f: shutil.rmtree(_version(f, 1)), "v1: .*found none"),
             (lambda f: (_version(f, 4) / "card.json").write_text(""), "card of"),
             (lambda f: (_version(f, 4) / "card.json").unlink(), "v4: card"),
-            (lambda f: _stray(f), "its books do not know v0009"),
+            (lambda f: _stray(f), "its database does not know v0009"),
             (
                 lambda f: sql(f, "DELETE FROM alias WHERE name = 'live'"),
                 "live is N",
@@ -29,7 +29,7 @@ class TestRefusal:
             (lambda f: sql(f, "DELETE FROM example WHERE id = 1"), "refers|missing"),
             (
                 lambda f: sql(f, "INSERT INTO removed VALUES (4, '2026-11-23', 'x')"),
-                "its books do not know v0004",
+                "its database does not know v0004",
             ),
             (lambda f: sql(f, "INSERT INTO removed VALUES (4, 'x', 'x')"), "be read"),
             (

@@ -12,7 +12,7 @@ from sleepcycle.cli.status_screen import screen
 from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.opening import create_home
-from sleepcycle.server.status import standing
+from sleepcycle.server.status import status_of
 from sleepcycle.settings.configfile import load_settings
 from tests.cli.conftest import Cli
 from tests.daemon.scheduler_home import FakeHome
@@ -86,9 +86,9 @@ def test_a_run_is_shown_with_its_phase(home, capsys):
 
 def test_the_status_has_the_phase_of_the_last_run(home):
     home.wake()
-    woken = standing(home.status())["last_run"]
+    woken = status_of(home.status())["last_run"]
     home.sleep()
-    slept = standing(home.status())["last_run"]
+    slept = status_of(home.status())["last_run"]
 
     assert (woken["phase"], slept["phase"]) == ("first", None)
 
@@ -107,7 +107,7 @@ def test_the_screen_names_the_phase_of_the_last_run(home, phase, line):
     run = {"run": 3, "kind": "wake", "state": "done", "error": None, **phase}
     console = Console(record=True, width=100, file=io.StringIO())
 
-    console.print(screen(standing(home.status()) | {"last_run": run}, NOW))
+    console.print(screen(status_of(home.status()) | {"last_run": run}, NOW))
 
     assert line in console.export_text()
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sleepcycle.cli.status_screen import headline, screen
 from sleepcycle.home.opening import create_home, open_home
-from sleepcycle.server.status import standing, standing_with
+from sleepcycle.server.status import status_of, status_with_service
 from tests.server.conftest import IDLE, NOW
 
 NIGHT = datetime(2026, 3, 3, 2, 0).astimezone()  # by this machine's clock, a Tuesday
@@ -24,7 +24,7 @@ def snapshot(tmp_path_factory):
 @pytest.fixture
 def fields(snapshot):
     """What a home says without a service."""
-    return standing(snapshot)
+    return status_of(snapshot)
 
 
 def served(fields, **service):
@@ -102,8 +102,8 @@ def test_what_is_in_brackets_is_no_markup(fields):
 
 
 def test_a_service_adds_to_the_keys_and_renames_none(snapshot):
-    alone = standing(snapshot)
-    with_service = standing_with(snapshot, IDLE, pid=7, url="http://127.0.0.1:1")
+    alone = status_of(snapshot)
+    with_service = status_with_service(snapshot, IDLE, pid=7, url="http://127.0.0.1:1")
 
     assert with_service.keys() - alone.keys() == {"service"}
     assert alone["daemon"] is None

@@ -63,10 +63,10 @@ class Engine(FakeEngine):
         gone = False
         while not gone:
             gone = self._go.wait(0.002)
-            if control.wish is not None:
-                self.heard = control.wish
+            if control.request is not None:
+                self.heard = control.request
                 raise {RunRequest.PAUSE: Paused, RunRequest.CANCEL: Interrupted}[
-                    control.wish
+                    control.request
                 ]("")
         if self.fault is not None:
             raise self.fault
@@ -109,9 +109,9 @@ class Desk:
 
     def __init__(self, root: Path, settings):
         self.paths = HomePaths(root)
-        self.homes = FakeHomes(self.paths, settings)
-        self.homes.engine = self.engine = Engine()
-        self.home = self.homes.open("test")
+        self.reloadable = FakeHomes(self.paths, settings)
+        self.reloadable.engine = self.engine = Engine()
+        self.home = self.reloadable.open("test")
         self.now = MORNING
         self.moment = 1000.0
         self.disk_errors = []
@@ -120,7 +120,7 @@ class Desk:
     def restart(self):
         """Return a conductor as another process would have it."""
         self.scheduler = Scheduler(
-            self.homes,
+            self.reloadable,
             clocks=Clocks(lambda: self.now, lambda: self.moment),
             on_disk_error=self.disk_errors.append,
         )
@@ -128,8 +128,10 @@ class Desk:
 
     def set(self, section, **values):
         """Change settings, as a reload does."""
-        changed = getattr(self.homes.settings, section).model_copy(update=values)
-        self.homes.settings = self.homes.settings.model_copy(update={section: changed})
+        changed = getattr(self.reloadable.settings, section).model_copy(update=values)
+        self.reloadable.settings = self.reloadable.settings.model_copy(
+            update={section: changed}
+        )
 
     def feed(self, *texts):
         """Put texts into the books."""

@@ -89,22 +89,22 @@ class TestSettings:
 
     def test_those_of_a_file_that_is_gone_are_kept(self, paths):
         kept = Settings(wake={"rank": 8})
-        homes = ReloadableHome(paths, kept)
+        reloadable = ReloadableHome(paths, kept)
         paths.config.unlink()
 
         with pytest.raises(ConfigError, match=r"config\.toml, got no file; put it"):
-            homes.reload()
+            reloadable.reload()
 
-        assert homes.settings == kept
+        assert reloadable.settings == kept
 
     def test_wrong_ones_change_nothing(self, paths):
-        homes = ReloadableHome(paths, Settings())
+        reloadable = ReloadableHome(paths, Settings())
         paths.config.write_text("[wake]\nrank = 0\n")
 
         with pytest.raises(ConfigError, match=r"setting wake\.rank"):
-            homes.reload()
+            reloadable.reload()
 
-        assert homes.settings == Settings()
+        assert reloadable.settings == Settings()
 
 
 class TestAddress:
@@ -494,9 +494,9 @@ def alive(pid):
 
 
 def test_the_home_is_opened_under_the_settings_of_the_moment(paths):
-    homes = ReloadableHome(paths, open_home(paths.root).settings)
+    reloadable = ReloadableHome(paths, open_home(paths.root).settings)
     paths.config.write_text("[wake]\nrank = 8\n")
 
-    homes.reload()
+    reloadable.reload()
 
-    assert homes.open("test").settings.wake.rank == 8
+    assert reloadable.open("test").settings.wake.rank == 8

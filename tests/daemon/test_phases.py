@@ -13,7 +13,7 @@ from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.server.readiness import hindrance
-from sleepcycle.server.status import standing_with
+from sleepcycle.server.status import status_with_service
 from sleepcycle.settings.config import (
     EngineSettings,
     Settings,
@@ -312,7 +312,7 @@ class TestWrongCurricula:
 
         with owned(spoilt.paths):
             reason = hindrance(
-                spoilt.paths, spoilt.homes.settings, spoilt.scheduler.state()
+                spoilt.paths, spoilt.reloadable.settings, spoilt.scheduler.state()
             )
 
         assert reason.startswith("a run failed or could not begin")
@@ -351,7 +351,9 @@ def test_the_status_names_the_phase_of_the_run_that_is_on(desk):
     desk.engine.wait_begun()
 
     state = desk.scheduler.state()
-    fields = standing_with(desk.home.status(), state, pid=1, url="http://127.0.0.1:1")
+    fields = status_with_service(
+        desk.home.status(), state, pid=1, url="http://127.0.0.1:1"
+    )
 
     assert (fields["last_run"]["run"], fields["last_run"]["phase"]) == (1, "first")
     assert fields["last_run"]["state"] == RunState.RUNNING

@@ -394,7 +394,7 @@ class TestBackingOff:
     def test_settings_are_read_again_while_nobody_else_looks(self, desk):
         """A look changes the banner, as reading does: neither loses a sentence."""
         others = []
-        desk.homes.reload = lambda: others.append(desk.look_elsewhere())
+        desk.reloadable.reload = lambda: others.append(desk.look_elsewhere())
 
         desk.scheduler.reload()
 
@@ -640,7 +640,7 @@ class TestOneThingAtATime:
                 desk.scheduler.wake()
             seen.append(desk.runs())
 
-        desk.homes.meanwhile = look
+        desk.reloadable.meanwhile = look
 
         desk.scheduler.promote("v0")
 

@@ -46,7 +46,7 @@ class TestMachine:
         found = look(home, now=now)["clock"]
 
         assert found.level is Level.WARN
-        assert "the books have an entry" in found.message
+        assert "the database has an entry" in found.message
 
     def test_a_zone_that_cannot_be_told_fails_unless_one_is_set(self, home):
         assert worst(look(home, zone=None)) == ["time zone"]

@@ -180,14 +180,14 @@ class TestShrink:
 class TestNight:
     def slept(self, base, change, downscale):
         """Return what a night without REM makes of a change nothing is known of."""
-        evening = night.NightInputs(ReplaySources(whole=change, live={}))
+        inputs = night.NightInputs(ReplaySources(whole=change, live={}))
         settings = Settings(
             sleep=SleepSettings(
                 stages=["svd"], svd=SvdSettings(rank=2), downscale=downscale
             ),
             gate={"probe_dreams": 0},
         )
-        found, _, _ = night.sleep(base, evening, settings, on_progress=quiet)
+        found, _, _ = night.sleep(base, inputs, settings, on_progress=quiet)
         return found
 
     def test_uniform_scales_what_was_folded(self, base, change):

@@ -64,7 +64,7 @@ class TestInANight:
         """Gather an archive's material on a first night, and return who gathered."""
 
         def make(**settings):
-            gatherer = ReplayBuilder(
+            replay_builder = ReplayBuilder(
                 base,
                 ReplaySources(
                     whole={},
@@ -78,8 +78,8 @@ class TestInANight:
                 seed=1,
                 on_batch=lambda: None,
             )
-            gatherer.gather(160)
-            return gatherer
+            replay_builder.gather(160)
+            return replay_builder
 
         return make
 

@@ -213,7 +213,7 @@ class TestMaterial:
                 ],
                 "dreamt": [Dream(1, c) for c in LESSON[:4]],
             } | past
-            gatherer = ReplayBuilder(
+            replay_builder = ReplayBuilder(
                 base,
                 ReplaySources(**fields),
                 RemSettings(memory=memory, **SMALL | settings),
@@ -221,7 +221,7 @@ class TestMaterial:
                 seed=1,
                 on_batch=lambda: None,
             )
-            return gatherer, {s.name: s for s in gatherer.gather(count)}
+            return replay_builder, {s.name: s for s in replay_builder.gather(count)}
 
         return make
 
@@ -235,9 +235,9 @@ class TestMaterial:
         assert len(found["store"].taught) == 36
 
     def test_no_teacher_is_asked_for_what_has_its_answer(self, gather):
-        gatherer, found = gather([Memory.STORE], settings={"general_share": 0})
+        replay_builder, found = gather([Memory.STORE], settings={"general_share": 0})
 
-        assert gatherer.tokens == 0
+        assert replay_builder.tokens == 0
         assert {example.scores for example in found["store"].taught} == {None}
 
     def test_a_teacher_that_is_asked_has_the_rest_of_the_loss(self, gather):
@@ -252,22 +252,22 @@ class TestMaterial:
         Version 1 has dreamt before, so 3 does; what today's version dreams is kept
         for the nights to come, and not learned in this one.
         """
-        gatherer, found = gather([Memory.ARCHIVE], replay=())
+        replay_builder, found = gather([Memory.ARCHIVE], replay=())
 
-        assert {dreamt.version for dreamt in gatherer.dreams} == {3, 7}
+        assert {dreamt.version for dreamt in replay_builder.dreams} == {3, 7}
         learned = {tuple(example.encoded.ids) for example in found["archive"].taught}
         dreamt = {
             tuple(encode(d.content, base, prompt_weight=0).ids): d.version
-            for d in gatherer.dreams
+            for d in replay_builder.dreams
         }
         assert {dreamt.get(ids) for ids in learned} == {None, 3}
 
     def test_one_dreamer_a_night_is_todays(self, gather):
-        gatherer, found = gather(
+        replay_builder, found = gather(
             [Memory.ARCHIVE], replay=(), settings={"archive_versions": 1}
         )
 
-        assert {dreamt.version for dreamt in gatherer.dreams} == {7}
+        assert {dreamt.version for dreamt in replay_builder.dreams} == {7}
         assert len(found["archive"].taught) == 4
 
     def test_dreams_are_taught_by_who_dreamt_them(self, base, change, gather):
@@ -339,11 +339,11 @@ class TestMaterial:
         assert long.tokens < 1.2 * short.tokens
 
     def test_its_cost_is_counted(self, gather):
-        gatherer, found = gather([Memory.STORE], settings={"gold_share": 0.5})
+        replay_builder, found = gather([Memory.STORE], settings={"gold_share": 0.5})
 
         scored = sum(
             len(example.encoded.ids)
             for source in found.values()
             for example in source.taught
         )
-        assert gatherer.tokens >= scored
+        assert replay_builder.tokens >= scored

@@ -41,8 +41,8 @@ def quiet(progress):
     """Take a heartbeat."""
 
 
-def learn(base, morning, taught, seed=1):
-    return wake.learn(base, morning, taught, SHORT, seed=seed, on_progress=quiet)
+def learn(base, begin_with, taught, seed=1):
+    return wake.learn(base, begin_with, taught, SHORT, seed=seed, on_progress=quiet)
 
 
 def test_live_comes_first_and_is_exact(base):

@@ -238,8 +238,8 @@ class TestPause:
         leave_checkpoint(run)
         play("trap '' TERM; read line; exit 1")
         control = RunControl()
-        for wish in (*first, RunRequest.CANCEL, RunRequest.PAUSE):
-            control.ask(wish)
+        for request in (*first, RunRequest.CANCEL, RunRequest.PAUSE):
+            control.ask(request)
 
         with pytest.raises(Interrupted, match="cancelled") as stop:
             LocalEngine(EngineSettings()).execute(run, no_progress, control)

@@ -144,7 +144,7 @@ class _Run:
         if settings is None:
             return
         fresh = self._arm.is_cycle
-        morning = (
+        begin_with = (
             wake.WakeStart(life.whole, {})
             if fresh
             else wake.WakeStart({}, life.whole, self._is_pruned)
@@ -159,7 +159,7 @@ class _Run:
         replay = _examples(life.known) if fresh else []
         life.whole, report = wake.learn(
             self._base,
-            morning,
+            begin_with,
             wake.Lesson(taught.examples, replay, (), ()),
             settings,
             seed=self._seed + DAY + number,
@@ -180,7 +180,7 @@ class _Run:
             number: The phase that the night is before or behind.
         """
         arm, life = self._arm, self.life
-        evening = night.NightInputs(
+        inputs = night.NightInputs(
             past=ReplaySources(
                 whole=life.whole,
                 live={},
@@ -194,7 +194,7 @@ class _Run:
         )
         settings = self._night_settings()
         folded, report, _ = night.sleep(
-            self._base, evening, settings, on_progress=self._on_progress
+            self._base, inputs, settings, on_progress=self._on_progress
         )
         adapters.remove_all(self._base)
         life.whole = trim(folded)

@@ -108,7 +108,7 @@ def recall(life: Lifetime, today: Today, settings: Settings) -> list[Example]:
 
 def wake_up(
     base: Base,
-    morning: wake.WakeStart,
+    begin_with: wake.WakeStart,
     replay: Sequence[Example],
     settings: Settings,
     today: Today,
@@ -117,7 +117,7 @@ def wake_up(
     """Learn by the package's wake, and take its adapters off again."""
     lesson = wake.Lesson(today.new, replay, today.held_out, [])
     whole, report = wake.learn(
-        base, morning, lesson, settings.wake, seed=today.seed, on_progress=quiet
+        base, begin_with, lesson, settings.wake, seed=today.seed, on_progress=quiet
     )
     adapters.remove_all(base)
     life.cost.trained += report.tokens

@@ -86,7 +86,7 @@ def _live_through(
     life.cost.wake_seconds.append(time.perf_counter() - started)
     if arm.stages:
         learned = life.cost.trained - before
-        _sleep(base, life, _evening(arm, life, today, whole, learned), chosen)
+        _sleep(base, life, _inputs(arm, life, today, whole, learned), chosen)
         life.archive.append(ArchivedVersion(today.number + 1, partial(dict, whole)))
     else:
         life.live = whole
@@ -94,7 +94,7 @@ def _live_through(
     life.held_out += today.held_out
 
 
-def _evening(
+def _inputs(
     arm: Method, life: Lifetime, today: Today, whole: LayerChanges, learned: int
 ) -> night.NightInputs:
     """Return what stands before a night."""
@@ -117,10 +117,10 @@ def _evening(
 
 
 def _sleep(
-    base: Base, life: Lifetime, evening: night.NightInputs, chosen: Settings
+    base: Base, life: Lifetime, inputs: night.NightInputs, chosen: Settings
 ) -> None:
     """Sleep, take the night's adapters off again, and book its cost."""
-    folded, report, dreams = night.sleep(base, evening, chosen, on_progress=quiet)
+    folded, report, dreams = night.sleep(base, inputs, chosen, on_progress=quiet)
     adapters.remove_all(base)
     life.live = trim(folded)
     life.dreamt += dreams
@@ -129,4 +129,4 @@ def _sleep(
     cost.night_cost.append(report.rem.cost if report.rem else 0.0)
     cost.accepted.append(report.verdict.accepted)
     if report.rem:
-        cost.add_rem(report.rem, evening.wake_tokens)
+        cost.add_rem(report.rem, inputs.wake_tokens)
