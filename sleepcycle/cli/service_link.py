@@ -107,7 +107,7 @@ def pause(ctx: typer.Context, *, flag: bool) -> bool:
 
 
 def status_of_home(root: Path) -> dict[str, Any]:
-    """Return what `status` says of a home; the database has it where no service runs."""
+    """Return what `status` shows of a home, asked of its service where one runs."""
     from sleepcycle.errors import ServiceError
     from sleepcycle.server.status import status_of
     from sleepcycle.store.snapshot import read_snapshot
