@@ -89,7 +89,7 @@ def _evaluate_with_harness(
 ) -> None:
     """Score versions on tasks of lm-evaluation-harness, and print that."""
     from sleepcycle.cli.render import show_json
-    from sleepcycle.home.task_scores import score_with_harness
+    from sleepcycle.home.harness_scores import score_with_harness
 
     found = score_with_harness(home_of(ctx).versions, tasks, names)
     if as_json:

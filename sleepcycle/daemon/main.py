@@ -19,7 +19,7 @@ from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.daemon.signals import DISK, SignalQueue
-from sleepcycle.daemon.systemd import notify, watchdog_s
+from sleepcycle.daemon.systemd_notify import notify, watchdog_s
 from sleepcycle.daemon.ticker import Ticker
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
 from sleepcycle.files import disk

@@ -10,13 +10,13 @@ from typing import TypeVar
 from loguru import logger
 
 from sleepcycle.daemon.alerts import CONFIG, ROOM, Alerts
-from sleepcycle.daemon.current_state import current_state, progress_of
 from sleepcycle.daemon.executor import Clocks, Executor
 from sleepcycle.daemon.job import Job
 from sleepcycle.daemon.nightlog import CLOCK, NightLog
 from sleepcycle.daemon.policy import SchedulePolicy, look_ahead, night_ahead
 from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.state import DaemonState
+from sleepcycle.daemon.state_report import current_state, progress_of
 from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
 from sleepcycle.home.disk_space import expect_room
 from sleepcycle.home.home import Home

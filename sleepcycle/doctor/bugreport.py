@@ -24,7 +24,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.codec import finite
 from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store.connection import sqlite_version
-from sleepcycle.store.health import DatabaseReader, open_reader
+from sleepcycle.store.reader import DatabaseReader, open_reader
 from sleepcycle.store.snapshot import read_snapshot
 from sleepcycle.store.values import Alias
 

@@ -6,7 +6,7 @@ from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal
 from sleepcycle.store.connection import head, journal_mode
 from sleepcycle.store.database import open_store
-from sleepcycle.store.health import DatabaseReader, open_reader
+from sleepcycle.store.reader import DatabaseReader, open_reader
 from sleepcycle.store.values import Alias
 
 SHOWN = 3  # faults that are named; there may be thousands

@@ -17,7 +17,7 @@ from sleepcycle.errors import SleepcycleError, StoreError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import load_settings
-from sleepcycle.store.health import DatabaseReader, open_reader
+from sleepcycle.store.reader import DatabaseReader, open_reader
 
 Check = Callable[[Inspection], Finding | None]
 

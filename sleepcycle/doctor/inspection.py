@@ -16,7 +16,7 @@ from sleepcycle.files.sealed import faults
 from sleepcycle.home.address import read_address
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.connection import restore_command, sqlite_version
-from sleepcycle.store.health import DatabaseReader
+from sleepcycle.store.reader import DatabaseReader
 
 
 class Level(StrEnum):

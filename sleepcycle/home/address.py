@@ -7,9 +7,8 @@ import time
 from dataclasses import dataclass
 
 from sleepcycle.errors import ServiceError
-from sleepcycle.files import disk
+from sleepcycle.files import disk, process_identity
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store import owner
 
 TOKEN_BYTES = 32
 PATIENCE_S = 5.0  # for a service that was started at the same moment as we
@@ -29,7 +28,7 @@ class Address:
 
     def is_alive(self) -> bool:
         """Return whether the process that wrote it is still there."""
-        return owner.started(self.pid) == self.started
+        return process_identity.started(self.pid) == self.started
 
 
 def read_address(paths: HomePaths) -> Address | None:
@@ -81,7 +80,12 @@ def write_address(paths: HomePaths, port: int, url: str) -> None:
         DiskError: It could not be kept.
     """
     pid = os.getpid()
-    fields = {"pid": pid, "started": owner.started(pid), "port": port, "url": url}
+    fields = {
+        "pid": pid,
+        "started": process_identity.started(pid),
+        "port": port,
+        "url": url,
+    }
     disk.write(paths.daemon, json.dumps(fields))
 
 

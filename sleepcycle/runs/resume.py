@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from loguru import logger
 
 from sleepcycle.errors import DiskError, RunError
+from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import ExampleFile, RunFolder
 from sleepcycle.records.run_order import RunOrder, RunState
 from sleepcycle.runs.context import RunContext
 from sleepcycle.runs.lineage import stand
 from sleepcycle.runs.phases import follow
-from sleepcycle.store import example_table, journal, owner, run_table
+from sleepcycle.store import example_table, journal, run_table
 
 MAX_FAILURES = 3  # workers that one run may lose before it is undone
 
@@ -137,7 +138,7 @@ def take_up(context: RunContext, run: int) -> None:
     folder.reopen()
     step, _ = folder.reached()
     with context.store.write() as session:
-        run_table.resume(session, run, pid, owner.started(pid) or "")
+        run_table.resume(session, run, pid, process_identity.started(pid) or "")
         journal.append(session, context.actor, "resume wake", run=run, step=step)
 
 

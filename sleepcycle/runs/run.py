@@ -23,7 +23,7 @@ from sleepcycle.errors import (
     RunError,
     SleepcycleError,
 )
-from sleepcycle.files import disk
+from sleepcycle.files import disk, process_identity
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.runfolder import ExampleFile, Report, RunFolder
 from sleepcycle.records.example import Example
@@ -42,7 +42,7 @@ from sleepcycle.runs.resume import cancel as cancel
 from sleepcycle.runs.resume import find_paused, put_aside, survives, take_up
 from sleepcycle.runs.resume import undo as undo
 from sleepcycle.runs.retry import plan_gentler, soften
-from sleepcycle.store import example_table, journal, owner, run_table, version_table
+from sleepcycle.store import example_table, journal, run_table, version_table
 from sleepcycle.store.database import Session
 
 _Begun = tuple[int, Lineage, list[Example], PhasePlan | None]
@@ -165,7 +165,7 @@ def _start(
     """Write down that a run begins, and in which phase."""
     _expect_base(session, context)
     pid = os.getpid()
-    run = run_table.start(session, kind, pid, owner.started(pid) or "")
+    run = run_table.start(session, kind, pid, process_identity.started(pid) or "")
     taught = {"curriculum": phase.curriculum, "phase": phase.name} if phase else {}
     journal.append(session, context.actor, f"start {kind}", run=run, **taught)
     return run

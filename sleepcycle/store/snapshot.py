@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
 
+from sleepcycle.files import process_identity
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
-from sleepcycle.store import owner
 from sleepcycle.store.connection import (
     UNREADABLE,
     connect,
@@ -85,7 +85,10 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
 
 def _is_orphan(run: Run) -> bool:
     """Return whether a run is open, but the process that owns it is gone."""
-    return run.state is RunState.RUNNING and owner.started(run.pid) != run.pid_started
+    return (
+        run.state is RunState.RUNNING
+        and process_identity.started(run.pid) != run.pid_started
+    )
 
 
 def _orphaned(

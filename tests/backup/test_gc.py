@@ -20,10 +20,11 @@ from sleepcycle.backup.gc import KEPT_RUNS, clear
 from sleepcycle.backup.restore import restore
 from sleepcycle.backup.workspace import held
 from sleepcycle.errors import BackupError, RunError, VersionError
+from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.store import journal, owner, run_table, version_table
+from sleepcycle.store import journal, run_table, version_table
 from sleepcycle.store.snapshot import read_snapshot
 from tests.faults.invariants import assert_invariants
 from tests.home.lived import bytes_of, feed, killed_at, live_days, tiny
@@ -400,7 +401,7 @@ def _new_home():
 
 
 def _me():
-    return owner.started(os.getpid())
+    return process_identity.started(os.getpid())
 
 
 def _order(home, run, live, archive):

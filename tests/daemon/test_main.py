@@ -19,8 +19,9 @@ import pytest
 from sleepcycle.daemon import main
 from sleepcycle.daemon.reload import ReloadableHome, fixed, renewed
 from sleepcycle.daemon.signals import DISK, SignalQueue
-from sleepcycle.daemon.systemd import notify, watchdog_s
+from sleepcycle.daemon.systemd_notify import notify, watchdog_s
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, ServiceError
+from sleepcycle.files import process_identity
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.address import (
     Address,
@@ -34,7 +35,6 @@ from sleepcycle.home.address import (
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.server.server import start
 from sleepcycle.settings.config import Settings
-from sleepcycle.store import owner
 
 PATIENCE_S = 10.0
 
@@ -340,7 +340,7 @@ class TestServe:
 
     def test_another_service_is_named_at_once(self, paths):
         with held(paths) as holder:
-            started, url = owner.started(holder.pid), "http://127.0.0.1:9"
+            started, url = process_identity.started(holder.pid), "http://127.0.0.1:9"
             fields = {"pid": holder.pid, "started": started, "url": url}
             paths.daemon.write_text(json.dumps(fields))
             began = time.monotonic()

@@ -16,7 +16,7 @@ from sleepcycle.errors import (
     RunError,
     ServiceError,
 )
-from sleepcycle.files import disk
+from sleepcycle.files import disk, process_identity
 from sleepcycle.home.opening import create_home
 from sleepcycle.records.run_order import RunKind, RunRequest, RunState
 from sleepcycle.runs import resume
@@ -26,7 +26,7 @@ from sleepcycle.settings.config import (
     SleepSettings,
     WakeSettings,
 )
-from sleepcycle.store import example_table, night_table, owner, run_table
+from sleepcycle.store import example_table, night_table, run_table
 from sleepcycle.store.values import NightState
 from tests.daemon.scheduler_home import (
     HOUR,
@@ -420,7 +420,7 @@ class TestLeftOpen:
         desk.feed("one", "two")
         with desk.home.store.write() as session:
             run = run_table.start(
-                session, WAKE, os.getpid(), owner.started(os.getpid())
+                session, WAKE, os.getpid(), process_identity.started(os.getpid())
             )
             example_table.claim(session, run, 10)
 

@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from sleepcycle.doctor.inspection import Level
+from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.records.run_order import RunKind, RunOrder
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.store import journal, owner, run_table
+from sleepcycle.store import journal, run_table
 from sleepcycle.store.connection import journal_mode, sqlite_version
 from tests.doctor.examined import add_version, look, raw, worst
 
@@ -112,7 +113,10 @@ class TestVersions:
         folder = add_version(home, 1)
         with home.store.write() as session:
             run = run_table.start(
-                session, RunKind.WAKE, os.getpid(), owner.started(os.getpid())
+                session,
+                RunKind.WAKE,
+                os.getpid(),
+                process_identity.started(os.getpid()),
             )
         base = BaseIdentity("builtin:nano", None, "")
         order = RunOrder(
@@ -201,6 +205,6 @@ class TestRuns:
     def test_one_that_is_on_is_well(self, home):
         with home.store.write() as session:
             pid = os.getpid()
-            run_table.start(session, RunKind.WAKE, pid, owner.started(pid))
+            run_table.start(session, RunKind.WAKE, pid, process_identity.started(pid))
 
         assert look(home)["runs"].level is Level.OK

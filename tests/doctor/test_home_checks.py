@@ -5,8 +5,9 @@ import shutil
 import pytest
 
 from sleepcycle.doctor.inspection import Level, is_held
+from sleepcycle.files import process_identity
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.store import owner, run_table
+from sleepcycle.store import run_table
 from tests.doctor.examined import (
     NANO,
     holding,
@@ -26,7 +27,7 @@ class TestLock:
 
     def test_a_service_that_answers_holds_it(self, home):
         pid = os.getpid()
-        serve(home, pid, owner.started(pid))
+        serve(home, pid, process_identity.started(pid))
         with holding(home.paths.lock):
             found = look(home, answers=True)["lock"]
 
@@ -35,7 +36,7 @@ class TestLock:
 
     def test_a_service_that_does_not_answer_fails(self, home):
         pid = os.getpid()
-        serve(home, pid, owner.started(pid))
+        serve(home, pid, process_identity.started(pid))
         with holding(home.paths.lock):
             found = look(home, answers=False)["lock"]
 
@@ -45,7 +46,7 @@ class TestLock:
     def test_a_run_by_hand_is_named(self, home):
         pid = os.getpid()
         with home.store.write() as session:
-            run_table.start(session, RunKind.SLEEP, pid, owner.started(pid))
+            run_table.start(session, RunKind.SLEEP, pid, process_identity.started(pid))
         with holding(home.paths.lock):
             found = look(home)["lock"]
 

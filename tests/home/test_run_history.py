@@ -5,15 +5,18 @@ from datetime import UTC, datetime
 import pytest
 
 from sleepcycle.errors import NotFoundError
+from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import DREAMS, RunFolder
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
-from sleepcycle.store import journal, owner, run_table, version_table
+from sleepcycle.store import journal, run_table, version_table
 
 
 def start(session, kind=RunKind.WAKE):
     """Start a run of this process, and return its number."""
-    return run_table.start(session, kind, os.getpid(), owner.started(os.getpid()))
+    return run_table.start(
+        session, kind, os.getpid(), process_identity.started(os.getpid())
+    )
 
 
 class TestRunHistory:

@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 import pytest
 
 from sleepcycle.daemon.state import Activity, DaemonState
+from sleepcycle.files import process_identity
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.lock import owned
 from sleepcycle.home.opening import create_home
@@ -22,7 +23,6 @@ from sleepcycle.runs.context import Outcome
 from sleepcycle.server import server
 from sleepcycle.server.client import Client
 from sleepcycle.settings.config import ServeSettings, Settings
-from sleepcycle.store import owner
 
 TOKEN = "s3cret"
 PATIENCE_S = 10.0
@@ -153,7 +153,7 @@ def announced(paths, served):
 def announce(paths, url, pid=None, started=None):
     """Write what a service says about itself."""
     pid = pid or os.getpid()
-    started = started or owner.started(pid)
+    started = started or process_identity.started(pid)
     said = {"pid": pid, "started": started, "url": url}
     paths.daemon.write_text(json.dumps(said))
     paths.token.write_text(TOKEN + "\n")

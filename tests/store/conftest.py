@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sleepcycle.files import process_identity
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.content import Text, canonical_json, content_hash, is_held_out
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.settings.config import StoreSettings
-from sleepcycle.store import batch_table, example_table, owner, run_table, version_table
+from sleepcycle.store import batch_table, example_table, run_table, version_table
 from sleepcycle.store.database import create_store, open_store
 from sleepcycle.store.values import ExampleState
 
@@ -90,7 +91,7 @@ def add_version(session, parents=(0,), batches=None, run=None, accepted=True):
 def start_run(session):
     """Start a wake of this process and return its number."""
     return run_table.start(
-        session, RunKind.WAKE, os.getpid(), owner.started(os.getpid())
+        session, RunKind.WAKE, os.getpid(), process_identity.started(os.getpid())
     )
 
 

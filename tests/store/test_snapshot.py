@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from sleepcycle.errors import HomeError, StoreError
+from sleepcycle.files import process_identity
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.settings.config import StoreSettings
@@ -16,7 +17,6 @@ from sleepcycle.store import (
     batch_table,
     example_table,
     night_table,
-    owner,
     pause_switch,
     run_table,
     version_table,
@@ -147,13 +147,15 @@ def test_a_damaged_home_is_named(paths):
 class TestOwner:
     def test_a_run_whose_process_is_gone_is_interrupted(self, paths, store):
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
-            begun = owner.started(process.pid)
+            begun = process_identity.started(process.pid)
             with store.write() as session:
                 run_table.start(session, RunKind.SLEEP, process.pid, begun)
             assert read_snapshot(paths).state == "sleep"
 
             process.kill()
-            while owner.started(process.pid) is not None:  # dead, and not waited for
+            while (
+                process_identity.started(process.pid) is not None
+            ):  # dead, and not waited for
                 time.sleep(0.01)
 
             assert read_snapshot(paths).state == "interrupted"
@@ -188,12 +190,12 @@ class TestOwner:
         The time of this process's start is known, and no such process has none.
         """
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
-            begun = owner._create_time(process.pid)
-            assert begun == owner._create_time(process.pid)
+            begun = process_identity._create_time(process.pid)
+            assert begun == process_identity._create_time(process.pid)
             assert float(begun) == pytest.approx(time.time(), abs=60)
 
             process.kill()
-        assert owner._create_time(process.pid) is None
+        assert process_identity._create_time(process.pid) is None
 
 
 @pytest.mark.parametrize(

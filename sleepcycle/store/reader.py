@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sleepcycle.errors import StoreError
+from sleepcycle.files import process_identity
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.store import owner
 from sleepcycle.store.connection import explain, restore_command
 
 WAIT_S = 10.0  # for another process that is just committing
@@ -30,7 +30,7 @@ class RunProcess:
 
     def is_alive(self) -> bool:
         """Return whether the process is still there."""
-        return owner.started(self.pid) == self.pid_started
+        return process_identity.started(self.pid) == self.pid_started
 
 
 @dataclass(frozen=True, slots=True)

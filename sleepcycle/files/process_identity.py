@@ -1,4 +1,4 @@
-"""Which process owns a run, and whether that process is still there.
+"""Which process a number stands for, and whether that process is still there.
 
 Only the standard library is used where `/proc` is, so `snapshot` can share it.
 """

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from sleepcycle.errors import SleepcycleError, VersionError
-from sleepcycle.home.task_scores import score_with_harness
+from sleepcycle.home.harness_scores import score_with_harness
 from sleepcycle.model.harness import Measure
 from tests.harnesses import EXAMPLE, needs_library, needs_none
 

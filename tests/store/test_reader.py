@@ -9,7 +9,7 @@ from sleepcycle.errors import StoreError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import journal, run_table, version_table
 from sleepcycle.store.connection import head, journal_mode, sqlite_version
-from sleepcycle.store.health import open_reader
+from sleepcycle.store.reader import open_reader
 from sleepcycle.store.values import Alias
 from tests.store.conftest import BASE, add_batch, add_version, start_run
 
