@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import PeakMemory, Times, repeat
-from sleepcycle.learning.fold import Consolidation, consolidate
+from sleepcycle.learning.fold import FoldResult, fold_adapter
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.settings.config import SleepSettings, SvdSettings
 
@@ -41,7 +41,7 @@ RANK = 8
 class Fold:
     """What folding the whole adapter took."""
 
-    result: Consolidation
+    result: FoldResult
     times: Times
     first_growth_mb: float
     """Megabytes that the first fold, before the timed ones, made the process grow."""
@@ -89,8 +89,8 @@ def fold(adapter: Mapping[str, LowRank], repeats: int) -> Fold:
     """Fold the whole adapter, once to see the memory, then for the time."""
     settings = SleepSettings(svd=SvdSettings(rank=RANK))
     with PeakMemory() as memory:
-        result = consolidate(adapter, settings)
-    times = repeat(lambda: consolidate(adapter, settings), repeats)
+        result = fold_adapter(adapter, settings)
+    times = repeat(lambda: fold_adapter(adapter, settings), repeats)
     return Fold(result, times, memory.growth_mb)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from sleepcycle.learning import wake
 from sleepcycle.learning.downscaling import damp, shrink
-from sleepcycle.learning.fold import consolidate
-from sleepcycle.learning.replay import ReplayBuilder, ReplaySources
+from sleepcycle.learning.fold import fold_adapter
+from sleepcycle.learning.replay import ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters, score
 from sleepcycle.model.base import Base, load_base
 from sleepcycle.model.encode import Encoded, encode
@@ -24,7 +24,7 @@ from sleepcycle.model.moments import moments
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, Moments
 from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Example
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings import config
 from sleepcycle.settings.choices import Downscaling
 from sleepcycle_study.memory.lessons import TaughtLesson, lessons
@@ -49,7 +49,7 @@ class Day:
     def fold(self, seen: Moments | None, **svd: object) -> LayerChanges:
         """Fold the change, its directions weighed by what layers read if it is said."""
         settings = config.SleepSettings(svd=config.SvdSettings.model_validate(svd))
-        return consolidate(self.change, settings, seen).change
+        return fold_adapter(self.change, settings, seen).change
 
     def print_row(self, *cells: object, change: LayerChanges) -> None:
         """Print a row that ends with the loss of each part, in nats per token."""
@@ -69,7 +69,7 @@ def live_through(fresh: Callable[[], Base], seed: int) -> Day:
     for lesson in taught:
         new, morning = _examples(lesson.rows), wake.WakeStart(change, {})
         shown = wake.Lesson(new, known, _examples(lesson.held_out), [])
-        learn = partial(wake.learn, seed=seed, on_progress=quiet)
+        learn = partial(wake.learn, seed=seed, on_progress=ignore_progress)
         change, _ = learn(fresh(), morning, shown, settings)
         known = new
     return _measured(fresh(), change, taught, seed)
@@ -85,8 +85,8 @@ def _measured(
     adapters.remove(base, "read")
     parts = {x.name: _encode(base, (*x.held_out, *x.questions)) for x in taught}
     gather = partial(ReplayBuilder, wake=config.WakeSettings(), seed=seed)
-    past, rem = ReplaySources(change, {}), config.RemSettings()
-    parts["dreams"] = gather(base, past, rem, on_batch=score.quiet).probe(PROBE)
+    past, rem = ReplayInputs(change, {}), config.RemSettings()
+    parts["dreams"] = gather(base, past, rem, on_batch=score.ignore_batch).probe(PROBE)
     return Day(base, change, seen, parts)
 
 
@@ -108,7 +108,7 @@ def print_downscaling(day: Day) -> None:
     for kind, factor in WAYS:
         chosen = config.DownscaleSettings(kind=Downscaling(kind), factor=factor)
         weakened, damped = damp(day.base, day.change, chosen)
-        folded = consolidate(weakened, config.SleepSettings()).change
+        folded = fold_adapter(weakened, config.SleepSettings()).change
         day.print_row(f"{kind} {factor:g}", damped, change=shrink(folded, chosen))
 
 

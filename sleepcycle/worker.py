@@ -26,7 +26,7 @@ from sleepcycle.files.runfolder import (
 )
 from sleepcycle.files.sealed import verify
 from sleepcycle.learning import night, wake
-from sleepcycle.learning.replay import ArchivedVersion, ReplaySources
+from sleepcycle.learning.replay import ArchivedVersion, ReplayInputs
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.portable import load_portable, write_portable
@@ -162,9 +162,9 @@ def _sleep(
     return change, report
 
 
-def _past(run: RunFolder, order: RunOrder) -> ReplaySources:
+def _past(run: RunFolder, order: RunOrder) -> ReplayInputs:
     """Read what the night may learn from."""
-    return ReplaySources(
+    return ReplayInputs(
         whole=_load(run.locate(order.day)),
         live=_load(run.locate(order.live)),
         new=run.read_examples(ExampleFile.NEW),

@@ -39,13 +39,24 @@ def forked_workers():
 
 
 def context():
-    """Return how to start Python's own processes: as a fork, where that can be."""
-    return multiprocessing.get_context("fork" if can_fork() else "spawn")
+    """Return how to start Python's own processes: as a fork, where that can be.
+
+    From Python 3.12 on the fork of a process with threads warns, which fails a test.
+    """
+    forks = can_fork() and sys.version_info < (3, 12)
+    return multiprocessing.get_context("fork" if forks else "spawn")
 
 
 def can_fork():
-    """Return whether a fork can compute: threads of OpenMP and a GPU outlive none."""
-    return torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    """Return whether a fork can compute: threads of OpenMP and a GPU outlive none.
+
+    Elsewhere than on Linux the system's own libraries do not outlive it either.
+    """
+    return (
+        sys.platform == "linux"
+        and torch.get_num_threads() == 1
+        and not torch.cuda.is_available()
+    )
 
 
 def _is_ours(command):

@@ -15,7 +15,11 @@ MODULES = sorted(
     for path in package.rglob("*.py")
     if path.stem not in {"__init__", "__main__"}
 )
-TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+TESTS = sorted(
+    path
+    for folder in (ROOT / "tests", ROOT / "study" / "tests")
+    for path in folder.rglob("test_*.py")
+)
 
 
 def name_of(path: Path) -> str:

@@ -5,7 +5,6 @@ command line, and through files that a home of that version has.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.cli.conftest import plain_environment
 
 ARCHIVE = Path(__file__).parent / "fixtures" / "home_0_1_0.tar.xz"
 CHECKPOINT = 30  # the step of the broken wake's checkpoint
@@ -39,7 +40,7 @@ class Home:
 
     def run(self, *words, settings=None):
         """Run one command, which must succeed, and return what it printed."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith("SLEEPCYCLE")}
+        env = plain_environment()
         done = subprocess.run(
             [sys.executable, "-m", "sleepcycle", "--home", str(self.path), *words],
             env=env | (settings or {}),

@@ -71,7 +71,7 @@ def test_a_rank_policy_is_a_class_and_a_line(monkeypatch):
     rng = torch.Generator().manual_seed(7)
     change = LowRank(torch.randn(9, 6, generator=rng), torch.randn(6, 8, generator=rng))
 
-    folded = fold.consolidate({"layer": change}, SleepSettings())
+    folded = fold.fold_adapter({"layer": change}, SleepSettings())
 
     assert folded.rank == 3
 
@@ -172,6 +172,6 @@ def test_the_loss_of_rem_takes_the_divergence_that_stands_there(monkeypatch):
         monkeypatch.setattr(
             rem, "top_divergence", lambda student, teacher: torch.tensor([nats])
         )
-        return float(rem.distillation(model, batch))
+        return float(rem.rem_loss(model, batch))
 
     assert loss(6.0) - loss(0.0) == pytest.approx(3.0)

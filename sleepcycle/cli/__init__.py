@@ -28,7 +28,7 @@ add_extensions(app, installed())
 
 def main() -> None:
     """Run one command; a foreseen error is one line, and exit code 1 or 74."""
-    _hear_stops()
+    _handle_stop_signals()
     try:
         app()
     except (SleepcycleError, OSError) as error:
@@ -36,7 +36,7 @@ def main() -> None:
         sys.exit(DISK_FAILED if is_failed(error) else 1)
 
 
-def _hear_stops() -> None:
+def _handle_stop_signals() -> None:
     """Treat a request to end as Ctrl-C, so that a run is undone before we go.
 
     What is ignored stays so: a script's shell lets `sleepcycle ... &` ignore Ctrl-C.

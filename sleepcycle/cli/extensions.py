@@ -43,7 +43,7 @@ def refuse_study() -> None:
     """
     raise ExtensionError(
         "expected the package sleepcycle-study, which brings this command, got none; "
-        "install it: pip install sleepcycle-study"
+        "install it from the repository of sleepcycle: pip install ./study"
     )
 
 

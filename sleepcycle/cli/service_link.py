@@ -64,7 +64,7 @@ def promote(ctx: typer.Context, version: str) -> "Switch":
     return _switch(service.call("POST", path))
 
 
-def take_in(ctx: typer.Context, folder: Path) -> Version:
+def import_adapter(ctx: typer.Context, folder: Path) -> Version:
     """Take in an adapter made elsewhere."""
     service = service_of(ctx)
     if service is None:

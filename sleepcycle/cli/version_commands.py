@@ -167,9 +167,9 @@ def import_version(
 ) -> None:
     """Take in a LoRA adapter made elsewhere; promote it to make it live."""
     from sleepcycle.cli.render import show_json
-    from sleepcycle.cli.service_link import take_in
+    from sleepcycle.cli.service_link import import_adapter
 
-    version = take_in(ctx, folder)
+    version = import_adapter(ctx, folder)
     if as_json:
         return show_json({"version": version.name, "rank": version.rank})
     print(

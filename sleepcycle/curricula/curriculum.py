@@ -177,7 +177,7 @@ class Phase(Section):
         return self
 
 
-def _told_apart(phases: list[Phase]) -> list[Phase]:
+def _unique(phases: list[Phase]) -> list[Phase]:
     """Refuse no phase at all, and two with one name or one source."""
     if not phases:
         raise ValueError("expected at least one phase, got none; add a [[phases]]")
@@ -198,7 +198,7 @@ class Curriculum(Section):
     name: Name
     """What it is called."""
 
-    phases: Annotated[list[Phase], AfterValidator(_told_apart)]
+    phases: Annotated[list[Phase], AfterValidator(_unique)]
     """At least one."""
 
 

@@ -12,7 +12,7 @@ from loguru import logger
 
 from sleepcycle.daemon import calendar
 from sleepcycle.daemon.backoff import Backoff, delay_s
-from sleepcycle.daemon.job import Job, carry_out
+from sleepcycle.daemon.job import Job, run_job
 from sleepcycle.daemon.nightlog import CLOCK, NightLog
 from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.errors import DiskError, Interrupted, SleepcycleError
@@ -55,9 +55,9 @@ class Executor:
             reloadable: Opens the home.
             nightlog: Where nights are written down.
             clocks: The clocks that the service reads; tests hand in others.
-            on_over: Is told how each job ended, before another may begin.
+            on_over: Is called with each job that ended, before another may begin.
             on_end: Is called after that, when the next may.
-            on_disk_error: Is told when a disk failed.
+            on_disk_error: Is called when a disk failed.
         """
         self._reloadable, self._nightlog, self._clocks = reloadable, nightlog, clocks
         self._on_over, self._on_end = on_over, on_end
@@ -79,12 +79,12 @@ class Executor:
         """Let a job begin; the caller holds the lock, and knows that none is on."""
         now, moment = self._clocks.now(), self._clocks.monotonic()
         job = Job(kind, actor, now, moment, self._failures(), night)
-        job.done.set_running_or_notify_cancel()  # who waits for it cannot cancel it
+        job.future.set_running_or_notify_cancel()  # who waits for it cannot cancel it
         thread = threading.Thread(target=self._perform, args=(job,), name="run")
         thread.daemon = True  # the process may end without it
         thread.start()
         self.job = job
-        return job.done
+        return job.future
 
     def is_waiting(self) -> bool:
         """Return whether the wait after a failure is not over yet."""
@@ -112,21 +112,21 @@ class Executor:
         """Run a job, and let go of it whatever happens."""
         outcome, failure = None, None
         try:
-            outcome = carry_out(job, self._reloadable.open(job.actor), self._nightlog)
+            outcome = run_job(job, self._reloadable.open(job.actor), self._nightlog)
         except Exception as error:  # noqa: BLE001 - whatever it was, the service goes on
             failure = error
         with self.lock, self.guarded():
             self.job, self.since = None, self._clocks.now()
-            self._learn(job, failure)
+            self._handle_end(job, failure)
             self._on_over(job, failure)
         if failure is not None:
-            job.done.set_exception(failure)
+            job.future.set_exception(failure)
         elif outcome is not None:
-            job.done.set_result(outcome)
+            job.future.set_result(outcome)
         with self.guarded():
             self._on_end()
 
-    def _learn(self, job: Job, failure: Exception | None) -> None:
+    def _handle_end(self, job: Job, failure: Exception | None) -> None:
         """Decide what follows from how a job ended."""
         if failure is None:
             return self.backoff.clear()
@@ -146,7 +146,7 @@ class Executor:
         said = str(failure) if foreseen else f"{type(failure).__name__}: {failure}"
         record.error("{job} failed: {error}", job=job.describe(), error=said)
         failures = max(job.failures, self.backoff.failures) + 1
-        if not job.is_clocks and foreseen and self._failures() <= job.failures:
+        if not job.is_scheduled and foreseen and self._failures() <= job.failures:
             return
         wait_s = delay_s(failures, self._reloadable.settings.engine.backoff_s)
         self.backoff.fail(failures, said, self._clocks.monotonic() + wait_s)

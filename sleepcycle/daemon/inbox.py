@@ -68,7 +68,7 @@ class Inbox:
         self._feed = feed
         self._looks: dict[Path, FileSighting] = {}
         self._outcomes: dict[Path, FeedReport | FeedError] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._waiting = False
         self._stop = threading.Event()
         self._busy = threading.Lock()
@@ -125,7 +125,9 @@ class Inbox:
             ):
                 yield bool(changes)
         except (OSError, RuntimeError) as error:
-            self._tell("", "the inbox cannot be watched, only looked through", error)
+            self._warn_once(
+                "", "the inbox cannot be watched, only looked through", error
+            )
         while not stop.wait(look_s):
             yield False
 
@@ -136,7 +138,7 @@ class Inbox:
         except (SleepcycleError, OSError) as error:
             if disk.is_failed(error):
                 raise
-            self._tell("", "the inbox could not be looked through", error)
+            self._warn_once("", "the inbox could not be looked through", error)
 
     def _make(self) -> None:
         """Make the folders that are missing, but never the home."""
@@ -158,7 +160,7 @@ class Inbox:
             for path in (self._root / name for name in names if _is_finished(name))
             if (stamp := self._stamp(path))
         }
-        self._told = {told for told in self._told if told[0] in names}
+        self._warned = {told for told in self._warned if told[0] in names}
         self._looks = {p: look for p, look in self._looks.items() if p in found}
         self._outcomes = {p: done for p, done in self._outcomes.items() if p in found}
         return dict(sorted(found.items(), key=lambda file: (file[1][2], file[0])))
@@ -171,7 +173,7 @@ class Inbox:
             return None
         if stat.S_ISLNK(info.st_mode):
             link = HomeError("it is a link, and could name any file; copy it instead")
-            self._tell(path.name, "left a file in the inbox", link)
+            self._warn_once(path.name, "left a file in the inbox", link)
         if not stat.S_ISREG(info.st_mode):
             return None
         return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
@@ -213,7 +215,7 @@ class Inbox:
                 raise
             if isinstance(error, FeedError) and not _is_scarce(error):
                 return error
-            self._tell(path.name, "left a file in the inbox", error)
+            self._warn_once(path.name, "left a file in the inbox", error)
         return None
 
     def _put_away(self, path: Path, outcome: FeedReport | FeedError) -> bool:
@@ -229,22 +231,22 @@ class Inbox:
                 raise
             with suppress(OSError):  # the next try writes it anew
                 report.unlink(missing_ok=True)
-            self._tell(path.name, "could not move a file out of the inbox", error)
+            self._warn_once(path.name, "could not move a file out of the inbox", error)
             return False
         failpoint("inbox.moved")
         if isinstance(outcome, FeedError):
-            self._tell(path.name, "could not feed a file of the inbox", outcome)
+            self._warn_once(path.name, "could not feed a file of the inbox", outcome)
         return True
 
-    def _tell(self, name: str, what: str, error: Exception) -> None:
+    def _warn_once(self, name: str, what: str, error: Exception) -> None:
         """Log a warning, once for a file and its kind of error.
 
         The traceback is logged too where the error is one that nobody foresaw.
         """
         kind = f"{what} {type(error).__name__}"
-        if (name, kind) in self._told:
+        if (name, kind) in self._warned:
             return
-        self._told.add((name, kind))
+        self._warned.add((name, kind))
         foreseen = isinstance(error, SleepcycleError | OSError)
         logger.opt(exception=None if foreseen else error).warning(
             "{what}: {file!r}: {error}",

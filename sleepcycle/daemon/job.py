@@ -31,7 +31,7 @@ class Job:
     """The night it is, where the clock wanted one."""
 
     control: RunControl = field(default_factory=RunControl)
-    done: "Future[Outcome]" = field(default_factory=Future)
+    future: "Future[Outcome]" = field(default_factory=Future)
     progress: Progress | None = None
     given_up: bool = False
     """Whether a user cancelled it."""
@@ -45,7 +45,7 @@ class Job:
         return self.control.run
 
     @property
-    def is_clocks(self) -> bool:
+    def is_scheduled(self) -> bool:
         """Whether the service began it by itself."""
         return self.actor == CLOCK
 
@@ -71,13 +71,13 @@ class Job:
         """Return what it is in words, such as `run 3, a wake,`."""
         return f"run {self.run}, a {self.kind}," if self.run else f"a {self.kind}"
 
-    def way_out(self) -> str:
+    def advice(self) -> str:
         """Return what can be done by whoever has to wait for it."""
         how = "list" if self.run is None else f"cancel {self.run}"
         return f"wait for it, or stop it: sleepcycle runs {how}"
 
 
-def carry_out(job: Job, home: Home, nightlog: NightLog) -> Outcome:
+def run_job(job: Job, home: Home, nightlog: NightLog) -> Outcome:
     """Run a job in a home, and keep its progress.
 
     Raises:
@@ -94,4 +94,4 @@ def carry_out(job: Job, home: Home, nightlog: NightLog) -> Outcome:
 
     if job.night is None:
         return run()
-    return nightlog.keep(job.night, run, lambda: job.given_up)
+    return nightlog.run_night(job.night, run, lambda: job.given_up)

@@ -84,7 +84,7 @@ def serve(
     Args:
         root: The home.
         start_server: Starts the HTTP server.
-        announce: Is told in one line that the service is ready.
+        announce: Is called with a line that says that the service is ready.
 
     Returns:
         The exit code: 0; 1 after a second signal, or where the disk only refused, as
@@ -96,7 +96,7 @@ def serve(
     home = open_home(root)
     log.set_up(home.paths.log, **home.settings.log.model_dump())
     signals = SignalQueue()
-    with signals.hung(), ExitStack() as stack:
+    with signals.installed(), ExitStack() as stack:
         try:
             _own(stack, home.paths)
         except HomeError as error:
@@ -104,7 +104,7 @@ def serve(
             return TAKEN
         try:
             service = _Service(ReloadableHome(home.paths, home.settings), signals)
-            return service.live(start_server, announce)
+            return service.run(start_server, announce)
         except DiskError as error:
             return _refused(error)
 
@@ -118,49 +118,49 @@ class _Service:
         self._disk_error: DiskError | None = None
         self._ticked_at = time.monotonic()
         self._asked_at: float | None = None  # to end
-        self._fuse = threading.Timer(STOP_S, _die, (signal.SIGALRM, None))
-        self._fuse.daemon = True
+        self._deadline = threading.Timer(STOP_S, _exit_at_once, (signal.SIGALRM, None))
+        self._deadline.daemon = True
         reloadable.open(RECOVERY).recover()
         self._scheduler = Scheduler(reloadable, on_disk_error=self._disk_failed)
 
-    def live(self, start_server: StartServer, announce: Callable[[str], None]) -> int:
+    def run(self, start_server: StartServer, announce: Callable[[str], None]) -> int:
         """Serve until something ends it, and return the exit code."""
         disk.make(self._paths.inbox)
         token = token_of(self._paths)
         settings = self._reloadable.settings.serve
         server = start_server(self._scheduler, token, self._paths, settings)
-        clock = Ticker(self._tick, TICK_S)
+        ticker = Ticker(self._tick, TICK_S)
         try:
             write_address(self._paths, server.port, server.url)
-            clock.start()
+            ticker.start()
             ready = self._ready(server.url)
             logger.info("{ready}", ready=ready)
             announce(ready)
             notify("READY=1", self._status())
             code = self._listen()
             notify("STOPPING=1")
-            code = code or self._break_off(clock)
+            code = code or self._break_off(ticker)
             logger.info("the service ends with exit code {code}", code=code)
             return code
         finally:
-            clock.stop()
+            ticker.stop()
             server.stop(self._left_s(SERVER_S))  # what was asked is answered first
             kill_workers()  # so late, that no run goes on to write how it ended
             if self._disk_error is None:
                 with suppress(DiskError):
                     forget_address(self._paths)
-            self._fuse.cancel()
+            self._deadline.cancel()
 
     def _listen(self) -> int:
         """Handle signals, and feed what comes, until the service is to end."""
         while True:
             settings = self._reloadable.settings.feed
             with self._feeding(settings):
-                code = self._heed(settings)
+                code = self._handle_signals(settings)
             if code is not None:
                 return code
 
-    def _heed(self, settings: FeedSettings) -> int | None:
+    def _handle_signals(self, settings: FeedSettings) -> int | None:
         """Handle signals until the service is to end, or the inbox has new settings."""
         beat_s = min(BEAT_S, watchdog_s() or BEAT_S)
         while settings == self._reloadable.settings.feed:
@@ -168,15 +168,15 @@ class _Service:
                 if number != signal.SIGHUP:
                     return self._close()
                 self._reload()
-            notify(*self._signs())
+            notify(*self._systemd_lines())
         return None
 
     def _close(self) -> int:
         """Begin nothing any more; a second signal ends all at once from here on."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _die)
+            signal.signal(number, _exit_at_once)
         self._asked_at = time.monotonic()
-        self._fuse.start()  # whatever hangs, such as a database that is busy
+        self._deadline.start()  # whatever hangs, such as a database that is busy
         self._scheduler.close()
         return self._code()
 
@@ -186,9 +186,9 @@ class _Service:
             return ENDED
         return _disk_failed(self._disk_error)
 
-    def _break_off(self, clock: Ticker) -> int:
+    def _break_off(self, ticker: Ticker) -> int:
         """Wait until what is on has come to where it can go on later."""
-        clock.stop()
+        ticker.stop()
         run = self._scheduler.close()
         if run is not None and wait([run], self._left_s(RUN_S)).not_done:
             logger.warning("the run did not stop in {limit:g} s", limit=RUN_S)
@@ -256,7 +256,7 @@ class _Service:
         if not disk.is_failed(error):
             return
         self._disk_error = error
-        self._signals.ring(DISK)
+        self._signals.put(DISK)
 
     def _ready(self, url: str) -> str:
         """Report that the service is ready."""
@@ -266,8 +266,8 @@ class _Service:
             f"{night:%Y-%m-%d %H:%M}"
         )
 
-    def _signs(self) -> tuple[str, ...]:
-        """Return what systemd is told; no sign of life where no tick ends any more."""
+    def _systemd_lines(self) -> tuple[str, ...]:
+        """Return messages to systemd; no sign of life where no tick ends any more."""
         lives = time.monotonic() - self._ticked_at < HUNG_S
         return ("WATCHDOG=1", self._status()) if lives else (self._status(),)
 
@@ -287,7 +287,7 @@ def kill_workers() -> None:
                 os.killpg(child.pid, signal.SIGKILL)
 
 
-def _die(number: int, frame: FrameType | None) -> None:
+def _exit_at_once(number: int, frame: FrameType | None) -> None:
     """End at once: a second signal, or time is up. Recovery undoes what was on."""
     kill_workers()
     os._exit(FAILED)

@@ -91,7 +91,7 @@ class NightLog:
         """Give up a night that was begun and never came to its end."""
         self._end(night, NightState.FAILED, None, reason)
 
-    def keep(
+    def run_night(
         self, night: date, sleep: Callable[[], Outcome], given_up: Callable[[], bool]
     ) -> Outcome:
         """Sleep, and write down how the night went.

@@ -86,7 +86,7 @@ class SchedulePolicy:
             return None
         if self.due() and self.has_day() and not self.log_state.paused:
             return WakeInterruption("the night is due")
-        if not job.is_clocks:
+        if not job.is_scheduled:
             return None
         if not self.in_window():
             return WakeInterruption("the window is over")

@@ -49,7 +49,7 @@ class Scheduler:
         Args:
             reloadable: Opens the home, in which recovery is done.
             clocks: What time it is, if not what the system says.
-            on_disk_error: Is told when a run meets a disk that failed.
+            on_disk_error: Is called when a run meets a disk that failed.
         """
         self._reloadable, self._clocks = reloadable, clocks or Clocks()
         self._on_disk_error = on_disk_error
@@ -247,7 +247,7 @@ class Scheduler:
                 job.pause()
             elif job.kind is RunKind.SLEEP:
                 job.stop()
-            return job.done
+            return job.future
 
     def _at_once(self, kind: RunKind) -> Future[Outcome]:
         """Begin what a user asked for."""
@@ -322,7 +322,7 @@ class Scheduler:
             raise ServiceError(f"{self._held} is on; ask again when it is over")
         job = self._executor.job
         if job is not None:
-            raise ServiceError(f"{job.describe()} is on; {job.way_out()}")
+            raise ServiceError(f"{job.describe()} is on; {job.advice()}")
 
     def _turn(self, *, paused: bool) -> None:
         """Write down that the user pauses the service, or lets it go on."""

@@ -20,15 +20,15 @@ class SignalQueue:
     """
 
     def __init__(self) -> None:
-        self._ear, self._rope = os.pipe()
-        for end in (self._ear, self._rope):
+        self._read_end, self._write_end = os.pipe()
+        for end in (self._read_end, self._write_end):
             os.set_blocking(end, False)
 
     @contextmanager
-    def hung(self) -> Iterator[None]:
+    def installed(self) -> Iterator[None]:
         """Put signals into the queue during a block; in the main thread only."""
-        before = {number: signal.signal(number, _heard) for number in SIGNALS}
-        rope = signal.set_wakeup_fd(self._rope)
+        before = {number: signal.signal(number, _do_nothing) for number in SIGNALS}
+        rope = signal.set_wakeup_fd(self._write_end)
         try:
             yield
         finally:
@@ -36,15 +36,15 @@ class SignalQueue:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def ring(self, number: int) -> None:
+    def put(self, number: int) -> None:
         """Put a number into the queue."""
-        os.write(self._rope, bytes([number]))
+        os.write(self._write_end, bytes([number]))
 
     def wait(self, most_s: float) -> bytes:
         """Return the numbers in their order, as soon as there is one; else nothing."""
-        ready, _, _ = select.select([self._ear], [], [], most_s)
-        return os.read(self._ear, 64) if ready else b""
+        ready, _, _ = select.select([self._read_end], [], [], most_s)
+        return os.read(self._read_end, 64) if ready else b""
 
 
-def _heard(number: int, frame: FrameType | None) -> None:
+def _do_nothing(number: int, frame: FrameType | None) -> None:
     """Do nothing: the number is in the pipe already."""

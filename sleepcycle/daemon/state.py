@@ -21,7 +21,7 @@ class Activity(StrEnum):
     """The user paused it: nothing begins by itself."""
 
     WAITING = "waiting"
-    """Something is in the way, which the banner names; it is tried again later."""
+    """Something is in the way, which an alert names; it is tried again later."""
 
     IDLE = "idle"
     """There is nothing to do now."""

@@ -1,4 +1,4 @@
-"""The state of the service, put together for `status` and the HTTP control."""
+"""Put the state of the service together for `status` and the HTTP control."""
 
 from concurrent.futures import Future
 from datetime import datetime
@@ -56,7 +56,7 @@ def progress_of(
     Both are None where it is over, or has none yet.
     """
     job = executor.job
-    if job is None or job.done is not done:
+    if job is None or job.future is not done:
         return None, None
     return job.run, job.progress
 
@@ -69,5 +69,5 @@ def _word(
         return WORDS[job.kind]
     if log_state.paused:
         return Activity.PAUSED
-    hindered = any(alerts.shows(what) for what in (CURRICULUM, ROOM))
-    return Activity.WAITING if executor.is_waiting() or hindered else Activity.IDLE
+    blocked = any(alerts.shows(what) for what in (CURRICULUM, ROOM))
+    return Activity.WAITING if executor.is_waiting() or blocked else Activity.IDLE

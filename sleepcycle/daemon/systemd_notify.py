@@ -12,7 +12,9 @@ def notify(*lines: str) -> None:
         return
     address = "\0" + name[1:] if name.startswith("@") else name  # an abstract socket
     with (
-        suppress(OSError),  # who does not hear us ends us, if that was wanted
+        suppress(
+            OSError
+        ),  # if nobody listens any more, systemd ends us where it was asked to
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
     ):
         channel.connect(address)

@@ -11,7 +11,7 @@ from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.files.paths import carried
 from sleepcycle.model.base_files import BUILTIN, locate, recall
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.runs.phases import find_course
+from sleepcycle.runs.phases import find_curriculum
 from sleepcycle.settings.configfile import load_settings
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -71,13 +71,13 @@ def check_curriculum(inspection: Inspection) -> Finding | None:
     if inspection.settings is None:
         return None
     try:
-        course = find_course(inspection.paths, inspection.settings.wake)
+        curriculum = find_curriculum(inspection.paths, inspection.settings.wake)
     except ConfigError as error:
         config = inspection.paths.config
         return fail(str(error), f"edit it, or wake.curriculum in {config}")
-    if course is None:
+    if curriculum is None:
         return None
-    phases = ", ".join(phase.name for phase in course.curriculum.phases)
+    phases = ", ".join(phase.name for phase in curriculum.curriculum.phases)
     return ok(f"the curriculum can be read: {phases}")
 
 

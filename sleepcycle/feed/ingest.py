@@ -19,7 +19,7 @@ from sleepcycle.store.database import Session, Store
 from sleepcycle.store.values import ExampleState
 
 
-def quiet(lines: int) -> None:
+def ignore_rows(lines: int) -> None:
     """Take the number of rows read so far, and say nothing."""
 
 
@@ -36,7 +36,7 @@ class FeedOptions:
     dry_run: bool = False
     """Report what would happen, and store nothing."""
 
-    on_rows: Callable[[int], None] = quiet
+    on_rows: Callable[[int], None] = ignore_rows
     """Called now and then with the number of rows read."""
 
 
@@ -71,7 +71,7 @@ def feed_files(
             if options.dry_run:
                 session.rollback()
                 return dataclasses.replace(report, batch=None)
-            brought = batch_table.as_told(session, report.batch)
+            brought = batch_table.journal_fields(session, report.batch)
             journal.append(session, actor, "feed", **brought)
             failpoint("feed.stored")
     failpoint("feed.committed")

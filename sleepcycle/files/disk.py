@@ -108,7 +108,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         DiskError: It cannot be read.
     """
-    with _told("read", path):
+    with _translated("read", path):
         return path.read_bytes()
 
 
@@ -118,7 +118,7 @@ def copy(source: Path, target: Path) -> None:
     Raises:
         DiskError: The source cannot be read, or the disk could not keep it.
     """
-    with _told("read", source), source.open("rb") as file:
+    with _translated("read", source), source.open("rb") as file:
         _write(target, iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
@@ -130,7 +130,7 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
     partial = partial_of(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     try:
-        with _told("write", partial), _opened(partial, flags) as handle:
+        with _translated("write", partial), _opened(partial, flags) as handle:
             for chunk in chunks:
                 _write_all(handle, chunk)
             _flush(handle, partial)
@@ -152,7 +152,7 @@ def move(source: Path, target: Path) -> None:
     Raises:
         DiskError: The disk could not keep it.
     """
-    with _told("move", source):
+    with _translated("move", source):
         system.rename(source, target)
     for folder in dict.fromkeys([target.parent, source.parent]):
         sync(folder)
@@ -167,7 +167,7 @@ def make(folder: Path) -> None:
     if folder.is_dir():
         return
     make(folder.parent)
-    with _told("make", folder):
+    with _translated("make", folder):
         system.mkdir(folder)
     sync(folder.parent)
 
@@ -180,7 +180,7 @@ def remove(*paths: Path) -> None:
     """
     there = [path for path in paths if os.path.lexists(path)]
     for path in there:
-        with _told("delete", path):
+        with _translated("delete", path):
             _delete(path)
     for folder in dict.fromkeys(path.parent for path in there):
         sync(folder)
@@ -192,7 +192,7 @@ def sync(path: Path) -> None:
     Raises:
         DiskError: The disk could not keep it; stop, and never try again.
     """
-    with _told("open", path), _opened(path, os.O_RDONLY) as handle:
+    with _translated("open", path), _opened(path, os.O_RDONLY) as handle:
         _flush(handle, path)
 
 
@@ -226,7 +226,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 
 @contextmanager
-def _told(verb: str, path: Path) -> Iterator[None]:
+def _translated(verb: str, path: Path) -> Iterator[None]:
     """Return in words what the system could not do, and what to do about it."""
     try:
         yield

@@ -112,21 +112,19 @@ class RunFolder:
         """
         return self.home.versions / recorded.name if recorded else None
 
-    def write_examples(
-        self, material: ExampleFile, examples: Iterable[Example]
-    ) -> None:
+    def write_examples(self, file: ExampleFile, examples: Iterable[Example]) -> None:
         """Write one example file, a line each."""
         lines = (
             f'{{"id":{example.id},"batch":{example.batch},'
             f'"content":{canonical_json(example.content)}}}\n'
             for example in examples
         )
-        disk.write_lines(self.path / f"{material}.jsonl", lines)
+        disk.write_lines(self.path / f"{file}.jsonl", lines)
 
-    def read_examples(self, material: ExampleFile) -> list[Example]:
+    def read_examples(self, file: ExampleFile) -> list[Example]:
         """Return the examples of one file."""
-        with (self.path / f"{material}.jsonl").open(encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
+        with (self.path / f"{file}.jsonl").open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
         return [
             Example(row["id"], row["batch"], from_fields(row["content"]))
             for row in rows
@@ -134,7 +132,7 @@ class RunFolder:
 
     def is_given(self) -> bool:
         """Return whether all is there that a wake is given."""
-        names = ["run.json", *(f"{material}.jsonl" for material in ExampleFile)]
+        names = ["run.json", *(f"{file}.jsonl" for file in ExampleFile)]
         return all((self.path / name).is_file() for name in names)
 
     def forget(self) -> None:
@@ -142,7 +140,7 @@ class RunFolder:
 
         It cannot go on without them, so this is for a run that is over.
         """
-        names = (*(f"{material}.jsonl" for material in ExampleFile), DREAMS)
+        names = (*(f"{file}.jsonl" for file in ExampleFile), DREAMS)
         given = [self.path / name for name in names]
         disk.remove(*given, *map(disk.partial_of, given), self.checkpoints)
 

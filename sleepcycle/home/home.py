@@ -18,14 +18,14 @@ from sleepcycle.home.run_history import RunHistory
 from sleepcycle.home.versions import Switch, VersionRegistry
 from sleepcycle.model.calculator import ToolUse
 from sleepcycle.records.example import FeedReport
-from sleepcycle.records.progress import OnProgress, quiet
+from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import Version
 from sleepcycle.runs import recovery, run
 from sleepcycle.runs.context import Outcome, RunContext
 from sleepcycle.runs.control import RunControl
 from sleepcycle.runs.local_engine import LocalEngine
-from sleepcycle.runs.phases import Barrier, find_barrier, find_course
+from sleepcycle.runs.phases import Barrier, find_barrier, find_curriculum
 from sleepcycle.settings.choices import Tool
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.database import Store, open_store
@@ -98,7 +98,9 @@ class Home:
         )
 
     def wake(
-        self, on_progress: OnProgress = quiet, control: RunControl | None = None
+        self,
+        on_progress: OnProgress = ignore_progress,
+        control: RunControl | None = None,
     ) -> Outcome:
         """Learn what is pending; `live` stays as it is until the night.
 
@@ -113,7 +115,7 @@ class Home:
             ConfigError: The curriculum is missing or wrong.
             RunError: The disk has no room, nothing is pending, its phase needs a
                 night first, or training failed.
-            Paused: It was broken off as wished; the next wake goes on from there.
+            Paused: It was broken off as asked; the next wake goes on from there.
             Interrupted: It was stopped; its examples are pending again.
             HomeError: Another run holds the home.
         """
@@ -122,7 +124,9 @@ class Home:
             return self._execute(RunKind.WAKE, on_progress, control)
 
     def sleep(
-        self, on_progress: OnProgress = quiet, control: RunControl | None = None
+        self,
+        on_progress: OnProgress = ignore_progress,
+        control: RunControl | None = None,
     ) -> Outcome:
         """Fold what was learned into one small adapter; live if the gate accepts.
 
@@ -157,11 +161,11 @@ class Home:
         Raises:
             ConfigError: The curriculum is missing or wrong.
         """
-        course = find_course(self.paths, self.settings.wake)
-        if course is None:
+        curriculum = find_curriculum(self.paths, self.settings.wake)
+        if curriculum is None:
             return None
         with self.store.read() as session:
-            return find_barrier(session, course)
+            return find_barrier(session, curriculum)
 
     def recover(self) -> None:
         """Finish or undo what a crash left half done; every run does so by itself.
@@ -190,7 +194,7 @@ class Home:
             VersionError: There is no such version.
             ManifestError: Its files are not what was sealed.
         """
-        return _told(self.versions.switch(name, action="promote"), "promoted")
+        return _log_switch(self.versions.switch(name, action="promote"), "promoted")
 
     def import_adapter(self, source: Path) -> Version:
         """Take in a LoRA adapter made elsewhere as a version; it is not live.
@@ -218,7 +222,7 @@ class Home:
             ManifestError: Its files are not what was sealed.
         """
         switch = self.versions.switch(name, action="rollback", requeue=requeue)
-        return _told(switch, "rolled back")
+        return _log_switch(switch, "rolled back")
 
     def ask(
         self,
@@ -296,7 +300,7 @@ def _logged(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _told(switch: Switch, action: str) -> Switch:
+def _log_switch(switch: Switch, action: str) -> Switch:
     """Write down that another version is live, and return how that came."""
     logger.info(
         "{action}: live is {live}, before it was {previous}",

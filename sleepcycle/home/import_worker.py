@@ -52,7 +52,7 @@ class ImportedAdapter:
     """Of the portable form."""
 
 
-def take_in(
+def read_in_worker(
     paths: HomePaths,
     settings: ModelSettings,
     expected: BaseIdentity,
@@ -118,7 +118,7 @@ def main(ordered: Path, result: Path) -> int:
 
     order = from_json(ordered.read_text(encoding="utf-8"), ImportOrder)
     try:
-        base, rank = weights.take_in(
+        base, rank = weights.convert_adapter(
             ModelSettings.model_validate(order.model),
             order.cache,
             order.expected,

@@ -13,11 +13,11 @@ from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import faults, verify
 from sleepcycle.home.export_formats import WRITERS, ExportFormat, ExportOrder
-from sleepcycle.home.import_worker import take_in
+from sleepcycle.home.import_worker import read_in_worker
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.runs import publish
-from sleepcycle.runs.lineage import Lineage, stand
+from sleepcycle.runs.lineage import Lineage, read_lineage
 from sleepcycle.settings.config import Settings
 from sleepcycle.store import example_table, journal, version_table
 from sleepcycle.store.database import Session, Store
@@ -209,7 +209,7 @@ class VersionRegistry:
         """Make a checked version live, in a home that is held."""
         failpoint("rollback.begun")
         with self.store.write() as session:
-            lineage = stand(session)
+            lineage = read_lineage(session)
             lost = _lost(session, lineage, target.number)
             orphaned = example_table.count_trained(session, lost)
             requeued = example_table.requeue(session, lost) if requeue else 0
@@ -291,7 +291,9 @@ class VersionRegistry:
         disk.make(self.paths.staging)
         stage = self.paths.staging / "import"
         disk.remove(stage)
-        taken = take_in(self.paths, self.settings.model, self.base, source, stage)
+        taken = read_in_worker(
+            self.paths, self.settings.model, self.base, source, stage
+        )
         with self.store.read() as session:
             number = version_table.next_number(session)
         version = Version(

@@ -63,7 +63,7 @@ def export_merged(base: Base, folder: Path | None, target: Path) -> None:
     merge_into(base, load_sealed(folder), target)
 
 
-def take_in(
+def convert_adapter(
     settings: ModelSettings,
     cache: Path,
     expected: BaseIdentity,

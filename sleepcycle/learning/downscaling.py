@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.directions import changed_directions, own_directions
-from sleepcycle.model.score import quiet
+from sleepcycle.model.score import ignore_batch
 from sleepcycle.numerics.downscale import damp_intruders, scaled
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 from sleepcycle.settings.choices import Downscaling
@@ -18,7 +18,7 @@ def damp(
     change: LayerChanges,
     settings: DownscaleSettings,
     *,
-    on_layer: Callable[[], None] = quiet,
+    on_layer: Callable[[], None] = ignore_batch,
 ) -> tuple[LayerChanges, int]:
     """Weaken the directions that are new beside the base's, if the settings say so.
 

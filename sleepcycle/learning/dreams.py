@@ -13,7 +13,7 @@ from sleepcycle.files.dream_archive import WORD, normalised
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
 from sleepcycle.model.generate import GREEDY, Generated, Sampling, generate, text_of
-from sleepcycle.model.score import quiet
+from sleepcycle.model.score import ignore_batch
 from sleepcycle.records.content import Completion, Content, Text
 
 PHRASE = 4  # words that are counted together to find repetition
@@ -52,7 +52,7 @@ def dream(
     plan: DreamPlan,
     known: set[str],
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> Dreamt:
     """Let whatever adapters are active dream.
 

@@ -25,7 +25,7 @@ POLICIES: dict[RankPolicy, Callable[[SvdSettings], Policy]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Consolidation:
+class FoldResult:
     """A folded adapter, and what the fold did."""
 
     change: dict[str, LowRank]
@@ -40,9 +40,9 @@ class Consolidation:
     """Intruding directions that were weakened before, over all layers."""
 
 
-def consolidate(
+def fold_adapter(
     change: LayerChanges, settings: SleepSettings, moments: Moments | None = None
-) -> Consolidation:
+) -> FoldResult:
     """Make an adapter small.
 
     Args:
@@ -73,7 +73,7 @@ def _fold(
     before: Mapping[str, Decomposition],
     weighed: Mapping[str, Decomposition],
     policy: Policy,
-) -> Consolidation:
+) -> FoldResult:
     """Keep each layer's strongest directions; the others are orthogonal to them."""
     ranks = policy.choose(weighed)
     kept = {name: weighed[name].keep(rank) for name, rank in ranks.items()}
@@ -94,7 +94,7 @@ def _report(
     kept: dict[str, LowRank],
     ranks: Mapping[str, int],
     lost: Mapping[str, float],
-) -> Consolidation:
+) -> FoldResult:
     """Return what a fold did to each layer, and to all of them.
 
     Args:
@@ -116,7 +116,7 @@ def _report(
         )
         for name, layer in before.items()
     )
-    return Consolidation(
+    return FoldResult(
         change=kept,
         layers=layers,
         kept_energy=_share(sum(lost.values()), sum(norms.values())),

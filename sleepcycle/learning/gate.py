@@ -31,7 +31,7 @@ ROUNDING = 1e-9  # a drop of exactly the bound, 11/20 to 6/20, comes out above 0
 
 
 @dataclass(frozen=True, eq=False)
-class Comparands:
+class GateSides:
     """Two sets of adapters on one base, to be scored on the same examples."""
 
     base: Base
@@ -119,28 +119,28 @@ class Check:
 
 
 def measure(
-    sides: Comparands, material: GateInputs, *, max_asked: int, finite: bool
+    sides: GateSides, inputs: GateInputs, *, max_asked: int, finite: bool
 ) -> Measures:
     """Measure both sides.
 
     Args:
         sides: Live and candidate, attached.
-        material: What neither has trained on.
+        inputs: What neither has trained on.
         max_asked: Most prompts of today's, and of known batches, to be answered.
         finite: Whether all the candidate's weights are.
     """
-    known = sides.examine(material.known, max_asked)
-    today = sides.examine(material.today, max_asked)
+    known = sides.examine(inputs.known, max_asked)
+    today = sides.examine(inputs.today, max_asked)
     return Measures(
         acquisition=loss(today),
         retention=loss(known),
-        general=sides.compare(material.dreams),
-        drift=sides.drift(material.dreams),
+        general=sides.compare(inputs.dreams),
+        drift=sides.drift(inputs.dreams),
         exact_today=exact(today),
         exact_known=exact(known),
         batches=(
-            *by_batch(material.known, known, known=True),
-            *by_batch(material.today, today, known=False),
+            *by_batch(inputs.known, known, known=True),
+            *by_batch(inputs.today, today, known=False),
         ),
         finite=finite,
     )

@@ -7,9 +7,15 @@ from dataclasses import dataclass, replace
 
 from sleepcycle.learning import gate
 from sleepcycle.learning.downscaling import damp, shrink
-from sleepcycle.learning.fold import Consolidation, consolidate
-from sleepcycle.learning.rem import LEARNED, Budget, RemLimits, relearn, steps_within
-from sleepcycle.learning.replay import ReplayBuilder, ReplaySources
+from sleepcycle.learning.fold import FoldResult, fold_adapter
+from sleepcycle.learning.rem import (
+    PASSES_TO_LEARN,
+    Budget,
+    RemPlan,
+    relearn,
+    steps_within,
+)
+from sleepcycle.learning.replay import ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
@@ -35,7 +41,7 @@ MOMENT_EXAMPLES = 256  # enough for a matrix of the adapter's width
 class NightInputs:
     """What stands before the night begins."""
 
-    past: ReplaySources
+    past: ReplayInputs
     """What the night may learn from: live, the day, and what both learned."""
 
     today: Sequence[Example] = ()
@@ -72,7 +78,7 @@ def sleep(
     on_progress(Progress("gate", 0, 1))
     verdict = night.judge(candidate)
     on_progress(Progress("gate", 1, 1))
-    folded = night.folded or consolidate(candidate, KEEP_ALL)
+    folded = night.folded or fold_adapter(candidate, KEEP_ALL)
     report = SleepReport(
         seconds=time.perf_counter() - started,
         rank=max((layer.rank for layer in trim(candidate).values()), default=0),
@@ -99,7 +105,7 @@ class _Night:
         self._inputs = inputs
         self._settings = settings
         self._on_progress = on_progress
-        self.folded: Consolidation | None = None
+        self.folded: FoldResult | None = None
         self.rem: RemReport | None = None
         self.replay_builder = ReplayBuilder(
             base,
@@ -116,7 +122,7 @@ class _Night:
         weakened, damped = damp(
             self._base, change, settings.downscale, on_layer=self._beat
         )
-        found = consolidate(weakened, settings, self._moments(weakened))
+        found = fold_adapter(weakened, settings, self._moments(weakened))
         small = shrink(found.change, settings.downscale)
         self.folded = replace(found, change=small, damped=damped)
         return small
@@ -125,7 +131,7 @@ class _Night:
         """Relearn what the day or the fold made worse, within the night's budget."""
         started = time.perf_counter()
         settings = self._settings.sleep.rem
-        whole = settings.max_share_of_wake * LEARNED * self._inputs.wake_tokens
+        whole = settings.max_share_of_wake * PASSES_TO_LEARN * self._inputs.wake_tokens
         sources = self.replay_builder.gather(self._count(whole))
         budget = Budget(whole, self.replay_builder.tokens)
         steps = steps_within(sources, settings.batch_size, budget, settings.max_steps)
@@ -135,7 +141,7 @@ class _Night:
         if steps == 0 or all(layer.rank == 0 for layer in change.values()):
             self.rem = self._report(started, counts, budget.spent, None)
             return change
-        terms = RemLimits(
+        terms = RemPlan(
             steps,
             self._lr(),
             self._inputs.seed,
@@ -155,7 +161,7 @@ class _Night:
     ) -> RemReport:
         """Return the report of REM; `result` is None where it took no step."""
         tokens = result.tokens if result else 0
-        wake_cost = max(1, LEARNED * self._inputs.wake_tokens)
+        wake_cost = max(1, PASSES_TO_LEARN * self._inputs.wake_tokens)
         return RemReport(
             steps=result.steps if result else 0,
             tokens=tokens,
@@ -165,7 +171,7 @@ class _Night:
             best_step=result.best_step if result else 0,
             stopped_early=result.stopped_early if result else False,
             sources=sources,
-            cost=(spent + LEARNED * tokens) / wake_cost,
+            cost=(spent + PASSES_TO_LEARN * tokens) / wake_cost,
             held_out=result.held_out if result else (),
         )
 
@@ -178,7 +184,7 @@ class _Night:
             adapters.attach(self._base, LIVE, inputs.past.live)
         adapters.attach(self._base, CANDIDATE, candidate)
         found = gate.measure(
-            gate.Comparands(self._base, live, [CANDIDATE], self._on_progress),
+            gate.GateSides(self._base, live, [CANDIDATE], self._on_progress),
             gate.GateInputs(inputs.today, inputs.known, dreams),
             max_asked=limits.max_asked,
             finite=adapters.is_finite(candidate),
@@ -192,7 +198,7 @@ class _Night:
             for example in self._inputs.past.new[:LOOKED_AT]
         ]
         length = sum(tokens) / max(1, len(tokens)) or 1
-        return int(whole / (LEARNED * length))
+        return int(whole / (PASSES_TO_LEARN * length))
 
     def _lr(self) -> float:
         """Return the student's peak learning rate."""

@@ -24,7 +24,9 @@ from sleepcycle.records.progress import OnProgress
 from sleepcycle.settings.config import RemSettings
 
 STUDENT = "student"
-LEARNED = 3  # passes that a learned token costs: one forward, two's worth backward
+PASSES_TO_LEARN = (
+    3  # passes that a learned token costs: one forward, two's worth backward
+)
 NO_SCORES = TopScores(
     torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1), torch.zeros(0)
 )
@@ -83,7 +85,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class RemLimits:
+class RemPlan:
     """What one night's REM is bound by."""
 
     steps: int
@@ -99,7 +101,7 @@ def relearn(
     student: LayerChanges,
     sources: Sequence[ReplaySource],
     settings: RemSettings,
-    terms: RemLimits,
+    terms: RemPlan,
 ) -> tuple[dict[str, LowRank], FitResult]:
     """Let the student relearn from its teachers; no layer's rank grows, but 0 to 1.
 
@@ -124,7 +126,7 @@ def relearn(
         mix(_parts(sources), Fraction(settings.batch_size), terms.steps, terms.seed),
         on_progress=terms.on_progress,
         held_out_loss=terms.held_out_loss,
-        objective=distillation,
+        objective=rem_loss,
         collate=collate_taught,
     )
     change = trim(adapters.read(base, STUDENT))
@@ -139,10 +141,10 @@ def steps_within(
     size = sum(share * _mean_tokens(taught) for taught, share in _parts(sources))
     if not size:
         return 0
-    return min(int(budget.left / (LEARNED * batch_size * size)), max_steps)
+    return min(int(budget.left / (PASSES_TO_LEARN * batch_size * size)), max_steps)
 
 
-def distillation(model: nn.Module, batch: TaughtBatch) -> Tensor:
+def rem_loss(model: nn.Module, batch: TaughtBatch) -> Tensor:
     """Return the weighted mean over learned tokens of their loss, in nats per token.
 
     It is the cross-entropy of the example's own token in part, and the rest its
@@ -195,7 +197,7 @@ def _mean_tokens(taught: Sequence[ReplayExample]) -> float:
     return sum(len(example.encoded.ids) for example in taught) / len(taught)
 
 
-def _plan(settings: RemSettings, terms: RemLimits) -> FitPlan:
+def _plan(settings: RemSettings, terms: RemPlan) -> FitPlan:
     """Return how to train: fresh optimizer, short warm-up, and the start may stay."""
     return FitPlan(
         adapter=STUDENT,

@@ -12,7 +12,7 @@ from sleepcycle.files.dream_archive import spread
 from sleepcycle.files.runfolder import MAX_DREAMS
 from sleepcycle.learning.dreamer import DREAMER, DreamerPlan, teach_to_ask
 from sleepcycle.learning.dreams import DreamPlan, dream
-from sleepcycle.learning.rem import LEARNED, ReplayExample, ReplaySource
+from sleepcycle.learning.rem import PASSES_TO_LEARN, ReplayExample, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
@@ -44,7 +44,7 @@ class ArchivedVersion:
 
 
 @dataclass(frozen=True, eq=False)
-class ReplaySources:
+class ReplayInputs:
     """What the day and the days before have left."""
 
     whole: LayerChanges
@@ -75,7 +75,7 @@ class ReplayBuilder:
     def __init__(
         self,
         base: Base,
-        past: ReplaySources,
+        past: ReplayInputs,
         settings: RemSettings,
         *,
         wake: WakeSettings,
@@ -229,7 +229,7 @@ class ReplayBuilder:
                 DreamerPlan(self._wake, steps, self._random.randrange(2**31)),
                 on_progress=lambda _: self._on_batch(),
             )
-            self._spend(LEARNED * tokens)
+            self._spend(PASSES_TO_LEARN * tokens)
             yield
         finally:
             adapters.remove(self._base, DREAMER)

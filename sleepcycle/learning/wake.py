@@ -55,7 +55,7 @@ class WakeStart:
 
 def learn(  # noqa: PLR0913 - where it goes on is an option
     base: Base,
-    begin_with: WakeStart,
+    start_from: WakeStart,
     lesson: Lesson,
     settings: WakeSettings,
     *,
@@ -81,7 +81,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
             f"{base.max_length} tokens, so there is nothing to learn; raise "
             "model.max_length, or exclude their batches"
         )
-    live = _attach(base, begin_with, settings, seed)
+    live = _attach(base, start_from, settings, seed)
     adapters.activate(base, [*live, DAY])
     source = BatchSource(
         new=new,
@@ -103,12 +103,14 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
     day = adapters.read(base, DAY)
     verdict = _measure(base, live, lesson, day, on_progress)
     cut = len(lesson.new) - len(new)
-    report = _report(result, source, cut, begin_with, day, verdict)
-    whole = compose_layers(begin_with.live, day) if begin_with.live else day
+    report = _report(result, source, cut, start_from, day, verdict)
+    whole = compose_layers(start_from.live, day) if start_from.live else day
     return whole, report
 
 
-def note(acquisition: Loss | None, retention: Loss | None, *, finite: bool) -> Verdict:
+def wake_verdict(
+    acquisition: Loss | None, retention: Loss | None, *, finite: bool
+) -> Verdict:
     """Sum up a wake, which is never live: only broken weights refuse it."""
     reason = losses_text(acquisition, retention) if finite else "weights are not finite"
     bits = acquisition.bits if acquisition else None
@@ -133,28 +135,28 @@ def split(whole: LayerChanges, live_rank: int, day_rank: int) -> LayerChanges:
 
 
 def _attach(
-    base: Base, begin_with: WakeStart, settings: WakeSettings, seed: int
+    base: Base, start_from: WakeStart, settings: WakeSettings, seed: int
 ) -> list[str]:
     """Put the frozen live adapter and the trainable day adapter on the base.
 
     Returns:
         Names of the adapters that make up live: none on the bare base.
     """
-    live = [LIVE] if begin_with.live else []
+    live = [LIVE] if start_from.live else []
     if live:
-        adapters.attach(base, LIVE, begin_with.live)
+        adapters.attach(base, LIVE, start_from.live)
     adapters.new_day(
         base,
         DAY,
         adapters.day_config(
-            rank=max(settings.rank, _rank(begin_with.day)),
+            rank=max(settings.rank, _rank(start_from.day)),
             alpha=settings.alpha,
             dropout=settings.dropout,
         ),
         seed=seed,
-        start=begin_with.day or None,
+        start=start_from.day or None,
     )
-    if begin_with.holds_zeros:
+    if start_from.holds_zeros:
         adapters.hold_zeros(base, DAY)
     return live
 
@@ -174,7 +176,7 @@ def _measure(
         candidate=[*live, DAY],
         on_batch=lambda: on_progress(HEARTBEAT),
     )
-    return note(
+    return wake_verdict(
         moved(encode_held_out(base, lesson.today)),
         moved(encode_held_out(base, lesson.known)),
         finite=adapters.is_finite(day),
@@ -214,7 +216,7 @@ def _report(
     result: FitResult,
     source: BatchSource,
     cut: int,
-    begin_with: WakeStart,
+    start_from: WakeStart,
     day: LayerChanges,
     verdict: Verdict,
 ) -> WakeReport:
@@ -233,7 +235,7 @@ def _report(
         stopped_early=result.stopped_early,
         held_out=result.held_out,
         verdict=verdict,
-        live_rank=_rank(begin_with.live),
+        live_rank=_rank(start_from.live),
         day_rank=_rank(day),
     )
 

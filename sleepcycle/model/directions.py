@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.score import quiet
+from sleepcycle.model.score import ignore_batch
 from sleepcycle.numerics.downscale import (
     OVERSAMPLE,
     POWER_STEPS,
@@ -25,7 +25,7 @@ SEED = 0  # a constant, so that what is remembered is what would be computed
 
 
 def own_directions(
-    base: Base, count: int, *, on_layer: Callable[[], None] = quiet
+    base: Base, count: int, *, on_layer: Callable[[], None] = ignore_batch
 ) -> dict[str, Tensor]:
     """Return the strongest left directions of each target layer of the bare base.
 

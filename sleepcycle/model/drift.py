@@ -10,7 +10,7 @@ from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
 from sleepcycle.model.encode import Encoded, PaddedBatch, collate, pad_id
-from sleepcycle.model.score import quiet
+from sleepcycle.model.score import ignore_batch
 
 BATCH_SIZE = 8  # examples; two sets of scores of the whole vocabulary are held at once
 SLICE = 256  # tokens whose scores are compared at once, in float32
@@ -22,7 +22,7 @@ def drifts(
     examples: Sequence[Encoded],
     sides: Sequence[Sequence[str]],
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> tuple[list[float], int]:
     """Sum up KL(base ‖ side) over the learned tokens of some examples.
 

@@ -9,7 +9,7 @@ from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, each_nll, quiet
+from sleepcycle.model.score import BATCH_SIZE, each_nll, ignore_batch
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import BatchScore, Exact, Loss
@@ -59,7 +59,7 @@ def ask(
     base: Base,
     questions: Sequence[ExamQuestion],
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> list[bool]:
     """Return which greedy answers of whatever is active are the stored ones.
 
@@ -83,7 +83,7 @@ def examine(
     sides: Sequence[Sequence[str]],
     max_asked: int,
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> list[ExamScore]:
     """Score each side on held-out content: all by loss, short answers by the letter.
 
@@ -118,20 +118,20 @@ def examine(
     ]
 
 
-def loss(papers: Sequence[ExamScore]) -> Loss | None:
+def loss(scored: Sequence[ExamScore]) -> Loss | None:
     """Return what two sides lost on all papers together; None where no token counts."""
-    tokens = sum(paper.tokens for paper in papers)
+    tokens = sum(one.tokens for one in scored)
     if tokens == 0:
         return None
     live, candidate = (
-        math.fsum(paper.nats[side] for paper in papers) / tokens for side in (0, 1)
+        math.fsum(one.nats[side] for one in scored) / tokens for side in (0, 1)
     )
-    return Loss(live, candidate, len(papers), tokens)
+    return Loss(live, candidate, len(scored), tokens)
 
 
-def exact(papers: Sequence[ExamScore]) -> Exact | None:
+def exact(scored: Sequence[ExamScore]) -> Exact | None:
     """Return the shares that two sides answered right; None where none was asked."""
-    marks = [paper.right for paper in papers if paper.right is not None]
+    marks = [one.right for one in scored if one.right is not None]
     if not marks:
         return None
     live, candidate = (sum(mark[side] for mark in marks) for side in (0, 1))
@@ -139,12 +139,12 @@ def exact(papers: Sequence[ExamScore]) -> Exact | None:
 
 
 def by_batch(
-    examples: Sequence[Example], papers: Sequence[ExamScore], *, known: bool
+    examples: Sequence[Example], scored: Sequence[ExamScore], *, known: bool
 ) -> Iterator[BatchScore]:
     """Yield how two sides did on each batch; one where no token counts is left out."""
     batches: dict[int, list[ExamScore]] = {}
-    for example, paper in zip(examples, papers, strict=True):
-        batches.setdefault(example.batch, []).append(paper)
+    for example, one in zip(examples, scored, strict=True):
+        batches.setdefault(example.batch, []).append(one)
     for batch in sorted(batches):
         whole = loss(batches[batch])
         if whole is not None:

@@ -20,7 +20,7 @@ from sleepcycle.model.checkpoint import Checkpoints, State, Student
 from sleepcycle.model.encode import PaddedBatch, collate, pad_id
 from sleepcycle.model.monitor import FitPlan as FitPlan
 from sleepcycle.model.monitor import FitResult as FitResult
-from sleepcycle.model.monitor import MonitorTerms, TrainingMonitor
+from sleepcycle.model.monitor import MonitorOptions, TrainingMonitor
 from sleepcycle.model.score import token_losses
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
@@ -94,7 +94,7 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     optimizer, scheduler = _optimizer(plan, trained, done)
     student = Student(base.model, trained, optimizer, base.device)
     watch = TrainingMonitor(
-        MonitorTerms(plan, on_progress, held_out_loss, keep), student, start
+        MonitorOptions(plan, on_progress, held_out_loss, keep), student, start
     )
     steps = _Steps(batches[done:] or batches, pad_id(base), collate)
     try:

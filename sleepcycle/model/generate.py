@@ -11,7 +11,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
 from sleepcycle.model.encode import end_ids, pad_id
-from sleepcycle.model.score import quiet
+from sleepcycle.model.score import ignore_batch
 
 BATCH_SIZE = 64  # prompts at once; changes speed and memory, and what is sampled
 
@@ -63,7 +63,7 @@ def answer(
     *,
     max_new_tokens: int,
     sampling: Sampling = GREEDY,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> list[str]:
     """Answer prompts with whatever adapters are active.
 
@@ -100,7 +100,7 @@ def generate(
     *,
     max_new_tokens: int,
     sampling: Sampling,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> list[Generated]:
     """Continue prompts with whatever adapters are active; prompts may not be empty.
 

@@ -75,7 +75,7 @@ class FitResult:
 
 
 @dataclass(frozen=True)
-class MonitorTerms:
+class MonitorOptions:
     """What a run is watched by."""
 
     plan: FitPlan
@@ -88,7 +88,7 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
     """Watches a run: its losses, its speed, and when it has learned enough."""
 
     def __init__(
-        self, terms: MonitorTerms, student: Student, start: State | None
+        self, terms: MonitorOptions, student: Student, start: State | None
     ) -> None:
         self._terms = terms
         self._plan = terms.plan

@@ -19,7 +19,7 @@ from sleepcycle.records.verdict import Loss
 BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
 
 
-def quiet() -> None:
+def ignore_batch() -> None:
     """Take the end of a batch, and do nothing."""
 
 
@@ -41,7 +41,7 @@ def nll(
     examples: Sequence[Encoded],
     batch_size: int,
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> tuple[float, int]:
     """Sum up the loss of the learned tokens of some examples.
 
@@ -64,7 +64,7 @@ def compare(
     live: Sequence[str],
     candidate: Sequence[str],
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> Loss | None:
     """Score two sets of attached adapters on the same examples, by their loss.
 
@@ -123,7 +123,7 @@ def teach(
     k: int,
     batch_size: int,
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> list[TopScores]:
     """Return the likeliest tokens of the active adapters at each learned token.
 
@@ -155,7 +155,7 @@ def each_nll(
     examples: Sequence[Encoded],
     batch_size: int,
     *,
-    on_batch: Callable[[], None] = quiet,
+    on_batch: Callable[[], None] = ignore_batch,
 ) -> list[float]:
     """Return the loss of each example's learned tokens together, in nats.
 

@@ -27,5 +27,5 @@ HEARTBEAT = Progress("", 0, 0)
 OnProgress = Callable[[Progress], None]
 
 
-def quiet(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
     """Take a heartbeat and say nothing."""

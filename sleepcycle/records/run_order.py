@@ -27,7 +27,7 @@ class RunState(StrEnum):
 
 
 class RunRequest(StrEnum):
-    """What the owner of a run may wish of it while it runs."""
+    """What the owner of a run may ask of it while it runs."""
 
     PAUSE = "pause"
     """Break it off where it can go on later."""

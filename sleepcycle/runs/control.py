@@ -1,4 +1,4 @@
-"""The control of a run: what its owner wishes of it while it is computed."""
+"""The control of a run: what its owner asks of it while it is computed."""
 
 from sleepcycle.records.run_order import RunRequest
 

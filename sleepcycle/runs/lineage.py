@@ -29,7 +29,7 @@ class Lineage:
     """Examples that the open day has learned, by batch."""
 
 
-def stand(session: Session) -> Lineage:
+def read_lineage(session: Session) -> Lineage:
     """Read from the database what the next run starts from."""
     names = version_table.aliases(session)
     live = version_table.get(session, names[Alias.LIVE])

@@ -21,7 +21,7 @@ from sleepcycle.curricula.curriculum import (
 from sleepcycle.errors import RunError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.overrides import PhasePlan
-from sleepcycle.runs.lineage import Lineage, stand
+from sleepcycle.runs.lineage import Lineage, read_lineage
 from sleepcycle.runs.retry import rejected_nights
 from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle.store import batch_table, example_table
@@ -93,7 +93,7 @@ class CurriculumProgress:
         return max(earlier, default=None)
 
 
-def find_course(paths: HomePaths, wake: WakeSettings) -> CurriculumProgress | None:
+def find_curriculum(paths: HomePaths, wake: WakeSettings) -> CurriculumProgress | None:
     """Read the curriculum that `wake.curriculum` names; None where it names none.
 
     A relative path begins in the folder of the home's `config.toml`.
@@ -111,7 +111,7 @@ def find_course(paths: HomePaths, wake: WakeSettings) -> CurriculumProgress | No
 
 def find_barrier(session: Session, course: CurriculumProgress | None) -> Barrier | None:
     """Return what keeps the next wake from its phase; None where nothing does."""
-    return course.barrier(session, stand(session)) if course else None
+    return course.barrier(session, read_lineage(session)) if course else None
 
 
 def expect_open(barrier: Barrier | None) -> None:
@@ -133,7 +133,7 @@ def expect_open(barrier: Barrier | None) -> None:
     )
 
 
-def follow(settings: Settings, plan: PhasePlan | None) -> Settings:
+def with_phase(settings: Settings, plan: PhasePlan | None) -> Settings:
     """Return the settings of a wake that learns a phase; without one, as they are.
 
     A phase's own learning rate stands for itself, and an `auto` one is that of

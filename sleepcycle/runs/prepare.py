@@ -14,7 +14,7 @@ from sleepcycle.records.run_order import RunKind, RunOrder
 from sleepcycle.records.version import Card, VersionKind
 from sleepcycle.runs.context import RunContext
 from sleepcycle.runs.lineage import Lineage
-from sleepcycle.runs.publish import read_card, set_aside
+from sleepcycle.runs.publish import move_unclaimed, read_card
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.training_steps import replay_limit
 from sleepcycle.store import example_table, version_table
@@ -36,7 +36,7 @@ def order_run(
     """
     folder = RunFolder(context.paths.run(run))
     if folder.path.exists():
-        aside = set_aside(context.paths, folder.path)
+        aside = move_unclaimed(context.paths, folder.path)
         logger.warning("moved an older run's folder to {aside}", aside=str(aside))
     place = context.paths.versions
     with context.store.read() as session:
@@ -90,14 +90,14 @@ def write_memory(
     seed = context.settings.wake.seed + run
     known = lineage.live_versions if Memory.STORE in settings.memory else frozenset()
     with context.store.read() as session:
-        for material, owners in (
+        for file, owners in (
             (ExampleFile.NEW, lineage.day_versions),
             (ExampleFile.REPLAY, known),
         ):
             drawn = example_table.replay_sample(
                 session, owners, settings.max_examples, seed
             )
-            folder.write_examples(material, drawn)
+            folder.write_examples(file, drawn)
     if Memory.ARCHIVE in settings.memory:
         folder.write_past(
             spread(_dreamt(context, lineage), settings.max_examples, seed)
@@ -139,9 +139,9 @@ def write_held_out(
     before = lineage.known.keys() - today.keys()
     limit, seed = context.settings.gate.max_held_out, context.settings.wake.seed
     with context.store.read() as session:
-        for material, batches in (
+        for file, batches in (
             (ExampleFile.TODAY, today.keys()),
             (ExampleFile.KNOWN, before),
         ):
             held_out = example_table.held_out(session, batches, limit, seed)
-            folder.write_examples(material, held_out)
+            folder.write_examples(file, held_out)

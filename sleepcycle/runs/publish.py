@@ -90,7 +90,7 @@ def sealed_by(paths: HomePaths, run: int) -> Path | None:
     return None
 
 
-def set_aside(paths: HomePaths, folder: Path) -> Path:
+def move_unclaimed(paths: HomePaths, folder: Path) -> Path:
     """Move a folder that the database lacks to `unclaimed`, under a free name."""
     disk.make(paths.unclaimed)
     aside = paths.unclaimed / folder.name

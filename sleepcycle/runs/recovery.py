@@ -12,8 +12,8 @@ from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.files.sealed import verify
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.runs.context import RunContext
-from sleepcycle.runs.publish import read_card, record, set_aside
-from sleepcycle.runs.resume import put_aside, undo
+from sleepcycle.runs.publish import move_unclaimed, read_card, record
+from sleepcycle.runs.resume import record_pause, undo
 from sleepcycle.store import run_table, version_table
 
 ORPHANED = "the process that ran it ended before it was done"
@@ -61,7 +61,7 @@ def _settle_runs(context: RunContext) -> None:
         folder = RunFolder(context.paths.run(run.id))
         is_wake = run.kind is RunKind.WAKE
         if is_wake and folder.is_given() and folder.checkpoint() is not None:
-            logger.warning("{words}", words=put_aside(context, run.id, ORPHANED))
+            logger.warning("{words}", words=record_pause(context, run.id, ORPHANED))
         else:
             _undo(context, run.id, ORPHANED)
     for run in paused:
@@ -96,7 +96,7 @@ def _settle(context: RunContext, folder: Path) -> None:
             "recorded {version}, sealed before a crash", version=version.name
         )
         return
-    aside = set_aside(context.paths, folder)
+    aside = move_unclaimed(context.paths, folder)
     logger.warning(
         "moved {folder}, which no run claims, to {aside}; to have it back: "
         "sleepcycle versions import {aside}",

@@ -10,8 +10,8 @@ from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import ExampleFile, RunFolder
 from sleepcycle.records.run_order import RunOrder, RunState
 from sleepcycle.runs.context import RunContext
-from sleepcycle.runs.lineage import stand
-from sleepcycle.runs.phases import follow
+from sleepcycle.runs.lineage import read_lineage
+from sleepcycle.runs.phases import with_phase
 from sleepcycle.store import example_table, journal, run_table
 
 MAX_FAILURES = 3  # workers that one run may lose before it is undone
@@ -75,7 +75,7 @@ def cancel(context: RunContext, run: int) -> int:
     return undo(context, run, RunState.CANCELLED, "cancelled by the user")
 
 
-def put_aside(context: RunContext, run: int, reason: str) -> str:
+def record_pause(context: RunContext, run: int, reason: str) -> str:
     """Record a running wake as paused: its examples stay claimed, its checkpoint stays.
 
     Returns:
@@ -98,7 +98,7 @@ def put_aside(context: RunContext, run: int, reason: str) -> str:
     )
 
 
-def survives(context: RunContext, run: int, error: Exception) -> bool:
+def can_go_on(context: RunContext, run: int, error: Exception) -> bool:
     """Return whether a run that failed may go on from a checkpoint.
 
     Not where its worker wrote a fault, since it would fail so again, nor once too many
@@ -131,7 +131,7 @@ def find_paused(context: RunContext) -> int | None:
     return found
 
 
-def take_up(context: RunContext, run: int) -> None:
+def record_resume(context: RunContext, run: int) -> None:
     """Record a paused run as running again, in this process."""
     pid = os.getpid()
     folder = RunFolder(context.paths.run(run))
@@ -152,7 +152,7 @@ def _obstacle(context: RunContext, run: int) -> str | None:
         return f"its folder is damaged: {error}"
     if _has_other_parents(context, order):
         return "live or the open day is another version now"
-    now = follow(context.settings, order.phase)
+    now = with_phase(context.settings, order.phase)
     changed = _changed(order.settings, now.model_dump(mode="json"))
     if changed:
         return f"other settings now: {', '.join(changed)}"
@@ -167,7 +167,7 @@ def _has_other_parents(context: RunContext, order: RunOrder) -> bool:
     The names of their folders decide, since the home may lie elsewhere now.
     """
     with context.store.read() as session:
-        lineage = stand(session)
+        lineage = read_lineage(session)
     now = [
         (version and version.folder) or None for version in (lineage.live, lineage.day)
     ]

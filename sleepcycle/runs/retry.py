@@ -49,7 +49,7 @@ def rejected_nights(session: Session, lineage: Lineage, since: int = 0) -> int:
     )
 
 
-def soften(settings: Settings, plan: RetryPlan) -> Settings:
+def with_retry_plan(settings: Settings, plan: RetryPlan) -> Settings:
     """Return the settings of a night that follows the plan."""
     sleep = settings.sleep
     svd, rem = sleep.svd, sleep.rem

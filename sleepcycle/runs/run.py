@@ -34,14 +34,19 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.runs.context import Outcome, RunContext
 from sleepcycle.runs.control import RunControl
-from sleepcycle.runs.lineage import Lineage, stand
-from sleepcycle.runs.phases import expect_open, find_barrier, find_course, follow
+from sleepcycle.runs.lineage import Lineage, read_lineage
+from sleepcycle.runs.phases import (
+    expect_open,
+    find_barrier,
+    find_curriculum,
+    with_phase,
+)
 from sleepcycle.runs.prepare import order_run, replay, write_held_out, write_memory
 from sleepcycle.runs.publish import card_of, record, seal_version, sealed_by
+from sleepcycle.runs.resume import can_go_on, find_paused, record_pause, record_resume
 from sleepcycle.runs.resume import cancel as cancel
-from sleepcycle.runs.resume import find_paused, put_aside, survives, take_up
 from sleepcycle.runs.resume import undo as undo
-from sleepcycle.runs.retry import plan_gentler, soften
+from sleepcycle.runs.retry import plan_gentler, with_retry_plan
 from sleepcycle.store import example_table, journal, run_table, version_table
 from sleepcycle.store.database import Session
 
@@ -70,7 +75,7 @@ def wake(
         _go_on(context, paused) if paused else _claim(context)
     )
     control.run = run
-    context = replace(context, settings=follow(context.settings, phase))
+    context = replace(context, settings=with_phase(context.settings, phase))
     with _undone_on_failure(context, run):
         failpoint("run.claimed")
         batches = Counter(example.batch for example in claimed)
@@ -107,7 +112,7 @@ def sleep(
     """
     started, control = time.monotonic(), control or RunControl()
     with context.store.write() as session:
-        lineage = stand(session)
+        lineage = read_lineage(session)
         if lineage.day is None:
             raise RunError(
                 "nothing to consolidate: nothing was learned since the last night; "
@@ -117,7 +122,7 @@ def sleep(
         gentler = _plan(session, context, run, lineage)
     control.run = run
     if gentler is not None:
-        context = replace(context, settings=soften(context.settings, gentler))
+        context = replace(context, settings=with_retry_plan(context.settings, gentler))
     with _undone_on_failure(context, run):
         failpoint("run.claimed")
         folder = order_run(context, run, RunKind.SLEEP, lineage, gentler)
@@ -135,10 +140,10 @@ def sleep(
 
 def _claim(context: RunContext) -> _Begun:
     """Begin a wake: claim what is pending, or what is of its phase."""
-    course = find_course(context.paths, context.settings.wake)
+    curriculum = find_curriculum(context.paths, context.settings.wake)
     with context.store.write() as session:
-        expect_open(find_barrier(session, course))
-        phase = course.plan(session) if course else None
+        expect_open(find_barrier(session, curriculum))
+        phase = curriculum.plan(session) if curriculum else None
         run = _start(session, context, RunKind.WAKE, phase)
         limit = context.settings.wake.max_examples
         source = phase.source if phase else None
@@ -148,15 +153,15 @@ def _claim(context: RunContext) -> _Begun:
                 "nothing to learn: no example is pending; feed some, or queue what a "
                 "rollback left behind again: sleepcycle rollback live --requeue"
             )
-        return run, stand(session), claimed, phase
+        return run, read_lineage(session), claimed, phase
 
 
 def _go_on(context: RunContext, run: int) -> _Begun:
     """Go on with a paused wake, in its phase."""
-    take_up(context, run)
+    record_resume(context, run)
     phase = RunFolder(context.paths.run(run)).read_order().phase
     with context.store.read() as session:
-        return run, stand(session), example_table.claimed(session, run), phase
+        return run, read_lineage(session), example_table.claimed(session, run), phase
 
 
 def _start(
@@ -204,7 +209,7 @@ def _undone_on_failure(context: RunContext, run: int) -> Iterator[None]:
     try:
         yield
     except Paused as pause:
-        raise Paused(put_aside(context, run, str(pause))) from pause
+        raise Paused(record_pause(context, run, str(pause))) from pause
     except (Interrupted, KeyboardInterrupt) as stop:
         reason = str(stop) or "stopped by the user"
         raise Interrupted(_stop(context, run, reason)) from stop
@@ -214,8 +219,8 @@ def _undone_on_failure(context: RunContext, run: int) -> Iterator[None]:
         sealed = sealed_by(context.paths, run)
         if sealed is not None:
             raise _with(error, _kept(run, sealed)) from error
-        if survives(context, run, error):
-            raise _with(error, put_aside(context, run, str(error))) from error
+        if can_go_on(context, run, error):
+            raise _with(error, record_pause(context, run, str(error))) from error
         undo(context, run, RunState.FAILED, str(error))
         raise
 
@@ -236,7 +241,7 @@ def _stop(context: RunContext, run: int, reason: str) -> str:
     if sealed is None:
         released = undo(context, run, RunState.CANCELLED, reason)
     with context.store.read() as session:
-        live = stand(session).live.name
+        live = read_lineage(session).live.name
         state = run_table.get(session, run).state
     if sealed is None:
         again = f", and {released} examples are pending again" if released else ""

@@ -11,7 +11,9 @@ from sleepcycle.store.migrate import check
 PATIENCE_S = 1.0  # for whoever is just writing to the database
 
 
-def hindrance(paths: HomePaths, settings: Settings, state: DaemonState) -> str | None:
+def not_ready_reason(
+    paths: HomePaths, settings: Settings, state: DaemonState
+) -> str | None:
     """Return the first thing that keeps runs from beginning, or None."""
     return (
         _not_owned(paths)

@@ -27,7 +27,7 @@ def answer(body: Mapping[str, Any], status: int = 200) -> Response:
     return Response(dumps(body), status, media_type="application/json")
 
 
-def told(error: BaseException) -> dict[str, str]:
+def error_body(error: BaseException) -> dict[str, str]:
     """Return an error of ours as JSON; of any other only that there was one."""
     if isinstance(error, SleepcycleError):
         return {"error": type(error).__name__, "message": str(error)}
@@ -41,7 +41,7 @@ def told(error: BaseException) -> dict[str, str]:
 def foreseen(request: Request, error: Exception) -> Response:
     """Answer for one of our errors."""
     status = 404 if isinstance(error, NOT_FOUND) else 409
-    return answer(told(error), 422 if isinstance(error, WRONG) else status)
+    return answer(error_body(error), 422 if isinstance(error, WRONG) else status)
 
 
 def unreadable(request: Request, error: Exception) -> Response:
@@ -65,4 +65,4 @@ def unforeseen(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error(
         "{method} {path} failed", method=request.method, path=request.url.path
     )
-    return answer(told(error), 500)
+    return answer(error_body(error), 500)

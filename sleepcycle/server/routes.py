@@ -17,12 +17,12 @@ from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.jobs import Jobs
-from sleepcycle.server.readiness import hindrance
+from sleepcycle.server.readiness import not_ready_reason
 from sleepcycle.server.responses import (
     answer,
+    error_body,
     foreseen,
     no_route,
-    told,
     unforeseen,
     unreadable,
 )
@@ -94,7 +94,7 @@ def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
     @app.get("/readyz")
     def readyz() -> Response:
         """Answer whether runs can begin, and if not, why."""
-        reason = hindrance(paths, scheduler.settings, scheduler.state())
+        reason = not_ready_reason(paths, scheduler.settings, scheduler.state())
         if reason is None:
             return answer({"status": "ok"})
         return answer({"status": "not ready", "reason": reason}, 503)
@@ -137,7 +137,7 @@ def _runs(app: FastAPI, scheduler: Scheduler) -> None:
             return answer({"state": "running", "run": run, "progress": progress})
         error = done.exception()
         if error is not None:
-            return answer({"state": "failed", **told(error)})
+            return answer({"state": "failed", **error_body(error)})
         return answer({"state": "done", "outcome": done.result()})
 
     @app.post("/api/runs/{run}/cancel")

@@ -85,7 +85,7 @@ def get(session: Session, batch: int) -> Batch:
     return _record(row)
 
 
-def as_told(session: Session, batch: int | None) -> dict[str, object]:
+def journal_fields(session: Session, batch: int | None) -> dict[str, object]:
     """Return all that is kept of a new batch, so that the journal keeps it too.
 
     Raises:

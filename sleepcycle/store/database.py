@@ -30,7 +30,7 @@ class Store:
     def __init__(self, paths: HomePaths, settings: StoreSettings) -> None:
         self.paths = paths
         engine = _engine(paths, settings.busy_timeout_s)
-        event.listen(engine, "before_cursor_execute", _heed)
+        event.listen(engine, "before_cursor_execute", _end_if_stopped)
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
         self._anchoring = _engine(paths, 0.0).execution_options(writes=True)
@@ -145,6 +145,6 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _heed(*statement: object) -> None:
+def _end_if_stopped(*statement: object) -> None:
     """End a transaction that was stopped, where no statement of its own is running."""
     raise_if_stopped()

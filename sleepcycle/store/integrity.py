@@ -125,29 +125,29 @@ def _by_journal(database: sqlite3.Connection) -> Iterator[str]:
         )
     ]
     batches = _rows(database, "batch")
-    for told in (told for action, told in entries if action == "feed"):
-        batch = told.pop("batch")
+    for details in (details for action, details in entries if action == "feed"):
+        batch = details.pop("batch")
         found = batches.get(batch, {}) | {"bad_rows": _bad_rows(database, batch)}
-        wrong = [name for name, value in told.items() if found.get(name) != value]
+        wrong = [name for name, value in details.items() if found.get(name) != value]
         if wrong:
             fields = ", ".join(wrong)
             yield f"batch {batch} has not the {fields} of the journal"
     names = dict(database.execute("SELECT name, 'v' || version FROM alias").fetchall())
-    for name, version in _names_told(entries).items():
+    for name, version in _aliases_by_journal(entries).items():
         if names.get(name) != version:
             yield f"{name} is {names.get(name)}, and the journal says {version}"
 
 
-def _names_told(entries: Iterable[tuple[str, Any]]) -> dict[str, str | None]:
+def _aliases_by_journal(entries: Iterable[tuple[str, Any]]) -> dict[str, str | None]:
     """Return which versions must be live and the day, by the journal's entries."""
     at: dict[str, str | None] = {Alias.LIVE: "v0", Alias.DAY: None}
-    for action, told in entries:
-        if action == "seal wake" and told["accepted"]:
-            at[Alias.DAY] = told["version"]
-        elif action == "seal sleep" and told["accepted"]:
-            at = {Alias.LIVE: told["version"], Alias.DAY: None}
-        elif "live" in told and "previous" in told:  # a switch, under any word
-            at = {Alias.LIVE: told["live"], Alias.DAY: None}
+    for action, details in entries:
+        if action == "seal wake" and details["accepted"]:
+            at[Alias.DAY] = details["version"]
+        elif action == "seal sleep" and details["accepted"]:
+            at = {Alias.LIVE: details["version"], Alias.DAY: None}
+        elif "live" in details and "previous" in details:  # a switch, under any word
+            at = {Alias.LIVE: details["live"], Alias.DAY: None}
     return at
 
 

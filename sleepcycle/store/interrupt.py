@@ -44,7 +44,7 @@ def held_back() -> Iterator[None]:
     """Hold `stop` back until the end of a block, or a `raise_if_stopped` in it.
 
     Raises:
-        KeyboardInterrupt: `stop` was called in the block, and not heeded there.
+        KeyboardInterrupt: `stop` was called in the block, and not raised there.
     """
     _thread.transactions += 1
     try:

@@ -5,23 +5,19 @@ import re
 import shlex
 import shutil
 import signal
-import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
 
-from sleepcycle.cli import main
 from sleepcycle_study.cli.listings import way
 from sleepcycle_study.experiment import crew, results
 from sleepcycle_study.experiment.arms import ARMS
 from sleepcycle_study.experiment.plan import read_plan
 from tests.cli.conftest import PATIENCE_S, Cli, end, kill
-from tests.forked import context, forked_workers
+from tests.forked import context
 
 PLAN = """
 name = "tiny study"
@@ -69,21 +65,10 @@ def study():
 
 def in_process(*words, exit_code=0):
     """Run one command, which must end as expected, and return what it printed."""
-    out, err, heeded = StringIO(), StringIO(), signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["sleepcycle", *map(str, words)])
         patch.setattr(crew, "SPAWN", context())
-        patch.setenv("COLUMNS", "200")
-        with (
-            redirect_stdout(out),
-            redirect_stderr(err),
-            forked_workers(),
-            pytest.raises(SystemExit, match=r"^\d*$") as e,
-        ):
-            main()
-    signal.signal(signal.SIGTERM, heeded)
-    assert (e.value.code or 0) == exit_code, (out.getvalue(), err.getvalue())
-    return Said(out.getvalue(), err.getvalue())
+        done = Cli(Path("no-home")).run(*words, exit_code=exit_code)
+    return Said(done.stdout, done.stderr)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from sleepcycle.learning import wake
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle_study.experiment import general, run
 from sleepcycle_study.experiment.arms import ARMS, arm_of
 from sleepcycle_study.experiment.life import Life, live
@@ -45,7 +45,7 @@ def course(plan):
 
 def lived(base, arm, course, plan):
     """Return a whole life, and the names of its stops."""
-    stops = list(live(base, arm, course, plan, seed=1, on_progress=quiet))
+    stops = list(live(base, arm, course, plan, seed=1, on_progress=ignore_progress))
     return stops[-1][1] if stops else Life(), [done for done, _ in stops]
 
 
@@ -142,9 +142,9 @@ def rates(base, plan, course, arm, monkeypatch):
     """Return the learning rate of every wake of an arm, over the first's."""
     asked = []
 
-    def noted(base, begin_with, lesson, settings, **others):
+    def noted(base, start_from, lesson, settings, **others):
         asked.append(settings.lr)
-        return learn(base, begin_with, lesson, settings, **others)
+        return learn(base, start_from, lesson, settings, **others)
 
     learn = wake.learn
     monkeypatch.setattr(wake, "learn", noted)

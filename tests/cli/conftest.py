@@ -25,6 +25,16 @@ PATIENCE_S = 120.0
 COMMAND = [sys.executable, "-c", "from sleepcycle.cli import main; main()"]
 
 
+def plain_environment():
+    """Return the environment without settings, colours and GPUs."""
+    colours = {"FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SLEEPCYCLE") and name not in colours
+    } | {"NO_COLOR": "1", "TERM": "dumb", "CUDA_VISIBLE_DEVICES": ""}
+
+
 @dataclass
 class Cli:
     """Runs commands on one home."""
@@ -103,10 +113,8 @@ class Cli:
         )
 
     def _env(self):
-        env = {k: v for k, v in os.environ.items() if not k.startswith("SLEEPCYCLE")}
-        return (
-            env | {"SLEEPCYCLE_HOME": str(self.home), "COLUMNS": "200"} | self.settings
-        )
+        ours = {"SLEEPCYCLE_HOME": str(self.home), "COLUMNS": "200"}
+        return plain_environment() | ours | self.settings
 
 
 def run_folder(cli, run):

@@ -52,7 +52,7 @@ def test_a_study_that_is_not_installed_says_how_to_install_it(app, words):
     error = run(app, "study", *words).exception
 
     assert isinstance(error, ExtensionError)
-    assert "pip install sleepcycle-study" in str(error)
+    assert "pip install ./study" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ class Seen:
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
             "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
             "HF_HUB_OFFLINE": "1",
             "CONTRACT_PYTHON": self.python,
         }

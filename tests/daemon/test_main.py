@@ -49,8 +49,8 @@ def paths(tmp_path):
 def signals():
     made = SignalQueue()
     yield made
-    os.close(made._ear)
-    os.close(made._rope)
+    os.close(made._read_end)
+    os.close(made._write_end)
 
 
 class FakeServer:
@@ -171,7 +171,7 @@ class TestAddress:
 class TestBell:
     def test_signals_ring_in_their_order(self, signals):
         before = signal.getsignal(signal.SIGINT)
-        with signals.hung():
+        with signals.installed():
             os.kill(os.getpid(), signal.SIGHUP)
             heard = signals.wait(PATIENCE_S)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -181,7 +181,7 @@ class TestBell:
         assert signal.getsignal(signal.SIGINT) is before
 
     def test_another_thread_may_ring(self, signals):
-        threading.Thread(target=signals.ring, args=(DISK,)).start()
+        threading.Thread(target=signals.put, args=(DISK,)).start()
 
         assert signals.wait(PATIENCE_S) == bytes([DISK])
         assert signals.wait(0.0) == b""
@@ -398,7 +398,7 @@ class TestServe:
         """
         died = threading.Event()
         monkeypatch.setattr(main, "STOP_S", 0.3)
-        monkeypatch.setattr(main, "_die", lambda *_: died.set())
+        monkeypatch.setattr(main, "_exit_at_once", lambda *_: died.set())
 
         def hang():
             self.scheduler.close = lambda: died.wait(PATIENCE_S) and None

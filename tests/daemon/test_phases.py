@@ -12,7 +12,7 @@ from sleepcycle.home.opening import create_home
 from sleepcycle.records.content import Text, canonical_json, content_hash
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.server.readiness import hindrance
+from sleepcycle.server.readiness import not_ready_reason
 from sleepcycle.server.status import status_with_service
 from sleepcycle.settings.config import (
     EngineSettings,
@@ -311,7 +311,7 @@ class TestWrongCurricula:
         spoilt.consider()
 
         with owned(spoilt.paths):
-            reason = hindrance(
+            reason = not_ready_reason(
                 spoilt.paths, spoilt.reloadable.settings, spoilt.scheduler.state()
             )
 

@@ -563,12 +563,12 @@ class TestCancelling:
         assert desk.home.status().counts.pending == 2
 
     def test_it_is_heeded_while_a_pause_is_written_down(self, desk, monkeypatch):
-        def put_aside(*args):
-            words = resume.put_aside(*args)
+        def record_pause(*args):
+            words = resume.record_pause(*args)
             desk.scheduler.cancel(1)
             return words
 
-        monkeypatch.setattr("sleepcycle.runs.run.put_aside", put_aside)
+        monkeypatch.setattr("sleepcycle.runs.run.record_pause", record_pause)
         desk.engine.hold()
         desk.feed("one", "two")
         desk.scheduler.consider()

@@ -27,7 +27,7 @@ from sleepcycle.errors import (
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import seal, verify
 from sleepcycle.home.opening import create_home, open_home
-from sleepcycle.home.weights import take_in
+from sleepcycle.home.weights import convert_adapter
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.portable import CONFIG, WEIGHTS, load_sealed, write_portable
@@ -326,7 +326,9 @@ def _imported(base, folder, tmp_path):
     """Return why these files cannot be imported; None where they can."""
     stage = tmp_path / "import"
     try:
-        take_in(ModelSettings(), tmp_path / "cache", base.identity, folder, stage)
+        convert_adapter(
+            ModelSettings(), tmp_path / "cache", base.identity, folder, stage
+        )
     except AdapterError as error:
         return str(error)
     finally:

@@ -13,7 +13,7 @@ from sleepcycle.errors import RunError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.opening import create_home
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.runs import run
 from sleepcycle.runs.context import RunContext
 from sleepcycle.settings.config import Settings
@@ -90,6 +90,6 @@ def test_each_row_counts_once_and_nobody_is_turned_away(tmp_path, record_propert
 def wake_if_any(context):
     """Learn what is pending; return how many examples that were."""
     try:
-        return run.wake(context, quiet).examples
+        return run.wake(context, ignore_progress).examples
     except RunError:
         return 0

@@ -22,7 +22,7 @@ from sleepcycle.files.paths import PACKAGE, HomePaths
 from sleepcycle.home.lock import locked
 from sleepcycle.home.opening import create_home
 from sleepcycle.home.versions import VersionRegistry
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.runs import recovery, run
 from sleepcycle.runs.context import RunContext
 from sleepcycle.settings.config import Settings
@@ -68,7 +68,7 @@ class Day:
         for kind in (run.wake, run.sleep):
             with locked(self.paths):
                 recovery.recover(context)
-                kind(context, quiet)
+                kind(context, ignore_progress)
             self.tell(kind.__name__)
         if self.number % 3 == 0:
             shelf = VersionRegistry(

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from sleepcycle.backup.gc import clear
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from tests.faults.conftest import open_tiny
 from tests.faults.invariants import assert_invariants
 
@@ -27,8 +27,8 @@ def lived(home, folder, day):
     rows = [{"text": f"day {day} row {row}"} for row in range(ROWS)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     home.feed(file)
-    home.wake(quiet)
-    home.sleep(quiet)
+    home.wake(ignore_progress)
+    home.sleep(ignore_progress)
     if day % CLEARED_EVERY == 0:
         clear(home.versions)
 

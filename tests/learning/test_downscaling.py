@@ -8,11 +8,11 @@ from peft.tuners.lora.intruders import reduce_intruder_dimension
 from sleepcycle.errors import AdapterError
 from sleepcycle.learning import night
 from sleepcycle.learning.downscaling import LOOKED_AT, damp, shrink
-from sleepcycle.learning.fold import consolidate
-from sleepcycle.learning.replay import ReplaySources
+from sleepcycle.learning.fold import fold_adapter
+from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model.base import load_base
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.choices import Downscaling
 from sleepcycle.settings.config import (
     DownscaleSettings,
@@ -87,7 +87,7 @@ class TestDamp:
         PEFT's own takes dense SVDs and folds back to the adapter's rank, as we do.
         """
         found, total = damp(base, change, intruders(0.25, directions=160))
-        folded = consolidate(found, SleepSettings(svd=SvdSettings(rank=3))).change
+        folded = fold_adapter(found, SleepSettings(svd=SvdSettings(rank=3))).change
 
         config = peft.LoraConfig(r=3, lora_alpha=3, target_modules=TARGETS)
         model = peft.get_peft_model(base.model, config)
@@ -106,7 +106,7 @@ class TestDamp:
 
     def test_the_folds_rank_still_holds(self, base, change):
         damped, total = damp(base, change, intruders())
-        folded = consolidate(damped, SleepSettings(svd=SvdSettings(rank=2)))
+        folded = fold_adapter(damped, SleepSettings(svd=SvdSettings(rank=2)))
 
         assert total > 0
         assert max(layer.rank for layer in damped.values()) > 3
@@ -140,7 +140,7 @@ class TestDamp:
         damped, _ = damp(base, change, intruders())
 
         with pytest.raises(AdapterError, match=rf"{path}: expected finite weights"):
-            consolidate(damped, SleepSettings())
+            fold_adapter(damped, SleepSettings())
 
     def test_the_same_twice_is_the_same(self, base, change):
         first, second = (damp(base, change, intruders())[0] for _ in range(2))
@@ -180,14 +180,14 @@ class TestShrink:
 class TestNight:
     def slept(self, base, change, downscale):
         """Return what a night without REM makes of a change nothing is known of."""
-        inputs = night.NightInputs(ReplaySources(whole=change, live={}))
+        inputs = night.NightInputs(ReplayInputs(whole=change, live={}))
         settings = Settings(
             sleep=SleepSettings(
                 stages=["svd"], svd=SvdSettings(rank=2), downscale=downscale
             ),
             gate={"probe_dreams": 0},
         )
-        found, _, _ = night.sleep(base, inputs, settings, on_progress=quiet)
+        found, _, _ = night.sleep(base, inputs, settings, on_progress=ignore_progress)
         return found
 
     def test_uniform_scales_what_was_folded(self, base, change):
@@ -202,7 +202,7 @@ class TestNight:
 
     def test_intruders_are_damped_before_the_fold(self, base, change):
         damped, _ = damp(base, change, intruders(0.2))
-        expected = consolidate(damped, SleepSettings(svd=SvdSettings(rank=2))).change
+        expected = fold_adapter(damped, SleepSettings(svd=SvdSettings(rank=2))).change
 
         found = self.slept(base, change, intruders(0.2))
 

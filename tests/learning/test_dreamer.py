@@ -3,15 +3,15 @@
 import pytest
 
 from sleepcycle.learning.dreamer import DREAMER, DreamerPlan, teach_to_ask
-from sleepcycle.learning.rem import LEARNED
-from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplaySources
+from sleepcycle.learning.rem import PASSES_TO_LEARN
+from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Example
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
 
@@ -50,7 +50,7 @@ def test_it_learns_to_ask(base):
         [],
         whole(base),
         DreamerPlan(WakeSettings(), steps=8, seed=1),
-        on_progress=quiet,
+        on_progress=ignore_progress,
     )
 
     after = loss(base)
@@ -66,7 +66,7 @@ class TestInANight:
         def make(**settings):
             replay_builder = ReplayBuilder(
                 base,
-                ReplaySources(
+                ReplayInputs(
                     whole={},
                     live={},
                     new=[Example(i, 1, content) for i, content in enumerate(LESSON)],
@@ -112,4 +112,4 @@ class TestInANight:
         """
         free, paid = gather(dreamer_share=0.0), gather(dreamer_share=0.8)
 
-        assert paid.tokens - free.tokens > LEARNED * 16 * 8 * 8
+        assert paid.tokens - free.tokens > PASSES_TO_LEARN * 16 * 8 * 8

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sleepcycle.errors import AdapterError
-from sleepcycle.learning.fold import consolidate
+from sleepcycle.learning.fold import fold_adapter
 from sleepcycle.numerics.lowrank import LowRank, compose_layers
 from sleepcycle.settings.choices import Compression, RankPolicy
 from sleepcycle.settings.config import SleepSettings, SvdSettings
@@ -37,7 +37,7 @@ def settings(**svd):
 def test_live_and_day_fold_to_the_nearest_of_that_rank(rng):
     whole = compose_layers(adapter(rng), adapter(rng))
 
-    folded = consolidate(whole, settings(rank=5))
+    folded = fold_adapter(whole, settings(rank=5))
 
     for name, matrix in dense(whole).items():
         error = torch.linalg.norm(matrix - dense(folded.change)[name])
@@ -61,7 +61,7 @@ def test_kept_energy_is_the_dense_share(rng, chosen):
     """
     whole = adapter(rng)
 
-    folded = consolidate(whole, chosen)
+    folded = fold_adapter(whole, chosen)
 
     before, after = dense(whole), dense(folded.change)
     lost = squared({name: before[name] - after[name] for name in before})
@@ -75,7 +75,7 @@ def test_kept_energy_is_the_dense_share(rng, chosen):
 
 
 def test_the_energy_policy_keeps_its_share_of_every_layer(rng):
-    folded = consolidate(
+    folded = fold_adapter(
         adapter(rng), settings(policy=RankPolicy.ENERGY, energy=0.95, rank=16)
     )
 
@@ -86,7 +86,7 @@ def test_the_energy_policy_keeps_its_share_of_every_layer(rng):
 def test_none_changes_no_bit(rng):
     whole = adapter(rng)
 
-    folded = consolidate(whole, SleepSettings(compression=Compression.NONE))
+    folded = fold_adapter(whole, SleepSettings(compression=Compression.NONE))
 
     assert all(torch.equal(folded.change[n].up, whole[n].up) for n in whole)
     assert folded.kept_energy == 1
@@ -96,7 +96,7 @@ def test_a_zero_layer_stays_zero(rng):
     whole = adapter(rng)
     whole["a"].up.zero_()
 
-    folded = consolidate(whole, settings(rank=4))
+    folded = fold_adapter(whole, settings(rank=4))
 
     assert torch.count_nonzero(dense(folded.change)["a"]) == 0
     assert [layer.rank for layer in folded.layers] == [0, 4]
@@ -106,7 +106,7 @@ def test_a_zero_layer_stays_zero(rng):
 def test_the_same_adapter_folds_to_the_same_bits(rng):
     whole = adapter(rng)
 
-    first, second = (consolidate(whole, settings(rank=4)) for _ in range(2))
+    first, second = (fold_adapter(whole, settings(rank=4)) for _ in range(2))
 
     assert all(torch.equal(first.change[n].up, second.change[n].up) for n in whole)
 
@@ -116,4 +116,4 @@ def test_nan_is_refused_by_its_layer(rng):
     whole["b"].down[0, 0] = float("nan")
 
     with pytest.raises(AdapterError, match="b: expected finite weights, got NaN"):
-        consolidate(whole, settings())
+        fold_adapter(whole, settings())

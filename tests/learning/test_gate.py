@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sleepcycle.learning.gate import (
-    Comparands,
     GateInputs,
+    GateSides,
     Measures,
     judge,
     measure,
@@ -21,7 +21,7 @@ from sleepcycle.model.score import encode_held_out, nll
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion, Text
 from sleepcycle.records.example import Example
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.records.verdict import Drift, Exact, Loss
 from sleepcycle.settings.config import GateSettings, ModelSettings
 
@@ -188,7 +188,7 @@ def sides(base, rng):
     """A live and a candidate adapter, both random."""
     attach_random(base, rng, "live", size=0.02)
     attach_random(base, rng, "candidate", size=0.06)
-    return Comparands(base, ["live"], ["candidate"], quiet)
+    return GateSides(base, ["live"], ["candidate"], ignore_progress)
 
 
 class TestMeasure:
@@ -249,7 +249,7 @@ class TestMeasure:
         ]
 
         found = measure(
-            Comparands(base, [], ["other"], quiet),
+            GateSides(base, [], ["other"], ignore_progress),
             GateInputs([], examples, []),
             max_asked=3,
             finite=True,

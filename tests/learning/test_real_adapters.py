@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sleepcycle.files.sealed import seal, verify
-from sleepcycle.learning.fold import consolidate
+from sleepcycle.learning.fold import fold_adapter
 from sleepcycle.model.base import Targets
 from sleepcycle.model.foreign import read_foreign
 from sleepcycle.model.portable import load_portable, write_portable
@@ -29,7 +29,7 @@ def both(shared_data):
 def test_half_the_rank_keeps_nearly_all(both, rank, kept):
     settings = SleepSettings(svd=SvdSettings(rank=rank))
 
-    folded = consolidate(both, settings)
+    folded = fold_adapter(both, settings)
 
     assert folded.kept_energy == pytest.approx(kept, abs=5e-4)
     assert len(folded.change) == 36
@@ -45,7 +45,7 @@ def test_no_rank_8_change_is_nearer(both):
     up, sigma, down = torch.linalg.svd(whole, full_matrices=False)
     optimum = (up[:, :8] * sigma[:8]) @ down[:8]
 
-    folded = consolidate({name: both[name]}, SleepSettings(svd=SvdSettings(rank=8)))
+    folded = fold_adapter({name: both[name]}, SleepSettings(svd=SvdSettings(rank=8)))
 
     error = (dense(folded.change[name]) - optimum).norm() / whole.norm()
     assert float(error) < 1e-5
@@ -56,7 +56,7 @@ def test_what_is_folded_is_sealed_and_comes_back(both, tmp_path):
     The portable form, its manifest and its bytes, with nothing lost on the way.
     """
     targets = Targets({name: change.shape for name, change in both.items()}, True)
-    folded = consolidate(both, SleepSettings(svd=SvdSettings(rank=8))).change
+    folded = fold_adapter(both, SleepSettings(svd=SvdSettings(rank=8))).change
     stage = tmp_path / "stage"
     assert write_portable(stage, folded, BaseIdentity("gpt2", None, ""), targets) == 8
 

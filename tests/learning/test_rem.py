@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from sleepcycle.learning.rem import (
-    LEARNED,
+    PASSES_TO_LEARN,
     Budget,
-    RemLimits,
+    RemPlan,
     ReplayExample,
     ReplaySource,
     collate_taught,
-    distillation,
     relearn,
+    rem_loss,
     steps_within,
 )
-from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplaySources
+from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
@@ -65,7 +65,7 @@ class TestLoss:
     def test_a_student_that_is_its_teacher_has_none(self, base):
         batch = collate_taught(taught(base)[:7], pad=2)
 
-        assert float(distillation(base.model, batch)) == pytest.approx(0, abs=1e-5)
+        assert float(rem_loss(base.model, batch)) == pytest.approx(0, abs=1e-5)
 
     @pytest.mark.parametrize("gold", [1.0, 0.25])
     def test_gold_is_the_loss_of_the_examples_own_tokens(self, base, gold):
@@ -78,7 +78,7 @@ class TestLoss:
         encoded = [encode(content, base, prompt_weight=0) for content in contents]
         nats, tokens = nll(base, encoded, 7)
 
-        found = float(distillation(base.model, batch))
+        found = float(rem_loss(base.model, batch))
 
         assert found == pytest.approx(gold * nats / tokens, rel=1e-3)
 
@@ -95,7 +95,7 @@ class TestLoss:
         ]
 
         def loss(examples):
-            return float(distillation(base.model, collate_taught(examples, pad=2)))
+            return float(rem_loss(base.model, collate_taught(examples, pad=2)))
 
         mixed = [with_teacher[0], alone[0], *with_teacher[1:], alone[1]]
         assert loss(mixed) == pytest.approx(
@@ -109,7 +109,7 @@ class TestLoss:
         adapters.activate(base, [])
 
         ordered = [
-            float(distillation(base.model, collate_taught(order, pad=2)))
+            float(rem_loss(base.model, collate_taught(order, pad=2)))
             for order in (examples, examples[::-1])
         ]
 
@@ -118,7 +118,7 @@ class TestLoss:
 
 
 def terms(steps, held_out_loss=None):
-    return RemLimits(steps, 3e-3, 1, lambda progress: None, held_out_loss)
+    return RemPlan(steps, 3e-3, 1, lambda progress: None, held_out_loss)
 
 
 class TestRelearn:
@@ -182,7 +182,7 @@ class TestBudget:
         source = ReplaySource("today", 1.0, taught(base))
         tokens = len(source.taught[0].encoded.ids)
 
-        budget = Budget(whole=LEARNED * 8 * tokens * 10.5, spent=0)
+        budget = Budget(whole=PASSES_TO_LEARN * 8 * tokens * 10.5, spent=0)
 
         assert steps_within([source], 8, budget, max_steps=99) == 10
         assert steps_within([source], 8, budget, max_steps=4) == 4
@@ -215,7 +215,7 @@ class TestMaterial:
             } | past
             replay_builder = ReplayBuilder(
                 base,
-                ReplaySources(**fields),
+                ReplayInputs(**fields),
                 RemSettings(memory=memory, **SMALL | settings),
                 wake=WakeSettings(prompt_weight=0.05),
                 seed=1,

@@ -7,7 +7,7 @@ import torch
 
 from sleepcycle.errors import ModelError
 from sleepcycle.learning import night, wake
-from sleepcycle.learning.replay import ReplaySources
+from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR
@@ -41,8 +41,8 @@ def quiet(progress):
     """Take a heartbeat."""
 
 
-def learn(base, begin_with, taught, seed=1):
-    return wake.learn(base, begin_with, taught, SHORT, seed=seed, on_progress=quiet)
+def learn(base, start_from, taught, seed=1):
+    return wake.learn(base, start_from, taught, SHORT, seed=seed, on_progress=quiet)
 
 
 def test_live_comes_first_and_is_exact(base):
@@ -104,7 +104,7 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
 
     folded, report, _ = night.sleep(
         base,
-        night.NightInputs(ReplaySources(whole=live, live={}), today=taught.today),
+        night.NightInputs(ReplayInputs(whole=live, live={}), today=taught.today),
         Settings(),
         on_progress=quiet,
     )
@@ -120,7 +120,7 @@ def slept_after_a_day(base, rem):
     taught = lesson("Who has")
     whole, report = learn(base, wake.WakeStart({}, {}), taught)
     adapters.remove(base, wake.DAY)
-    past = ReplaySources(whole=whole, live={}, new=taught.new)
+    past = ReplayInputs(whole=whole, live={}, new=taught.new)
 
     _, slept, dreams = night.sleep(
         base,
@@ -180,7 +180,7 @@ def test_a_night_after_which_nothing_is_left(base):
     zero = {name: LowRank.zero(shape) for name, shape in base.targets.shapes.items()}
 
     folded, report, _ = night.sleep(
-        base, night.NightInputs(ReplaySources(zero, {})), Settings(), on_progress=quiet
+        base, night.NightInputs(ReplayInputs(zero, {})), Settings(), on_progress=quiet
     )
 
     assert report.rank == 0
@@ -194,7 +194,7 @@ def test_a_wake_is_refused_only_when_its_weights_are_broken(finite):
     """
     worse = Loss(live=2.0, candidate=9.0, examples=4, tokens=40)
 
-    verdict = wake.note(worse, worse, finite=finite)
+    verdict = wake.wake_verdict(worse, worse, finite=finite)
 
     assert verdict.accepted is finite
     assert ("rose 7.000" in verdict.reason) is finite

@@ -9,7 +9,7 @@ import torch
 
 from sleepcycle.errors import DiskError, ModelError, Paused
 from sleepcycle.files.runfolder import RunFolder
-from sleepcycle.learning.rem import ReplayExample, collate_taught, distillation
+from sleepcycle.learning.rem import ReplayExample, collate_taught, rem_loss
 from sleepcycle.model.adapters import activate, day_config, layers, new_day, read
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.encode import Encoded
@@ -341,7 +341,7 @@ class TestFullMemory:
     @pytest.mark.parametrize(
         ("fits", "parts"), [(4, 1), (2, 2), (1, 4)], ids=["whole", "halves", "singly"]
     )
-    @pytest.mark.parametrize("kind", ["nll", "distillation"])
+    @pytest.mark.parametrize("kind", ["nll", "rem_loss"])
     def test_the_gradient_is_that_of_the_whole(self, fresh, kind, fits, parts):
         expected, whole_loss, _ = gradients(fresh(), kind, fits=4)
 
@@ -510,7 +510,7 @@ def gradients(base, kind, fits=4, objective=None):
         Encoded(e.ids, tuple(0.5 + 0.3 * i for i in range(len(e.ids)))) for e in batch
     ]
     options = {"objective": objective or limited(fits, [])}
-    if kind == "distillation":
+    if kind == "rem_loss":
         scores = teach(base, weighted, k=5, batch_size=2)
         gold = (1.0, 0.3, 0.0, 0.5)
         weighted = [
@@ -518,7 +518,7 @@ def gradients(base, kind, fits=4, objective=None):
             for i, e in enumerate(weighted)
         ]
         options = {
-            "objective": limited(fits, [], distillation),
+            "objective": limited(fits, [], rem_loss),
             "collate": collate_taught,
         }
     found, seen = {}, []

@@ -11,7 +11,7 @@ from sleepcycle.records.example import FeedReport
 from sleepcycle.records.overrides import PhasePlan
 from sleepcycle.records.run_order import RunState
 from sleepcycle.runs.context import RunContext
-from sleepcycle.runs.phases import TRIES, find_barrier, find_course, follow
+from sleepcycle.runs.phases import TRIES, find_barrier, find_curriculum, with_phase
 from sleepcycle.runs.publish import read_card
 from sleepcycle.runs.run import sleep, wake
 from sleepcycle.settings.config import Settings
@@ -406,7 +406,7 @@ class TestConsolidation:
         for _ in range(TRIES + 1):
             rejected(context, engine)
         feed(context, "estimates", "b")
-        course = find_course(context.paths, context.settings.wake)
+        course = find_curriculum(context.paths, context.settings.wake)
 
         with context.store.read() as session:
             assert find_barrier(session, course) is None
@@ -484,19 +484,19 @@ class TestPausedWakes:
 
 class TestFindingIt:
     def test_none_is_the_default(self, context):
-        assert find_course(context.paths, Settings().wake) is None
+        assert find_curriculum(context.paths, Settings().wake) is None
 
     def test_one_may_be_built_in(self, context):
         own = with_settings(context, curriculum="four_phases").settings.wake
 
-        assert find_course(context.paths, own).curriculum.name == "four_phases"
+        assert find_curriculum(context.paths, own).curriculum.name == "four_phases"
 
     def test_one_may_lie_anywhere(self, context, tmp_path):
         file = tmp_path / "elsewhere.toml"
         file.write_text(COURSE)
         own = with_settings(context, curriculum=str(file)).settings.wake
 
-        assert find_course(context.paths, own).curriculum.name == "course"
+        assert find_curriculum(context.paths, own).curriculum.name == "course"
 
     @pytest.mark.parametrize(
         ("name", "text", "match"),
@@ -548,7 +548,7 @@ class TestFindingIt:
 def test_settings_without_a_phase_are_left_as_they_are():
     settings = Settings()
 
-    assert follow(settings, None) is settings
+    assert with_phase(settings, None) is settings
 
 
 def test_sources_are_told_by_version(context):

@@ -24,10 +24,10 @@ from sleepcycle.records.overrides import RetryPlan
 from sleepcycle.records.run_order import RunState
 from sleepcycle.records.version import VersionKind
 from sleepcycle.runs.control import RunControl
-from sleepcycle.runs.lineage import stand
+from sleepcycle.runs.lineage import read_lineage
 from sleepcycle.runs.publish import make_live, read_card
 from sleepcycle.runs.recovery import recover
-from sleepcycle.runs.retry import soften
+from sleepcycle.runs.retry import with_retry_plan
 from sleepcycle.runs.run import cancel, sleep, wake
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings, SleepSettings, StoreSettings
@@ -485,8 +485,12 @@ class TestGentler:
     def test_what_it_does_not_name_stays_as_set(self):
         settings = Settings(sleep={"svd": {"rank": 20}})
 
-        shared = soften(settings, RetryPlan(2, max_share_of_wake=1.0, rank=None)).sleep
-        ranked = soften(settings, RetryPlan(2, max_share_of_wake=None, rank=24)).sleep
+        shared = with_retry_plan(
+            settings, RetryPlan(2, max_share_of_wake=1.0, rank=None)
+        ).sleep
+        ranked = with_retry_plan(
+            settings, RetryPlan(2, max_share_of_wake=None, rank=24)
+        ).sleep
 
         assert (shared.rem.max_share_of_wake, shared.svd.rank) == (1.0, 20)
         assert (ranked.rem.max_share_of_wake, ranked.svd.rank) == (0.5, 24)
@@ -950,6 +954,6 @@ def fail(run):
 
 def test_the_ground_of_a_new_home_is_the_bare_base(context):
     with context.store.read() as session:
-        lineage = stand(session)
+        lineage = read_lineage(session)
 
     assert (lineage.live.number, lineage.day, lineage.known) == (0, None, {})

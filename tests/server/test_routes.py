@@ -69,7 +69,7 @@ class TestProbes:
     def test_it_is_not_ready_in_a_home_that_it_does_not_own(self, tmp_path):
         paths = HomePaths(tmp_path)
 
-        assert "is not held" in readiness.hindrance(paths, Settings(), IDLE)
+        assert "is not held" in readiness.not_ready_reason(paths, Settings(), IDLE)
 
 
 class TestStatus:

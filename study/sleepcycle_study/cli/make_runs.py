@@ -87,8 +87,8 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
     planfile.expect_own(plan, folder)
     harness_tasks.expect_runnable(plan, folder)
     threads = part.threads or (share_of_threads(part.jobs) if part.jobs > 1 else 0)
-    ground = Workbench(plan, folder, part.device, threads)
-    base = ground.load()
+    workbench = Workbench(plan, folder, part.device, threads)
+    base = workbench.load()
     planfile.keep(plan, folder)
     tally.todo = list(run.missing(plan, base, folder, tally.wanted))
     lines = sys.stderr if quietly else sys.stdout
@@ -103,7 +103,7 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
         )
     size = min(part.jobs, len(tally.todo))
     try:
-        with closing(_ended(ground, base, tally.todo, size, lines)) as ended:
+        with closing(_ended(workbench, base, tally.todo, size, lines)) as ended:
             _take(ended, tally, lines)
     except KeyboardInterrupt as stop:
         left = sum(1 for _ in run.missing(plan, base, folder, tally.wanted))
@@ -144,16 +144,20 @@ def _fields(tally: Tally) -> dict[str, object]:
 
 
 def _ended(
-    ground: "Workbench", base: "Base", todo: "Sequence[Trial]", size: int, lines: TextIO
+    workbench: "Workbench",
+    base: "Base",
+    todo: "Sequence[Trial]",
+    size: int,
+    lines: TextIO,
 ) -> "Endings":
     """Make runs, here or in several processes, and yield each as it ends."""
     if size < 2:
-        return _one_by_one(ground, base, todo)
+        return _one_by_one(workbench, base, todo)
     from sleepcycle_study.experiment import crew
 
     base.model.to("meta")  # frees its memory: each process loads its own
     return crew.make_all(
-        ground, todo, size, lambda job: _say(lines, f"{_name(job)}: begun")
+        workbench, todo, size, lambda job: _say(lines, f"{_name(job)}: begun")
     )
 
 
@@ -170,7 +174,7 @@ def _take(ended: "Endings", tally: Tally, lines: TextIO) -> None:
 
 
 def _one_by_one(
-    ground: "Workbench", base: "Base", todo: "Sequence[Trial]"
+    workbench: "Workbench", base: "Base", todo: "Sequence[Trial]"
 ) -> "Endings":
     """Make runs one after another in this process, and yield each as it ends."""
     for job in todo:
@@ -178,7 +182,7 @@ def _one_by_one(
         try:
             with progress_bar(visible=sys.stderr.isatty()) as on_progress:
                 told = _named(_name(job), on_progress)
-                came = ground.make(base, job, on_progress=told)
+                came = workbench.make(base, job, on_progress=told)
         except DivergedError as error:
             came = error
         yield job, came

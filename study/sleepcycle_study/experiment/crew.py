@@ -36,10 +36,11 @@ class Failure:
 class Worker:
     """A process that makes one run after another, as it is told."""
 
-    def __init__(self, ground: Workbench) -> None:
-        self.ground = ground
+    def __init__(self, workbench: Workbench) -> None:
+        self.workbench = workbench
         self.pipe, theirs = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=work, args=(ground, theirs), daemon=True)
+        own = (workbench, theirs)
+        self._process = SPAWN.Process(target=work, args=own, daemon=True)
         with _ctrl_c_held_back():
             self._process.start()
         theirs.close()
@@ -94,19 +95,19 @@ class Worker:
         return StudyError(
             f"expected the process of {self.job.arm}, seed {self.job.seed}, to make "
             f"its run, got {how}; {advice}: what is finished stays in "
-            f"{self.ground.folder}"
+            f"{self.workbench.folder}"
         )
 
 
 def make_all(
-    ground: Workbench, jobs: Sequence[Trial], size: int, on_start: OnStart
+    workbench: Workbench, jobs: Sequence[Trial], size: int, on_start: OnStart
 ) -> Generator[tuple[Trial, Outcome | DivergedError], None, None]:
     """Make runs in worker processes, and yield each as it ends; the runs are written.
 
     Whatever ends this early, such as an error or Ctrl-C, ends the workers.
 
     Args:
-        ground: What the runs are made on; its threads are those of one worker.
+        workbench: What the runs are made on; its threads are those of one worker.
         jobs: The runs.
         size: Workers, at most one a run.
         on_start: Takes each run as it is begun.
@@ -119,7 +120,7 @@ def make_all(
     busy: list[Worker] = []
     try:
         while left and len(busy) < size:
-            busy.append(Worker(ground))
+            busy.append(Worker(workbench))
             _begin(busy[-1], left.popleft(), on_start)
         while busy:
             worker = _first_to_tell(busy)
@@ -136,23 +137,23 @@ def make_all(
             worker.end()
 
 
-def work(ground: Workbench, pipe: Connection) -> None:
+def work(workbench: Workbench, pipe: Connection) -> None:
     """Make what is asked for, one run after another: what a worker process does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        base = ground.load()
+        base = workbench.load()
         while True:
-            pipe.send(_made(ground, base, pipe.recv()))
+            pipe.send(_made(workbench, base, pipe.recv()))
     except EOFError:  # nobody asks any more
         return
     except (SleepcycleError, OSError) as error:
         pipe.send(Failure(error, getattr(error, "errno", None)))
 
 
-def _made(ground: Workbench, base: Base, job: Trial) -> Outcome | DivergedError:
+def _made(workbench: Workbench, base: Base, job: Trial) -> Outcome | DivergedError:
     """Make a run; one that diverges is no reason to give up."""
     try:
-        return ground.make(base, job)
+        return workbench.make(base, job)
     except DivergedError as error:
         return error
 

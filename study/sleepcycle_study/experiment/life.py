@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from sleepcycle.learning import night, wake
-from sleepcycle.learning.replay import ReplaySources
+from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
@@ -144,7 +144,7 @@ class _Run:
         if settings is None:
             return
         fresh = self._arm.is_cycle
-        begin_with = (
+        start_from = (
             wake.WakeStart(life.whole, {})
             if fresh
             else wake.WakeStart({}, life.whole, self._is_pruned)
@@ -159,7 +159,7 @@ class _Run:
         replay = _examples(life.known) if fresh else []
         life.whole, report = wake.learn(
             self._base,
-            begin_with,
+            start_from,
             wake.Lesson(taught.examples, replay, (), ()),
             settings,
             seed=self._seed + DAY + number,
@@ -181,7 +181,7 @@ class _Run:
         """
         arm, life = self._arm, self.life
         inputs = night.NightInputs(
-            past=ReplaySources(
+            past=ReplayInputs(
                 whole=life.whole,
                 live={},
                 new=_examples(life.today),

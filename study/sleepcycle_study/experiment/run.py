@@ -11,7 +11,7 @@ from pathlib import Path
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
-from sleepcycle.records.progress import OnProgress, quiet
+from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment import exam, general, harness_tasks, results
 from sleepcycle_study.experiment.arms import arm_of
@@ -70,7 +70,11 @@ def of_other_code(folder: Path, wanted: Sequence[Trial], todo: Sequence[Trial]) 
 
 
 def run(
-    plan: StudyPlan, base: Base, job: Trial, *, on_progress: OnProgress = quiet
+    plan: StudyPlan,
+    base: Base,
+    job: Trial,
+    *,
+    on_progress: OnProgress = ignore_progress,
 ) -> Outcome:
     """Teach, ask and grade one run; the base is bare before and after.
 

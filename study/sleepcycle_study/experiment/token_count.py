@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sleepcycle.learning.rem import LEARNED
+from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.records.reports import RemReport
 
 
@@ -18,6 +18,6 @@ class TokenCount:
 
     def add_rem(self, rem: RemReport, wake_tokens: int) -> None:
         """Count a night's REM, whose cost is a share of what the wake trained on."""
-        passes = rem.cost * LEARNED * wake_tokens
+        passes = rem.cost * PASSES_TO_LEARN * wake_tokens
         self.trained += rem.tokens
-        self.read += max(0, round(passes - LEARNED * rem.tokens))
+        self.read += max(0, round(passes - PASSES_TO_LEARN * rem.tokens))

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sleepcycle.model.base import Base, load_base, pick_device
-from sleepcycle.records.progress import OnProgress, quiet
+from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle_study.experiment import results, run
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Outcome
@@ -39,7 +39,7 @@ class Workbench:
         )
 
     def make(
-        self, base: Base, job: Trial, *, on_progress: OnProgress = quiet
+        self, base: Base, job: Trial, *, on_progress: OnProgress = ignore_progress
     ) -> Outcome:
         """Make a run, and write it into the folder.
 

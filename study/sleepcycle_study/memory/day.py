@@ -16,7 +16,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Dream, Example
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings
@@ -108,7 +108,7 @@ def recall(life: Lifetime, today: Today, settings: Settings) -> list[Example]:
 
 def wake_up(
     base: Base,
-    begin_with: wake.WakeStart,
+    start_from: wake.WakeStart,
     replay: Sequence[Example],
     settings: Settings,
     today: Today,
@@ -117,7 +117,12 @@ def wake_up(
     """Learn by the package's wake, and take its adapters off again."""
     lesson = wake.Lesson(today.new, replay, today.held_out, [])
     whole, report = wake.learn(
-        base, begin_with, lesson, settings.wake, seed=today.seed, on_progress=quiet
+        base,
+        start_from,
+        lesson,
+        settings.wake,
+        seed=today.seed,
+        on_progress=ignore_progress,
     )
     adapters.remove_all(base)
     life.cost.trained += report.tokens

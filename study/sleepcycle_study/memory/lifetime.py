@@ -11,11 +11,11 @@ from functools import partial
 from statistics import mean
 
 from sleepcycle.learning import night
-from sleepcycle.learning.replay import ArchivedVersion, ReplaySources
+from sleepcycle.learning.replay import ArchivedVersion, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.asking import loss
 from sleepcycle_study.memory.day import Lifetime, Today, begin
@@ -100,7 +100,7 @@ def _inputs(
     """Return what stands before a night."""
     known = life.held_out
     return night.NightInputs(
-        past=ReplaySources(
+        past=ReplayInputs(
             whole=whole,
             live=life.live,
             new=today.new,
@@ -120,7 +120,9 @@ def _sleep(
     base: Base, life: Lifetime, inputs: night.NightInputs, chosen: Settings
 ) -> None:
     """Sleep, take the night's adapters off again, and book its cost."""
-    folded, report, dreams = night.sleep(base, inputs, chosen, on_progress=quiet)
+    folded, report, dreams = night.sleep(
+        base, inputs, chosen, on_progress=ignore_progress
+    )
     adapters.remove_all(base)
     life.live = trim(folded)
     life.dreamt += dreams

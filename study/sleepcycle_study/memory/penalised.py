@@ -13,7 +13,7 @@ from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
 from sleepcycle.model.score import encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Example
-from sleepcycle.records.progress import quiet
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 from sleepcycle_study.memory.day import Lifetime, Today
@@ -58,9 +58,9 @@ def train(
         base,
         _plan(base, settings, steps, today.seed),
         source.draw(steps, today.seed),
-        on_progress=quiet,
+        on_progress=ignore_progress,
         held_out_loss=held_out_loss(
-            base, [encode_held_out(base, today.held_out)], quiet
+            base, [encode_held_out(base, today.held_out)], ignore_progress
         ),
         objective=objective,
     )
