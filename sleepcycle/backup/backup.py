@@ -16,11 +16,12 @@ from sleepcycle.files.sealed import faults
 from sleepcycle.records.version import Version
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, version_table
-from sleepcycle.store.connection import BACKUP_NAME
 from sleepcycle.store.database import Session, Store, open_store
 from sleepcycle.store.integrity import damage
 from sleepcycle.store.online_copy import copy_database
 from sleepcycle.store.snapshot import read_snapshot
+
+BACKUP_NAME = "sleepcycle-%Y%m%dT%H%M%S.%fZ.tar"  # such names sort by their time
 
 
 @dataclass(frozen=True, slots=True)

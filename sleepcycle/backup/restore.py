@@ -14,9 +14,9 @@ from sleepcycle.errors import BackupError, HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.restore_advice import RESTORED
 from sleepcycle.home.lock import owned
 from sleepcycle.records.codec import from_json
-from sleepcycle.store.connection import RESTORED
 from sleepcycle.store.write_lock import no_writers
 
 __all__ = ["Restored", "restore"]

@@ -9,13 +9,13 @@ from sleepcycle.backup import archive
 from sleepcycle.errors import BackupError, StoreError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.restore_advice import RESTORED
 from sleepcycle.files.sealed import faults
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.run_order import RunState
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store import example_table, journal, migrate, run_table, version_table
-from sleepcycle.store.connection import RESTORED
 from sleepcycle.store.database import Store, open_store
 from sleepcycle.store.integrity import damage
 from sleepcycle.store.values import Alias

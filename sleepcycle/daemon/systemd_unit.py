@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sleepcycle.errors import ServiceError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store.connection import no_home
+from sleepcycle.files.restore_advice import no_home
 
 NAME = "sleepcycle.service"
 HOME = re.compile(r"^ExecStart=.* --home (.+) run$", re.MULTILINE)

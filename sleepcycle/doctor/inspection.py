@@ -12,10 +12,11 @@ from pathlib import Path
 
 from sleepcycle.errors import ServiceError
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.restore_advice import restore_command
 from sleepcycle.files.sealed import faults
 from sleepcycle.home.address import read_address
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.connection import restore_command, sqlite_version
+from sleepcycle.store.connection import sqlite_version
 from sleepcycle.store.reader import DatabaseReader
 
 

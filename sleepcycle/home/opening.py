@@ -9,13 +9,14 @@ from pathlib import Path
 from sleepcycle.errors import HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths, carried
+from sleepcycle.files.restore_advice import no_home
 from sleepcycle.home.home import Home
 from sleepcycle.home.lock import locked
 from sleepcycle.model.base_files import BUILTIN, check_files, locate
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings, Settings, StoreSettings
 from sleepcycle.settings.configfile import load_settings, settings_from
-from sleepcycle.store.connection import has_schema, no_home
+from sleepcycle.store.connection import has_schema
 from sleepcycle.store.database import create_store
 from sleepcycle.store.migrate import upgrade
 from sleepcycle.store.values import Upgrade

@@ -6,7 +6,6 @@ Only the standard library is used here, so `snapshot` can share it.
 import errno
 import os
 import re
-import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,13 +13,11 @@ from pathlib import Path
 from sleepcycle.errors import DiskError, HomeError, SleepcycleError, StoreError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths, carried
+from sleepcycle.files.restore_advice import no_home, restore_command
 
 OLDEST = (3, 38, 0)  # the first with json_each always built in
 SAFE_WAL = (3, 51, 3)  # earlier ones can damage the file when the log is reset
-RESTORED = "restored"  # a whole home in the scratch folder, about to be put in place
 CACHE_KIB = 16_384  # a feed of a million rows then seldom waits for the disk
-
-BACKUP_NAME = "sleepcycle-%Y%m%dT%H%M%S.%fZ.tar"  # such names sort by their time
 
 _FOREIGN = re.compile("no such (table|column)|unsupported file format")
 _ADVICE = {
@@ -159,30 +156,6 @@ def has_schema(paths: HomePaths, timeout_s: float) -> bool:
             return revision_of(connection) is not None
     except UNREADABLE as error:
         raise explain(error, paths) from error
-
-
-def newest_backup(paths: HomePaths) -> Path | None:
-    """Return the newest whole backup in a home, or None where it has none."""
-    whole = paths.backups.glob("[!.]*.tar*")  # what is being written has a dot
-    return max(whole, key=os.path.getmtime, default=None)
-
-
-def restore_command(paths: HomePaths) -> str:
-    """Return the command that puts the newest backup in place of a home's database."""
-    backup = newest_backup(paths)
-    file = "BACKUP" if backup is None else shlex.quote(str(backup))
-    return paths.command(f"restore {file} --replace")
-
-
-def no_home(paths: HomePaths) -> HomeError:
-    """Return the error for a home that is not there."""
-    root = paths.root
-    if (paths.scratch / RESTORED).exists():
-        return HomeError(
-            f"a restore into {root} was cut short; end it by the same command again: "
-            f"{paths.command('restore BACKUP')}"
-        )
-    return HomeError(f"no home at {root}; make one: {paths.command('init')}")
 
 
 def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:

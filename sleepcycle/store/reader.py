@@ -12,8 +12,9 @@ from typing import Any
 from sleepcycle.errors import StoreError
 from sleepcycle.files import process_identity
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.restore_advice import restore_command
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.store.connection import explain, restore_command
+from sleepcycle.store.connection import explain
 
 WAIT_S = 10.0  # for another process that is just committing
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sleepcycle_study.cli.listings import way
-from sleepcycle_study.experiment import crew, results
+from sleepcycle_study.experiment import results, worker_pool
 from sleepcycle_study.experiment.arms import ARMS
 from sleepcycle_study.experiment.plan import read_plan
 from tests.cli.conftest import PATIENCE_S, Cli, end, kill
@@ -66,7 +66,7 @@ def study():
 def in_process(*words, exit_code=0):
     """Run one command, which must end as expected, and return what it printed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crew, "SPAWN", context())
+        patch.setattr(worker_pool, "SPAWN", context())
         done = Cli(Path("no-home")).run(*words, exit_code=exit_code)
     return Said(done.stdout, done.stderr)
 

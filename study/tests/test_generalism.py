@@ -3,11 +3,11 @@
 import json
 from dataclasses import replace
 
-from sleepcycle_study.experiment.results import Outcome
+from sleepcycle_study.experiment.results import StudyRun
 from sleepcycle_study.report.generalism import general_table
 from sleepcycle_study.report.report import report
 
-RUN = Outcome(
+RUN = StudyRun(
     study="mine",
     arm="dream",
     seed=1,

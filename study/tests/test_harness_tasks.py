@@ -8,7 +8,7 @@ import pytest
 
 from sleepcycle.errors import HarnessError
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment import harness_tasks, planfile, run
+from sleepcycle_study.experiment import harness_tasks, planfile, trial
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.results import fingerprint
 from sleepcycle_study.experiment.workbench import Workbench
@@ -75,7 +75,7 @@ def made(ground, base):
     """The plan's two runs."""
     with pytest.MonkeyPatch.context() as patch:
         use_stand_in(patch)
-        return [ground.make(base, job) for job in run.jobs(ground.plan)]
+        return [ground.make(base, job) for job in trial.trials(ground.plan)]
 
 
 class TestRefused:
@@ -173,7 +173,7 @@ class TestDecided:
         """
         plan = planned(place, "harness_limit = 2\n" + PLAN.replace('["tasks"]', "[]"))
 
-        found = run.decided_by(plan, base, run.Trial("base", 7))
+        found = trial.decided_by(plan, base, trial.Trial("base", 7))
 
         assert not [name for name in found if "harness" in name]
 
@@ -200,11 +200,11 @@ class TestScores:
         assert bare.general[f"harness: {NATS}"] == {"before": before, "after": before}
 
     def test_a_run_tells_what_decided_it(self, made, ground, base):
-        job = run.Trial("phases", 7)
+        job = trial.Trial("phases", 7)
 
-        assert not list(run.missing(ground.plan, base, ground.folder, [job]))
+        assert not list(trial.missing(ground.plan, base, ground.folder, [job]))
         write_task(ground.plan.folder / "tasks", answers=(1,))
-        assert list(run.missing(ground.plan, base, ground.folder, [job])) == [job]
+        assert list(trial.missing(ground.plan, base, ground.folder, [job])) == [job]
         write_task(ground.plan.folder / "tasks")
 
     def test_the_bare_base_is_scored_once(self, made, ground, base):
@@ -248,7 +248,7 @@ class TestWithTheLibrary:
     def test_the_example_is_scored_before_and_after(self, plan, base, tmp_path):
         harness_tasks.expect_runnable(plan, tmp_path / "out")
 
-        found = run.run(plan, base, run.Trial("phases", 7))
+        found = trial.run(plan, base, trial.Trial("phases", 7))
 
         assert found.general["harness: opposites, acc ↑"]["before"] == 1.0
         assert 0 <= found.general["harness: opposites, acc ↑"]["after"] <= 1
@@ -296,4 +296,4 @@ class TestWithTheLibrary:
 
 def decided(plan, base):
     """Return the fingerprint of a run."""
-    return fingerprint(run.decided_by(plan, base, run.Trial("phases", 7)))
+    return fingerprint(trial.decided_by(plan, base, trial.Trial("phases", 7)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sleepcycle_study.cli.reports import write_report
+from sleepcycle_study.cli.report_pages import write_report
 from sleepcycle_study.experiment.packed import SUFFIX, pack, read_packed
 
 STUDIES = Path(__file__).parents[2] / "docs" / "study"

@@ -10,7 +10,7 @@ from sleepcycle.learning import wake
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.records.progress import ignore_progress
-from sleepcycle_study.experiment import general, run
+from sleepcycle_study.experiment import general, trial
 from sleepcycle_study.experiment.arms import ARMS, arm_of
 from sleepcycle_study.experiment.life import Life, live
 from sleepcycle_study.experiment.plan import read_plan
@@ -235,16 +235,18 @@ def test_the_base_is_bare_after_each_life(lives, base, plan, course):
 
 
 def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
-    job = run.Trial("dream", 1)
+    job = trial.Trial("dream", 1)
 
-    first, second = run.run(plan, base, job), run.run(plan, base, job)
+    first, second = trial.run(plan, base, job), trial.run(plan, base, job)
 
     assert first.answers == second.answers
     assert first.curves == second.curves
     assert first.stops == second.stops
-    assert fingerprint(first.settings) == fingerprint(run.decided_by(plan, base, job))
+    assert fingerprint(first.settings) == fingerprint(trial.decided_by(plan, base, job))
     other = plan.model_copy(update={"questions": 3})
-    assert fingerprint(run.decided_by(other, base, job)) != fingerprint(first.settings)
+    assert fingerprint(trial.decided_by(other, base, job)) != fingerprint(
+        first.settings
+    )
     assert {answer.dimension for answer in first.answers} == {
         "exact",
         "number_sense",
@@ -260,7 +262,7 @@ def test_what_is_known_at_the_last_stop_is_what_the_end_answers(base, plan):
     """
     The stops ask the first of the final questions, and nothing is learned in between.
     """
-    outcome = run.run(plan, base, run.Trial("phases", 1))
+    outcome = trial.run(plan, base, trial.Trial("phases", 1))
 
     exact = [a for a in outcome.answers if a.dimension == "exact"]
     last = outcome.stops[-1]

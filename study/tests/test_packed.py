@@ -11,9 +11,9 @@ from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment import planfile, results
 from sleepcycle_study.experiment.packed import pack, read_packed
 from sleepcycle_study.experiment.plan import StudyPlan
-from sleepcycle_study.experiment.results import GradedAnswer, Outcome
+from sleepcycle_study.experiment.results import GradedAnswer, StudyRun
 
-RUN = Outcome(
+RUN = StudyRun(
     study="mine",
     arm="base",
     seed=1,

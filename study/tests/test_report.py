@@ -14,7 +14,7 @@ from sleepcycle_study.experiment.results import (
     Fold,
     Glance,
     GradedAnswer,
-    Outcome,
+    StudyRun,
 )
 from sleepcycle_study.report.article_figures import REPORTED
 from sleepcycle_study.report.report import report
@@ -33,7 +33,7 @@ BY_DIMENSION = {
 VOID = {"meta", "br", "hr", "img", "input", "link", "line", "rect", "polyline"}
 
 
-def made_up(arm: str, seed: int, text: str = "4") -> Outcome:
+def made_up(arm: str, seed: int, text: str = "4") -> StudyRun:
     """Return a run that answers as well as its arm can."""
     draw = random.Random(f"{arm}/{seed}")
     skill = SKILL.get(arm, 0.5)
@@ -50,7 +50,7 @@ def made_up(arm: str, seed: int, text: str = "4") -> Outcome:
     )
     losses = tuple((step, 3 / step + draw.random()) for step in range(1, 40))
     learned = arm != "base"
-    return Outcome(
+    return StudyRun(
         study="phases",
         arm=arm,
         seed=seed,
@@ -76,7 +76,7 @@ def made_up(arm: str, seed: int, text: str = "4") -> Outcome:
     )
 
 
-def runs() -> list[Outcome]:
+def runs() -> list[StudyRun]:
     """Return three arms by three seeds."""
     return [made_up(arm, seed) for arm in SKILL for seed in SEEDS]
 
@@ -107,7 +107,7 @@ def sentences(data: dict) -> str:
     return "\n".join(s for section in data["sections"] for s in section["sentences"])
 
 
-def told(folder, *runs: Outcome) -> str:
+def told(folder, *runs: StudyRun) -> str:
     """Return what a report on runs says between its tables."""
     report(runs, "Phases", folder)
     return sentences(json.loads((folder / "report.json").read_text()))

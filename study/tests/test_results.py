@@ -14,7 +14,7 @@ from sleepcycle_study.experiment.results import (
     Curve,
     Fold,
     GradedAnswer,
-    Outcome,
+    StudyRun,
     file_name,
     fingerprint,
     has,
@@ -26,9 +26,9 @@ from sleepcycle_study.experiment.results import (
 SETTINGS = {"rank": 16, "phases": ["foundation", "delegation"], "lr": 2e-4}
 
 
-def outcome(**changes: object) -> Outcome:
+def outcome(**changes: object) -> StudyRun:
     """Return a whole run, with some of it changed."""
-    whole = Outcome(
+    whole = StudyRun(
         study="phases",
         arm="Flat, half more",
         seed=3,

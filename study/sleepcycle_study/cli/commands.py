@@ -96,7 +96,7 @@ def report(
     ] = None,
 ) -> None:
     """Write report.html, report.md and report.json, and print the scores."""
-    from sleepcycle_study.cli.reports import write_report
+    from sleepcycle_study.cli.report_pages import write_report
 
     write_report(runs, plan, out)
 
@@ -110,7 +110,7 @@ def pack(
     ] = None,
 ) -> None:
     """Write a study's plan and runs into one small file; a report reads it as is."""
-    from sleepcycle_study.cli.reports import pack_runs
+    from sleepcycle_study.cli.report_pages import pack_runs
 
     pack_runs(folder, out)
 

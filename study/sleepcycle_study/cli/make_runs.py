@@ -14,15 +14,15 @@ from sleepcycle.errors import DivergedError, Interrupted
 from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
 from sleepcycle_study.experiment import planfile, results
 from sleepcycle_study.experiment.plan import StudyPlan
-from sleepcycle_study.experiment.results import Outcome
+from sleepcycle_study.experiment.results import StudyRun
 from sleepcycle_study.report.sample import profile
 
 if TYPE_CHECKING:
     from sleepcycle.model.base import Base
-    from sleepcycle_study.experiment.run import Trial
+    from sleepcycle_study.experiment.trial import Trial
     from sleepcycle_study.experiment.workbench import Workbench
 
-    Endings = Generator[tuple[Trial, Outcome | DivergedError], None, None]
+    Endings = Generator[tuple[Trial, StudyRun | DivergedError], None, None]
     """Runs as they end, and what came of them."""
 
 
@@ -79,10 +79,10 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
         DiskError: The disk could not keep a run.
         Interrupted: Ctrl-C; the runs that are finished stay.
     """
-    from sleepcycle_study.experiment import harness_tasks, run
+    from sleepcycle_study.experiment import harness_tasks, trial
     from sleepcycle_study.experiment.workbench import Workbench, share_of_threads
 
-    tally = Tally(folder, run.jobs(plan, part.arms, part.seeds))
+    tally = Tally(folder, trial.trials(plan, part.arms, part.seeds))
     plan.lessons()
     planfile.expect_own(plan, folder)
     harness_tasks.expect_runnable(plan, folder)
@@ -90,12 +90,12 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
     workbench = Workbench(plan, folder, part.device, threads)
     base = workbench.load()
     planfile.keep(plan, folder)
-    tally.todo = list(run.missing(plan, base, folder, tally.wanted))
+    tally.todo = list(trial.missing(plan, base, folder, tally.wanted))
     lines = sys.stderr if quietly else sys.stdout
     had = len(tally.wanted) - len(tally.todo)
     todo = counted(len(tally.todo), "run")
     _say(lines, f"{folder}: {had} of {len(tally.wanted)} there already, {todo} to make")
-    if others := run.of_other_code(folder, tally.wanted, tally.todo):
+    if others := trial.of_other_code(folder, tally.wanted, tally.todo):
         _say(
             lines,
             f"of these, {counted(others, 'run')} of another version of the code; to "
@@ -106,7 +106,7 @@ def make_runs(plan: StudyPlan, folder: Path, part: Part, *, quietly: bool) -> Ta
         with closing(_ended(workbench, base, tally.todo, size, lines)) as ended:
             _take(ended, tally, lines)
     except KeyboardInterrupt as stop:
-        left = sum(1 for _ in run.missing(plan, base, folder, tally.wanted))
+        left = sum(1 for _ in trial.missing(plan, base, folder, tally.wanted))
         raise Interrupted(
             f"stopped; {len(tally.wanted) - left} of "
             f"{counted(len(tally.wanted), 'run')} are kept in {folder}, and the same "
@@ -153,10 +153,10 @@ def _ended(
     """Make runs, here or in several processes, and yield each as it ends."""
     if size < 2:
         return _one_by_one(workbench, base, todo)
-    from sleepcycle_study.experiment import crew
+    from sleepcycle_study.experiment import worker_pool
 
     base.model.to("meta")  # frees its memory: each process loads its own
-    return crew.make_all(
+    return worker_pool.make_runs(
         workbench, todo, size, lambda job: _say(lines, f"{_name(job)}: begun")
     )
 
@@ -178,7 +178,7 @@ def _one_by_one(
 ) -> "Endings":
     """Make runs one after another in this process, and yield each as it ends."""
     for job in todo:
-        came: Outcome | DivergedError
+        came: StudyRun | DivergedError
         try:
             with progress_bar(visible=sys.stderr.isatty()) as on_progress:
                 told = _named(_name(job), on_progress)
@@ -204,7 +204,7 @@ def _named(name: str, on_progress: OnProgress) -> OnProgress:
     return take
 
 
-def _summary(outcome: Outcome) -> str:
+def _summary(outcome: StudyRun) -> str:
     """Return in a line what a run scored, and what it took."""
     scores = [f"{name} {share:.0%}" for name, share in profile(outcome).items()]
     tokens = f"{outcome.tokens_trained:,} tokens"

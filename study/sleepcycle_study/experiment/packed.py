@@ -11,7 +11,7 @@ from sleepcycle.files import disk
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment import planfile, results, taskfiles
 from sleepcycle_study.experiment.plan import StudyPlan, parse_plan
-from sleepcycle_study.experiment.results import Outcome
+from sleepcycle_study.experiment.results import StudyRun
 
 SUFFIX = ".tar.xz"
 MAGIC = b"\xfd7zXZ\x00"
@@ -30,7 +30,7 @@ class PackedStudy:
     files: Mapping[str, bytes]
     """By name below the study's folder."""
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[StudyRun]:
         """Return the runs by arm and seed.
 
         Raises:
@@ -53,7 +53,7 @@ class PackedStudy:
         return None if data is None else parse_plan(data, self.path / planfile.PLAN)
 
 
-def pack(folder: Path, out: Path) -> list[Outcome]:
+def pack(folder: Path, out: Path) -> list[StudyRun]:
     """Write a study's plan, what the plan names, and its runs into one file.
 
     The same folder gives the same bytes. Reports are left out, for they are made from

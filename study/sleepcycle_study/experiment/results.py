@@ -99,7 +99,7 @@ class Glance:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StudyRun:
     """One run: an arm that was taught and asked with one seed."""
 
     study: str
@@ -150,7 +150,7 @@ def fingerprint(settings: Mapping[str, object]) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
-def write(folder: Path, outcome: Outcome) -> Path:
+def write(folder: Path, outcome: StudyRun) -> Path:
     """Write a run to its file below a study's folder, in place of one that is there.
 
     Raises:
@@ -172,7 +172,7 @@ def write(folder: Path, outcome: Outcome) -> Path:
     return path
 
 
-def read(folder: Path) -> list[Outcome]:
+def read(folder: Path) -> list[StudyRun]:
     """Return a study's runs by arm and seed; none where there are none yet.
 
     Raises:
@@ -195,7 +195,7 @@ def has(folder: Path, arm: str, seed: int, fingerprint: str) -> bool:
     return found.arm == arm and _fingerprint_of(found) == fingerprint
 
 
-def read_run(path: Path) -> Outcome:
+def read_run(path: Path) -> StudyRun:
     """Read one run.
 
     Raises:
@@ -208,7 +208,7 @@ def read_run(path: Path) -> Outcome:
     return parse_run(path, data)
 
 
-def parse_run(path: Path, data: bytes) -> Outcome:
+def parse_run(path: Path, data: bytes) -> StudyRun:
     """Read one run from the bytes of its file.
 
     Raises:
@@ -248,13 +248,13 @@ def _unreadable(path: Path, error: Exception) -> StudyError:
     )
 
 
-def _outcome(path: Path, whole: Mapping[str, object]) -> Outcome:
+def _outcome(path: Path, whole: Mapping[str, object]) -> StudyRun:
     """Return what a file holds, once its bytes are what was written."""
     body = whole.get("outcome")
     if _digest(body) != whole.get("sha256"):
         raise StudyError(f"expected {path} as it was written, got a change; {AGAIN}")
     try:
-        outcome = from_json(json.dumps(body), Outcome)
+        outcome = from_json(json.dumps(body), StudyRun)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -270,7 +270,7 @@ def _outcome(path: Path, whole: Mapping[str, object]) -> Outcome:
     return outcome
 
 
-def _fingerprint_of(outcome: Outcome) -> str:
+def _fingerprint_of(outcome: StudyRun) -> str:
     """Return the fingerprint of what decided a run."""
     return fingerprint(outcome.settings)
 
@@ -280,7 +280,7 @@ def _digest(body: object) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _expect_numbers(outcome: Outcome) -> None:
+def _expect_numbers(outcome: StudyRun) -> None:
     """Refuse a score that a file could not give back."""
     for answer in outcome.answers:
         for measure, value in answer.measures.items():

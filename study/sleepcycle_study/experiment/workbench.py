@@ -7,10 +7,10 @@ import torch
 
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.records.progress import OnProgress, ignore_progress
-from sleepcycle_study.experiment import results, run
+from sleepcycle_study.experiment import results, trial
 from sleepcycle_study.experiment.plan import StudyPlan
-from sleepcycle_study.experiment.results import Outcome
-from sleepcycle_study.experiment.run import Trial
+from sleepcycle_study.experiment.results import StudyRun
+from sleepcycle_study.experiment.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Workbench:
 
     def make(
         self, base: Base, job: Trial, *, on_progress: OnProgress = ignore_progress
-    ) -> Outcome:
+    ) -> StudyRun:
         """Make a run, and write it into the folder.
 
         Raises:
@@ -48,7 +48,7 @@ class Workbench:
             DivergedError: The loss exploded or is not a number.
             DiskError: The disk could not keep it.
         """
-        outcome = run.run(self.plan, base, job, on_progress=on_progress)
+        outcome = trial.run(self.plan, base, job, on_progress=on_progress)
         results.write(self.folder, outcome)
         return outcome
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 
-from sleepcycle_study.experiment.results import Outcome
+from sleepcycle_study.experiment.results import StudyRun
 from sleepcycle_study.report.statistics import Estimate, Paired
 
 PERCENT = 100.0
@@ -43,7 +43,7 @@ class Table:
 NONE = Cell("-")
 
 
-def row(runs: Sequence[Outcome], *cells: Cell | str) -> TableRow:
+def row(runs: Sequence[StudyRun], *cells: Cell | str) -> TableRow:
     """Return a row of cells, bare text among them, that names its runs once each."""
     files = tuple(dict.fromkeys(run.file for run in runs))
     return TableRow(tuple(Cell(c) if isinstance(c, str) else c for c in cells), files)

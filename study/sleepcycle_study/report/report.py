@@ -8,7 +8,7 @@ from statistics import fmean
 from sleepcycle.files import disk
 from sleepcycle_study.domains.arithmetic.article import ARTICLE
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment.results import Fold, GradedAnswer, Outcome
+from sleepcycle_study.experiment.results import Fold, GradedAnswer, StudyRun
 from sleepcycle_study.report import charts
 from sleepcycle_study.report.figures import PERCENT, Table, TableRow, row
 from sleepcycle_study.report.generalism import general_table
@@ -45,7 +45,7 @@ DRAWN = "A chart shows the runs that the tables of its section name."
 
 
 def report(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[StudyRun],
     title: str,
     out: Path,
     expected: Mapping[str, Sequence[int]] | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment.results import CODE, Outcome
+from sleepcycle_study.experiment.results import CODE, StudyRun
 from sleepcycle_study.report.statistics import PARTS, composite, dimensions
 
 MADE_UP = "hallucination"
@@ -17,19 +17,19 @@ HEADLINES = tuple(name for part in PARTS.values() for name in part)
 OWN = {"arm", "seed", "arm_settings", "base", CODE}
 """Settings that are a run's own, or that the report compares by themselves."""
 
-Arms = Mapping[str, Sequence[Outcome]]
+Arms = Mapping[str, Sequence[StudyRun]]
 """Each arm's runs by seed, none where an arm that was planned was not run."""
 
 
 def arrange(
-    outcomes: Sequence[Outcome], expected: Mapping[str, Sequence[int]] | None = None
+    outcomes: Sequence[StudyRun], expected: Mapping[str, Sequence[int]] | None = None
 ) -> Arms:
     """Return runs by arm; planned arms come first, in their order.
 
     Raises:
         StudyError: Two runs are of the same arm and seed.
     """
-    arms: dict[str, dict[int, Outcome]] = {arm: {} for arm in expected or {}}
+    arms: dict[str, dict[int, StudyRun]] = {arm: {} for arm in expected or {}}
     for outcome in outcomes:
         runs = arms.setdefault(outcome.arm, {})
         if outcome.seed in runs:
@@ -86,7 +86,7 @@ def _unpaired(arms: Arms, control: str) -> Iterator[str]:
             )
 
 
-def _asked_of(runs: Sequence[Outcome]) -> dict[int, set[tuple[str, str]]]:
+def _asked_of(runs: Sequence[StudyRun]) -> dict[int, set[tuple[str, str]]]:
     """Return what was asked with each seed: ids, and prompts."""
     return {run.seed: {(a.question, a.prompt) for a in run.answers} for run in runs}
 
@@ -155,7 +155,7 @@ def headlines(arms: Arms) -> list[str]:
 
 
 def values(
-    runs: Sequence[Outcome], measure: str, dimension: str | None = None
+    runs: Sequence[StudyRun], measure: str, dimension: str | None = None
 ) -> dict[int, list[float]]:
     """Return the scores of the questions that have a measure, by seed."""
     found = {
@@ -169,7 +169,7 @@ def values(
     return {seed: scores for seed, scores in found.items() if scores}
 
 
-def keyed(runs: Sequence[Outcome], measure: str) -> dict[str, float]:
+def keyed(runs: Sequence[StudyRun], measure: str) -> dict[str, float]:
     """Return the scores of a measure by seed, question id and prompt, to be paired.
 
     A key starts with "seed/". A question that was put in other words is another one.
@@ -182,7 +182,7 @@ def keyed(runs: Sequence[Outcome], measure: str) -> dict[str, float]:
     }
 
 
-def means(outcome: Outcome) -> dict[str, float]:
+def means(outcome: StudyRun) -> dict[str, float]:
     """Return one run's score on each measure."""
     found: dict[str, list[float]] = {}
     for answer in outcome.answers:
@@ -191,7 +191,7 @@ def means(outcome: Outcome) -> dict[str, float]:
     return {measure: fmean(scores) for measure, scores in found.items()}
 
 
-def profile(outcome: Outcome) -> dict[str, float]:
+def profile(outcome: StudyRun) -> dict[str, float]:
     """Return one run's dimensions, and what else was asked; all the higher the better.
 
     Made-up answers come as their opposite.
@@ -207,7 +207,7 @@ def profile(outcome: Outcome) -> dict[str, float]:
     return dimensions(scores) | rest
 
 
-def summed(outcome: Outcome) -> float | None:
+def summed(outcome: StudyRun) -> float | None:
     """Return one run's composite; None where its domain has not all five dimensions."""
     scores = means(outcome)
     return composite(scores) if scores.keys() >= set(HEADLINES) else None

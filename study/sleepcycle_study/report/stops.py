@@ -1,6 +1,6 @@
 """The tables of what each arm knew along the way, after every phase and sleep."""
 
-from sleepcycle_study.experiment.results import Outcome
+from sleepcycle_study.experiment.results import StudyRun
 from sleepcycle_study.report.figures import PERCENT, Cell, Table, row, spread
 from sleepcycle_study.report.sample import Arms
 from sleepcycle_study.report.tables import SPREAD
@@ -70,7 +70,7 @@ def rem_table(arms: Arms) -> Table:
     return Table("REM", note, columns, tuple(rows))
 
 
-def _plain(run: Outcome) -> list[str]:
+def _plain(run: StudyRun) -> list[str]:
     """Return the measures without parts that every stop of a run has."""
     names = [name for name in run.stops[0].scores if "." not in name]
     return [name for name in names if all(name in stop.scores for stop in run.stops)]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sleepcycle_study.domains.arithmetic.article import ARTICLE
-from sleepcycle_study.experiment.results import Curve, Fold, Outcome
+from sleepcycle_study.experiment.results import Curve, Fold, StudyRun
 from sleepcycle_study.report.article_figures import ARMS, REPORTED, SOURCE, Reported
 from sleepcycle_study.report.figures import (
     NONE,
@@ -110,7 +110,7 @@ def _scores(arms: Arms, dimension: str, names: Sequence[str]) -> Table:
     return Table(title, INTERVAL, ("arm", *names), tuple(rows))
 
 
-def _score(runs: Sequence[Outcome], measure: str, dimension: str | None) -> Cell:
+def _score(runs: Sequence[StudyRun], measure: str, dimension: str | None) -> Cell:
     """Return an arm's score; - where no question has the measure."""
     found = values(runs, measure, dimension)
     return estimated(estimate(found)) if found else NONE
@@ -209,7 +209,7 @@ def _beside(arms: Arms, figure: Reported) -> TableRow:
 
 def cost_table(arms: Arms) -> Table:
     """Return what each arm took."""
-    kinds: tuple[Callable[[Outcome], float], ...] = (
+    kinds: tuple[Callable[[StudyRun], float], ...] = (
         lambda run: KILO * run.tokens_trained,
         lambda run: KILO * run.tokens_read,
         lambda run: run.seconds,
@@ -270,7 +270,7 @@ def _kept(folds: Sequence[Fold]) -> Iterator[Cell]:
     yield spread([fold.after[0] for fold in folds if fold.after], digits=3)
 
 
-def _run(arms: Arms) -> list[tuple[str, Sequence[Outcome]]]:
+def _run(arms: Arms) -> list[tuple[str, Sequence[StudyRun]]]:
     """Return the arms that were run at all."""
     return [(arm, runs) for arm, runs in arms.items() if runs]
 

@@ -10,11 +10,11 @@ import pytest
 
 from sleepcycle.errors import DiskError
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment import crew, results
-from sleepcycle_study.experiment.crew import make_all
+from sleepcycle_study.experiment import results, worker_pool
 from sleepcycle_study.experiment.plan import read_plan
-from sleepcycle_study.experiment.run import jobs
+from sleepcycle_study.experiment.trial import trials
 from sleepcycle_study.experiment.workbench import Workbench, share_of_threads
+from sleepcycle_study.experiment.worker_pool import make_runs
 from tests.forked import context
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def plan(tmp_path_factory):
 
 
 @pytest.fixture
-def ground(plan, tmp_path):
+def workbench(plan, tmp_path):
     """What its runs are made on, in a folder that is empty yet."""
     return Workbench(plan, tmp_path / "out", device="cpu", threads=1)
 
@@ -49,7 +49,7 @@ def ground(plan, tmp_path):
 @pytest.fixture
 def forked(monkeypatch):
     """Fork the processes where it does not matter how they start: torch is loaded."""
-    monkeypatch.setattr(crew, "SPAWN", context())
+    monkeypatch.setattr(worker_pool, "SPAWN", context())
 
 
 def children():
@@ -62,77 +62,79 @@ def timeless(outcome):
     return replace(outcome, seconds=0.0)
 
 
-def test_it_makes_the_same_runs_as_one_process(ground, plan, tmp_path):
-    alone, wanted, begun = replace(ground, folder=tmp_path / "one"), jobs(plan), []
+def test_it_makes_the_same_runs_as_one_process(workbench, plan, tmp_path):
+    alone, wanted, begun = replace(workbench, folder=tmp_path / "one"), trials(plan), []
     base = alone.load()
     expected = {job: timeless(alone.make(base, job)) for job in wanted}
 
-    ended = list(make_all(ground, wanted, 2, lambda job: begun.append(job)))
+    ended = list(make_runs(workbench, wanted, 2, lambda job: begun.append(job)))
 
     assert begun == wanted
     assert {job: timeless(outcome) for job, outcome in ended} == expected
-    kept = [timeless(outcome) for outcome in results.read(ground.folder)]
+    kept = [timeless(outcome) for outcome in results.read(workbench.folder)]
     assert kept == [timeless(outcome) for outcome in results.read(alone.folder)]
     assert not children()
 
 
 @pytest.mark.usefixtures("forked")
-def test_there_are_no_more_processes_than_runs(ground, plan):
+def test_there_are_no_more_processes_than_runs(workbench, plan):
     begun = []
 
-    ended = make_all(ground, jobs(plan)[:1], 3, lambda _: begun.append(len(children())))
+    ended = make_runs(
+        workbench, trials(plan)[:1], 3, lambda _: begun.append(len(children()))
+    )
 
     assert len(list(ended)) == 1
     assert begun == [1]
     assert not children()
 
 
-def test_ctrl_c_never_comes_to_a_process(ground, plan):
+def test_ctrl_c_never_comes_to_a_process(workbench, plan):
     """
     Not even while it starts: a terminal sends it to all, and one answers.
     """
-    wanted = jobs(plan)[1:2]
+    wanted = trials(plan)[1:2]
 
     def interrupt(job):
         for child in children():
             os.kill(child.pid, signal.SIGINT)
 
-    assert [job for job, _ in make_all(ground, wanted, 1, interrupt)] == wanted
+    assert [job for job, _ in make_runs(workbench, wanted, 1, interrupt)] == wanted
 
 
 @pytest.mark.usefixtures("forked")
-def test_a_process_that_is_killed_is_told_and_ends_the_others(ground, plan):
+def test_a_process_that_is_killed_is_told_and_ends_the_others(workbench, plan):
     """
     As the system does where memory runs out.
     """
-    wanted = jobs(plan)[:2]
+    wanted = trials(plan)[:2]
 
     def kill_the_first(job):
         if job == wanted[1]:
             os.kill(min(child.pid for child in children()), signal.SIGKILL)
 
     with pytest.raises(StudyError, match=r"got its end by SIGKILL; .* fewer --jobs"):
-        list(make_all(ground, wanted, 2, kill_the_first))
+        list(make_runs(workbench, wanted, 2, kill_the_first))
     assert not children()
 
 
 @pytest.mark.usefixtures("forked")
-def test_what_a_process_gives_up_for_comes_as_itself(ground, plan):
+def test_what_a_process_gives_up_for_comes_as_itself(workbench, plan):
     """
     With what the system said, which decides the exit code.
     """
-    ground.folder.mkdir()
-    (ground.folder / results.RUNS).write_text("in the way")
+    workbench.folder.mkdir()
+    (workbench.folder / results.RUNS).write_text("in the way")
 
     with pytest.raises(DiskError, match=r"expected to make .*runs, got") as caught:
-        list(make_all(ground, jobs(plan)[1:2], 1, lambda _: None))
+        list(make_runs(workbench, trials(plan)[1:2], 1, lambda _: None))
     assert caught.value.errno == errno.EEXIST
     assert not children()
 
 
 @pytest.mark.usefixtures("forked")
-def test_whatever_stops_it_ends_the_processes(ground, plan):
-    wanted, seen = jobs(plan), []
+def test_whatever_stops_it_ends_the_processes(workbench, plan):
+    wanted, seen = trials(plan), []
 
     def stop_at_the_second(job):
         seen.append(len(children()))
@@ -140,7 +142,7 @@ def test_whatever_stops_it_ends_the_processes(ground, plan):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
-        list(make_all(ground, wanted, 2, stop_at_the_second))
+        list(make_runs(workbench, wanted, 2, stop_at_the_second))
     assert seen == [1, 2]
     assert not children()
 

@@ -13,12 +13,12 @@ from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment import exam, general, harness_tasks, results
+from sleepcycle_study.experiment import general, harness_tasks, questioning, results
 from sleepcycle_study.experiment.arms import arm_of
 from sleepcycle_study.experiment.codeprint import codeprint
 from sleepcycle_study.experiment.life import Life, live
 from sleepcycle_study.experiment.plan import StudyPlan
-from sleepcycle_study.experiment.results import Glance, Outcome
+from sleepcycle_study.experiment.results import Glance, StudyRun
 from sleepcycle_study.experiment.teaching import Course, draw
 
 
@@ -30,7 +30,7 @@ class Trial:
     seed: int
 
 
-def jobs(
+def trials(
     plan: StudyPlan, arms: Sequence[str] = (), seeds: Sequence[int] = ()
 ) -> list[Trial]:
     """Return the runs of a plan, or some of them, seed by seed.
@@ -75,7 +75,7 @@ def run(
     job: Trial,
     *,
     on_progress: OnProgress = ignore_progress,
-) -> Outcome:
+) -> StudyRun:
     """Teach, ask and grade one run; the base is bare before and after.
 
     Raises:
@@ -95,7 +95,7 @@ def run(
     before = look({})
     life, stops = _live(plan, base, job, course, on_progress)
     after = look(life.whole)
-    return Outcome(
+    return StudyRun(
         study=plan.name,
         arm=job.arm,
         seed=job.seed,
@@ -109,7 +109,7 @@ def run(
         folds=tuple(life.folds),
         rems=tuple(life.rems),
         stops=stops,
-        answers=tuple(exam.ask(base, life.whole, exam.questions(course))),
+        answers=tuple(questioning.ask(base, life.whole, questioning.questions(course))),
         general={
             task: {"before": score, "after": after[task]}
             for task, score in before.items()
@@ -137,7 +137,7 @@ def _live(
     )
     try:
         for done, life in lived:
-            stops.append(Glance(done, exam.glance(base, life.whole, course)))
+            stops.append(Glance(done, questioning.glance(base, life.whole, course)))
     finally:
         adapters.remove_all(base)  # also of one that diverged
     return life, tuple(stops)

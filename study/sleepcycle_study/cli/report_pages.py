@@ -6,7 +6,7 @@ from pathlib import Path
 from sleepcycle.cli.render import counted, printable, show_table
 from sleepcycle_study.experiment import packed, planfile, results
 from sleepcycle_study.experiment.plan import StudyPlan, read_plan
-from sleepcycle_study.experiment.results import Outcome
+from sleepcycle_study.experiment.results import StudyRun
 from sleepcycle_study.report import report
 from sleepcycle_study.report.sample import arrange, lacking
 from sleepcycle_study.report.tables import summary_table
@@ -49,7 +49,9 @@ def pack_runs(folder: Path, out: Path | None) -> None:
     print(printable(f"look at them: sleepcycle study report {file}"))
 
 
-def _read(place: Path, plan: Path | None) -> tuple[Sequence[Outcome], StudyPlan | None]:
+def _read(
+    place: Path, plan: Path | None
+) -> tuple[Sequence[StudyRun], StudyPlan | None]:
     """Return a study's runs, and the plan that says what should be there."""
     if place.is_file():
         study = packed.read_packed(place)

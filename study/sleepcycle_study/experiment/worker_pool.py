@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection, wait
 from sleepcycle.errors import DivergedError, SleepcycleError
 from sleepcycle.model.base import Base
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment.results import Outcome
-from sleepcycle_study.experiment.run import Trial
+from sleepcycle_study.experiment.results import StudyRun
+from sleepcycle_study.experiment.trial import Trial
 from sleepcycle_study.experiment.workbench import Workbench
 
 PATIENCE_S = 5.0  # until a worker that did not heed SIGTERM is killed
@@ -53,7 +53,7 @@ class Worker:
         except OSError as error:
             raise self._death() from error
 
-    def hear(self) -> Outcome | DivergedError:
+    def hear(self) -> StudyRun | DivergedError:
         """Return what came of its run, once that has ended.
 
         Raises:
@@ -61,7 +61,7 @@ class Worker:
             SleepcycleError, OSError: What it gave up for, as itself.
         """
         try:
-            came: Outcome | DivergedError | Failure = self.pipe.recv()
+            came: StudyRun | DivergedError | Failure = self.pipe.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
         if not isinstance(came, Failure):
@@ -99,9 +99,9 @@ class Worker:
         )
 
 
-def make_all(
+def make_runs(
     workbench: Workbench, jobs: Sequence[Trial], size: int, on_start: OnStart
-) -> Generator[tuple[Trial, Outcome | DivergedError], None, None]:
+) -> Generator[tuple[Trial, StudyRun | DivergedError], None, None]:
     """Make runs in worker processes, and yield each as it ends; the runs are written.
 
     Whatever ends this early, such as an error or Ctrl-C, ends the workers.
@@ -150,7 +150,7 @@ def work(workbench: Workbench, pipe: Connection) -> None:
         pipe.send(Failure(error, getattr(error, "errno", None)))
 
 
-def _made(workbench: Workbench, base: Base, job: Trial) -> Outcome | DivergedError:
+def _made(workbench: Workbench, base: Base, job: Trial) -> StudyRun | DivergedError:
     """Make a run; one that diverges is no reason to give up."""
     try:
         return workbench.make(base, job)
