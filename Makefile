@@ -23,7 +23,7 @@ test: .venv/ready  ## Run all tests.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --durations=10
 
 faults: .venv/ready  ## Try every fault: each failing call, each power cut, each kill (about half an hour).
-	SLEEPCYCLE_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults -q -n auto
+	SLEEPCYCLE_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults -q -n auto --maxprocesses 4
 
 lint: .venv/ready  ## Check style, types, import contracts and the links of the documents.
 	$(BIN)/ruff check .
@@ -56,7 +56,7 @@ bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one train
 	$(BIN)/python -m benchmarks.fold
 
 bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours on two cores; see ARGS).
-	$(BIN)/python -m sleepcycle_study.memory $(ARGS)
+	$(BIN)/python -m sleepcycle_study.memory --out .benchmarks/memory.jsonl $(ARGS)
 
 study-quick: .venv/ready  ## Run a small slice of the study, and report into build/study-quick (about 3 minutes).
 	$(BIN)/sleepcycle study run quick --out build/study-quick
@@ -68,4 +68,4 @@ study-pages: .venv/ready  ## Make the pages of all kept studies, into build/stud
 	done
 
 clean:  ## Remove the environment and caches.
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist

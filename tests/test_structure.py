@@ -1,5 +1,6 @@
 """The packages keep their structure: names once, few loose modules, no cycles."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,47 @@ def test_few_modules_lie_outside_a_room(structure):
     `__init__` and `__main__` aside: errors, log and the worker.
     """
     assert structure.figures["loose_modules"] <= 3
+
+
+def test_no_name_stands_in_both_packages():
+    """
+    But for the errors of each.
+    """
+    whole = measure_packages(PACKAGES)["all"]
+
+    assert [each.split(":")[0] for each in whole.lists["doubled_module_names"]] == [
+        "errors"
+    ]
+    assert whole.lists["doubled_class_names"] == []
+
+
+def test_each_contract_on_a_library_speaks_of_every_package():
+    """
+    A package that a list forgets would be free to import what has one home.
+    """
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    names = {
+        f"sleepcycle.{path.stem}"
+        for path in PACKAGES[0].iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    } - {"sleepcycle.__init__", "sleepcycle.__main__", "sleepcycle.nano"}
+    homes = {
+        contract["name"]: {
+            name.removeprefix("sleepcycle.")
+            for name in names - set(contract["source_modules"])
+        }
+        for contract in config["tool"]["importlinter"]["contracts"]
+        if "live" in contract["name"] and contract["type"] == "forbidden"
+    }
+
+    torch = "torch lives where tensors are: numerics, model, learning"
+    assert homes == {
+        "the database lives in the store alone": {"store"},
+        "transformers and peft live in the model package alone": {"model"},
+        torch: {"numerics", "model", "learning"},
+        "the web framework lives in the server alone": {"server"},
+        "the clock's library lives in the daemon alone": {"daemon"},
+    }
 
 
 def test_no_room_imports_one_that_imports_it(structure):

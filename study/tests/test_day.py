@@ -3,7 +3,7 @@
 from sleepcycle.records.example import Dream
 from sleepcycle_study.memory.day import Lifetime, begin, recall
 from sleepcycle_study.memory.lessons import lessons
-from sleepcycle_study.memory.methods import ARMS, settings
+from sleepcycle_study.memory.methods import METHODS, settings
 
 
 def test_a_day_recalls_as_many_examples_as_it_has_places_for():
@@ -11,7 +11,7 @@ def test_a_day_recalls_as_many_examples_as_it_has_places_for():
     Three steps of 8, half of them replayed.
     """
     today = begin(lessons(0, 1)[0], 0, 0)
-    chosen = settings(ARMS["store"], 24, 64, first=True)
+    chosen = settings(METHODS["store"], 24, 64, first=True)
 
     assert len(recall(Lifetime(stored=list(today.new)), today, chosen)) == 12
     assert recall(Lifetime(), today, chosen) == []
@@ -23,7 +23,7 @@ def test_without_a_store_dreams_are_recalled_evenly():
     """
     rows = lessons(0, 1)[0].rows
     dreamt = [Dream(1 + (i > 3), row) for i, row in enumerate(rows[:30])]
-    chosen = settings(ARMS["archive"], 16, 64, first=True)
+    chosen = settings(METHODS["archive"], 16, 64, first=True)
 
     found = recall(Lifetime(dreamt=dreamt), begin(lessons(0, 1)[0], 2, 0), chosen)
 

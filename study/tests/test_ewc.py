@@ -10,7 +10,7 @@ from sleepcycle.model.score import token_losses
 from sleepcycle_study.memory import ewc
 from sleepcycle_study.memory.day import begin
 from sleepcycle_study.memory.lessons import lessons
-from sleepcycle_study.memory.methods import ARMS, settings
+from sleepcycle_study.memory.methods import METHODS, settings
 from sleepcycle_study.memory.penalised import encoded, new_adapter
 
 
@@ -28,7 +28,7 @@ def test_fisher_is_the_mean_square_of_each_example_s_gradient(base):
     """
     Against backward calls on one example each; a mean gradient squared is less.
     """
-    chosen = settings(ARMS["EWC"], 24, 64, first=True).wake
+    chosen = settings(METHODS["EWC"], 24, 64, first=True).wake
     new_adapter(base, chosen, 0, start={})
     adapters.activate(base, [wake.DAY])
     today = begin(lessons(0, 1)[0], 0, 0)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from sleepcycle.errors import ConfigError
+from sleepcycle_study.errors import StudyError
 from sleepcycle_study.memory.lessons import lessons
 
 
@@ -66,5 +66,5 @@ def test_another_seed_has_other_content():
 
 @pytest.mark.parametrize("count", [0, 33])
 def test_more_lessons_than_there_are_is_refused(count):
-    with pytest.raises(ConfigError, match=f"expected 1 to 32 lessons, got {count}"):
+    with pytest.raises(StudyError, match=f"expected 1 to 32 lessons, got {count}"):
         lessons(0, count)

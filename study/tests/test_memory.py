@@ -2,6 +2,7 @@
 
 import pytest
 
+from sleepcycle_study.errors import StudyError
 from sleepcycle_study.memory.__main__ import main
 
 
@@ -27,8 +28,22 @@ def test_what_was_lived_is_not_lived_again(tmp_path, capsys):
     assert capsys.readouterr().out.count("| base | 3 | 0.0 ± 0.0 |") == 1
 
 
-def test_a_stream_whose_data_is_missing_is_skipped(tmp_path, capsys):
-    asked = ["--stream", "text", "--data", str(tmp_path)]
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "expected the folder of the real models and data, got none"),
+        (["--data", "nowhere"], "expected the real models and data there, got no "),
+    ],
+)
+def test_a_stream_whose_data_is_missing_is_refused(tmp_path, words, said):
+    file = str(tmp_path / "found.jsonl")
 
-    assert main([*asked, "--out", str(tmp_path / "found.jsonl")]) == 0
-    assert capsys.readouterr().out.startswith("skipped: expected the real models")
+    with pytest.raises(StudyError, match=said):
+        main(["--stream", "text", *words, "--out", file])
+
+
+def test_more_lessons_than_there_are_are_refused(tmp_path):
+    file = str(tmp_path / "found.jsonl")
+
+    with pytest.raises(StudyError, match="expected 1 to 32 lessons, got 99"):
+        main(["--lessons", "99", "--out", file])

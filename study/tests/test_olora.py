@@ -7,12 +7,12 @@ from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle_study.memory import olora
-from sleepcycle_study.memory.methods import ARMS, settings
+from sleepcycle_study.memory.methods import METHODS, settings
 from sleepcycle_study.memory.penalised import new_adapter
 
 
 def test_penalty_is_the_squared_overlap_of_what_is_read(base):
-    chosen = settings(ARMS["O-LoRA"], 24, 64, first=True).wake
+    chosen = settings(METHODS["O-LoRA"], 24, 64, first=True).wake
     new_adapter(base, chosen, 0, start={})
     day = adapters.read(base, wake.DAY)
     live_before = {
@@ -32,7 +32,7 @@ def test_penalty_is_the_squared_overlap_of_what_is_read(base):
 
 
 def test_nothing_is_penalised_on_the_first_day(base):
-    chosen = settings(ARMS["O-LoRA"], 24, 64, first=True).wake
+    chosen = settings(METHODS["O-LoRA"], 24, 64, first=True).wake
     new_adapter(base, chosen, 0, start={})
 
     found = olora.overlap(base, {})().detach()

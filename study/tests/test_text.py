@@ -2,7 +2,7 @@
 
 import pytest
 
-from sleepcycle.errors import ConfigError
+from sleepcycle_study.errors import StudyError
 from sleepcycle_study.memory import text
 from sleepcycle_study.memory.streams import STREAMS
 
@@ -26,5 +26,5 @@ def test_every_question_has_a_label_that_was_taught(shared_data):
 
 
 def test_more_tasks_than_there_are_is_refused(shared_data):
-    with pytest.raises(ConfigError, match="expected 1 to 6 lessons of text, got 7"):
+    with pytest.raises(StudyError, match="expected 1 to 6 lessons of text, got 7"):
         text.draw(shared_data, 0, 7)

@@ -1,6 +1,5 @@
 """The fingerprint of the code that makes a run."""
 
-from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -10,12 +9,18 @@ import sleepcycle
 OURS = Path(__file__).parents[1]
 SERVICE = Path(sleepcycle.__file__).parent
 
-ABOVE = frozenset({"cli", "server", "daemon", "doctor", "backup", "home", "runs"})
-"""Packages that decide no run; a contract keeps the study from all but `cli`."""
+ABOVE = frozenset(
+    {
+        *("cli", "server", "daemon", "doctor", "backup", "home", "runs"),
+        *("worker.py", "feed", "store"),
+        *("memory", "report"),
+    }
+)
+"""Packages that decide no run: contracts keep `experiment` from all of them."""
 
 
 @cache
-def codeprint(packages: Iterable[Path] = (SERVICE, OURS)) -> str:
+def codeprint(packages: tuple[Path, ...] = (SERVICE, OURS)) -> str:
     """Return 16 hexadecimal digits that stand for all code that can decide a run.
 
     They are taken once a process, since that is how often code is loaded. A comment

@@ -10,14 +10,15 @@ several machines are joined by putting one after the other.
 """
 
 import argparse
+import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from sleepcycle.errors import ConfigError
+from sleepcycle.errors import SleepcycleError
 from sleepcycle.model.base import load_base, pick_device
 from sleepcycle_study.memory.lifetime import live
-from sleepcycle_study.memory.methods import ARMS, COMPARED, THROUGHOUT
+from sleepcycle_study.memory.methods import COMPARED, METHODS, THROUGHOUT
 from sleepcycle_study.memory.plot import draw_all
 from sleepcycle_study.memory.records import LifetimeRun, append, read
 from sleepcycle_study.memory.streams import STREAMS, Stream
@@ -34,13 +35,9 @@ def main(words: list[str] | None = None) -> int:
     """
     chosen = _parser().parse_args(words)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        stream = STREAMS[chosen.stream](chosen.data)
-        wanted = _wanted(chosen, chosen.lessons or stream.lessons)
-        lived = _live_all(stream, wanted, chosen)
-    except ConfigError as error:
-        print(f"skipped: {error}")
-        return 0
+    stream = STREAMS[chosen.stream](chosen.data)
+    wanted = _wanted(chosen, chosen.lessons or stream.lessons)
+    lived = _live_all(stream, wanted, chosen)
     alike = [found for found in read(chosen.out) if _alike(found.run, wanted[0])]
     print("\n".join(table(alike)))
     if chosen.plots:
@@ -68,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sleepcycle_study.memory", description=__doc__
     )
-    parser.add_argument("--arms", nargs="+", default=list(COMPARED), choices=list(ARMS))
+    parser.add_argument(
+        "--arms", nargs="+", default=list(COMPARED), choices=list(METHODS)
+    )
     parser.add_argument("--orders", type=_positive, default=3)
     parser.add_argument("--only-order", type=int, help="Run this order alone.")
     parser.add_argument("--seeds", type=_positive, default=3)
@@ -84,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         "--examples", type=_positive, default=EXAMPLES, help="Shown on a day."
     )
     parser.add_argument("--stream", choices=list(STREAMS), default="lessons")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path(".benchmarks/memory.jsonl"))
+    parser.add_argument("--data", type=Path, help="Folder of what --stream text reads.")
+    parser.add_argument("--out", type=Path, default=Path("memory.jsonl"))
     parser.add_argument("--plots", type=Path, help="Draw matrices to this folder.")
     parser.add_argument("--device", default="auto")
     return parser
@@ -129,4 +128,7 @@ def _alike(run: LifetimeRun, other: LifetimeRun) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SleepcycleError as error:
+        sys.exit(f"sleepcycle: {error}")

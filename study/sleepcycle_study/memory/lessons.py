@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from sleepcycle.errors import ConfigError
 from sleepcycle.records.content import Completion
+from sleepcycle_study.errors import StudyError
 from sleepcycle_study.memory.rules import ROUNDS, Draw, name
 
 ROWS, QUESTIONS = 320, 40
@@ -46,7 +46,7 @@ def lessons(seed: int, count: int = 8) -> list[TaughtLesson]:
     """Return the first `count` lessons of a seed.
 
     Raises:
-        ConfigError: There are not so many.
+        StudyError: There are not so many.
     """
     first = Random(f"memory/{seed}")
     found: list[TaughtLesson] = []
@@ -58,7 +58,7 @@ def lessons(seed: int, count: int = 8) -> list[TaughtLesson]:
             rng = Random(f"memory/{seed}/{called}") if number else first
             found.append(_rule(called, draw, rng))
     if not 1 <= count <= len(found):
-        raise ConfigError(f"expected 1 to {len(found)} lessons, got {count}")
+        raise StudyError(f"expected 1 to {len(found)} lessons, got {count}")
     return found[:count]
 
 

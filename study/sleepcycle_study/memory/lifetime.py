@@ -20,7 +20,7 @@ from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.asking import loss
 from sleepcycle_study.memory.day import Lifetime, Today, begin
 from sleepcycle_study.memory.lessons import TaughtLesson
-from sleepcycle_study.memory.methods import ARMS, Method, Schedule, settings
+from sleepcycle_study.memory.methods import METHODS, Method, Schedule, settings
 from sleepcycle_study.memory.records import LifetimeRun, Result
 from sleepcycle_study.memory.scoring import ask
 from sleepcycle_study.memory.streams import Stream
@@ -30,7 +30,7 @@ KNOWN = 64  # held-out examples of earlier days that a night looks at
 
 def live(base: Base, stream: Stream, run: LifetimeRun) -> Result:
     """Live through the lessons once, on a base that carries no adapter."""
-    arm = ARMS[run.arm]
+    arm = METHODS[run.arm]
     taught = stream.draw(run.seed, run.lessons)
     random.Random(f"order/{run.order}").shuffle(taught)
     started = time.perf_counter()

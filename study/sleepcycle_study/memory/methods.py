@@ -134,7 +134,7 @@ VARIANTS = {
 }
 """Other settings that were tried."""
 
-ARMS = COMPARED | VARIANTS
+METHODS = COMPARED | VARIANTS
 THROUGHOUT = (OURS, "archive", TOGETHER, "sequential")
 """Arms that are lived with every order and seed; others where both are the same."""
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from sleepcycle.settings.config import ModelSettings, RemSettings
+from sleepcycle_study.errors import StudyError
 from sleepcycle_study.memory import text
 from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 
@@ -28,20 +29,25 @@ class Stream:
     """What the base was trained on and shall not lose; none where it is not known."""
 
 
-def invented(_: Path) -> Stream:
+def invented(_: Path | None) -> Stream:
     """Return the stream of invented lessons, which the built-in base learns."""
     return Stream(ModelSettings(), lessons, lessons=8)
 
 
-def real(folder: Path) -> Stream:
+def real(folder: Path | None) -> Stream:
     """Return the stream of real text.
 
     Args:
-        folder: Real models and data, as they are kept beside the project.
+        folder: Real models and data.
 
     Raises:
-        ConfigError: They are not there.
+        StudyError: They are not there, or nobody said where they are.
     """
+    if folder is None:
+        raise StudyError(
+            "expected the folder of the real models and data, got none; name it with "
+            "--data, or take --stream lessons"
+        )
     return Stream(
         ModelSettings(base=str(text.model(folder))),
         partial(text.draw, folder),

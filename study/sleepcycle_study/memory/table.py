@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean
 
-from sleepcycle_study.memory.methods import ARMS, OURS, TOGETHER
+from sleepcycle_study.memory.methods import METHODS, OURS, TOGETHER
 from sleepcycle_study.memory.records import Result
 from sleepcycle_study.report.figures import PERCENT, spread
 
@@ -33,8 +33,8 @@ def table(results: Sequence[Result]) -> Iterator[str]:
 def names(results: Sequence[Result]) -> list[str]:
     """Return the arms that were lived, in their order; unknown ones come last."""
     lived = dict.fromkeys(result.run.arm for result in results)
-    known = [name for name in ARMS if name in lived]
-    return known + [name for name in lived if name not in ARMS]
+    known = [name for name in METHODS if name in lived]
+    return known + [name for name in lived if name not in METHODS]
 
 
 def differences(rows: Sequence[Result], ours: Mapping[Pair, Result]) -> list[float]:

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from sleepcycle.errors import ConfigError
 from sleepcycle.records.content import Completion
+from sleepcycle_study.errors import StudyError
 from sleepcycle_study.memory.lessons import TaughtLesson
 
 ROWS, QUESTIONS = 1280, 100
@@ -43,10 +43,10 @@ def draw(folder: Path, seed: int, count: int) -> list[TaughtLesson]:
     """Return the first `count` tasks as lessons, with the rows of a seed.
 
     Raises:
-        ConfigError: There are not so many, or the data is not there.
+        StudyError: There are not so many, or the data is not there.
     """
     if not 1 <= count <= len(TASKS):
-        raise ConfigError(f"expected 1 to {len(TASKS)} lessons of text, got {count}")
+        raise StudyError(f"expected 1 to {len(TASKS)} lessons of text, got {count}")
     return [_lesson(folder, name, seed) for name in list(TASKS)[:count]]
 
 
@@ -54,7 +54,7 @@ def stories(folder: Path) -> tuple[str, ...]:
     """Return stories of the kind that the base was trained on.
 
     Raises:
-        ConfigError: They are not there.
+        StudyError: They are not there.
     """
     lines = _read(folder / "streams/tinystories/tinystories_cased.jsonl").splitlines()
     rows = [json.loads(line) for line in lines[:STORIES]]
@@ -65,7 +65,7 @@ def model(folder: Path) -> Path:
     """Return the folder of the base.
 
     Raises:
-        ConfigError: It is not there.
+        StudyError: It is not there.
     """
     found = folder / "models/stories260K"
     if not found.is_dir():
@@ -108,9 +108,9 @@ def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _missing(path: Path) -> ConfigError:
+def _missing(path: Path) -> StudyError:
     """Return what is raised where something is not there."""
-    return ConfigError(
-        f"expected the real models and data beside the project, got no {path}; name "
+    return StudyError(
+        f"expected the real models and data there, got no {path}; name "
         "their folder with --data, or take --stream lessons"
     )

@@ -9,7 +9,7 @@ SOURCE = (
     "50 of each other dimension a seed"
 )
 
-ARMS = {
+OUR_NAMES = {
     "base": ("base",),
     "flat": ("flat",),
     "dream": ("dream", "article", "progressive-svd"),

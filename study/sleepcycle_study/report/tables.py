@@ -4,7 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sleepcycle_study.domains.arithmetic.article import ARTICLE
 from sleepcycle_study.experiment.results import Curve, Fold, StudyRun
-from sleepcycle_study.report.article_figures import ARMS, REPORTED, SOURCE, Reported
+from sleepcycle_study.report.article_figures import (
+    OUR_NAMES,
+    REPORTED,
+    SOURCE,
+    Reported,
+)
 from sleepcycle_study.report.figures import (
     NONE,
     PERCENT,
@@ -181,7 +186,7 @@ def article_table(arms: Arms) -> Table:
 
 def _beside(arms: Arms, figure: Reported) -> TableRow:
     """Return one of the article's figures, and the one of our arm for it."""
-    arm = next((name for name in ARMS[figure.arm] if arms.get(name)), None)
+    arm = next((name for name in OUR_NAMES[figure.arm] if arms.get(name)), None)
     runs = arms[arm] if arm else ()
     ours = [
         scores[figure.measure]
