@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sleepcycle_study.memory", description=__doc__
     )
-    parser.add_argument(
+    arms = {"default": list(COMPARED), "choices": list(METHODS)}
+    parser.add_argument("--arms", nargs="+", **arms)
         "--arms", nargs="+", default=list(COMPARED), choices=list(METHODS)
     )
     parser.add_argument("--orders", type=_positive, default=3)
