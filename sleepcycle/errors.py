@@ -28,6 +28,8 @@ SleepcycleError
     └── Paused         a run was broken off at a checkpoint, to go on later
 """
 
+from typing import Any
+
 DISK_FAILED = 74
 """Exit code of a process that met a disk that failed: EX_IOERR of sysexits.h."""
 
@@ -163,3 +165,36 @@ class Interrupted(SleepcycleError):  # noqa: N818 - an event, not a fault
 
 class Paused(Interrupted):
     """A run was broken off at a checkpoint; it goes on later from there."""
+
+
+def error_named(
+    name: str,
+    message: str,
+    errno: int | None = None,
+    *,
+    otherwise: type[SleepcycleError],
+    among: tuple[type[SleepcycleError], ...] = (SleepcycleError,),
+) -> SleepcycleError:
+    """Return the error that another process met, by the name of its class.
+
+    Args:
+        name: The class, as the other process wrote it.
+        message: What it said.
+        errno: The system's number, of an error that has one.
+        otherwise: The class where there is none of that name, or one that takes more
+            than a message.
+        among: Classes that may be returned, with those below them.
+    """
+    found = globals().get(name)
+    is_known = isinstance(found, type) and issubclass(found, among)
+    kind: Any = found if is_known and _takes_message(found) else otherwise
+    error: SleepcycleError = kind(message)
+    if isinstance(error, OSError):
+        error.errno = errno
+    return error
+
+
+def _takes_message(kind: Any) -> bool:  # noqa: ANN401 - one of our classes
+    """Return whether a message alone makes an error of this class."""
+    ours = (base for base in kind.__mro__ if issubclass(base, SleepcycleError))
+    return not any("__init__" in vars(base) for base in ours)

@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from sleepcycle.errors import DiskError, Paused, SleepcycleError
+from sleepcycle.errors import Paused, SleepcycleError
 from sleepcycle.files.child_process import end_with_parent
 from sleepcycle.files.runfolder import (
     PAUSED,
@@ -86,8 +86,7 @@ def main(folder: Path, stop: PauseSignal) -> int:
     except Paused:
         return PAUSED
     except SleepcycleError as error:
-        errno = error.errno if isinstance(error, DiskError) else None
-        run.write_fault(Fault(type(error).__name__, str(error), errno))
+        run.write_fault(Fault.of(error))
         return 1
     except Exception as error:
         run.write_fault(Fault("", f"{type(error).__name__}: {error}"))

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from sleepcycle.errors import DiskError, SleepcycleError, error_named
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import faults
@@ -56,6 +57,22 @@ class Fault:
     message: str
     errno: int | None = None
     """What the system said where the disk failed, such as that it is full."""
+
+    @classmethod
+    def of(cls, error: SleepcycleError) -> Self:
+        """Return what is written down of one of our errors."""
+        errno = error.errno if isinstance(error, DiskError) else None
+        return cls(type(error).__name__, str(error), errno)
+
+    def to_error(
+        self,
+        otherwise: type[SleepcycleError],
+        among: tuple[type[SleepcycleError], ...] = (SleepcycleError,),
+    ) -> SleepcycleError:
+        """Return the error that was written down; see `errors.error_named`."""
+        return error_named(
+            self.error, self.message, self.errno, otherwise=otherwise, among=among
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

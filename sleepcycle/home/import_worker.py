@@ -12,7 +12,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcycle import errors
 from sleepcycle.errors import (
     AdapterError,
     ChildResultError,
@@ -73,8 +72,7 @@ def read_in_worker(
     with tempfile.TemporaryDirectory(prefix="import-", dir=paths.staging) as place:
         read = _ask(order, source, Path(place), log)
     if isinstance(read, Fault):
-        kind: type[SleepcycleError] = getattr(errors, read.error)
-        raise kind(read.message)
+        raise read.to_error(AdapterError)
     return read
 
 
@@ -126,8 +124,7 @@ def main(ordered: Path, result: Path) -> int:
             order.stage,
         )
     except SleepcycleError as error:
-        fault = Fault(type(error).__name__, str(error))
-        result.write_text(to_json(fault), encoding="utf-8")
+        result.write_text(to_json(Fault.of(error)), encoding="utf-8")
         return 1
     result.write_text(to_json(ImportedAdapter(base, rank)), encoding="utf-8")
     return 0

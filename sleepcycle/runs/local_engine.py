@@ -25,7 +25,7 @@ from sleepcycle.settings.config import EngineSettings
 POLL_S = 0.1
 GRACE_S = 10.0  # between asking a worker to end and killing it
 PAUSE_S = 25.0  # between asking it to pause and killing it
-KINDS = {kind.__name__: kind for kind in (DivergedError, DiskError)}
+KINDS = (DivergedError, DiskError)  # of a worker's errors; any other is a RunError
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,7 @@ def _judge(run: RunFolder, code: int, request: RunRequest | None) -> None:
 def _fault(run: RunFolder, fault: Fault | None, code: int) -> SleepcycleError:
     """Return the error that a worker ended with."""
     if fault is not None and fault.error:
-        error = KINDS.get(fault.error, RunError)(fault.message)
-        if isinstance(error, DiskError):
-            error.errno = fault.errno
-        return error
+        return fault.to_error(RunError, KINDS)
     if fault is not None:
         return RunError(f"the worker failed with {fault.message}; see {run.log}")
     if code < 0:

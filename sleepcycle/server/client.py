@@ -8,14 +8,13 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from sleepcycle import errors
 from sleepcycle.errors import (
     Interrupted,
     NotFoundError,
-    RowError,
     RunError,
     ServiceError,
     SleepcycleError,
+    error_named,
 )
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.address import read_address
@@ -178,8 +177,5 @@ def _announced(paths: HomePaths) -> Client | None:
 
 def error_of(told: Json) -> SleepcycleError:
     """Return the error that an answer tells of."""
-    kind = getattr(errors, str(told.get("error")), None)
-    message = str(told.get("message"))
-    if not (isinstance(kind, type) and issubclass(kind, SleepcycleError)):
-        return ServiceError(message)
-    return ServiceError(message) if issubclass(kind, RowError) else kind(message)
+    name, message = str(told.get("error")), str(told.get("message"))
+    return error_named(name, message, otherwise=ServiceError)

@@ -1,14 +1,17 @@
 """Versions: what moves them never runs beside a wake."""
 
+import errno
 import os
 import subprocess
 import sys
 
 import pytest
 
-from sleepcycle.errors import AdapterError, HomeError, VersionError
+from sleepcycle.errors import AdapterError, DiskError, HomeError, VersionError
+from sleepcycle.files.runfolder import Fault
 from sleepcycle.home import import_worker
 from sleepcycle.home.lock import locked
+from sleepcycle.records.codec import to_json
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import journal, run_table
 from sleepcycle.store.snapshot import read_snapshot
@@ -104,6 +107,24 @@ class TestImportWorker:
         worker.stdin.close()
 
         assert worker.wait(PATIENCE_S) == 1
+
+    def test_what_it_says_is_raised_with_the_systems_number(self, home, tmp_path, play):
+        """
+        By the number the service knows a full disk from a broken one.
+        """
+        fault = to_json(Fault("DiskError", "words", errno.ENOSPC))
+        play(f"echo '{fault}' > \"$4\"; exit 1")
+
+        with pytest.raises(DiskError, match=r"^words$") as full:
+            home.import_adapter(tmp_path)
+
+        assert full.value.errno == errno.ENOSPC
+
+    def test_an_error_of_no_known_name_is_the_adapters(self, home, tmp_path, play):
+        play(f"echo '{to_json(Fault('NoSuchError', 'words'))}' > \"$4\"; exit 1")
+
+        with pytest.raises(AdapterError, match=r"^words$"):
+            home.import_adapter(tmp_path)
 
     def test_one_that_cannot_be_started_is_told(self, home, tmp_path, monkeypatch):
         monkeypatch.setattr(import_worker.sys, "executable", "/nowhere/python")
