@@ -33,6 +33,8 @@ from typing import Any
 DISK_FAILED = 74
 """Exit code of a process that met a disk that failed: EX_IOERR of sysexits.h."""
 
+START_ADVICE = "see what the machine has run out of: sleepcycle doctor"
+
 
 class SleepcycleError(Exception):
     """Base of them all; the CLI prints its message on one line and exits 1."""
@@ -117,11 +119,14 @@ class ChildStartError(ChildError):
     Args:
         program: What was to be started.
         reason: What the system says.
+
+    Attributes:
+        reason: The same, and what to do about it.
     """
 
     def __init__(self, program: str, reason: str) -> None:
-        super().__init__(f"expected to start {program!r}, got: {reason}")
-        self.reason = reason
+        self.reason = f"{reason}; {START_ADVICE}"
+        super().__init__(f"expected to start {program!r}, got: {self.reason}")
 
 
 class ChildTimeoutError(ChildError):

@@ -1,5 +1,6 @@
 """The packages keep their structure: names once, few loose modules, no cycles."""
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,14 @@ import pytest
 from tools.structure import measure_packages
 
 ROOT = Path(__file__).parents[1]
+PROCESSES = {"subprocess", "multiprocessing", "killpg", "fork", "posix_spawn"}
+"""Names by which a process is started, or a group of them ended."""
+
+STARTERS = {
+    "sleepcycle/files/child_process.py": "the one place that starts and ends children",
+    "sleepcycle/daemon/systemd_unit.py": "asks systemctl, which is no child of ours",
+    "study/sleepcycle_study/experiment/crew.py": "passes records both ways for hours",
+}
 PACKAGES = (ROOT / "sleepcycle", ROOT / "study" / "sleepcycle_study")
 
 
@@ -90,3 +99,31 @@ def test_docstrings_begin_with_what_is_done(structure):
 
 def test_the_database_is_asked_in_the_store_alone(structure):
     assert structure.lists["sql_outside_store"] == []
+
+
+def test_processes_are_started_and_ended_in_one_place():
+    """
+    So that whatever happens none is left; each other place has its reason.
+    """
+    found = {
+        file.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for file in package.rglob("*.py")
+        if PROCESSES & set(names(ast.parse(file.read_text(encoding="utf-8"))))
+    }
+
+    assert found == set(STARTERS)
+
+
+def names(tree):
+    """Yield each name and attribute that a module uses, and what it imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None) or ""
+            yield from module.split(".")
+            for alias in node.names:
+                yield from alias.name.split(".")
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id

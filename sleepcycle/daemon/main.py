@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
-import psutil
 from loguru import logger
 
 from sleepcycle import log
@@ -23,6 +22,7 @@ from sleepcycle.daemon.systemd_notify import notify, watchdog_s
 from sleepcycle.daemon.ticker import Ticker
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
 from sleepcycle.files import disk
+from sleepcycle.files.child_process import kill_all
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.address import forget_address, pid_of, token_of, write_address
 from sleepcycle.home.lock import owned
@@ -145,7 +145,7 @@ class _Service:
         finally:
             ticker.stop()
             server.stop(self._left_s(SERVER_S))  # what was asked is answered first
-            kill_workers()  # so late, that no run goes on to write how it ended
+            kill_all()  # so late, that no run goes on to write how it ended
             if self._disk_error is None:
                 with suppress(DiskError):
                     forget_address(self._paths)
@@ -192,7 +192,7 @@ class _Service:
         run = self._scheduler.close()
         if run is not None and wait([run], self._left_s(RUN_S)).not_done:
             logger.warning("the run did not stop in {limit:g} s", limit=RUN_S)
-            kill_workers()
+            kill_all()
         return self._code()
 
     def _left_s(self, limit_s: float) -> float:
@@ -279,17 +279,9 @@ class _Service:
         return f"STATUS={' '.join(line.split())}"
 
 
-def kill_workers() -> None:
-    """Kill each process that we started, with all of its group, at once."""
-    for child in psutil.Process().children():
-        with suppress(ProcessLookupError):
-            if os.getpgid(child.pid) == child.pid:  # a worker leads its own group
-                os.killpg(child.pid, signal.SIGKILL)
-
-
 def _exit_at_once(number: int, frame: FrameType | None) -> None:
     """End at once: a second signal, or time is up. Recovery undoes what was on."""
-    kill_workers()
+    kill_all()
     os._exit(FAILED)
 
 

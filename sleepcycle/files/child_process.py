@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
+import psutil
+
 from sleepcycle.errors import (
     ChildError,
     ChildResultError,
@@ -40,6 +42,7 @@ class Child:
 
     Raises:
         ChildStartError: The system could not start it.
+        DiskError: The log could not be opened.
     """
 
     def __init__(
@@ -53,10 +56,10 @@ class Child:
     ) -> None:
         self._grace_s = grace_s
         self._ended = False  # from then on its number may be another's
-        try:
-            sink: AbstractContextManager[IO[bytes] | int]
-            sink = log.open("ab") if log else nullcontext(subprocess.PIPE)
-            with sink as output:
+        sink: AbstractContextManager[IO[bytes] | int]
+        sink = disk.open_log(log) if log else nullcontext(subprocess.PIPE)
+        with sink as output:
+            try:
                 self._process = subprocess.Popen(
                     [sys.executable, *words],
                     stdin=subprocess.PIPE,
@@ -66,8 +69,8 @@ class Child:
                     env=environment,
                     start_new_session=True,
                 )
-        except OSError as error:
-            raise ChildStartError(sys.executable, str(error)) from error
+            except OSError as error:
+                raise ChildStartError(sys.executable, str(error)) from error
 
     def __enter__(self) -> Self:
         return self
@@ -192,11 +195,11 @@ def ask_worker(
         ChildStartError: It could not be started.
         ChildTimeoutError: It took too long, and was ended.
         ChildResultError: It ended and left neither.
-        DiskError: The order could not be written.
+        DiskError: The order or the log could not be written.
     """
     ordered, left = call.folder / "order.json", call.folder / "result.json"
     disk.write(ordered, to_json(order))
-    call.log.write_bytes(b"")
+    disk.open_log(call.log, anew=True).close()
     words = ["-m", call.module, *call.arguments, str(ordered), str(left)]
     with Child(words, call.environment, log=call.log) as worker:
         code = worker.wait(call.limit_s)
@@ -205,6 +208,22 @@ def ask_worker(
         return from_json(text, result) if code == 0 else from_json(text, fault)
     except (FileNotFoundError, ValueError) as error:  # no file, no JSON, another record
         raise ChildResultError(code) from error
+
+
+def offline_environment(**more: str) -> dict[str, str]:
+    """Return the environment of a worker: ours, without the hub, and what is given."""
+    return os.environ | {"HF_HUB_OFFLINE": "1"} | more
+
+
+def kill_all() -> None:
+    """Kill each process that we started, with all of its group, at once.
+
+    Only those that lead a group of their own, as every `Child` does.
+    """
+    for child in psutil.Process().children():
+        with suppress(ProcessLookupError):
+            if os.getpgid(child.pid) == child.pid:
+                os.killpg(child.pid, signal.SIGKILL)
 
 
 def end_with_parent() -> None:

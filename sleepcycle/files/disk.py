@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from sleepcycle.errors import DiskError
 
@@ -110,6 +111,20 @@ def read_bytes(path: Path) -> bytes:
     """
     with _translated("read", path):
         return path.read_bytes()
+
+
+def open_log(path: Path, *, anew: bool = False) -> IO[bytes]:
+    """Open a file to be added to; what is added is not flushed to the disk.
+
+    Args:
+        path: A file, which need not be there.
+        anew: Empty it first.
+
+    Raises:
+        DiskError: It cannot be opened.
+    """
+    with _told("open", path):
+        return path.open("wb" if anew else "ab")
 
 
 def copy(source: Path, target: Path) -> None:

@@ -6,7 +6,6 @@ Neither the service nor a command that reads the database loads torch for it, an
 a hostile file does to its reader stays there.
 """
 
-import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -19,7 +18,12 @@ from sleepcycle.errors import (
     ChildTimeoutError,
     SleepcycleError,
 )
-from sleepcycle.files.child_process import WorkerCall, ask_worker, end_with_parent
+from sleepcycle.files.child_process import (
+    WorkerCall,
+    ask_worker,
+    end_with_parent,
+    offline_environment,
+)
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.runfolder import Fault
 from sleepcycle.records.codec import from_json, to_json
@@ -87,7 +91,7 @@ def _ask(
     call = WorkerCall(
         "sleepcycle.home.import_worker",
         place,
-        os.environ | {"HF_HUB_OFFLINE": "1"},
+        offline_environment(),
         log,
         limit_s=LIMIT_S,
     )
@@ -95,8 +99,7 @@ def _ask(
         return ask_worker(call, order, ImportedAdapter, Fault)
     except ChildStartError as error:
         raise AdapterError(
-            f"expected to start a process that reads {source}, got: "
-            f"{error.reason}; see what the machine has run out of: sleepcycle doctor"
+            f"expected to start a process that reads {source}, got: {error.reason}"
         ) from error
     except ChildTimeoutError as error:
         raise AdapterError(

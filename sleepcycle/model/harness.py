@@ -1,6 +1,5 @@
 """Tasks of lm-evaluation-harness, which is an extra: scored by a worker process."""
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 
 from sleepcycle.errors import ChildResultError, ChildStartError, HarnessError
 from sleepcycle.files import disk
-from sleepcycle.files.child_process import WorkerCall, ask_worker
+from sleepcycle.files.child_process import WorkerCall, ask_worker, offline_environment
 from sleepcycle.records.version import BaseIdentity
 
 LIBRARY = "lm_eval"
@@ -186,8 +185,7 @@ def _done(deed: str, order: HarnessOrder | HarnessLook, kind: type[R], log: Path
             done = ask_worker(call, order, kind, HarnessFault)
     except ChildStartError as error:
         raise HarnessError(
-            f"expected to start the harness, got: {error.reason}; see what the machine "
-            "has run out of: sleepcycle doctor"
+            f"expected to start the harness, got: {error.reason}"
         ) from error
     except ChildResultError as error:
         raise HarnessError(
@@ -201,11 +199,10 @@ def _done(deed: str, order: HarnessOrder | HarnessLook, kind: type[R], log: Path
 
 def _environment(cache: Path) -> dict[str, str]:
     """Return the worker's environment: no hub, and no data set from an earlier time."""
-    return os.environ | {
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "HF_EVALUATE_OFFLINE": "1",
-        "HF_DATASETS_CACHE": str(cache),
-        "PYTHONDONTWRITEBYTECODE": "1",  # nothing is left among the tasks
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+    return offline_environment(
+        HF_DATASETS_OFFLINE="1",
+        HF_EVALUATE_OFFLINE="1",
+        HF_DATASETS_CACHE=str(cache),
+        PYTHONDONTWRITEBYTECODE="1",  # nothing is left among the tasks
+        TOKENIZERS_PARALLELISM="false",
+    )

@@ -15,7 +15,7 @@ from sleepcycle.errors import (
     RunError,
     SleepcycleError,
 )
-from sleepcycle.files.child_process import Child
+from sleepcycle.files.child_process import Child, offline_environment
 from sleepcycle.files.runfolder import PAUSED, Fault, RunFolder
 from sleepcycle.records.progress import OnProgress, Progress
 from sleepcycle.records.run_order import RunRequest
@@ -70,8 +70,7 @@ class LocalEngine:
             )
         except ChildStartError as error:
             raise RunError(
-                f"expected to start a worker in {run.path}, got: {error.reason}; see "
-                "what the machine has run out of: sleepcycle doctor"
+                f"expected to start a worker in {run.path}, got: {error.reason}"
             ) from error
 
     def _watch(
@@ -104,7 +103,7 @@ class LocalEngine:
 
     def _environment(self) -> dict[str, str]:
         """Return the worker's environment: no hub, the threads set, and one GPU."""
-        environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        environment = offline_environment(PYTHONUNBUFFERED="1")
         if self.settings.threads:
             environment["OMP_NUM_THREADS"] = str(self.settings.threads)
         _, _, number = self.settings.device.partition(":")

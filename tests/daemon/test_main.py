@@ -445,54 +445,6 @@ class TestServe:
             assert channel.recv(1000) == b"STOPPING=1"
 
 
-def test_workers_are_killed_with_all_they_started():
-    """
-    Only children that lead a group of their own, as workers do.
-    """
-    forks = "import os, time; os.fork(); time.sleep(60)"
-    worker = subprocess.Popen([sys.executable, "-c", forks], start_new_session=True)
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    deadline = time.monotonic() + PATIENCE_S
-    while len(group := members(worker.pid)) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-    main.kill_workers()
-
-    assert worker.wait(PATIENCE_S) == -signal.SIGKILL
-    assert other.poll() is None
-    other.kill()
-    other.wait()
-    while any(alive(pid) for pid in group):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def members(group):
-    """Return the processes of a group."""
-    import psutil
-
-    return [pid for pid in psutil.pids() if psutil.pid_exists(pid) and of(pid) == group]
-
-
-def of(pid):
-    """Return a process's group."""
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
-
-
-def alive(pid):
-    """Tell whether a process still runs."""
-    import psutil
-
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def test_the_home_is_opened_under_the_settings_of_the_moment(paths):
     reloadable = ReloadableHome(paths, open_home(paths.root).settings)
     paths.config.write_text("[wake]\nrank = 8\n")

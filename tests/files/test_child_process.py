@@ -1,5 +1,6 @@
 """Child processes: whatever happens, no child is left, nor what it started."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -18,8 +19,15 @@ from sleepcycle.errors import (
     ChildResultError,
     ChildStartError,
     ChildTimeoutError,
+    DiskError,
 )
-from sleepcycle.files.child_process import Child, WorkerCall, ask_worker
+from sleepcycle.files.child_process import (
+    Child,
+    WorkerCall,
+    ask_worker,
+    kill_all,
+    offline_environment,
+)
 
 PATIENCE_S = 60.0
 STUBBORN = """
@@ -94,9 +102,22 @@ class TestStart:
         ):
             python("pass")
 
-    def test_a_log_that_cannot_be_written_is_named(self, tmp_path):
-        with pytest.raises(ChildStartError, match=r"Is a directory: .*"):
+    def test_one_that_cannot_be_started_has_an_advice(self, monkeypatch):
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+        with pytest.raises(ChildStartError, match=r"; see what .*: sleepcycle doctor$"):
+            python("pass")
+
+    def test_a_log_that_cannot_be_opened_is_named(self, tmp_path):
+        """
+        It is the disk's fault then, and not that of the program.
+        """
+        with pytest.raises(
+            DiskError, match=rf"^expected to open {tmp_path}, got: Is a directory"
+        ) as fault:
             python("pass", log=tmp_path)
+
+        assert fault.value.errno == errno.EISDIR
 
 
 class TestWait:
@@ -191,6 +212,35 @@ class TestEnd:
             child.kill()
 
         assert signalled == []
+
+
+class TestKillAll:
+    def test_children_are_killed_with_all_they_started(self):
+        with python(PARENT_OF_ONE + "time.sleep(600)") as child:
+            grandchild = int(read_line(child))
+
+            kill_all()
+
+            assert child.wait(PATIENCE_S) == -signal.SIGKILL
+            wait_until_gone(grandchild)
+
+    def test_one_that_leads_no_group_is_left_alone(self):
+        words = [sys.executable, "-c", "input()"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE) as other:
+            kill_all()
+
+            assert other.poll() is None
+            other.kill()
+
+
+def test_the_environment_of_a_worker_has_no_hub(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("WORD", "ours")
+
+    environment = offline_environment(MORE="1")
+
+    words = ("HF_HUB_OFFLINE", "WORD", "MORE")
+    assert [environment[word] for word in words] == ["1", "ours", "1"]
 
 
 class TestParent:
@@ -302,6 +352,12 @@ class TestAskWorker:
             ask(code, limit_s=3.0)
 
         assert not lives(int((tmp_path / "log").read_text()))
+
+    def test_a_log_that_cannot_be_opened_is_named(self, ask, tmp_path):
+        (tmp_path / "log").mkdir()
+
+        with pytest.raises(DiskError, match=rf"^expected to open {tmp_path}/log, got"):
+            ask("pass")
 
     def test_the_log_is_of_this_worker_alone(self, ask, tmp_path):
         (tmp_path / "log").write_text("an earlier one\n")

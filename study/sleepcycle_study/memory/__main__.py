@@ -65,8 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sleepcycle_study.memory", description=__doc__
     )
-    arms = {"default": list(COMPARED), "choices": list(METHODS)}
-    parser.add_argument("--arms", nargs="+", **arms)
+    parser.add_argument(
         "--arms", nargs="+", default=list(COMPARED), choices=list(METHODS)
     )
     parser.add_argument("--orders", type=_positive, default=3)

@@ -95,7 +95,7 @@ def _started(folder: Path, limits: Limits) -> Child:
     except ChildStartError as error:
         raise StudyError(
             f"expected to start {sys.executable!r} for the sandbox, got: "
-            f"{error.reason}; run sleepcycle with a Python that can be started again"
+            f"{error.reason}, or run sleepcycle with a Python that can be started again"
         ) from error
 
 
