@@ -14,13 +14,12 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     PrivateAttr,
-    ValidationError,
     model_validator,
 )
 
 from sleepcycle.errors import ConfigError
 from sleepcycle.records.content import Completion
-from sleepcycle.settings.faults import sentences
+from sleepcycle.settings.faults import checked
 from sleepcycle.settings.section import Section
 
 BUILTIN = Path(__file__).parent
@@ -221,7 +220,7 @@ def read_curriculum(path: Path) -> Curriculum:
         raise ConfigError(
             f"{path}: expected TOML, got: {error}; mend the file there"
         ) from error
-    return _checked(fields, str(path))
+    return _placed(fields, str(path))
 
 
 def builtins() -> list[str]:
@@ -287,13 +286,9 @@ def _filled(template: str, fields: Mapping[str, str], key: str) -> str:
     return template.format_map(fields)
 
 
-def _checked(fields: dict[str, Any], file: str) -> Curriculum:
+def _placed(fields: dict[str, Any], file: str) -> Curriculum:
     """Build a curriculum from plain data, whose faults name the file."""
-    try:
-        curriculum = Curriculum(**fields)
-    except ValidationError as error:
-        faults = (f"{file}: {fault}" for fault in sentences(error, fields, Curriculum))
-        raise ConfigError("; ".join(faults)) from error
+    curriculum = checked(Curriculum, fields, file=file)
     for phase in curriculum.phases:
         phase._file = file
     return curriculum

@@ -46,6 +46,7 @@ def foreseen(request: Request, error: Exception) -> Response:
 
 def unreadable(request: Request, error: Exception) -> Response:
     """Answer a body or a path that is not what the route takes."""
+    # In pydantic's own words, which programs may know by now; files have sentences.
     found = error.errors() if isinstance(error, RequestValidationError) else []
     words = "; ".join(
         f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in found

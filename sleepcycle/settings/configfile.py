@@ -9,12 +9,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, get_origin
 
-from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from sleepcycle.errors import ConfigError
 from sleepcycle.settings.config import PREFIX, Settings
-from sleepcycle.settings.faults import is_section, keys_of, nearest, sentences
+from sleepcycle.settings.faults import checked, is_section, keys_of, nearest
 
 
 def load_settings(file: Path | None) -> Settings:
@@ -49,11 +48,7 @@ def settings_from(fields: dict[str, Any]) -> Settings:
     for variable, value in os.environ.items():
         if variable.upper().startswith(PREFIX):
             _check(variable, value)
-    try:
-        return Settings(**fields)
-    except ValidationError as error:
-        said = sentences(error, fields, Settings, "setting")
-        raise ConfigError("; ".join(said)) from error
+    return checked(Settings, fields, "setting")
 
 
 def recorded_settings(fields: dict[str, Any]) -> Settings:
@@ -62,11 +57,7 @@ def recorded_settings(fields: dict[str, Any]) -> Settings:
     Raises:
         ConfigError: As for `load_settings`.
     """
-    try:
-        return _Recorded(**fields)
-    except ValidationError as error:
-        said = sentences(error, fields, Settings, "setting")
-        raise ConfigError("; ".join(said)) from error
+    return checked(_Recorded, fields, "setting")
 
 
 class _Recorded(Settings):

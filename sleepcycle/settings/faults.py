@@ -1,12 +1,14 @@
 """Faults of settings and TOML files as sentences: expected, got, and where."""
 
 import difflib
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from sleepcycle.errors import ConfigError
 from sleepcycle.settings.section import Section
 
+M = TypeVar("M", bound=BaseModel)
 BRANCHES = ("constrained", "literal", "function-", "float", "int")
 """How pydantic begins the name of a branch of a union, which is no key."""
 
@@ -24,6 +26,28 @@ EXPECTED = {
     "string": "text in quotes",
 }
 """What is expected, by how the type of pydantic's fault begins."""
+
+
+def checked(
+    model: type[M], fields: dict[str, Any], noun: str = "", file: str = ""
+) -> M:
+    """Build a model from parsed TOML.
+
+    Args:
+        model: What the file should be.
+        fields: The parsed file.
+        noun: What stands before the name of a key, such as `setting`.
+        file: What stands before each fault; "" for nothing.
+
+    Raises:
+        ConfigError: A key or a value is wrong; each is in a sentence.
+    """
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        place = f"{file}: " if file else ""
+        faults = (place + fault for fault in sentences(error, fields, model, noun))
+        raise ConfigError("; ".join(faults)) from error
 
 
 def sentences(

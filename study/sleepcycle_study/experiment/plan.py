@@ -12,7 +12,6 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     PrivateAttr,
-    ValidationError,
 )
 
 from sleepcycle.curricula.curriculum import (
@@ -23,7 +22,7 @@ from sleepcycle.curricula.curriculum import (
 )
 from sleepcycle.errors import ConfigError
 from sleepcycle.settings.config import ModelSettings, WakeSettings
-from sleepcycle.settings.faults import sentences
+from sleepcycle.settings.faults import checked
 from sleepcycle.settings.nightconfig import SleepSettings
 from sleepcycle.settings.section import Section, once
 from sleepcycle_study.experiment.arms import ARMS
@@ -165,10 +164,6 @@ def parse_plan(data: bytes, file: Path) -> StudyPlan:
     wake = fields.get("wake", {})
     if isinstance(wake, dict):
         fields["wake"] = LEARNING | wake
-    try:
-        plan = StudyPlan(**fields)
-    except ValidationError as error:
-        faults = (f"{file}: {fault}" for fault in sentences(error, fields, StudyPlan))
-        raise ConfigError("; ".join(faults)) from error
+    plan = checked(StudyPlan, fields, file=str(file))
     plan._folder = file.parent  # no key, so that no file can set it
     return plan
