@@ -12,7 +12,7 @@ from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import printable
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.home.run_history import RunHistory
-from sleepcycle.records.progress import HEARTBEAT, Progress
+from sleepcycle.records.progress import HEARTBEAT, progress_from
 from sleepcycle.records.run_order import RunState
 
 EVERY_S = 0.5
@@ -75,7 +75,7 @@ class Tail:
 def step(line: str) -> str | None:
     """Return a line of `progress.jsonl` in words; None for a mere heartbeat."""
     try:
-        heartbeat = Progress(**json.loads(line))
+        heartbeat = progress_from(json.loads(line))
     except ValueError:  # the worker was killed while it wrote
         return None
     if heartbeat == HEARTBEAT:

@@ -1,6 +1,5 @@
 """The way to the running service: commands go through it where there is one."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -134,9 +133,9 @@ def _switch(answer: dict[str, Any]) -> "Switch":
 
 def _record(answer: dict[str, Any], kind: type[R]) -> R:
     """Return the record that the service answered with."""
-    from sleepcycle.records.codec import from_json
+    from sleepcycle.records.codec import from_plain
 
-    return from_json(json.dumps(answer), kind)
+    return from_plain(answer, kind)
 
 
 def answers(paths: HomePaths) -> bool:

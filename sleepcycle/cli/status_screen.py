@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import console, facts_table, printable, show_json
-from sleepcycle.records.progress import Progress
+from sleepcycle.records.progress import progress_from
 
 EVERY_S = 2.0
 MINUTES_A_DAY = 24 * 60
@@ -109,7 +109,7 @@ def _events(fields: Fields) -> Iterator[str]:
     """Return what runs, what ran last, and who answers."""
     service = fields.get("service") or {}
     if service.get("progress"):
-        now = Progress(**service["progress"])
+        now = progress_from(service["progress"])
         how_far = f"{now.stage} {now.step}/{now.steps}  {facts(now)}"
         yield f"now: {service['kind']} {service['run']}, {how_far}".rstrip()
     if run := fields["last_run"]:

@@ -1,12 +1,11 @@
 """How a version's card, and the difference of two versions, look."""
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sleepcycle.cli.render import console, show_facts, show_json, show_table
 from sleepcycle.cli.verdict_table import show_measures, show_plan
-from sleepcycle.records.codec import from_json
+from sleepcycle.records.codec import from_plain
 from sleepcycle.records.overrides import RetryPlan
 from sleepcycle.records.verdict import Verdict
 from sleepcycle.records.version import VersionKind
@@ -64,7 +63,7 @@ def _show_night(report: dict[str, Any]) -> None:
     """Print how a night was planned, and what the gate measured."""
     gentler = report.get("gentler")  # cards of older nights do not have it
     show_plan(RetryPlan(**gentler) if gentler else None)
-    show_measures(from_json(json.dumps(report["verdict"]), Verdict))
+    show_measures(from_plain(report["verdict"], Verdict))
 
 
 def show_difference(comparison: "Comparison", *, as_json: bool) -> None:

@@ -19,10 +19,10 @@ from sleepcycle.errors import DiskError, SleepcycleError, error_named
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import faults
-from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.codec import dumps, from_json, to_json
 from sleepcycle.records.content import canonical_json, from_fields
 from sleepcycle.records.example import Dream, Example
-from sleepcycle.records.progress import Progress
+from sleepcycle.records.progress import Progress, progress_from
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunOrder
 from sleepcycle.records.version import BaseIdentity
@@ -199,7 +199,7 @@ class RunFolder:
     def append_progress(self, progress: Progress) -> None:
         """Write a heartbeat."""
         with self.progress.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+            file.write(dumps(progress) + "\n")
 
     def skip_progress(self) -> int:
         """Return where the next heartbeat will be, past what earlier workers wrote."""
@@ -220,7 +220,7 @@ class RunFolder:
             while True:
                 line += file.readline()
                 if line.endswith("\n"):
-                    yield Progress(**json.loads(line))
+                    yield progress_from(json.loads(line))
                     line = ""
                 else:
                     yield None

@@ -39,7 +39,12 @@ def from_json(text: str, kind: type[R]) -> R:
 
     A null is None where the record allows it; in any other float it is NaN.
     """
-    record: R = _reader(kind).validate_python(_restored(json.loads(text), kind))
+    return from_plain(json.loads(text), kind)
+
+
+def from_plain(value: Any, kind: type[R]) -> R:  # noqa: ANN401 - plain data
+    """Return the record that parsed JSON holds, as `from_json` does of its text."""
+    record: R = _reader(kind).validate_python(_restored(value, kind))
     return record
 
 

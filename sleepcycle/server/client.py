@@ -18,7 +18,7 @@ from sleepcycle.errors import (
 )
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.address import read_address
-from sleepcycle.records.progress import OnProgress, Progress
+from sleepcycle.records.progress import OnProgress, progress_from
 from sleepcycle.records.run_order import RunKind
 
 LIVE_S = 1.0  # for `/livez`
@@ -72,7 +72,7 @@ class Client:
                 if found["state"] != "running":
                     break
                 if found["progress"]:
-                    on_progress(Progress(**found["progress"]))
+                    on_progress(progress_from(found["progress"]))
                 if stops == 1 and found["run"]:
                     self._cancel(found["run"])
                     stops = 2
