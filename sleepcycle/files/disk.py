@@ -123,7 +123,7 @@ def open_log(path: Path, *, anew: bool = False) -> IO[bytes]:
     Raises:
         DiskError: It cannot be opened.
     """
-    with _told("open", path):
+    with _translated("open", path):
         return path.open("wb" if anew else "ab")
 
 

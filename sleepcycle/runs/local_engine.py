@@ -107,9 +107,12 @@ class LocalEngine:
         if self.settings.threads:
             environment["OMP_NUM_THREADS"] = str(self.settings.threads)
         _, _, number = self.settings.device.partition(":")
-        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         place = int(number or 0)
-        gpu = gpus[place] if place < len(gpus) and gpus[place] else str(place)
+        if visible is None:
+            return environment | {"CUDA_VISIBLE_DEVICES": str(place)}
+        gpus = visible.split(",")  # empty where the user hides them all
+        gpu = gpus[place] if place < len(gpus) else ""
         return environment | {"CUDA_VISIBLE_DEVICES": gpu}
 
 

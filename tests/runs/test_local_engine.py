@@ -60,11 +60,13 @@ def run(tmp_path):
         ("cuda:1", None, "1"),
         ("cuda:1", "5,7", "7"),
         ("cpu", "3", "3"),
+        ("auto", "", ""),
+        ("cuda:1", "5", ""),
     ],
 )
 def test_the_worker_sees_one_gpu(monkeypatch, device, visible, seen):
     """
-    Else the trainer spreads one step over all of them.
+    Else the trainer spreads one step over all of them; one that is hidden stays so.
     """
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
