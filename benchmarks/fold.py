@@ -26,7 +26,7 @@ from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings import config
-from sleepcycle.settings.choices import Downscaling
+from sleepcycle.settings.choices import Downscaling, RankPolicy
 from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 
 STEPS = 80  # a day
@@ -116,11 +116,19 @@ def print_policies(day: Day, rank: int) -> None:
     """Print what each policy keeps, plain and weighed, at about equal size."""
     for weighting, seen in (("plain", None), ("activations", day.moments)):
         fold = partial(day.fold, seen)
-        fixed = fold(policy="fixed", rank=rank)
-        energy = as_large(partial(fold, policy="energy", rank=32), size(fixed))
-        budget = fold(policy="budget", rank=rank)
-        for name, change in (("fixed", fixed), ("energy", energy), ("budget", budget)):
-            day.print_row(f"{name} {rank}", weighting, size(change), change=change)
+        most = size(fold(policy=RankPolicy.FIXED, rank=rank))
+        for policy in RankPolicy:
+            change = fold_by(partial(fold, policy=policy), policy, rank, most)
+            day.print_row(f"{policy} {rank}", weighting, size(change), change=change)
+
+
+def fold_by(
+    fold: Callable[..., LayerChanges], policy: RankPolicy, rank: int, most: int
+) -> LayerChanges:
+    """Fold by a policy to a rank, or where a share decides to so many parameters."""
+    if policy is RankPolicy.ENERGY:
+        return as_large(partial(fold, rank=32), most)
+    return fold(rank=rank)
 
 
 def size(change: LayerChanges) -> int:

@@ -1,18 +1,24 @@
 """The documents are what the code says, and name nothing that is not there."""
 
+import json
 import re
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sleepcycle.cli import app
 from sleepcycle.curricula.curriculum import read_curriculum
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import load_settings
 from tools import check_links, render_docs
 from tools.reference.commands import commands
-from tools.reference.shapes import keys
+from tools.reference.home import HOME, RUN
+from tools.reference.records import record_section
+from tools.reference.shapes import GOLDEN, keys
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -66,6 +72,15 @@ def test_no_document_names_what_is_not_there():
     assert found + list(check_links.source_faults()) == []
 
 
+@dataclass
+class Batched:
+    """A record of these tests."""
+
+    number: int
+    best: tuple[float, int] | None
+    """None where none is."""
+
+
 class TestPages:
     def test_a_command_has_its_arguments_options_and_defaults(self):
         page = render_docs.render("commands.md")
@@ -86,6 +101,41 @@ class TestPages:
 
         for name in Settings().model_dump()["gate"]:
             assert f"| `{name}` |" in page
+
+    def test_every_file_of_the_golden_life_is_told(self):
+        golden = json.loads((GOLDEN / "files.json").read_text())
+        seen = {
+            re.sub(r"^(versions|runs)/A [A-Z]+/", r"\1/", path)
+            for path in golden["home"]
+        }
+        told = {re.sub(r"/(v0042-HASH|000041)/", "/", path) for path in HOME}
+        told |= {f"runs/{name}" for name in RUN}
+        inside = {path for path in seen if not path.endswith("/")}
+
+        assert inside - told == {"scratch/lock"}  # in the row of its folder
+        broken = golden["a run that was broken off"]
+        assert {path for path in broken if not path.endswith("/")} <= set(RUN)
+
+    @pytest.mark.parametrize(
+        ("layout", "told"),
+        [(HomePaths(Path("/h")), HOME), (RunFolder(Path("/h")), RUN)],
+    )
+    def test_every_place_that_the_code_knows_is_told(self, layout, told):
+        places = [
+            getattr(layout, name)
+            for name, member in vars(type(layout)).items()
+            if isinstance(member, property) and name != "home"
+        ]
+        names = [place.relative_to("/h").as_posix() + "/" for place in places]
+        rows = [f"{path}/" for path in told]
+
+        assert [n for n in names if not any(row.startswith(n) for row in rows)] == []
+
+    def test_a_record_has_its_types_and_what_stands_under_its_fields(self):
+        page = record_section(Batched)
+
+        assert "| `number` | int |  |" in page
+        assert "| `best` | list (float, int) or null | None where none is. |" in page
 
     def test_keys_are_named_by_the_way_to_them(self):
         rows = keys({"a": {"b": "int"}, "c": [{"d": "null | str"}], "e": []})

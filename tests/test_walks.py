@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 WALKS = sorted((ROOT / "docs" / "how-to" / "extend").glob("*.md"))
 STEP = re.compile(r"^\d\. (.+)$", re.MULTILINE)
 PLACE = re.compile(r"`((?:sleepcycle|docs)/[\w/]+(?:\.\w+|/))`")
+PROSE = re.compile(r"`([\w/-]+\.md)`, `(#+ [^`]+)`")
 FIND = re.compile(r"[Ff]ind `([^`]+)`")
 
 
@@ -55,6 +56,32 @@ def test_a_walk_touches_four_places_at_most_and_names_the_lines(walk):
         assert place.exists(), place
         text = place.read_text() if place.is_file() else ""
         assert [line for line in lines if line not in text] == [], place
+
+
+@pytest.mark.parametrize("walk", WALKS, ids=lambda walk: walk.stem)
+def test_the_prose_that_a_walk_names_is_there(walk):
+    """
+    Each walk names some, since what is written by hand goes stale.
+    """
+    said = walk.read_text()
+    named = PROSE.findall(said)
+
+    assert named
+    for page, heading in named:
+        assert f"\n{heading}\n" in "\n" + (ROOT / page).read_text(), (page, heading)
+
+
+@pytest.mark.parametrize("walk", WALKS, ids=lambda walk: walk.stem)
+def test_a_walk_ends_with_the_pages_that_read_the_golden_files(walk):
+    said = walk.read_text()
+
+    assert 0 < said.rindex("SLEEPCYCLE_WRITE_GOLDEN=1") < said.rindex("`make docs`")
+
+
+def test_a_number_of_the_night_is_handed_in_where_the_walk_says():
+    night = (ROOT / "sleepcycle" / "learning" / "night.py").read_text()
+
+    assert "gate.measure(" in night
 
 
 @dataclasses.dataclass(frozen=True)

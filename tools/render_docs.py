@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.reference.commands import commands_page
+from tools.reference.home import home_page
 from tools.reference.packages import modules_page, package_tree
+from tools.reference.python import python_page
 from tools.reference.settings import settings_page
-from tools.reference.shapes import home_page, http_page, json_page
+from tools.reference.shapes import http_page, json_page
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -23,6 +25,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "json.md": json_page,
     "http.md": http_page,
     "home.md": home_page,
+    "python.md": python_page,
     "modules.md": modules_page,
 }
 

@@ -1,1 +1,1 @@
-"""Backup: a home as one file, back again, and rid of what nothing needs."""
+"""A home as one file, and back again; removal of files that nothing needs."""

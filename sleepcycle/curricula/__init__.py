@@ -1,1 +1,1 @@
-"""Curricula: what is taught in which phases; the built-in ones lie beside the code."""
+"""What is taught in which phases; the built-in curricula lie beside the code."""

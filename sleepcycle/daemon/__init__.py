@@ -1,1 +1,1 @@
-"""Daemon: the service that stays up, when it learns and sleeps, and who tells it to."""
+"""The service that stays up: scheduler, executor, calendar, inbox, alerts, systemd."""

@@ -1,1 +1,1 @@
-"""Doctor: what is wrong with a home and its machine, and what to do about it."""
+"""Checks of a home and its machine, each with its fix; the bug report."""

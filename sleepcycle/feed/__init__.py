@@ -1,1 +1,1 @@
-"""Feed: files in many shapes become examples, or rows with a reason why not."""
+"""Files of many formats become examples, or bad rows with the reason."""

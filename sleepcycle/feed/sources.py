@@ -83,12 +83,12 @@ def _is_lines(found: Beginning) -> bool:
 
 CONTAINERS = (
     Container("Parquet", _is_parquet, lambda f, s, _: read_parquet(f, s), False),
-    Container("CSV", _ends_in(".csv"), lambda f, s, shape: read_csv(f, s, ",", shape)),
     Container("TSV", _ends_in(".tsv"), lambda f, s, shape: read_csv(f, s, "\t", shape)),
+    Container("CSV", _ends_in(".csv"), lambda f, s, shape: read_csv(f, s, ",", shape)),
     Container("JSON", _is_array, lambda f, s, _: read_array(f, s)),
     Container("JSONL", _is_lines, lambda f, s, _: read_jsonl(f, s)),
 )
-"""The first that fits a source reads it."""
+"""The first that fits a source reads it; a refusal names them, the last one first."""
 
 
 def name_of(source: Source) -> str:
@@ -169,10 +169,16 @@ def _rows(
         raise FeedError("expected UTF-8, got UTF-16 or no text; convert it with iconv")
     if container is None:
         raise FeedError(
-            "expected JSONL, JSON, CSV, TSV or Parquet by its name or its first bytes, "
+            f"expected {_names()} by its name or its first bytes, "
             f"got {head[:20]!r}; rename it"
         )
     return container.read(stream, settings, shape)
+
+
+def _names() -> str:
+    """Return the names of all containers in words."""
+    *names, last = (each.name for each in reversed(CONTAINERS))
+    return f"{', '.join(names)} or {last}"
 
 
 def _decompressed(file: BufferedReader) -> BufferedReader | gzip.GzipFile:

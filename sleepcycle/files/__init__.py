@@ -1,1 +1,1 @@
-"""Files: what is written to last, where it lies, and the processes beside this one."""
+"""Durable writes, sealed and run folders, the paths of a home, child processes."""

@@ -1,1 +1,1 @@
-"""Home: one state directory, and everything that can be done with it."""
+"""One state directory, and everything that can be done with it."""

@@ -1,1 +1,1 @@
-"""Learning: one wake, one night, and the gate that judges what comes of them."""
+"""What a worker computes: a wake, a night (fold, REM) and the gate's verdict."""

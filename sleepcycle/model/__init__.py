@@ -1,1 +1,1 @@
-"""The base model and its adapters; the only home of transformers and peft."""
+"""Base and adapters: load, train, generate, score; only home of transformers, peft."""

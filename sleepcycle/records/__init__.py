@@ -1,1 +1,1 @@
-"""Records: the frozen values that modules hand each other, and their JSON."""
+"""The frozen values that modules hand each other, and their JSON."""

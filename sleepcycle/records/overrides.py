@@ -26,10 +26,10 @@ class PhasePlan:
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """How a night was planned after others on the same ground were rejected."""
+    """How a night was planned after others on the same live version were rejected."""
 
     rejected: int
-    """Nights on this ground that were rejected before."""
+    """Nights on the same live version and open day that were rejected before."""
 
     max_share_of_wake: float | None
     """`sleep.rem.max_share_of_wake` in this night; None where it is as set."""

@@ -1,1 +1,1 @@
-"""Runs: wakes and nights from claimed examples to a recorded version."""
+"""A run from claim to commit: prepare, start, publish, recover, resume, retry."""

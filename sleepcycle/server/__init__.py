@@ -1,1 +1,1 @@
-"""Server: the HTTP control of a running service, and the way to it."""
+"""The HTTP control of a running service, and the client that reaches it."""

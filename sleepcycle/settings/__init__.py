@@ -1,1 +1,1 @@
-"""Settings: what they are, how they are read, and what follows from them."""
+"""What can be set, how settings are read, and what follows from them."""

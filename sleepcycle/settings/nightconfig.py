@@ -210,5 +210,6 @@ class GateSettings(Section):
     letter; 0 for none. An answer is written token by token, so it costs the most."""
 
     gentler_after: NonNegativeInt = 2
-    """Nights rejected on the same ground until one is planned with twice the REM and
-    twice the rank where it has them, up to `sleep.svd.max_rank`; 0 for never."""
+    """Nights rejected on the same live version and open day until one is planned with
+    twice the REM and twice the rank where it has them, up to `sleep.svd.max_rank`; 0
+    for never."""

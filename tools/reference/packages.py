@@ -9,12 +9,13 @@ from pathlib import Path
 from tools.imports import Module, read_package
 
 ROOT = Path(__file__).parents[2]
+LOOSE = ("worker.py", "errors.py", "log.py")  # beside the packages of the service
 SERVICE, STUDY = ROOT / "sleepcycle", ROOT / "study" / "sleepcycle_study"
 HEAD = """\
 # Modules
 
 Every module of both packages, with the first sentence of its docstring.
-Imports point down the layers in `pyproject.toml`; how a day runs through the rooms is in [architecture](../explanation/architecture.md).
+Imports point down the layers in `pyproject.toml`; how a day runs through the packages is in [architecture](../explanation/architecture.md).
 """
 
 
@@ -32,13 +33,21 @@ def package_tree() -> str:
         lines += [
             f"  {path.name + '/':{width}}  {sentence(path)}" for path in _rooms(package)
         ]
+        lines += [
+            f"  {name:{width}}  {_module_sentence(package / name)}"
+            for name in (LOOSE if package == SERVICE else ())
+        ]
     return "\n".join(lines)
 
 
 def sentence(package: Path) -> str:
     """Return the first sentence of a package's docstring."""
-    text = (package / "__init__.py").read_text(encoding="utf-8")
-    return first_sentence(ast.parse(text))
+    return _module_sentence(package / "__init__.py")
+
+
+def _module_sentence(file: Path) -> str:
+    """Return the first sentence of a module's docstring."""
+    return first_sentence(ast.parse(file.read_text(encoding="utf-8")))
 
 
 def first_sentence(tree: ast.Module) -> str:

@@ -1,4 +1,4 @@
-"""The pages of JSON, HTTP and a home's files, from the golden files and the routes."""
+"""The pages of JSON and HTTP, from the golden files and the routes."""
 
 import json
 import re
@@ -12,7 +12,6 @@ from fastapi.routing import APIRoute
 
 from sleepcycle.cli import app
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.files.runfolder import RunFolder
 from tests.contract.shapes import several
 from tools.reference.commands import commands
 
@@ -26,7 +25,8 @@ JSON_HEAD = """\
 What each command prints with `--json`, from the golden files in `tests/contract/golden`.
 `a.b` is the key `b` in the object `a`, `a[]` an element of the list `a`, `(all)` the whole.
 A key that ends in `?` is not always there. `NUMBER`, `VERSION` and `LAYER` stand for keys that name one.
-A `time` is ISO 8601 with its zone. A list that was empty says `list`. Only what was seen in the golden life is listed: a key that was null in all of it says `null`.
+A `time` is ISO 8601 with its zone. A list that was empty says `list`. Only what was seen in the golden life is listed: a key that was null in all of it says `null`, and may hold something else where there is something to tell, such as `banner`, a text, and `phase` of a curriculum.
+The reports of wakes and nights, and what `versions show` prints, are records whose every key is in [files of a home](home.md#records).
 """
 HTTP_HEAD = """\
 # HTTP
@@ -34,12 +34,14 @@ HTTP_HEAD = """\
 The control of a running service, on the loopback interface alone.
 Address and token are in `daemon.json` and `token` of the home; who may ask is told in [the service](../explanation/service.md#reaching-it).
 All but `/livez` and `/readyz` need `Authorization: Bearer TOKEN`. A body is JSON of at most 1 MB; an unknown key is refused.
-A foreseen error answers `{error, message}`.
+A foreseen error answers `{error, message}`. How it is used with `curl` is in [talk over HTTP](../how-to/talk-over-http.md).
+Only what was seen in the golden life is listed: a key that was null in all of it says `null`, and may hold something else.
 """
-HOME_HEAD = """\
-# Files of a home
+STATUS = "/api/status"
+"""Its answer is what `status --json` prints of a home that is served."""
 
-A home is one directory. What each file is for is told in [architecture](../explanation/architecture.md#the-home-directory).
+SAME = """\
+Answers 200 with the keys of [`sleepcycle status --json`](json.md#status), and with `service`:
 """
 
 
@@ -66,16 +68,16 @@ def _command_of(name: str, known: set[str]) -> str:
 
 def keys(shape: Any, path: str = "") -> list[str]:  # noqa: ANN401
     """Return a row for each key below a shape."""
-    return [f"| `{at or '(all)'}` | {kind} |" for at, kind in _leaves(shape, path)]
+    return [f"| `{at or '(all)'}` | {kind} |" for at, kind in leaves(shape, path)]
 
 
-def _leaves(shape: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+def leaves(shape: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
     """Yield the place and the type of whatever holds no keys."""
     if isinstance(shape, dict) and shape:
         for key, inner in shape.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key)
+            yield from leaves(inner, f"{path}.{key}" if path else key)
     elif isinstance(shape, list) and shape:
-        yield from _leaves(shape[0], f"{path}[]")
+        yield from leaves(shape[0], f"{path}[]")
     else:
         names = {"[]": "list", "{}": "object"}
         told = str(shape)
@@ -130,40 +132,11 @@ def _answers(method: str, path: str, golden: dict[str, Any]) -> list[str]:
             errors = sorted({body["error"] for body in bodies})
             parts += [f"Answers {status}: {', '.join(f'`{e}`' for e in errors)}.", ""]
         else:
-            parts += [f"Answers {status}:", "", *TABLE, *keys(several(bodies)), ""]
+            shape, said = several(bodies), f"Answers {status}:\n"
+            if path == STATUS:
+                shape, said = {"service": shape["service"]}, SAME
+            parts += [said, *TABLE, *keys(shape), ""]
     return parts
-
-
-def home_page() -> str:
-    """Return the files of a home and of a run, and the shapes of those that are JSON."""
-    files = _golden("files")
-    parts = [HOME_HEAD, *_places(HomePaths(Path("/home"))), ""]
-    parts += ["## A run folder", "", "`runs/000041/`, and in it:", ""]
-    parts += [*_places(RunFolder(Path("/home/runs/000041"))), ""]
-    parts += ["## Shapes", "", "Of the JSON files, by kind of run or version.", ""]
-    for name, shape in files["home"].items():
-        if isinstance(shape, dict | list) and not name.endswith("/"):
-            parts += [f"### `{name}`", "", *TABLE, *keys(shape), ""]
-    parts += ["### `daemon.json`", "", *TABLE, *keys(files["daemon.json"]), ""]
-    parts += ["## The database", "", "Tables of `sleepcycle.db`:", ""]
-    parts += [", ".join(f"`{name}`" for name in files["tables"]) + ".", ""]
-    parts += ["## The journal", "", "| action | details |", "|---|---|"]
-    for action, shape in files["actions of the journal"].items():
-        told = ", ".join(f"`{at}` {kind}" for at, kind in _leaves(shape, "") if at)
-        parts.append(f"| {action} | {told} |")
-    return "\n".join(parts).rstrip() + "\n"
-
-
-def _places(layout: HomePaths | RunFolder) -> list[str]:
-    """Return a row for each path that a layout knows below its own."""
-    root = layout.root if isinstance(layout, HomePaths) else layout.path
-    rows = []
-    for name, member in vars(type(layout)).items():
-        path = getattr(layout, name) if isinstance(member, property) else None
-        if isinstance(path, Path) and path.is_relative_to(root):
-            said = (member.__doc__ or "").splitlines()[0]
-            rows.append(f"| `{path.relative_to(root).as_posix()}` | {said} |")
-    return ["| path | what |", "|---|---|", *rows]
 
 
 def _golden(name: str) -> dict[str, Any]:

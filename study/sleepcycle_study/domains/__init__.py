@@ -1,1 +1,1 @@
-"""Domains: what can be taught, asked and graded."""
+"""What can be taught, asked and graded."""

@@ -1,1 +1,1 @@
-"""The experiment: plans, arms, lives, exams and kept results."""
+"""Plans, arms, lives, exams and kept results."""

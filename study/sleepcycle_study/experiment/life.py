@@ -30,7 +30,7 @@ DAY, NIGHT = 0, SEEDS // 2  # where their seeds begin
 REPLAY = 0.5  # of a cycle's wakes, the service's default
 CYCLE = 1.5  # at most: a cycle's days and nights over its days, by the REM budget
 GATE: dict[str, Any] = {"probe_dreams": 16, "max_asked": 0}
-"""The gate is asked as ever, and not heeded: an arm is measured by what it does."""
+"""The verdict is computed and a refusal ignored: an arm is measured by what it does."""
 
 
 @dataclass

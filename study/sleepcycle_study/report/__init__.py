@@ -1,1 +1,1 @@
-"""Reports: from kept results to tables, charts and pages."""
+"""From kept results to tables, charts and pages."""
