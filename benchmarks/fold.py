@@ -80,9 +80,8 @@ def _measured(
 ) -> Day:
     """Prepare what measures two lessons, none of which was learned from."""
     read = [e for lesson in taught for e in _encode(base, lesson.rows[:128])]
-    adapters.attach(base, "read", change)
-    seen = moments(base, "read", read, score.BATCH_SIZE)
-    adapters.remove(base, "read")
+    with adapters.on_base(base, {"read": change}):
+        seen = moments(base, "read", read, score.BATCH_SIZE)
     parts = {x.name: _encode(base, (*x.held_out, *x.questions)) for x in taught}
     gather = partial(ReplayBuilder, wake=config.WakeSettings(), seed=seed)
     past, rem = ReplayInputs(change, {}), config.RemSettings()

@@ -13,10 +13,10 @@ from sleepcycle.home import inference
 from sleepcycle.home.versions import VersionRegistry
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.encode import Encoded
 from sleepcycle.model.exam import ExamQuestion, ask, question
 from sleepcycle.model.portable import load_sealed
-from sleepcycle.model.score import BATCH_SIZE, nll
+from sleepcycle.model.score import BATCH_SIZE, encode_held_out, nll
 from sleepcycle.numerics.metrics import RetentionMetrics, memory
 from sleepcycle.records.example import Example
 from sleepcycle.records.version import Version, VersionKind
@@ -42,7 +42,7 @@ class ScoreUnit(StrEnum):
 class Evaluation:
     """What versions know of what was held out, and what a sequence of nights left.
 
-    The metrics are `numerics.metrics.Memory`'s, of lessons: the batches that one row
+    The metrics are `RetentionMetrics`'s, of lessons: the batches that one row
     was the first to know, as the mean of their scores. They are None where rows and
     lessons make no square; intransigence also where no reference is known.
     """
@@ -189,9 +189,9 @@ def plan(session: Session, names: Sequence[str], settings: Settings) -> Evaluati
 def prepare(base: Base, held_out: Sequence[Example]) -> HeldOutExam:
     """Encode a batch's held-out examples, and its prompts if all answers are short."""
     contents = [example.content for example in held_out]
-    encoded = [encode(content, base, prompt_weight=0) for content in contents]
     questions = [one for c in contents if (one := question(c, base)) is not None]
-    return HeldOutExam(encoded, questions if len(questions) == len(contents) else [])
+    whole = len(questions) == len(contents)
+    return HeldOutExam(encode_held_out(base, held_out), questions if whole else [])
 
 
 def score_version(

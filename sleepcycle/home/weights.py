@@ -39,22 +39,18 @@ def compare_versions(
         examples: Held-out examples to score both on.
     """
     first, second = (load_sealed(folder) for folder in folders)
-    for name, changes in (("first", first), ("second", second)):
-        if changes:
-            adapters.attach(base, name, changes)
-    layers = {
-        path: compare(
-            first.get(path) or LowRank.zero(shape),
-            second.get(path) or LowRank.zero(shape),
-        )
-        for path, shape in base.targets.shapes.items()
-    }
-    held_out = compare_losses(
-        base,
-        encode_held_out(base, examples),
-        ["first"] if first else [],
-        ["second"] if second else [],
-    )
+    live = {"first": first} if first else {}
+    candidate = {"second": second} if second else {}
+    with adapters.on_base(base, live | candidate):
+        layers = {
+            path: compare(
+                first.get(path) or LowRank.zero(shape),
+                second.get(path) or LowRank.zero(shape),
+            )
+            for path, shape in base.targets.shapes.items()
+        }
+        encoded = encode_held_out(base, examples)
+        held_out = compare_losses(base, encoded, list(live), list(candidate))
     return Comparison(layers, held_out)
 
 

@@ -21,7 +21,12 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.fit import FitResult, learning_rate
 from sleepcycle.model.moments import moments
-from sleepcycle.model.score import BATCH_SIZE, encode_held_out, held_out_loss
+from sleepcycle.model.score import (
+    BATCH_SIZE,
+    encode_contents,
+    encode_held_out,
+    held_out_loss,
+)
 from sleepcycle.numerics.lowrank import LayerChanges, Moments, trim
 from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
@@ -179,16 +184,14 @@ class _Night:
         """Measure the candidate against live, and return the gate's verdict."""
         inputs, limits = self._inputs, self._settings.gate
         dreams = self.replay_builder.probe(limits.probe_dreams)
-        live = [LIVE] if inputs.past.live else []
-        if live:
-            adapters.attach(self._base, LIVE, inputs.past.live)
-        adapters.attach(self._base, CANDIDATE, candidate)
-        found = gate.measure(
-            gate.GateSides(self._base, live, [CANDIDATE], self._on_progress),
-            gate.GateInputs(inputs.today, inputs.known, dreams),
-            max_asked=limits.max_asked,
-            finite=adapters.is_finite(candidate),
-        )
+        live = {LIVE: inputs.past.live} if inputs.past.live else {}
+        with adapters.on_base(self._base, {**live, CANDIDATE: candidate}):
+            found = gate.measure(
+                gate.GateSides(self._base, list(live), [CANDIDATE], self._on_progress),
+                gate.GateInputs(inputs.today, inputs.known, dreams),
+                max_asked=limits.max_asked,
+                finite=adapters.is_finite(candidate),
+            )
         return gate.judge(found, limits)
 
     def _count(self, whole: float) -> int:
@@ -217,13 +220,9 @@ class _Night:
         if not contents:
             return None
         random.Random(self._inputs.seed).shuffle(contents)
-        encoded = [
-            encode(content, self._base, prompt_weight=0)
-            for content in contents[:MOMENT_EXAMPLES]
-        ]
-        adapters.attach(self._base, CANDIDATE, change)
-        found = moments(self._base, CANDIDATE, encoded, BATCH_SIZE)
-        adapters.remove(self._base, CANDIDATE)
+        encoded = encode_contents(self._base, contents[:MOMENT_EXAMPLES])
+        with adapters.on_base(self._base, {CANDIDATE: change}):
+            found = moments(self._base, CANDIDATE, encoded, BATCH_SIZE)
         return {
             name: found[name][: layer.rank, : layer.rank]
             for name, layer in change.items()

@@ -105,6 +105,8 @@ def relearn(
 ) -> tuple[dict[str, LowRank], FitResult]:
     """Let the student relearn from its teachers; no layer's rank grows, but 0 to 1.
 
+    The student is off the base afterwards.
+
     Returns:
         The student's change, which is as it came where nothing was better, and what
         training did.
@@ -112,26 +114,26 @@ def relearn(
     Raises:
         DivergedError: The loss exploded or is not a number.
     """
-    adapters.new_day(
-        base,
-        STUDENT,
-        adapters.student_config(student),
-        seed=terms.seed,
-        start=student,
-    )
-    adapters.activate(base, [STUDENT])
-    result = fit(
-        base,
-        _plan(settings, terms),
-        mix(_parts(sources), Fraction(settings.batch_size), terms.steps, terms.seed),
-        on_progress=terms.on_progress,
-        held_out_loss=terms.held_out_loss,
-        objective=rem_loss,
-        collate=collate_taught,
-    )
-    change = trim(adapters.read(base, STUDENT))
-    adapters.remove(base, STUDENT)
-    return change, result
+    batch_size = Fraction(settings.batch_size)
+    with adapters.removed_after(base, [STUDENT]):
+        adapters.new_day(
+            base,
+            STUDENT,
+            adapters.student_config(student),
+            seed=terms.seed,
+            start=student,
+        )
+        adapters.activate(base, [STUDENT])
+        result = fit(
+            base,
+            _plan(settings, terms),
+            mix(_parts(sources), batch_size, terms.steps, terms.seed),
+            on_progress=terms.on_progress,
+            held_out_loss=terms.held_out_loss,
+            objective=rem_loss,
+            collate=collate_taught,
+        )
+        return trim(adapters.read(base, STUDENT)), result
 
 
 def steps_within(

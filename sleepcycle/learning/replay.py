@@ -17,7 +17,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode, render_prompt
 from sleepcycle.model.generate import GREEDY, generate, text_of
-from sleepcycle.model.score import BATCH_SIZE, each_nll, teach
+from sleepcycle.model.score import BATCH_SIZE, each_nll, encode_contents, teach
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Dream, Example
@@ -221,7 +221,7 @@ class ReplayBuilder:
         if steps == 0 or not examples:
             yield
             return
-        try:
+        with adapters.removed_after(self._base, [DREAMER]):
             tokens = teach_to_ask(
                 self._base,
                 [TEACHER],
@@ -231,8 +231,6 @@ class ReplayBuilder:
             )
             self._spend(PASSES_TO_LEARN * tokens)
             yield
-        finally:
-            adapters.remove(self._base, DREAMER)
 
     def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[ReplayExample]:
         """Score examples by whatever is active."""
@@ -298,7 +296,7 @@ class ReplayBuilder:
         if surprising == 0 or count >= len(contents):
             return self._sample(contents, count)
         contents = self._sample(contents, SURVEYED * count)  # all would cost a night
-        encoded = [encode(content, self._base, prompt_weight=0) for content in contents]
+        encoded = encode_contents(self._base, contents)
         with self._teaching(self._past.whole):
             nats = each_nll(self._base, encoded, BATCH_SIZE, on_batch=self._on_batch)
         losses = [

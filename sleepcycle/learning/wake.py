@@ -65,6 +65,8 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
 ) -> tuple[LayerChanges, WakeReport]:
     """Learn one lesson; with `keep` from where it was broken off before.
 
+    Its adapters are off the base afterwards.
+
     Returns:
         Live and day as one exact change per layer, live's columns first, and the
         report.
@@ -81,8 +83,6 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
             f"{base.max_length} tokens, so there is nothing to learn; raise "
             "model.max_length, or exclude their batches"
         )
-    live = _attach(base, start_from, settings, seed)
-    adapters.activate(base, [*live, DAY])
     source = BatchSource(
         new=new,
         replay=_encode(base, lesson.replay, settings),
@@ -90,18 +90,20 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         batch_size=settings.batch_size,
     )
     fit_plan = _plan(base, settings, source, seed)
-    result = fit(
-        base,
-        fit_plan,
-        source.draw(fit_plan.steps, seed),
-        on_progress=on_progress,
-        held_out_loss=held_out_loss(
-            base, [encode_held_out(base, lesson.today)], on_progress
-        ),
-        keep=keep,
-    )
-    day = adapters.read(base, DAY)
-    verdict = _measure(base, live, lesson, day, on_progress)
+    measured = held_out_loss(base, [encode_held_out(base, lesson.today)], on_progress)
+    with adapters.removed_after(base, [LIVE, DAY]):
+        live = _attach(base, start_from, settings, seed)
+        adapters.activate(base, [*live, DAY])
+        result = fit(
+            base,
+            fit_plan,
+            source.draw(fit_plan.steps, seed),
+            on_progress=on_progress,
+            held_out_loss=measured,
+            keep=keep,
+        )
+        day = adapters.read(base, DAY)
+        verdict = _measure(base, live, lesson, day, on_progress)
     cut = len(lesson.new) - len(new)
     report = _report(result, source, cut, start_from, day, verdict)
     whole = compose_layers(start_from.live, day) if start_from.live else day

@@ -5,7 +5,7 @@ package knows of them.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -94,6 +94,29 @@ def only_active(base: Base, names: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
+def removed_after(base: Base, names: Sequence[str]) -> Iterator[None]:
+    """Take these adapters off the base afterwards, however it ends; some may be off."""
+    try:
+        yield
+    finally:
+        for name in names:
+            remove(base, name)
+
+
+@contextmanager
+def on_base(base: Base, named: Mapping[str, LayerChanges]) -> Iterator[None]:
+    """Attach adapters, none of them active; they are off the base afterwards.
+
+    Raises:
+        AdapterError: One does not fit the base, or changes no layer.
+    """
+    with removed_after(base, list(named)):
+        for name, changes in named.items():
+            attach(base, name, changes)
+        yield
+
+
+@contextmanager
 def attached(base: Base, name: str, changes: LayerChanges) -> Iterator[None]:
     """Attach changes and let them alone compute; they are off the base afterwards.
 
@@ -102,13 +125,9 @@ def attached(base: Base, name: str, changes: LayerChanges) -> Iterator[None]:
     Raises:
         AdapterError: They do not fit the base.
     """
-    try:
-        if changes:
-            attach(base, name, changes)
-        with only_active(base, [name] if changes else []):
-            yield
-    finally:
-        remove(base, name)
+    named = {name: changes} if changes else {}
+    with on_base(base, named), only_active(base, list(named)):
+        yield
 
 
 def parameters(base: Base, name: str) -> list[nn.Parameter]:
@@ -146,13 +165,6 @@ def remove(base: Base, name: str) -> None:
     activate(base, [])
     for _, layer in layers(base, name):
         layer.delete_adapter(name)
-
-
-def remove_all(base: Base) -> None:
-    """Take every adapter off, so that what comes next finds the base as loaded."""
-    modules = list(base.model.modules())
-    for name in {name for module in modules for name in getattr(module, "lora_A", ())}:
-        remove(base, name)
 
 
 def is_finite(changes: LayerChanges) -> bool:

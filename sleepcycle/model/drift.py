@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sleepcycle.model.adapters import activate
+from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
 from sleepcycle.model.encode import Encoded, PaddedBatch, collate, pad_id
@@ -29,7 +29,7 @@ def drifts(
     It is exact, over the whole vocabulary, which is held for one batch at a time.
 
     Args:
-        base: The base; what is active on it afterwards is the last side.
+        base: The base; no adapter is active on it afterwards.
         examples: Those of like length are scored together.
         sides: Names of the attached adapters of each side; none for the bare base.
         on_batch: Called after each batch, since many take long.
@@ -40,11 +40,12 @@ def drifts(
     sums, tokens = [0.0] * len(sides), 0
     for chosen in by_length([len(example.ids) for example in examples], BATCH_SIZE):
         batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
-        activate(base, [])
-        expected = _scores(base, batch)
+        with only_active(base, []):
+            expected = _scores(base, batch)
         for place, names in enumerate(sides):
-            activate(base, names)
-            sums[place] += divergence(expected, _scores(base, batch))
+            with only_active(base, names):
+                found = _scores(base, batch)
+            sums[place] += divergence(expected, found)
         tokens += len(expected)
         on_batch()
     return sums, tokens

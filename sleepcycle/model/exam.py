@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sleepcycle.model.adapters import activate
+from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import encode, render_prompt
+from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, each_nll, ignore_batch
+from sleepcycle.model.score import BATCH_SIZE, each_nll, encode_contents, ignore_batch
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import BatchScore, Exact, Loss
@@ -88,13 +88,13 @@ def examine(
     """Score each side on held-out content: all by loss, short answers by the letter.
 
     Args:
-        base: The base; what is active on it afterwards is the last side.
+        base: The base; no adapter is active on it afterwards.
         contents: What was held out; prompts have no weight.
         sides: Names of the attached adapters of each side; none for the bare base.
         max_asked: Most prompts to ask, spread evenly over those that can be.
         on_batch: Called after each batch.
     """
-    encoded = [encode(content, base, prompt_weight=0) for content in contents]
+    encoded = encode_contents(base, contents)
     questions = {
         place: one
         for place, content in enumerate(contents)
@@ -104,9 +104,9 @@ def examine(
     nats: list[list[float]] = []
     marks: list[dict[int, bool]] = []
     for names in sides:
-        activate(base, names)
-        nats.append(each_nll(base, encoded, BATCH_SIZE, on_batch=on_batch))
-        said = ask(base, [questions[place] for place in asked], on_batch=on_batch)
+        with only_active(base, names):
+            nats.append(each_nll(base, encoded, BATCH_SIZE, on_batch=on_batch))
+            said = ask(base, [questions[place] for place in asked], on_batch=on_batch)
         marks.append(dict(zip(asked, said, strict=True)))
     return [
         ExamScore(

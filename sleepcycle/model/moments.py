@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sleepcycle.model.adapters import activate, layers
+from sleepcycle.model.adapters import layers, only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, collate, pad_id
 
@@ -17,7 +17,7 @@ def moments(
     """Return the mean of (down x)(down x).T of each layer, over all tokens.
 
     Args:
-        base: The base, with the adapter attached; it is active afterwards.
+        base: The base, with the adapter attached; none is active afterwards.
         name: The adapter.
         examples: What it reads.
         batch_size: Examples at once; changes speed and memory alone.
@@ -25,7 +25,6 @@ def moments(
     Returns:
         By layer, (width, width) in float64 on the CPU, the adapter's width.
     """
-    activate(base, [name])
     sums: dict[str, Tensor] = {}
     tokens = 0
     mask = torch.zeros(0)
@@ -42,12 +41,13 @@ def moments(
         for path, layer in layers(base, name)
     ]
     try:
-        for start in range(0, len(examples), batch_size):
-            batch = collate(examples[start : start + batch_size], pad_id(base))
-            batch = batch.to(base.device)
-            mask = batch.mask.bool()
-            tokens += int(mask.sum())
-            base.model(input_ids=batch.ids, attention_mask=batch.mask)
+        with only_active(base, [name]):
+            for start in range(0, len(examples), batch_size):
+                batch = collate(examples[start : start + batch_size], pad_id(base))
+                batch = batch.to(base.device)
+                mask = batch.mask.bool()
+                tokens += int(mask.sum())
+                base.model(input_ids=batch.ids, attention_mask=batch.mask)
     finally:
         for hook in hooks:
             hook.remove()

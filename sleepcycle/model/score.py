@@ -12,6 +12,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
 from sleepcycle.model.encode import Encoded, PaddedBatch, collate, encode, pad_id
 from sleepcycle.numerics.distill import TopScores, top_scores
+from sleepcycle.records.content import Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.verdict import Loss
@@ -90,7 +91,12 @@ def compare(
 
 def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
     """Encode examples as they are measured: by what the model shall say alone."""
-    return [encode(example.content, base, prompt_weight=0) for example in examples]
+    return encode_contents(base, [example.content for example in examples])
+
+
+def encode_contents(base: Base, contents: Sequence[Content]) -> list[Encoded]:
+    """Encode contents as held-out examples are: prompts have no weight."""
+    return [encode(content, base, prompt_weight=0) for content in contents]
 
 
 def held_out_loss(

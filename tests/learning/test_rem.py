@@ -5,8 +5,10 @@ from functools import partial
 import pytest
 import torch
 
+from sleepcycle.errors import DivergedError
 from sleepcycle.learning.rem import (
     PASSES_TO_LEARN,
+    STUDENT,
     Budget,
     RemPlan,
     ReplayExample,
@@ -175,6 +177,20 @@ class TestRelearn:
             torch.testing.assert_close(
                 learned[name].up @ learned[name].down, layer.up @ layer.down
             )
+
+    def test_no_student_stays_after_it_diverged(self, base, change):
+        source = ReplaySource("today", 1.0, taught(base))
+
+        with pytest.raises(DivergedError, match="held-out loss is nan"):
+            relearn(
+                base,
+                change(),
+                [source],
+                RemSettings(batch_size=8, check_every=2),
+                terms(4, lambda: float("nan")),
+            )
+
+        assert not list(adapters.layers(base, STUDENT))
 
 
 class TestBudget:

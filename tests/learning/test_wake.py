@@ -5,10 +5,9 @@ import itertools
 import pytest
 import torch
 
-from sleepcycle.errors import ModelError
+from sleepcycle.errors import DivergedError, ModelError
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ReplayInputs
-from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR
 from sleepcycle.numerics.lowrank import LowRank
@@ -100,7 +99,6 @@ def test_the_best_rate_falls_with_the_width():
 def test_a_night_keeps_what_its_rank_can_hold(base):
     taught = lesson("Who has")
     live, _ = learn(base, wake.WakeStart({}, {}), taught)
-    adapters.remove(base, wake.DAY)
 
     folded, report, _ = night.sleep(
         base,
@@ -119,7 +117,6 @@ def slept_after_a_day(base, rem):
     """Return the report and the dreams of a first night with these settings of REM."""
     taught = lesson("Who has")
     whole, report = learn(base, wake.WakeStart({}, {}), taught)
-    adapters.remove(base, wake.DAY)
     past = ReplayInputs(whole=whole, live={}, new=taught.new)
 
     _, slept, dreams = night.sleep(
@@ -154,6 +151,45 @@ def test_a_night_s_cost_keeps_to_its_share(base):
     assert slept.rem.steps > 0
     assert 0.3 < slept.rem.cost <= 0.55
     assert dreams
+
+
+def adapters_on(base):
+    """Return the names of all adapters that the base carries."""
+    return {
+        name for part in base.model.modules() for name in getattr(part, "lora_A", ())
+    }
+
+
+class TestNoAdapterStays:
+    def test_after_a_day_and_its_night(self, base):
+        taught = lesson("Who has")
+        live, _ = learn(base, wake.WakeStart({}, {}), taught)
+        whole, _ = learn(base, wake.WakeStart(live, {}), taught)
+        past = ReplayInputs(whole=whole, live=live, new=taught.new)
+
+        night.sleep(
+            base,
+            night.NightInputs(past, today=taught.today),
+            Settings(sleep={"stages": ["svd"]}),
+            on_progress=quiet,
+        )
+
+        assert adapters_on(base) == set()
+
+    def test_after_a_wake_that_diverged(self, base):
+        exploding = SHORT.model_copy(update={"max_loss": 1e-6})
+
+        with pytest.raises(DivergedError, match="is the most allowed"):
+            wake.learn(
+                base,
+                wake.WakeStart({}, {}),
+                lesson("Who has"),
+                exploding,
+                seed=1,
+                on_progress=quiet,
+            )
+
+        assert adapters_on(base) == set()
 
 
 class TestNothingToLearn:

@@ -15,10 +15,12 @@ from sleepcycle.model.adapters import (
     is_finite,
     layers,
     new_day,
+    on_base,
     only_active,
     parameters,
     read,
     remove,
+    removed_after,
 )
 from sleepcycle.model.fit import fit
 from sleepcycle.numerics.lowrank import LowRank, compose_layers, pad
@@ -386,6 +388,40 @@ class TestAttached:
 
         assert list(layers(llama, "other"))
         assert not any(layer.active_adapters for _, layer in layers(llama, "other"))
+
+
+class TestOnBase:
+    def test_none_of_them_computes(self, llama, random_changes):
+        bare = logits_of(llama.model)
+        changes = random_changes(llama.targets)
+
+        with on_base(llama, {"one": changes, "two": changes}):
+            assert list(layers(llama, "one"))
+            assert list(layers(llama, "two"))
+            assert torch.equal(logits_of(llama.model), bare)
+
+    def test_all_are_off_again_where_a_later_one_does_not_fit(
+        self, llama, random_changes
+    ):
+        with (
+            pytest.raises(AdapterError, match="changes no layer"),
+            on_base(llama, {"one": random_changes(llama.targets), "two": {}}),
+        ):
+            pass
+
+        assert not list(layers(llama, "one"))
+
+
+def test_what_was_put_on_is_removed_after_a_failure(llama):
+    new_day(llama, "day", day_config(2, 4.0, 0.0), seed=1)
+
+    with (
+        pytest.raises(RuntimeError, match="stop"),
+        removed_after(llama, ["day", "never put on"]),
+    ):
+        raise RuntimeError("stop")
+
+    assert not list(layers(llama, "day"))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -6,7 +6,7 @@ import torch
 from sleepcycle.model import adapters
 from sleepcycle.model.drift import SLICE, divergence, drifts
 from sleepcycle.model.encode import Encoded
-from tests.model.conftest import some_examples
+from tests.model.conftest import logits_of, some_examples
 
 
 def reference(base, rows, names):
@@ -94,3 +94,18 @@ def test_broken_scores_are_not_a_number(rng, base):
     side[1, 2] = torch.nan
 
     assert torch.tensor(divergence(bare, side)).isnan()
+
+
+def test_none_is_active_after_a_failure(moved):
+    """
+    What hears of a batch may stop the run.
+    """
+    bare = logits_of(moved.model)
+
+    def stop():
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        drifts(moved, some_rows(moved), [["near"]], on_batch=stop)
+
+    assert torch.equal(logits_of(moved.model), bare)

@@ -1,6 +1,7 @@
 """Exams: what is asked, what is right, and each example's loss."""
 
 import pytest
+import torch
 
 from sleepcycle.model import adapters
 from sleepcycle.model.encode import encode, render_prompt
@@ -20,6 +21,7 @@ from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import Exact, Loss
+from tests.model.conftest import logits_of
 
 PROMPTS = ["Hello.", "Who has the lamp?", "What is a river?", "Tell me of bread."]
 
@@ -104,6 +106,21 @@ class TestExamine:
         examine(nano, stored(nano), [[], []], 4, on_batch=lambda: beats.append(1))
 
         assert len(beats) == 4  # two sides, one batch of losses and one of answers
+
+    def test_none_is_active_after_a_failure(self, nano, random_changes):
+        """
+        What hears of a batch may stop the run.
+        """
+        bare = logits_of(nano.model)
+        adapters.attach(nano, "one", random_changes(nano.targets, size=0.03))
+
+        def stop():
+            raise RuntimeError("stop")
+
+        with pytest.raises(RuntimeError, match="stop"):
+            examine(nano, [Text("A river.")], [["one"]], 0, on_batch=stop)
+
+        assert torch.equal(logits_of(nano.model), bare)
 
     def test_nothing_is_nothing(self, nano):
         assert examine(nano, [], [[], []], 4) == []

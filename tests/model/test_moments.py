@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from sleepcycle.model.adapters import attach, layers
+from sleepcycle.model.adapters import attach, layers, only_active
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.moments import moments
-from tests.model.conftest import some_examples
+from tests.model.conftest import logits_of, some_examples
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def inputs_of(base, name, examples):
         )
         for path, layer in layers(base, name)
     ]
-    with torch.no_grad():
+    with torch.no_grad(), only_active(base, [name]):
         for example in examples:
             base.model(input_ids=torch.tensor([example.ids]))
     for hook in hooks:
@@ -87,3 +87,12 @@ def test_no_hook_is_left_behind(llama, random_changes, examples):
     assert not any(
         layer.lora_A["read"]._forward_hooks for _, layer in layers(llama, "read")
     )
+
+
+def test_none_is_active_afterwards(llama, random_changes, examples):
+    bare = logits_of(llama.model)
+    attach(llama, "read", random_changes(llama.targets))
+
+    moments(llama, "read", examples, 4)
+
+    assert torch.equal(logits_of(llama.model), bare)

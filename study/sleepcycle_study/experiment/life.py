@@ -7,7 +7,6 @@ from typing import Any
 
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ReplayInputs
-from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
 from sleepcycle.model.fit import learning_rate
@@ -165,7 +164,6 @@ class _Run:
             seed=self._seed + DAY + number,
             on_progress=hear,
         )
-        adapters.remove_all(self._base)
         life.trained += report.tokens
         life.since_night += report.tokens
         life.today.append(taught)
@@ -196,7 +194,6 @@ class _Run:
         folded, report, _ = night.sleep(
             self._base, inputs, settings, on_progress=self._on_progress
         )
-        adapters.remove_all(self._base)
         life.whole = trim(folded)
         self._book(when, report.rem)
         if Stage.SVD in arm.stages:

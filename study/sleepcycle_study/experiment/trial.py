@@ -8,7 +8,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.progress import OnProgress, ignore_progress
@@ -135,11 +134,8 @@ def _live(
     lived = live(
         base, arm_of(job.arm), course, plan, seed=job.seed, on_progress=on_progress
     )
-    try:
-        for done, life in lived:
-            stops.append(Glance(done, questioning.glance(base, life.whole, course)))
-    finally:
-        adapters.remove_all(base)  # also of one that diverged
+    for done, life in lived:
+        stops.append(Glance(done, questioning.glance(base, life.whole, course)))
     return life, tuple(stops)
 
 

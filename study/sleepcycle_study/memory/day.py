@@ -12,7 +12,6 @@ from torch import Tensor
 from sleepcycle.files.dream_archive import spread
 from sleepcycle.learning import wake
 from sleepcycle.learning.replay import ArchivedVersion
-from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Dream, Example
@@ -114,7 +113,7 @@ def wake_up(
     today: Today,
     life: Lifetime,
 ) -> LayerChanges:
-    """Learn by the package's wake, and take its adapters off again."""
+    """Learn by the package's wake."""
     lesson = wake.Lesson(today.new, replay, today.held_out, [])
     whole, report = wake.learn(
         base,
@@ -124,6 +123,5 @@ def wake_up(
         seed=today.seed,
         on_progress=ignore_progress,
     )
-    adapters.remove_all(base)
     life.cost.trained += report.tokens
     return whole

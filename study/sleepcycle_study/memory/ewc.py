@@ -30,18 +30,19 @@ def learn(
     strength: float,
 ) -> LayerChanges:
     """Learn with one adapter, then measure how much each of its weights matters."""
-    weights = new_adapter(base, settings.wake, today.seed, start=life.live)
-    adapters.activate(base, [wake.DAY])
-    train(base, life, today, settings.wake, pull(weights, life.importance, strength))
     examples = encoded(base, today.new, settings.wake)[:MEASURED]
-    found = fisher(base, examples)
+    with adapters.removed_after(base, [wake.DAY]):
+        weights = new_adapter(base, settings.wake, today.seed, start=life.live)
+        adapters.activate(base, [wake.DAY])
+        penalty = pull(weights, life.importance, strength)
+        train(base, life, today, settings.wake, penalty)
+        found = fisher(base, examples)
+        learned = adapters.read(base, wake.DAY)
     life.cost.trained += sum(len(example.ids) for example in examples)
     earlier = life.importance or [torch.zeros_like(one) for one in found]
     life.importance = [
         KEPT * old + new for old, new in zip(earlier, found, strict=True)
     ]
-    learned = adapters.read(base, wake.DAY)
-    adapters.remove_all(base)
     return learned
 
 

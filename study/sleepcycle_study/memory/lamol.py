@@ -30,8 +30,6 @@ def _dreamt(
     """Let what was learned so far dream; the bare base knows no lesson."""
     if not life.live:
         return []
-    adapters.attach(base, wake.LIVE, life.live)
-    adapters.activate(base, [wake.LIVE])
     wanted = round(SHARE * len(today.new))
     plan = DreamPlan(
         count=BEGUN * wanted,
@@ -39,7 +37,7 @@ def _dreamt(
         max_tokens=settings.dream_tokens,
         seed=today.seed,
     )
-    found = dream(base, plan, set())
-    adapters.remove_all(base)
+    with adapters.attached(base, wake.LIVE, life.live):
+        found = dream(base, plan, set())
     life.cost.read += found.tokens
     return [Example(-i, -1, c) for i, c in enumerate(found.contents[:wanted], 1)]

@@ -12,7 +12,6 @@ from statistics import mean
 
 from sleepcycle.learning import night
 from sleepcycle.learning.replay import ArchivedVersion, ReplayInputs
-from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import ignore_progress
@@ -119,11 +118,10 @@ def _inputs(
 def _sleep(
     base: Base, life: Lifetime, inputs: night.NightInputs, chosen: Settings
 ) -> None:
-    """Sleep, take the night's adapters off again, and book its cost."""
+    """Sleep, and book the night's cost."""
     folded, report, dreams = night.sleep(
         base, inputs, chosen, on_progress=ignore_progress
     )
-    adapters.remove_all(base)
     life.live = trim(folded)
     life.dreamt += dreams
     cost = life.cost

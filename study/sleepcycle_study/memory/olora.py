@@ -20,14 +20,14 @@ STRENGTH = 0.5  # the paper's, for four lessons of text classification
 
 def learn(base: Base, life: Lifetime, today: Today, settings: Settings) -> LayerChanges:
     """Learn with a fresh adapter beside all earlier ones; the rank grows each day."""
-    new_adapter(base, settings.wake, today.seed, start={})
     live = [wake.LIVE] if life.live else []
-    if live:
-        adapters.attach(base, wake.LIVE, life.live)
-    adapters.activate(base, [*live, wake.DAY])
-    train(base, life, today, settings.wake, overlap(base, life.live))
-    day = adapters.read(base, wake.DAY)
-    adapters.remove_all(base)
+    with adapters.removed_after(base, [*live, wake.DAY]):
+        new_adapter(base, settings.wake, today.seed, start={})
+        if live:
+            adapters.attach(base, wake.LIVE, life.live)
+        adapters.activate(base, [*live, wake.DAY])
+        train(base, life, today, settings.wake, overlap(base, life.live))
+        day = adapters.read(base, wake.DAY)
     return compose_layers(life.live, day) if life.live else day
 
 
