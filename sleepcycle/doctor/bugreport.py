@@ -21,7 +21,7 @@ from sleepcycle.doctor.inspection import Finding
 from sleepcycle.doctor.redaction import Redaction, redaction_of
 from sleepcycle.errors import HomeError, SleepcycleError, StoreError
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.records.codec import finite
+from sleepcycle.records.codec import dumps
 from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store.connection import sqlite_version
 from sleepcycle.store.reader import DatabaseReader, open_reader
@@ -60,10 +60,10 @@ class Reporter:
             "journal": self._journal,
         }
         for name, make in makers.items():
-            part = self.redaction.record(finite(_tried(make)))
-            yield f"{name}.json", json.dumps(part, indent=1, default=str) + "\n"
+            part = self.redaction.record(_tried(make))
+            yield f"{name}.json", dumps(part, indent=1) + "\n"
         lines = _tried(lambda: list(self._log()))
-        text = "\n".join(lines) if isinstance(lines, list) else json.dumps(lines)
+        text = "\n".join(lines) if isinstance(lines, list) else dumps(lines)
         yield "log.txt", text + "\n"
 
     def _doctor(self) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Redaction:
             return {key: self._field(key, inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
             return [self.record(inner) for inner in value]
-        return value
+        return str(value) if isinstance(value, date) else value  # as files keep times
 
     def _field(self, key: Any, value: Any) -> Any:  # noqa: ANN401
         """Return a field's value; all of it goes where its name says secret."""

@@ -4,8 +4,9 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sleepcycle.server.responses import answer
 
 OPEN = frozenset({"/livez", "/readyz"})
 """Paths that answer without the token."""
@@ -48,7 +49,7 @@ class AuthMiddleware:
         if refusal is None:
             return await self.app(scope, receive, send)
         body = {"error": refusal.error, "message": refusal.message}
-        await JSONResponse(body, refusal.status)(scope, receive, send)
+        await answer(body, refusal.status)(scope, receive, send)
 
 
 def refuse(scope: Scope, token: str) -> Refusal | None:

@@ -162,6 +162,13 @@ class TestPrivacy:
         assert checks["home"]["message"] == "<home> is closed to other users"
         assert "torch" in json.loads(parts["about.json"])["packages"]
 
+    def test_times_are_written_as_in_the_files_of_a_home(self, report):
+        about = json.loads(report()["about.json"])
+
+        made_at = datetime.fromisoformat(about["made_at"])
+        assert about["made_at"] == str(made_at)
+        assert made_at.tzinfo is not None
+
     def test_a_base_by_a_relative_path_is_not_named(
         self, home, report, tmp_path, monkeypatch
     ):
