@@ -43,7 +43,8 @@ class LocalEngine:
             RunError: The worker could not be started, failed, was killed, or sent no
                 heartbeat.
             DivergedError: The loss is not a number, or exploded.
-            DiskError: The disk did not keep what the worker wrote.
+            DiskError: The disk did not keep what the worker wrote, or its log cannot be
+                opened.
             Paused: It was stopped as requested, and has a checkpoint to go on from.
             Interrupted: Ctrl-C, or as requested; the worker has ended.
         """
