@@ -24,3 +24,12 @@ def open(home: str | Path) -> "Home":
     root = Path(home).expanduser().absolute()
     create_home(root)
     return open_home(root)
+
+
+def __getattr__(name: str) -> str:
+    """Return the version of the package, which is read only where it is asked for."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("sleepcycle")

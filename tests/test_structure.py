@@ -15,7 +15,7 @@ PROCESSES = {"subprocess", "multiprocessing", "killpg", "fork", "posix_spawn"}
 STARTERS = {
     "sleepcycle/files/child_process.py": "the one place that starts and ends children",
     "sleepcycle/daemon/systemd_unit.py": "asks systemctl, which is no child of ours",
-    "study/sleepcycle_study/experiment/crew.py": "passes records both ways for hours",
+    "study/sleepcycle_study/experiment/worker_pool.py": "passes records both ways",
 }
 PACKAGES = (ROOT / "sleepcycle", ROOT / "study" / "sleepcycle_study")
 

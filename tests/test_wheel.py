@@ -23,19 +23,37 @@ CARRIED = {
 MAX_BYTES = 15_000_000
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from this tree."""
-    folder = tmp_path_factory.mktemp("wheel")
+def build(source, folder):
+    """Build a wheel of a source tree, with what is installed here."""
     words = "-m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir"
     subprocess.run(
-        [sys.executable, *words.split(), str(folder), str(ROOT)],
+        [sys.executable, *words.split(), str(folder), str(source)],
         check=True,
         cwd=folder,
         env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
     [built] = folder.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from this tree."""
+    return build(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_study_has_a_wheel_of_its_own(tmp_path):
+    """
+    With its plans, the command that it brings, and the service as what it needs.
+    """
+    archive = zipfile.ZipFile(build(ROOT / "study", tmp_path))
+    [metadata] = [name for name in archive.namelist() if name.endswith("METADATA")]
+    [points] = [name for name in archive.namelist() if name.endswith("points.txt")]
+
+    assert "sleepcycle_study/plans/quick.toml" in archive.namelist()
+    assert any(name.endswith("LICENSE") for name in archive.namelist())
+    assert b"Requires-Dist: sleepcycle<0.3,>=0.2" in archive.read(metadata)
+    assert b"[sleepcycle.commands]\nstudy =" in archive.read(points)
 
 
 def test_it_carries_what_is_needed_and_no_more(wheel):

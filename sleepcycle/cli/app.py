@@ -24,6 +24,15 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def show_version(asked: bool) -> None:
+    """Print the version of the package and end, if that was asked for."""
+    if asked:
+        from sleepcycle import __version__
+
+        print(f"sleepcycle {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     ctx: typer.Context,
@@ -35,6 +44,15 @@ def root(
             show_default=False,
         ),
     ] = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=show_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
 ) -> None:
     """Let a language model keep learning on your machine, without forgetting."""
     ctx.obj = (home or default_home()).expanduser().absolute()

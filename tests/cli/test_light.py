@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -38,3 +39,10 @@ def test_it_imports_nothing_heavy(cli, command):
 @pytest.mark.parametrize("words", [["feed"], ["wake", "--nope"], ["nope"]])
 def test_wrong_usage_exits_with_2(cli, words):
     assert "Usage" in cli.run(*words, exit_code=2).stderr
+
+
+def test_the_version_is_shown_without_a_home(cli):
+    """
+    It is what a report of a fault begins with.
+    """
+    assert cli.run("--version").stdout == f"sleepcycle {version('sleepcycle')}\n"
