@@ -19,8 +19,6 @@ from sleepcycle.home.lock import owned
 from sleepcycle.records.codec import from_json
 from sleepcycle.store.write_lock import no_writers
 
-__all__ = ["Restored", "restore"]
-
 
 def restore(file: Path, root: Path, *, in_place: bool = False, actor: str) -> Restored:
     """Make a home of a backup, or put the backup in place of a home's database.

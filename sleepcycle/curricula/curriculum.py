@@ -1,9 +1,7 @@
 """Curricula: what is taught in which phases, and how an item becomes text in each."""
 
-import difflib
 import re
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +16,6 @@ from pydantic import (
 )
 
 from sleepcycle.errors import ConfigError
-from sleepcycle.records.content import Completion
 from sleepcycle.settings.faults import checked
 from sleepcycle.settings.section import Section
 
@@ -158,6 +155,11 @@ class Phase(Section):
         """The name of the source whose batches belong to it."""
         return self.source or self.name
 
+    @property
+    def place(self) -> str:
+        """Where the phase stands: the file, where it is known, and the key."""
+        return f"{self._file + ': ' if self._file else ''}phases.{self.name}"
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         """Refuse a phase whose items or forms would never be used."""
@@ -240,50 +242,6 @@ def builtin(name: str) -> Curriculum:
             "one of your own, give the path of its TOML file"
         )
     return read_curriculum(BUILTIN / f"{name}.toml")
-
-
-def render(
-    phase: Phase, fields: Mapping[str, str], when: str, language: str = "en"
-) -> Completion:
-    """Put an item into the words of a phase, by the first form that fits.
-
-    Raises:
-        ConfigError: No form is for such an item in that language, or the form has a
-            place that the item cannot fill.
-    """
-    for number, form in enumerate(phase.forms, 1):
-        if form.language == language and form.when in {"", when}:
-            key = f"{_place(phase)}.forms.{number}"
-            prompt = _filled(form.prompt, fields, f"{key}.prompt")
-            return Completion(prompt, _filled(form.answer, fields, f"{key}.answer"))
-    raise ConfigError(
-        f'{_place(phase)}.forms: expected a form for language "{language}" and when '
-        f'"{when}", got {_known_forms(phase)}; add one, or one whose when is ""'
-    )
-
-
-def _place(phase: Phase) -> str:
-    """Return where a phase stands: the file, where it is known, and the key."""
-    return f"{phase._file + ': ' if phase._file else ''}phases.{phase.name}"
-
-
-def _known_forms(phase: Phase) -> str:
-    """Return which items a phase has forms for."""
-    known = (f'language "{form.language}" when "{form.when}"' for form in phase.forms)
-    return ", ".join(known) or "no form at all"
-
-
-def _filled(template: str, fields: Mapping[str, str], key: str) -> str:
-    """Fill the places of a template."""
-    for place in placeholders(template):
-        if place not in fields:
-            near = difflib.get_close_matches(place, fields, n=1)
-            hint = f"did you mean {{{near[0]}}}?" if near else "take another"
-            raise ConfigError(
-                f"{key}: expected places among {', '.join(sorted(fields))}, got "
-                f"{{{place}}}; {hint}"
-            )
-    return template.format_map(fields)
 
 
 def _placed(fields: dict[str, Any], file: str) -> Curriculum:

@@ -9,7 +9,7 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.runs.context import Outcome
 from sleepcycle.store import journal, night_table, pause_switch, run_table
 from sleepcycle.store.database import Session, Store
-from sleepcycle.store.night_table import Night, NightState
+from sleepcycle.store.values import Night, NightState
 
 MAX_ATTEMPTS = 3
 CLOCK = "clock"

@@ -13,8 +13,7 @@ from sleepcycle.errors import ConfigError
 from sleepcycle.home.home import Home
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.night_table import NightState
-from sleepcycle.store.values import Snapshot
+from sleepcycle.store.values import NightState, Snapshot
 
 DAY = timedelta(days=1)
 NOTHING = "nothing was learned since the last night"

@@ -97,6 +97,8 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes as `write` does text.
 
+    The study alone calls it; it stands here, so that there is one way to a file.
+
     Raises:
         DiskError: The disk could not keep it.
     """
@@ -105,6 +107,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def read_bytes(path: Path) -> bytes:
     """Return a file's bytes.
+
+    The study alone calls it; it stands here, so that there is one way to a file.
 
     Raises:
         DiskError: It cannot be read.
@@ -129,6 +133,8 @@ def open_log(path: Path, *, anew: bool = False) -> IO[bytes]:
 
 def copy(source: Path, target: Path) -> None:
     """Write the bytes of one file to another, as `write` does.
+
+    The study alone calls it; it stands here, so that there is one way to a file.
 
     Raises:
         DiskError: The source cannot be read, or the disk could not keep it.

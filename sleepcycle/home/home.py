@@ -21,7 +21,7 @@ from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import Version
-from sleepcycle.runs import recovery, run
+from sleepcycle.runs import recovery, resume, run
 from sleepcycle.runs.context import Outcome, RunContext
 from sleepcycle.runs.control import RunControl
 from sleepcycle.runs.local_engine import LocalEngine
@@ -185,7 +185,7 @@ class Home:
             HomeError: Another run holds the home.
         """
         with self._alone():
-            return run.cancel(self._context, number)
+            return resume.cancel(self._context, number)
 
     def promote(self, name: str) -> Switch:
         """Make a version live.

@@ -13,7 +13,8 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
 from sleepcycle.model.encode import Encoded
-from sleepcycle.model.fit import FitPlan, fit, learning_rate
+from sleepcycle.model.fit import fit, learning_rate
+from sleepcycle.model.monitor import FitPlan
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
 

@@ -19,8 +19,9 @@ from sleepcycle.learning.replay import ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode
-from sleepcycle.model.fit import FitResult, learning_rate
+from sleepcycle.model.fit import learning_rate
 from sleepcycle.model.moments import moments
+from sleepcycle.model.monitor import FitResult
 from sleepcycle.model.score import (
     BATCH_SIZE,
     encode_contents,

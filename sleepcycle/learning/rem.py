@@ -17,7 +17,8 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
 from sleepcycle.model.encode import Encoded, collate
-from sleepcycle.model.fit import FitPlan, FitResult, fit
+from sleepcycle.model.fit import fit
+from sleepcycle.model.monitor import FitPlan, FitResult
 from sleepcycle.numerics.distill import TopScores, top_divergence
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, trim
 from sleepcycle.records.progress import OnProgress

@@ -10,7 +10,8 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode
-from sleepcycle.model.fit import FitPlan, FitResult, fit, learning_rate
+from sleepcycle.model.fit import fit, learning_rate
+from sleepcycle.model.monitor import FitPlan, FitResult
 from sleepcycle.model.score import compare, encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
 from sleepcycle.records.example import Example

@@ -18,9 +18,7 @@ from sleepcycle.model.adapters import parameters
 from sleepcycle.model.base import Base
 from sleepcycle.model.checkpoint import Checkpoints, State, Student
 from sleepcycle.model.encode import PaddedBatch, collate, pad_id
-from sleepcycle.model.monitor import FitPlan as FitPlan
-from sleepcycle.model.monitor import FitResult as FitResult
-from sleepcycle.model.monitor import MonitorOptions, TrainingMonitor
+from sleepcycle.model.monitor import FitPlan, FitResult, MonitorOptions, TrainingMonitor
 from sleepcycle.model.score import token_losses
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings

@@ -62,27 +62,21 @@ def answer(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    sampling: Sampling = GREEDY,
     on_batch: Callable[[], None] = ignore_batch,
 ) -> list[str]:
-    """Answer prompts with whatever adapters are active.
+    """Answer prompts greedily with whatever adapters are active.
 
     Args:
         base: The base.
         prompts: What `render_prompt` returned, one or many.
         max_new_tokens: Longest answer.
-        sampling: How tokens are chosen; the likeliest each time, if not said.
         on_batch: Called after each batch, since many take long.
 
     Returns:
         One text a prompt, without special tokens.
     """
     said = generate(
-        base,
-        prompts,
-        max_new_tokens=max_new_tokens,
-        sampling=sampling,
-        on_batch=on_batch,
+        base, prompts, max_new_tokens=max_new_tokens, sampling=GREEDY, on_batch=on_batch
     )
     return [text_of(base, one) for one in said]
 

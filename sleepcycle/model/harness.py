@@ -159,6 +159,8 @@ def score_tasks(order: HarnessOrder, log: Path) -> HarnessScores:
 def look_at_tasks(look: HarnessLook, log: Path) -> HarnessTasks:
     """Load tasks and their data in a worker process, and score nothing.
 
+    The study calls it before its first run, to refuse data that lie elsewhere.
+
     Raises:
         HarnessError: A task or its data cannot be loaded.
     """

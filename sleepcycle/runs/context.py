@@ -7,7 +7,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.runfolder import Report, RunFolder
 from sleepcycle.records.progress import OnProgress
 from sleepcycle.records.version import Version
-from sleepcycle.runs.control import RunControl as RunControl
+from sleepcycle.runs.control import RunControl
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.database import Store
 

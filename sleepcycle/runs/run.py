@@ -43,9 +43,13 @@ from sleepcycle.runs.phases import (
 )
 from sleepcycle.runs.prepare import order_run, replay, write_held_out, write_memory
 from sleepcycle.runs.publish import card_of, record, seal_version, sealed_by
-from sleepcycle.runs.resume import can_go_on, find_paused, record_pause, record_resume
-from sleepcycle.runs.resume import cancel as cancel
-from sleepcycle.runs.resume import undo as undo
+from sleepcycle.runs.resume import (
+    can_go_on,
+    find_paused,
+    record_pause,
+    record_resume,
+    undo,
+)
 from sleepcycle.runs.retry import plan_gentler, with_retry_plan
 from sleepcycle.store import example_table, journal, run_table, version_table
 from sleepcycle.store.database import Session

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sleepcycle.errors import StoreError
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store.schema import JournalRow, utc_text
+from sleepcycle.store.schema import utc_text
 from sleepcycle.store.snapshot import PHASE_OF
-from sleepcycle.store.values import JournalEntry
 
 START = bytes(32)  # what the first entry is chained to
 GROWN = "the journal has grown"  # in the `info` of a session that appended
@@ -49,16 +47,6 @@ def append(session: Session, actor: str, action: str, **details: object) -> None
         (*entry, link(before.hash, entry)),
     )
     session.info[GROWN] = True
-
-
-def entries(session: Session, limit: int) -> list[JournalEntry]:
-    """Return the last entries, newest first."""
-    rows = session.scalars(
-        select(JournalRow).order_by(JournalRow.id.desc()).limit(limit)
-    )
-    return [
-        JournalEntry(row.id, row.at, row.actor, row.action, row.details) for row in rows
-    ]
 
 
 def phase_of(session: Session, run: int) -> str | None:

@@ -9,8 +9,6 @@ from sleepcycle.errors import RunError
 from sleepcycle.store.schema import NightRow
 from sleepcycle.store.values import Night, NightState
 
-__all__ = ["Night", "NightState", "begin", "end", "get", "last", "put_back", "spent"]
-
 SETTLED = frozenset({NightState.DONE, NightState.SKIPPED})
 
 

@@ -30,8 +30,6 @@ from sleepcycle.store.values import (
     Snapshot,
 )
 
-__all__ = ["Snapshot", "read_snapshot"]
-
 WAIT_S = 60.0  # for a writer that is just committing, as `store.busy_timeout_s`
 LAST_RUNS = 10
 PHASE_OF = (

@@ -130,17 +130,6 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """Who did what, and when."""
-
-    id: int
-    at: datetime
-    actor: str
-    action: str
-    details: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that `status` shows."""
 

@@ -9,14 +9,9 @@ from answer_table import DECISIONS, NUMBERS
 
 from sleepcycle.model.calculator import call_in, with_result
 from sleepcycle_study.domains.arithmetic import answers
-from sleepcycle_study.domains.arithmetic.dimensions import (
-    across,
-    ask,
-    consistent,
-    grade,
-)
+from sleepcycle_study.domains.arithmetic.dimensions import across, consistent, grade
 from sleepcycle_study.domains.arithmetic.expressions import canonical, evaluate
-from sleepcycle_study.domains.arithmetic.questions import Dimension
+from sleepcycle_study.domains.arithmetic.questions import Dimension, ask
 from sleepcycle_study.domains.arithmetic.traps import Trap
 from sleepcycle_study.domains.domain import Question
 from sleepcycle_study.errors import StudyError

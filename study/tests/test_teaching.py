@@ -5,11 +5,14 @@ import json
 import pytest
 
 from sleepcycle.curricula.curriculum import builtin, builtins, read_curriculum
+from sleepcycle.errors import ConfigError
 from sleepcycle.records.content import Completion
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment.teaching import draw, rows
+from sleepcycle_study.experiment.teaching import draw, render, rows
 
 FOUR = builtin("four_phases")
+HEAD = 'name = "mine"\n[[phases]]\nname = "first"\n'
+FORM = 'domain = "logic"\n[[phases.forms]]\nprompt = "Say {word}"\nanswer = "{word}!"\n'
 
 
 def course(seed=42, **changes):
@@ -102,3 +105,65 @@ def test_what_is_taught_is_a_completion():
         for contents in texts(course()).values()
         for content in contents
     )
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a curriculum from text."""
+
+    def read(text):
+        file = tmp_path / "mine.toml"
+        file.write_text(text, encoding="utf-8")
+        return read_curriculum(file)
+
+    return read
+
+
+class TestRendering:
+    def test_the_first_form_that_fits_is_taken(self, read):
+        forms = "".join(
+            f'[[phases.forms]]\nprompt = "p"\nanswer = "{answer}"\n{more}\n'
+            for answer, more in (
+                ("italian", 'language = "it"'),
+                ("hard", 'when = "hard"'),
+                ("any", ""),
+            )
+        )
+        [phase] = read(f'{HEAD}domain = "logic"\n{forms}').phases
+
+        assert render(phase, {}, "hard", "en").completion == "hard"
+        assert render(phase, {}, "simple", "en").completion == "any"
+        assert render(phase, {}, "hard", "it").completion == "italian"
+
+    def test_what_fills_a_place_is_not_filled_again(self, read):
+        [phase] = read(HEAD + FORM.replace("!", "{{x}}")).phases
+
+        content = render(phase, {"word": "{y}", "more": "z"}, "", "en")
+
+        assert content == Completion("Say {y}", "{y}{x}")
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"wort": "a"}, r"among wort, got \{word\}; did you mean \{wort\}\?"),
+            ({"zzz": "a"}, r"among zzz, got \{word\}; take another"),
+        ],
+    )
+    def test_a_place_that_an_item_cannot_fill_is_refused(self, read, fields, message):
+        [phase] = read(HEAD + FORM).phases
+
+        where = r"mine\.toml: phases\.first\.forms\.1\.prompt: expected places "
+        with pytest.raises(ConfigError, match=where + message):
+            render(phase, fields, "", "en")
+
+    @pytest.mark.parametrize(("when", "language"), [("", "it"), ("simple", "en")])
+    def test_an_item_that_no_form_fits_is_refused(self, read, when, language):
+        [phase] = read(HEAD + FORM + 'when = "hard"\n').phases
+
+        where = rf'mine\.toml: phases\.first\.forms: .* language "{language}" and when '
+        with pytest.raises(ConfigError, match=rf'{where}"{when}", got .*; add one'):
+            render(phase, {"word": "a"}, when, language)
+
+    def test_a_phase_without_forms_says_so(self, read):
+        with pytest.raises(ConfigError, match="got no form at all; add one"):
+            render(read(HEAD).phases[0], {}, "", "en")

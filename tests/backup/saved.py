@@ -9,7 +9,7 @@ from sleepcycle.backup import archive
 from sleepcycle.backup.backup import back_up
 from sleepcycle.backup.restore import restore
 from sleepcycle.home.opening import open_home
-from sleepcycle.store import journal
+from tests.journaled import journal_entries
 
 
 def save(home, file=None):
@@ -22,7 +22,7 @@ def put_back(file, root, *, in_place=False):
 
 def last_entry(root):
     with open_home(root).store.read() as session:
-        return journal.entries(session, 1)[0]
+        return journal_entries(session, 1)[0]
 
 
 def sql(folder, *statements):

@@ -24,10 +24,11 @@ from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.store import journal, run_table, version_table
+from sleepcycle.store import run_table, version_table
 from sleepcycle.store.snapshot import read_snapshot
 from tests.faults.invariants import assert_invariants
 from tests.home.lived import bytes_of, feed, killed_at, live_days, tiny
+from tests.journaled import journal_entries
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -254,7 +255,7 @@ class TestWhatGoes:
         clear(week.versions)
 
         with week.store.read() as session:
-            entry = journal.entries(session, 1)[0]
+            entry = journal_entries(session, 1)[0]
         assert entry.action == "remove versions"
         assert entry.details["versions"][:2] == ["v1", "v2"]
         assert entry.details["kept"]["v12"] == "live"

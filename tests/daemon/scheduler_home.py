@@ -21,8 +21,9 @@ from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunRequest
 from sleepcycle.runs.context import RunContext
-from sleepcycle.store import batch_table, example_table, journal, night_table
+from sleepcycle.store import batch_table, example_table, night_table
 from sleepcycle.store.values import ExampleState
+from tests.journaled import journal_entries
 from tests.runs.conftest import FakeEngine
 
 MORNING = datetime(2026, 3, 3, 10, tzinfo=UTC)
@@ -186,7 +187,7 @@ class Desk:
     def journal(self):
         """Return who did what, oldest first."""
         with self.home.store.read() as session:
-            entries = journal.entries(session, 100)
+            entries = journal_entries(session, 100)
         return [(entry.actor, entry.action) for entry in reversed(entries)]
 
     def runs(self):

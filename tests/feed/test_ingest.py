@@ -22,9 +22,10 @@ from sleepcycle.records.content import (
     is_held_out,
 )
 from sleepcycle.settings.config import FeedSettings
-from sleepcycle.store import batch_table, example_table, journal
+from sleepcycle.store import batch_table, example_table
 from tests.counting import count_examples
 from tests.feed.conftest import LENIENT, figures, jsonl
+from tests.journaled import journal_entries
 
 TEXTS = [f"text {number}" for number in range(100)]
 ROWS = [{"text": text} for text in TEXTS]
@@ -85,7 +86,7 @@ class TestFeed:
         assert figures(report) == (111, 101, 10, 0)
         with store.read() as session:
             [batch] = batch_table.list_batches(session)
-            [entry] = journal.entries(session, 10)
+            [entry] = journal_entries(session, 10)
         assert (batch.source, batch.format) == ("mine", "completion,text")
         assert (batch.accepted, batch.held_out_share) == (101, 0.0)
         assert (entry.actor, entry.action) == ("user:test", "feed")
@@ -108,7 +109,7 @@ class TestFeed:
 
         with store.read() as session:
             assert batch_table.list_batches(session) == []
-            assert journal.entries(session, 1) == []
+            assert journal_entries(session, 1) == []
         assert rehearsed.batch is None
         assert figures(rehearsed) == figures(feed(data)) == (102, 100, 1, 1)
 

@@ -12,11 +12,11 @@ from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.store import (
     batch_table,
     example_table,
-    journal,
     run_table,
     version_table,
 )
 from sleepcycle.store.values import Alias
+from tests.journaled import journal_entries
 
 
 class TestExportBad:
@@ -74,4 +74,4 @@ class TestRequeue:
         assert states == fed.batches.get(1)[1]
         assert (states["pending"], states["trained"], states["held_out"]) == (1, 3, 1)
         with fed.store.read() as session:
-            assert journal.entries(session, 1)[0].details["examples"] == 1
+            assert journal_entries(session, 1)[0].details["examples"] == 1

@@ -13,8 +13,9 @@ from sleepcycle.home import import_worker
 from sleepcycle.home.lock import locked
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.store import journal, run_table
+from sleepcycle.store import run_table
 from sleepcycle.store.snapshot import read_snapshot
+from tests.journaled import journal_entries
 
 PATIENCE_S = 120.0
 MOVES = {
@@ -50,7 +51,7 @@ def test_an_alias_of_ones_own_is_dropped(home):
     with pytest.raises(VersionError, match="no version or alias 'best'"):
         home.versions.get("best")
     with home.store.read() as session:
-        last = journal.entries(session, 1)[0]
+        last = journal_entries(session, 1)[0]
     assert (last.action, last.details) == ("drop alias", {"alias": "best"})
 
 

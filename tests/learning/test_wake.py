@@ -9,7 +9,7 @@ from sleepcycle.errors import DivergedError, ModelError
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model.base import load_base
-from sleepcycle.model.fit import MAX_LR
+from sleepcycle.model.fit import MAX_LR, learning_rate
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Example
@@ -87,13 +87,13 @@ def test_the_best_rate_falls_with_the_width():
     """
     auto = WakeSettings()
 
-    assert wake.learning_rate(auto, 2000) == pytest.approx(5e-4)
-    assert wake.learning_rate(auto, 1000) == pytest.approx(5e-4 * 2**0.78)
-    assert wake.learning_rate(auto, 64) == MAX_LR
-    assert wake.learning_rate(WakeSettings(lr=1e-4), 64) == 1e-4
+    assert learning_rate(auto, 2000) == pytest.approx(5e-4)
+    assert learning_rate(auto, 1000) == pytest.approx(5e-4 * 2**0.78)
+    assert learning_rate(auto, 64) == MAX_LR
+    assert learning_rate(WakeSettings(lr=1e-4), 64) == 1e-4
     scaled = WakeSettings(lr_scale=0.5)
-    assert wake.learning_rate(scaled, 2000) == pytest.approx(2.5e-4)
-    assert wake.learning_rate(WakeSettings(lr=1e-4, lr_scale=2.0), 64) == 2e-4
+    assert learning_rate(scaled, 2000) == pytest.approx(2.5e-4)
+    assert learning_rate(WakeSettings(lr=1e-4, lr_scale=2.0), 64) == 2e-4
 
 
 def test_a_night_keeps_what_its_rank_can_hold(base):

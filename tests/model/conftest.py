@@ -19,7 +19,7 @@ from sleepcycle.files.paths import PACKAGE
 from sleepcycle.model.adapters import activate
 from sleepcycle.model.base import Base, Targets, load_base
 from sleepcycle.model.encode import Encoded
-from sleepcycle.model.fit import FitPlan
+from sleepcycle.model.monitor import FitPlan
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.settings.config import ModelSettings
 

@@ -25,6 +25,7 @@ from sleepcycle.store import (
 from sleepcycle.store.snapshot import read_snapshot
 from sleepcycle.store.values import ExampleState
 from tests.counting import count_examples
+from tests.journaled import journal_entries
 from tests.runs.conftest import pause
 
 COURSE = """
@@ -256,7 +257,7 @@ class TestHowItLearns:
             None,
         )
         with context.store.read() as session:
-            entries = journal.entries(session, 100)
+            entries = journal_entries(session, 100)
             phases = [journal.phase_of(session, run) for run in (1, 2, 3, 99)]
         assert phases == ["first", None, None, None]
         started = [e.details for e in reversed(entries) if e.action == "start wake"]

@@ -16,8 +16,9 @@ from sleepcycle.records.version import Card, Version, VersionKind
 from sleepcycle.runs.publish import card_of, read_card, seal_version
 from sleepcycle.runs.recovery import recover
 from sleepcycle.runs.run import sleep, wake
-from sleepcycle.store import journal, run_table, version_table
+from sleepcycle.store import run_table, version_table
 from tests.counting import count_examples
+from tests.journaled import journal_entries
 from tests.runs.conftest import BASE, WAKE_REPORT, leave_checkpoint
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -304,7 +305,7 @@ def test_the_journal_says_who_settled_it(context, request, begun):
     recover(context)
 
     with context.store.read() as session:
-        assert journal.entries(session, 1)[0].actor == "recovery"
+        assert journal_entries(session, 1)[0].actor == "recovery"
 
 
 def test_staged_folders_are_deleted(context):

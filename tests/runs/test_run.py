@@ -27,14 +27,16 @@ from sleepcycle.runs.control import RunControl
 from sleepcycle.runs.lineage import read_lineage
 from sleepcycle.runs.publish import make_live, read_card
 from sleepcycle.runs.recovery import recover
+from sleepcycle.runs.resume import cancel
 from sleepcycle.runs.retry import with_retry_plan
-from sleepcycle.runs.run import cancel, sleep, wake
+from sleepcycle.runs.run import sleep, wake
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings, SleepSettings, StoreSettings
-from sleepcycle.store import journal, run_table, version_table
+from sleepcycle.store import run_table, version_table
 from sleepcycle.store.connection import connect
 from sleepcycle.store.database import Store
 from tests.counting import count_examples
+from tests.journaled import journal_entries
 from tests.runs.conftest import WAKE_REPORT, leave_checkpoint, lose_worker, pause
 
 
@@ -373,7 +375,7 @@ class TestGentler:
         night = sleep(context, no_progress)
 
         with context.store.read() as session:
-            entries = journal.entries(session, 100)
+            entries = journal_entries(session, 100)
         [planned] = [e for e in entries if e.action == "plan gentler sleep"]
         assert planned.details == {
             "run": night.run,
@@ -521,7 +523,7 @@ class TestFailure:
 
         with context.store.read() as session:
             [run] = run_table.list_runs(session, 10)
-            last = journal.entries(session, 1)[0]
+            last = journal_entries(session, 1)[0]
         assert run.state is RunState.FAILED
         assert run.error == "no memory left"
         assert (last.actor, last.action) == ("test", "run failed")
@@ -534,7 +536,7 @@ class TestFailure:
         feed("a")
         wake(context, no_progress)
 
-        from sleepcycle.runs.run import undo
+        from sleepcycle.runs.resume import undo
 
         assert undo(context, 1, RunState.CANCELLED, "late") == 0
         assert counts(context).known == 1
@@ -559,7 +561,7 @@ class TestPause:
     def test_its_examples_stay_claimed(self, context):
         with context.store.read() as session:
             [run] = run_table.list_runs(session, 10)
-            last = journal.entries(session, 1)[0]
+            last = journal_entries(session, 1)[0]
 
         assert run.state is RunState.PAUSED
         assert (counts(context).pending, counts(context).claimed) == (0, 2)
@@ -584,7 +586,7 @@ class TestPause:
         }
         with context.store.read() as session:
             assert run_table.get(session, 1).state is RunState.DONE
-            actions = [entry.action for entry in journal.entries(session, 2)]
+            actions = [entry.action for entry in journal_entries(session, 2)]
         assert actions == ["seal wake", "resume wake"]
 
     @pytest.mark.usefixtures("paused")

@@ -18,6 +18,7 @@ from sleepcycle.store import journal, version_table
 from sleepcycle.store.connection import connect, head, journal_mode
 from sleepcycle.store.database import create_store, open_store
 from sleepcycle.store.snapshot import read_snapshot
+from tests.journaled import journal_entries
 from tests.store.conftest import BASE, SETTINGS, add_batch
 
 
@@ -162,7 +163,7 @@ class TestTransactions:
             add(store, "two")
 
         with store.read() as session:
-            assert journal.entries(session, 1)[0].action == "two"
+            assert journal_entries(session, 1)[0].action == "two"
             assert journal.check(session, paths) == []
         assert paths.journal_head.read_text() == behind
         add(store, "three")
@@ -184,7 +185,7 @@ class TestTransactions:
             fail()
 
         with store.read() as session:
-            assert journal.entries(session, 10) == []
+            assert journal_entries(session, 10) == []
 
     def test_a_second_writer_waits_and_is_told(self, paths, store):
         """
@@ -205,7 +206,7 @@ class TestTransactions:
         def write():
             for _ in range(10):
                 with open_store(paths, settings).write() as session:
-                    number = len(journal.entries(session, 1_000))
+                    number = len(journal_entries(session, 1_000))
                     journal.append(session, "test", str(number))
 
         threads = [threading.Thread(target=write) for _ in range(4)]
@@ -215,7 +216,7 @@ class TestTransactions:
             thread.join()
 
         with store.read() as session:
-            actions = [entry.action for entry in journal.entries(session, 1_000)]
+            actions = [entry.action for entry in journal_entries(session, 1_000)]
         assert actions == [str(number) for number in reversed(range(40))]
 
     def test_a_reader_cannot_write(self, store):
@@ -230,11 +231,11 @@ class TestTransactions:
         The writer is told to wait or, where SQLite keeps a log, is not seen yet.
         """
         with store.read() as session:
-            before = journal.entries(session, 10)
+            before = journal_entries(session, 10)
             with contextlib.suppress(StoreError), store.write() as writer:
                 journal.append(writer, "test", "something")
 
-            assert journal.entries(session, 10) == before == []
+            assert journal_entries(session, 10) == before == []
 
 
 def test_only_a_library_without_the_reset_fault_uses_a_log():

@@ -10,6 +10,7 @@ import pytest
 from sleepcycle.store import journal, version_table
 from sleepcycle.store.database import open_store
 from sleepcycle.store.interrupt import stop
+from tests.journaled import journal_entries
 from tests.store.conftest import SETTINGS
 
 EVERY = 17  # of the moments at which it may come; all of them take half a minute
@@ -56,12 +57,12 @@ def pressed_at(moment, work):
 def actions(store):
     """Return what is in the journal."""
     with store.read() as session:
-        return [entry.action for entry in journal.entries(session, 10)]
+        return [entry.action for entry in journal_entries(session, 10)]
 
 
 def read(session):
     version_table.list_versions(session)
-    journal.entries(session, 10)
+    journal_entries(session, 10)
 
 
 def write(session):

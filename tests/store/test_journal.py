@@ -19,6 +19,7 @@ from sleepcycle.errors import DiskError, StoreError
 from sleepcycle.files import disk
 from sleepcycle.store import journal
 from sleepcycle.store.database import open_store
+from tests.journaled import journal_entries
 from tests.store.conftest import SETTINGS
 
 ENTRIES = 12
@@ -67,7 +68,7 @@ class TestEntries:
         journal.append(session, "user:a", "feed", batch=1, source="x")
         journal.append(session, "daemon", "sleep")
 
-        last, first = journal.entries(session, 10)
+        last, first = journal_entries(session, 10)
 
         assert (last.actor, last.action, last.details) == ("daemon", "sleep", {})
         assert first.details == {"batch": 1, "source": "x"}
@@ -173,7 +174,7 @@ class TestChain:
 class TestHead:
     def test_it_knows_the_last_entry(self, written):
         with written.read() as session:
-            last = journal.entries(session, 1)[0]
+            last = journal_entries(session, 1)[0]
 
         assert head(written.paths)["entry"] == last.id == ENTRIES
 
@@ -268,7 +269,7 @@ class TestHead:
 
         assert killed.returncode == -9
         with written.read() as session:
-            assert journal.entries(session, 1)[0].id == ENTRIES + 3
+            assert journal_entries(session, 1)[0].id == ENTRIES + 3
         assert head(written.paths)["entry"] == ENTRIES + 2
         assert faults(written) == []
 
@@ -316,7 +317,7 @@ class TestHead:
         monkeypatch.undo()
 
         with written.read() as session:
-            assert journal.entries(session, 1)[0].action == "committed"
+            assert journal_entries(session, 1)[0].action == "committed"
         assert faults(written) == []
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from sleepcycle.errors import RunError, StoreError
 from sleepcycle.store import night_table
-from sleepcycle.store.night_table import NightState
+from sleepcycle.store.values import NightState
 from tests.store.conftest import start_run
 
 SUNDAY = datetime.date(2026, 11, 22)

@@ -21,9 +21,8 @@ from sleepcycle.store import (
     run_table,
     version_table,
 )
-from sleepcycle.store.night_table import NightState
 from sleepcycle.store.snapshot import WAIT_S, read_snapshot
-from sleepcycle.store.values import Alias
+from sleepcycle.store.values import Alias, NightState
 from tests.counting import count_examples
 from tests.store.conftest import add_batch, start_run, train
 

@@ -1,12 +1,14 @@
 """What a run is taught: a curriculum's phases, drawn from a seed."""
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from random import Random
 
-from sleepcycle.curricula.curriculum import Curriculum, Phase, render
-from sleepcycle.records.content import canonical_json
+from sleepcycle.curricula.curriculum import Curriculum, Phase, placeholders
+from sleepcycle.errors import ConfigError
+from sleepcycle.records.content import Completion, canonical_json
 from sleepcycle.records.example import Example
 from sleepcycle_study.domains.domain import Item, Question
 from sleepcycle_study.domains.registry import domain_of
@@ -74,6 +76,45 @@ def draw(
         ]
         phases.append(TaughtPhase(phase, (*examples[:size],), (*examples[size:],)))
     return Course(tuple(phases), asked)
+
+
+def render(
+    phase: Phase, fields: Mapping[str, str], when: str, language: str = "en"
+) -> Completion:
+    """Put an item into the words of a phase, by the first form that fits.
+
+    Raises:
+        ConfigError: No form is for such an item in that language, or the form has a
+            place that the item cannot fill.
+    """
+    for number, form in enumerate(phase.forms, 1):
+        if form.language == language and form.when in {"", when}:
+            key = f"{phase.place}.forms.{number}"
+            prompt = _filled(form.prompt, fields, f"{key}.prompt")
+            return Completion(prompt, _filled(form.answer, fields, f"{key}.answer"))
+    raise ConfigError(
+        f'{phase.place}.forms: expected a form for language "{language}" and when '
+        f'"{when}", got {_known_forms(phase)}; add one, or one whose when is ""'
+    )
+
+
+def _known_forms(phase: Phase) -> str:
+    """Return which items a phase has forms for."""
+    known = (f'language "{form.language}" when "{form.when}"' for form in phase.forms)
+    return ", ".join(known) or "no form at all"
+
+
+def _filled(template: str, fields: Mapping[str, str], key: str) -> str:
+    """Fill the places of a template."""
+    for place in placeholders(template):
+        if place not in fields:
+            near = difflib.get_close_matches(place, fields, n=1)
+            hint = f"did you mean {{{near[0]}}}?" if near else "take another"
+            raise ConfigError(
+                f"{key}: expected places among {', '.join(sorted(fields))}, got "
+                f"{{{place}}}; {hint}"
+            )
+    return template.format_map(fields)
 
 
 def _items(phase: Phase, rng: Random, taken: set[str]) -> Iterator[Item]:

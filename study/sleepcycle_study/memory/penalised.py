@@ -9,7 +9,8 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.encode import Encoded, PaddedBatch, encode
-from sleepcycle.model.fit import FitPlan, fit, learning_rate, weighted_nll
+from sleepcycle.model.fit import fit, learning_rate, weighted_nll
+from sleepcycle.model.monitor import FitPlan
 from sleepcycle.model.score import encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.example import Example

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from random import Random
 
-from sleepcycle_study.domains.arithmetic import dimensions
+from sleepcycle_study.domains.arithmetic import dimensions, questions
 from sleepcycle_study.domains.arithmetic.expressions import (
     Difficulty,
     approximate,
@@ -44,7 +44,7 @@ class Arithmetic:
         self, rng: Random, count: int, taken: Collection[str], language: str = "en"
     ) -> list[Question]:
         """Draw `count` questions for each dimension, none about a taken key."""
-        return dimensions.ask(rng, count, taken, language)
+        return questions.ask(rng, count, taken, language)
 
     def grade(self, question: Question, answer: str) -> Measures:
         """Return what an answer is worth, by measure."""

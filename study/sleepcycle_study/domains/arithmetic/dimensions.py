@@ -16,7 +16,6 @@ from sleepcycle_study.domains.arithmetic.answers import (
     own_part,
 )
 from sleepcycle_study.domains.arithmetic.questions import Dimension
-from sleepcycle_study.domains.arithmetic.questions import ask as ask
 from sleepcycle_study.domains.domain import Measures, Question
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.numbers.deviations import (
