@@ -164,7 +164,7 @@ def _live_through(homes: Pair, lesson: str) -> Outcome:
 
 
 def night_words(version: Version, reason: str, *, live: str, size: str) -> str:
-    """Print what a night made, and which version the table shows."""
+    """Return in words what a night made, and which version the table shows."""
     if version.accepted:
         return (
             f"[bold]sleep[/bold], accepted: {reason}\n"

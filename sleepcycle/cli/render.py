@@ -60,7 +60,10 @@ def clean(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Show control characters by their code, line breaks and tabs as they are."""
+    """Return text with control characters shown by their code.
+
+    Line breaks and tabs stay as they are.
+    """
     return "".join(
         char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}"
         for char in text

@@ -36,7 +36,7 @@ Fields = Mapping[str, Any]
 
 
 def show_status(fields: Fields, *, as_json: bool) -> None:
-    """Return where the home stands, as a table."""
+    """Print where the home stands: as a table, or as JSON."""
     if as_json:
         return show_json({k: v for k, v in fields.items() if k != "service"})
     console.print(screen(fields, datetime.now(UTC)))

@@ -28,7 +28,7 @@ def show_measures(verdict: "Verdict") -> None:
 
 
 def show_plan(plan: "RetryPlan | None") -> None:
-    """Return how a night was planned, if not as set."""
+    """Print how a night was planned, if not as set."""
     if plan is None:
         return
     console.print(

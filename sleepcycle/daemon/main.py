@@ -259,7 +259,7 @@ class _Service:
         self._signals.put(DISK)
 
     def _ready(self, url: str) -> str:
-        """Report that the service is ready."""
+        """Return a line on where the service listens, and when the next night is."""
         night = self._scheduler.state().next_night.astimezone()
         return (
             f"ready at {url}, home {self._paths.root}, next night "

@@ -71,7 +71,7 @@ class _Scanner:
             yield row
 
     def _is_border(self, sign: bytes) -> bool:
-        """Follow one sign; say whether an element begins or ends with it."""
+        """Follow one sign; return whether an element begins or ends with it."""
         if sign == b'"':
             self._in_string = not self._in_string
         elif sign in {b"[", b"{"}:

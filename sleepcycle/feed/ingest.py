@@ -20,7 +20,7 @@ from sleepcycle.store.values import ExampleState
 
 
 def ignore_rows(lines: int) -> None:
-    """Take the number of rows read so far, and say nothing."""
+    """Take the number of rows read so far, and do nothing."""
 
 
 @dataclass(frozen=True, slots=True)

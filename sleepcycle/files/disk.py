@@ -248,7 +248,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 @contextmanager
 def _translated(verb: str, path: Path) -> Iterator[None]:
-    """Return in words what the system could not do, and what to do about it."""
+    """Turn what the system raises into a `DiskError` that says what to do about it."""
     try:
         yield
     except DiskError:

@@ -17,7 +17,7 @@ from sleepcycle.model.encode import Encoded
 from sleepcycle.model.exam import ExamQuestion, ask, question
 from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.score import BATCH_SIZE, encode_held_out, nll
-from sleepcycle.numerics.metrics import RetentionMetrics, memory
+from sleepcycle.numerics.metrics import RetentionMetrics, retention_metrics
 from sleepcycle.records.example import Example
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.settings.config import Settings
@@ -234,7 +234,7 @@ def sum_up(
             for lesson in course.lessons or []
         ]
 
-    return memory([grouped(row) for row in matrix], grouped(bare))
+    return retention_metrics([grouped(row) for row in matrix], grouped(bare))
 
 
 def _firsts(

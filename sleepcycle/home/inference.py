@@ -40,6 +40,6 @@ def ask(
 
 
 def reply(base: Base, folder: Path | None, asked: Sequence[Prompt]) -> list[Reply]:
-    """Do the same, with the calculator for those prompts that have it."""
+    """Return the answers of one version, with the calculator where a prompt has it."""
     with adapters.attached(base, ADAPTER, load_sealed(folder)):
         return reply_to(base, asked)

@@ -172,12 +172,12 @@ def judge(found: Measures, limits: GateSettings) -> Verdict:
 
 
 def _finite(found: Measures, limits: GateSettings) -> Check:
-    """Refuse weights that are not finite."""
+    """Return the check that all weights are finite."""
     return Check("finite", found.finite, "weights are not finite")
 
 
 def _retention(found: Measures, limits: GateSettings) -> Check | None:
-    """Refuse a loss of known batches that rose too far."""
+    """Return the check that the loss of known batches did not rise too far."""
     moved, most = found.retention, limits.max_rise
     if moved is None:
         return None
@@ -186,7 +186,7 @@ def _retention(found: Measures, limits: GateSettings) -> Check | None:
 
 
 def _exact(found: Measures, limits: GateSettings) -> Check | None:
-    """Refuse that too many known prompts are no longer answered."""
+    """Return the check that enough known prompts are still answered."""
     share, most = found.exact_known, limits.max_exact_drop
     if share is None or share.asked < ENOUGH:
         return None
@@ -194,7 +194,7 @@ def _exact(found: Measures, limits: GateSettings) -> Check | None:
 
 
 def _acquisition(found: Measures, limits: GateSettings) -> Check | None:
-    """Refuse a loss of today's batches that did not fall."""
+    """Return the check that the loss of today's batches fell."""
     moved = found.acquisition
     if moved is None:
         return None
@@ -203,7 +203,7 @@ def _acquisition(found: Measures, limits: GateSettings) -> Check | None:
 
 
 def _ability(found: Measures, limits: GateSettings) -> Check | None:
-    """Refuse a loss on dreams of the base that rose too far."""
+    """Return the check that the loss on dreams of the base did not rise too far."""
     moved, most = found.general, limits.max_general_rise
     if moved is None:
         return None
@@ -212,7 +212,7 @@ def _ability(found: Measures, limits: GateSettings) -> Check | None:
 
 
 def _drift(found: Measures, limits: GateSettings) -> Check | None:
-    """Refuse a candidate that is too far from the base."""
+    """Return the check that the candidate is not too far from the base."""
     drift = found.drift
     if drift is None:
         return None

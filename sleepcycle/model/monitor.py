@@ -191,7 +191,7 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
             keep.save(self._state(step))
 
     def result(self) -> FitResult:
-        """Put the best weights back, and say what the run did."""
+        """Put the best weights back, and return what the run did."""
         steps = len(self._losses)
         best_step = steps
         if self._best is not None:

@@ -1,7 +1,7 @@
 """Replies: answers in which the calculator stands in wherever the model calls it.
 
-A model calls it by a line such as `Tool: 847 * 93 =` (`toolcall.py`). The answer is cut
-behind the `=`, the result is put there, and the model goes on from it.
+A model calls it by a line such as `Tool: 847 * 93 =` (`calculator.py`). The answer is
+cut behind the `=`, the result is put there, and the model goes on from it.
 
 What it goes on from is the prompt and that text, encoded anew, and not the tokens that
 it wrote: one of them may reach past the `=`, and training saw an answer encoded as one
@@ -66,7 +66,7 @@ class _Draft:
         self.text += behind_result(more) if self.uses else more
 
     def answer_call(self) -> bool:
-        """Put a result behind the first call that has none; say if it may go on."""
+        """Put a result behind the first call that has none; return if it may go on."""
         if not self.asked.uses_tool:
             return False
         call = call_in(self.text, self.searched)

@@ -40,7 +40,7 @@ class RetentionMetrics:
     where no reference is known."""
 
 
-def memory(
+def retention_metrics(
     matrix: Matrix, base: Sequence[float], reference: Sequence[float] | None = None
 ) -> RetentionMetrics:
     """Sum up a square matrix of scores.

@@ -38,4 +38,4 @@ OnProgress = Callable[[Progress], None]
 
 
 def ignore_progress(progress: Progress) -> None:
-    """Take a heartbeat and say nothing."""
+    """Take a heartbeat, and do nothing."""

@@ -1,4 +1,4 @@
-"""The order: writes down what a run will do, and what it is given to do it with."""
+"""Prepare a run: its order, and the examples that it is given."""
 
 from collections.abc import Mapping, Sequence
 

@@ -66,7 +66,7 @@ def refuse(scope: Scope, token: str) -> Refusal | None:
 
 
 def _foreign(headers: Headers, port: int) -> Refusal | None:
-    """Refuse what is not meant for this machine, or comes from another page."""
+    """Return a refusal of what is meant for another host, or comes from a page."""
     hosts = headers.get("host", [])
     if len(hosts) != 1 or hosts[0].lower() not in {f"{name}:{port}" for name in NAMES}:
         return Refusal(
@@ -84,14 +84,14 @@ def _foreign(headers: Headers, port: int) -> Refusal | None:
 
 
 def _method(method: str) -> Refusal | None:
-    """Refuse methods that no route has."""
+    """Return a refusal of a method that no route has."""
     if method in METHODS:
         return None
     return Refusal(405, "MethodNotAllowed", f"expected GET or POST, got {method}")
 
 
 def _unknown(headers: Headers, path: str, token: str) -> Refusal | None:
-    """Refuse who does not know the token, unless the path is open to all."""
+    """Return a refusal of who has no token, unless the path is open to all."""
     if path in OPEN:
         return None
     [given, *more] = headers.get("authorization", [""])
@@ -108,7 +108,7 @@ def _unknown(headers: Headers, path: str, token: str) -> Refusal | None:
 
 
 def _too_large(headers: Headers) -> Refusal | None:
-    """Refuse a body that is large, or does not say how large it is."""
+    """Return a refusal of a body that is large, or of unknown size."""
     if "transfer-encoding" in headers:
         return Refusal(411, "LengthRequired", "expected a Content-Length")
     sizes = headers.get("content-length", ["0"])

@@ -18,7 +18,7 @@ def room(batch_size: int, share: Fraction, new: int) -> Fraction:
 
 
 def step_count(settings: WakeSettings, new: int, room: Fraction) -> int:
-    """Return how many steps show `new` examples `settings.epochs` times.
+    """Return how many steps show `new` examples `epochs` times.
 
     Args:
         settings: Its `min_steps` and `max_steps` bound the result.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sleepcycle.numerics.metrics import memory
+from sleepcycle.numerics.metrics import retention_metrics
 
 FORGETFUL = [
     [0.9, 0.1, 0.2],
@@ -12,7 +12,7 @@ FORGETFUL = [
 
 
 def test_by_hand():
-    found = memory(FORGETFUL, base=[0.0, 0.0, 0.1])
+    found = retention_metrics(FORGETFUL, base=[0.0, 0.0, 0.1])
 
     assert found.acc == pytest.approx((0.3 + 0.7 + 0.9) / 3)
     assert found.bwt == pytest.approx(((0.3 - 0.9) + (0.7 - 0.8)) / 2)
@@ -27,21 +27,21 @@ def test_forgetting_is_measured_from_the_best_and_transfer_from_the_first():
     """
     matrix = [[0.5, 0.0, 0.0], [0.9, 0.5, 0.0], [0.4, 0.5, 0.5]]
 
-    found = memory(matrix, base=[0.0, 0.0, 0.0])
+    found = retention_metrics(matrix, base=[0.0, 0.0, 0.0])
 
     assert found.bwt == pytest.approx((0.4 - 0.5) / 2)
     assert found.forgetting == pytest.approx((0.9 - 0.4) / 2)
 
 
 def test_a_lesson_that_helps_the_past_is_positive_transfer():
-    found = memory([[0.5, 0.0], [0.7, 0.6]], base=[0.0, 0.0])
+    found = retention_metrics([[0.5, 0.0], [0.7, 0.6]], base=[0.0, 0.0])
 
     assert found.bwt == pytest.approx(0.2)
     assert found.forgetting == pytest.approx(-0.2)
 
 
 def test_one_lesson_has_no_transfer():
-    found = memory([[0.7]], base=[0.1])
+    found = retention_metrics([[0.7]], base=[0.1])
 
     assert (found.acc, found.bwt, found.fwt, found.forgetting) == (
         0.7,
@@ -53,12 +53,16 @@ def test_one_lesson_has_no_transfer():
 
 class TestIntransigence:
     def test_it_is_what_the_turns_cost(self):
-        found = memory(FORGETFUL, base=[0.0, 0.0, 0.0], reference=[1.0, 0.95, 0.9])
+        found = retention_metrics(
+            FORGETFUL, base=[0.0, 0.0, 0.0], reference=[1.0, 0.95, 0.9]
+        )
 
         assert found.intransigence == pytest.approx((0.1 + 0.15 + 0.0) / 3)
 
     def test_a_lesson_learned_better_in_its_turn_is_negative(self):
-        found = memory([[0.9, 0.0], [0.2, 0.7]], base=[0.0, 0.0], reference=[0.5, 0.5])
+        found = retention_metrics(
+            [[0.9, 0.0], [0.2, 0.7]], base=[0.0, 0.0], reference=[0.5, 0.5]
+        )
 
         assert found.intransigence == pytest.approx(-((0.9 - 0.5) + (0.7 - 0.5)) / 2)
 
@@ -68,24 +72,26 @@ class TestIntransigence:
         """
         kept = [[0.9, 0.0], [0.9, 0.7]]
         lost = [[0.9, 0.0], [0.0, 0.7]]
-        first, second = (memory(m, [0.0, 0.0], [1.0, 1.0]) for m in (kept, lost))
+        first, second = (
+            retention_metrics(m, [0.0, 0.0], [1.0, 1.0]) for m in (kept, lost)
+        )
 
         assert first.intransigence == second.intransigence
         assert first.forgetting < second.forgetting
 
     def test_one_lesson_has_it(self):
-        assert memory([[0.7]], base=[0.1], reference=[0.9]).intransigence == (
-            pytest.approx(0.2)
-        )
+        found = retention_metrics([[0.7]], base=[0.1], reference=[0.9])
+
+        assert found.intransigence == pytest.approx(0.2)
 
     def test_it_is_unknown_without_a_reference(self):
-        assert memory(FORGETFUL, base=[0.0, 0.0, 0.0]).intransigence is None
+        assert retention_metrics(FORGETFUL, base=[0.0, 0.0, 0.0]).intransigence is None
 
     def test_the_reference_needs_a_score_for_each_lesson(self):
         with pytest.raises(ValueError, match=r"a reference of 1 scores, got 2"):
-            memory([[0.7]], base=[0.1], reference=[0.9, 0.9])
+            retention_metrics([[0.7]], base=[0.1], reference=[0.9, 0.9])
 
 
 def test_a_matrix_must_be_square():
     with pytest.raises(ValueError, match=r"expected 2 rows of 2 scores, got 1 rows"):
-        memory([[0.1, 0.2]], base=[0.0, 0.0])
+        retention_metrics([[0.1, 0.2]], base=[0.0, 0.0])

@@ -1,4 +1,4 @@
-"""Makes the runs of a study that are missing, and says how far they are."""
+"""Make the runs of a study that are missing, and print how far they are."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""Lives through a stream of lessons in one way, and says what was kept.
+"""Live through a stream of lessons in one way, and return what was kept.
 
 A way is measured by what it does: a night that the gate would refuse goes live all the
 same, where the service would keep what was live before. Each verdict is booked.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sleepcycle.numerics.metrics import RetentionMetrics, memory
+from sleepcycle.numerics.metrics import RetentionMetrics, retention_metrics
 from sleepcycle.records.codec import from_json
 from sleepcycle_study.memory.day import Cost
 
@@ -65,7 +65,7 @@ class Result:
         """
         if len(self.matrix) != len(self.base):
             return None
-        return memory(self.matrix, self.base, together)
+        return retention_metrics(self.matrix, self.base, together)
 
 
 def read(file: Path) -> list[Result]:

@@ -223,7 +223,7 @@ class _Number:
         self.bare = first.bare
 
     def take(self, piece: Numeral, words: Sequence[str]) -> bool:
-        """Add a piece that follows, with some words between; say whether it fits."""
+        """Add a piece that follows, with some words between; return whether it fits."""
         linked = "and" in words or "e" in words
         takers = {
             Kind.FIGURES: self._add,
