@@ -13,7 +13,7 @@ from sleepcycle.cli.app import open_logged
 from sleepcycle.cli.progress_bar import progress_bar
 from sleepcycle.cli.render import console
 from sleepcycle.errors import HomeError
-from sleepcycle.files.paths import carried
+from sleepcycle.files.paths import ADAPTER_WEIGHTS, carried
 from sleepcycle.home import inference
 from sleepcycle.home.home import Home
 from sleepcycle.home.opening import create_home, open_home
@@ -221,5 +221,5 @@ def _size(folder: Path | None) -> str:
     """Return the size of a version's weights."""
     if folder is None:
         return "-"
-    size = (folder / "adapter_model.safetensors").stat().st_size
+    size = (folder / ADAPTER_WEIGHTS).stat().st_size
     return f"{size / 1024:,.0f} KiB"

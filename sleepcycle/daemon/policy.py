@@ -3,21 +3,13 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from loguru import logger
-
 from sleepcycle.daemon import calendar
-from sleepcycle.daemon.alerts import CURRICULUM, PHASE, Alerts
 from sleepcycle.daemon.job import Job
-from sleepcycle.daemon.nightlog import NightLog, NightLogState
-from sleepcycle.errors import ConfigError
-from sleepcycle.home.home import Home
-from sleepcycle.records.run_order import RunKind
+from sleepcycle.daemon.nightlog import NightLogState
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.values import NightState, Snapshot
 
 DAY = timedelta(days=1)
-NOTHING = "nothing was learned since the last night"
-MISSED = "its date was over before it came to its end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,43 +112,3 @@ def settled(log_state: NightLogState) -> date | None:
         return None
     is_open = log_state.last.state is NightState.BEGUN
     return log_state.last.date - DAY if is_open else log_state.last.date
-
-
-def look_ahead(home: Home, alerts: Alerts) -> RunKind | None:
-    """Return what is to begin where a wake is asked for.
-
-    A night, where the next phase asks for one and none was tried yet; it is an extra,
-    as one that a user asks for. None where that night was rejected, and the phase
-    waits for the night of the date, or where the curriculum is wrong; an alert tells
-    so in either case.
-    """
-    try:
-        barrier = home.barrier()
-    except ConfigError as error:
-        alerts.show(CURRICULUM, f"no wake begins: {error}")
-        alerts.show(PHASE, None)
-        return None
-    alerts.show(CURRICULUM, None)
-    waits = barrier is not None and barrier.rejected > 0
-    alerts.show(
-        PHASE,
-        f'the phase "{barrier.phase}" waits for the next night, since the one before '
-        "it was rejected"
-        if barrier and waits
-        else None,
-    )
-    if barrier is None:
-        return RunKind.WAKE
-    return None if waits else RunKind.SLEEP
-
-
-def night_ahead(nightlog: NightLog, policy: SchedulePolicy) -> date | None:
-    """Return the night to begin; those that need nothing are written down as over."""
-    if (missed := policy.left_open()) is not None:
-        nightlog.close(missed, MISSED)
-    night = policy.due()
-    if night is None or policy.has_day():
-        return night
-    nightlog.skip(night, NOTHING)
-    logger.info("skipped the night of {night}: {why}", night=night, why=NOTHING)
-    return None

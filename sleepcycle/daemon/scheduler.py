@@ -10,10 +10,11 @@ from typing import TypeVar
 from loguru import logger
 
 from sleepcycle.daemon.alerts import CONFIG, ROOM, Alerts
+from sleepcycle.daemon.choice import choose_run, night_to_begin
 from sleepcycle.daemon.executor import Clocks, Executor
 from sleepcycle.daemon.job import Job
 from sleepcycle.daemon.nightlog import CLOCK, NightLog
-from sleepcycle.daemon.policy import SchedulePolicy, look_ahead, night_ahead
+from sleepcycle.daemon.policy import SchedulePolicy
 from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.state import DaemonState
 from sleepcycle.daemon.state_report import current_state, progress_of
@@ -260,7 +261,7 @@ class Scheduler:
 
     def _begin(self, policy: SchedulePolicy) -> Future[Outcome] | None:
         """Begin the night that is due, or else what may be before it."""
-        night = night_ahead(self._nightlog, policy)
+        night = night_to_begin(self._nightlog, policy)
         self._log_state = self._nightlog.read()
         kind = self._by_day(policy) if night is None else RunKind.SLEEP
         if kind is None:
@@ -275,7 +276,7 @@ class Scheduler:
 
         A wake that was broken off goes on in its phase, whatever lies ahead.
         """
-        ahead = look_ahead(self._reloadable.open(CLOCK), self._alerts)
+        ahead = choose_run(self._reloadable.open(CLOCK), self._alerts)
         rested = self._rest_until is None or policy.now >= self._rest_until
         if not (rested and policy.in_window() and policy.has_lesson()):
             return None

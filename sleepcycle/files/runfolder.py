@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 from sleepcycle.errors import DiskError, SleepcycleError, error_named
 from sleepcycle.files import disk
-from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.paths import ADAPTER_CONFIG, HomePaths
 from sleepcycle.files.sealed import faults
 from sleepcycle.records.codec import dumps, from_json, to_json
 from sleepcycle.records.content import canonical_json, from_fields
@@ -243,7 +243,7 @@ class RunFolder:
 
     def portable_rank(self) -> int:
         """Return the rank of the adapter that the worker left."""
-        config = json.loads((self.result / "adapter_config.json").read_text())
+        config = json.loads((self.result / ADAPTER_CONFIG).read_text())
         return int(config["r"])
 
     def write_report(self, report: Report) -> None:

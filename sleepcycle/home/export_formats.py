@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sleepcycle.errors import VersionError
+from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 if TYPE_CHECKING:
     from sleepcycle.model.base import Base
 
-PORTABLE = ("adapter_model.safetensors", "adapter_config.json")
+ADAPTER_FILES = (ADAPTER_WEIGHTS, ADAPTER_CONFIG)
 
 
 class ExportFormat(StrEnum):
@@ -41,7 +42,7 @@ def _write_adapter(order: ExportOrder) -> None:
     if order.source is None:
         raise VersionError("v0 is the bare base, which has no adapter to export")
     order.folder.mkdir(parents=True)
-    for file in PORTABLE:
+    for file in ADAPTER_FILES:
         shutil.copyfile(order.source / file, order.folder / file)
 
 

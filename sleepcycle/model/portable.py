@@ -15,14 +15,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sleepcycle.errors import AdapterError
+from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from sleepcycle.files.sealed import verify
 from sleepcycle.model.adapters import check_fits
 from sleepcycle.model.base import Targets
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, pad
 from sleepcycle.records.version import BaseIdentity
 
-WEIGHTS = "adapter_model.safetensors"
-CONFIG = "adapter_config.json"
 PREFIX = "base_model.model."
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 KEY = re.compile(
@@ -84,8 +83,8 @@ def write_portable(
         "fan_in_fan_out": targets.transposed,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True))
+    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True))
     return rank
 
 
@@ -138,12 +137,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         AdapterError: There is none, or it is no JSON object.
     """
-    file = folder / CONFIG
+    file = folder / ADAPTER_CONFIG
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise AdapterError(
-            f"expected an adapter with {CONFIG} in {folder}, got: {error}"
+            f"expected an adapter with {ADAPTER_CONFIG} in {folder}, got: {error}"
         ) from error
     if not isinstance(config, dict):
         raise AdapterError(
@@ -161,7 +160,7 @@ def read_factors(folder: Path) -> dict[str, LowRank]:
         AdapterError: The file is not safetensors, holds other tensors than pairs of
             factors in floats, or a value is NaN or infinite.
     """
-    file = folder / WEIGHTS
+    file = folder / ADAPTER_WEIGHTS
     if not file.is_file():
         raise _no_weights(folder)
     try:
@@ -252,4 +251,4 @@ def _no_weights(folder: Path) -> AdapterError:
         if others
         else ""
     )
-    return AdapterError(f"expected {WEIGHTS} in {folder}, found none{unread}")
+    return AdapterError(f"expected {ADAPTER_WEIGHTS} in {folder}, found none{unread}")

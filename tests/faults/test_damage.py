@@ -24,13 +24,13 @@ from sleepcycle.errors import (
     ManifestError,
     SleepcycleError,
 )
-from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, HomePaths
 from sleepcycle.files.sealed import seal, verify
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.home.weights import convert_adapter
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
-from sleepcycle.model.portable import CONFIG, WEIGHTS, load_sealed, write_portable
+from sleepcycle.model.portable import load_sealed, write_portable
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.settings.config import ModelSettings
 from sleepcycle.store import journal
@@ -76,15 +76,15 @@ class TestFlippedBits:
         home = tiny(tmp_path / "home")
         live_days(home, "monday", "tuesday")
         [folder] = home.paths.versions.glob("v0002-*")
-        weights = folder / WEIGHTS
+        weights = folder / ADAPTER_WEIGHTS
         data = bytearray(weights.read_bytes())
         data[len(data) // 2] ^= 1
         weights.write_bytes(data)
 
         for move in (home.promote, home.rollback):
-            with pytest.raises(ManifestError, match=WEIGHTS):
+            with pytest.raises(ManifestError, match=ADAPTER_WEIGHTS):
                 move("v2")
-        with pytest.raises(ManifestError, match=WEIGHTS):
+        with pytest.raises(ManifestError, match=ADAPTER_WEIGHTS):
             home.versions.alias("best", "v2")
         assert home.status().live == "v4"
 
@@ -93,8 +93,8 @@ def _sealed(tmp_path, rng):
     """Return a sealed folder with files such as a version has."""
     stage = tmp_path / "stage"
     stage.mkdir()
-    (stage / WEIGHTS).write_bytes(rng.randbytes(1 << 16))
-    (stage / CONFIG).write_text(json.dumps({"r": 16, "lora_alpha": 16}))
+    (stage / ADAPTER_WEIGHTS).write_bytes(rng.randbytes(1 << 16))
+    (stage / ADAPTER_CONFIG).write_text(json.dumps({"r": 16, "lora_alpha": 16}))
     (stage / "card.json").write_text(json.dumps({"number": 1, "accepted": True}))
     (stage / "dreams.jsonl").write_text('{"version":1,"content":["a"]}\n' * 50)
     (tmp_path / "versions").mkdir()
@@ -175,7 +175,7 @@ class Breaker:
             tensors, name = self._tensors(folder)
             flat = tensors[name].view(-1)
             flat[self.rng.randrange(len(flat))] = value
-            save_file(tensors, folder / WEIGHTS)
+            save_file(tensors, folder / ADAPTER_WEIGHTS)
 
         return act
 
@@ -183,74 +183,74 @@ class Breaker:
         def act(folder):
             tensors, name = self._tensors(folder)
             tensors[name] = tensors[name].to(kind)
-            save_file(tensors, folder / WEIGHTS)
+            save_file(tensors, folder / ADAPTER_WEIGHTS)
 
         return act
 
     def _config(self, text):
-        return lambda folder: (folder / CONFIG).write_text(text)
+        return lambda folder: (folder / ADAPTER_CONFIG).write_text(text)
 
     def _setting(self, key, value):
         def act(folder):
-            config = json.loads((folder / CONFIG).read_text())
-            (folder / CONFIG).write_text(json.dumps({**config, key: value}))
+            config = json.loads((folder / ADAPTER_CONFIG).read_text())
+            (folder / ADAPTER_CONFIG).write_text(json.dumps({**config, key: value}))
 
         return act
 
     def _too_large(self, folder):
         tensors, name = self._tensors(folder)
         tensors[name] = tensors[name].double() * 1e45  # more than float32 can hold
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _truncate(self, folder):
-        data = (folder / WEIGHTS).read_bytes()
-        (folder / WEIGHTS).write_bytes(data[: self.rng.randrange(len(data))])
+        data = (folder / ADAPTER_WEIGHTS).read_bytes()
+        (folder / ADAPTER_WEIGHTS).write_bytes(data[: self.rng.randrange(len(data))])
 
     def _lengthen(self, folder):
-        with (folder / WEIGHTS).open("ab") as file:
+        with (folder / ADAPTER_WEIGHTS).open("ab") as file:
             file.write(self.rng.randbytes(self.rng.randrange(1, 100)))
 
     def _empty(self, folder):
-        (folder / WEIGHTS).write_bytes(b"")
+        (folder / ADAPTER_WEIGHTS).write_bytes(b"")
 
     def _header(self, folder):
-        data = bytearray((folder / WEIGHTS).read_bytes())
+        data = bytearray((folder / ADAPTER_WEIGHTS).read_bytes())
         data[:8] = self.rng.randrange(1 << 63).to_bytes(8, "little")
-        (folder / WEIGHTS).write_bytes(data)
+        (folder / ADAPTER_WEIGHTS).write_bytes(data)
 
     def _header_bit(self, folder):
-        data = bytearray((folder / WEIGHTS).read_bytes())
+        data = bytearray((folder / ADAPTER_WEIGHTS).read_bytes())
         at = data.index(b"data_offsets") + self.rng.randrange(12)
         data[at] ^= 0x80
-        (folder / WEIGHTS).write_bytes(data)
+        (folder / ADAPTER_WEIGHTS).write_bytes(data)
 
     def _transposed(self, folder):
         tensors, name = self._tensors(folder)
         tensors[name] = tensors[name].T.contiguous()
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _wider(self, folder):
         tensors, name = self._tensors(folder)
         wide = tensors[name]
         axis = 1 if "lora_A" in name else 0
         tensors[name] = torch.cat([wide, wide], dim=axis)
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _ranks(self, folder):
         tensors, name = self._tensors(folder)
         axis = 0 if "lora_A" in name else 1
         tensors[name] = tensors[name].narrow(axis, 0, 4).contiguous()
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _lone(self, folder):
         tensors, name = self._tensors(folder)
         del tensors[name]
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _renamed(self, folder):
         tensors, name = self._tensors(folder)
         tensors["weights"] = tensors.pop(name)
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _unknown_layer(self, folder):
         tensors, _ = self._tensors(folder)
@@ -258,25 +258,25 @@ class Breaker:
             tensors[f"base_model.model.nowhere.lora_{factor}.weight"] = torch.zeros(
                 8, 8
             )
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _dimensions(self, folder):
         tensors, name = self._tensors(folder)
         tensors[name] = tensors[name][None]
-        save_file(tensors, folder / WEIGHTS)
+        save_file(tensors, folder / ADAPTER_WEIGHTS)
 
     def _none(self, folder):
-        (folder / WEIGHTS).write_bytes(save({}))
+        (folder / ADAPTER_WEIGHTS).write_bytes(save({}))
 
     def _no_weights(self, folder):
-        (folder / WEIGHTS).rename(folder / "adapter_model.bin")
+        (folder / ADAPTER_WEIGHTS).rename(folder / "adapter_model.bin")
 
     def _no_config(self, folder):
-        (folder / CONFIG).unlink()
+        (folder / ADAPTER_CONFIG).unlink()
 
     def _tensors(self, folder):
         """Return an adapter's tensors, and the name of one."""
-        tensors = load_file(folder / WEIGHTS)
+        tensors = load_file(folder / ADAPTER_WEIGHTS)
         return tensors, self.rng.choice(sorted(tensors))
 
 

@@ -9,10 +9,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GPT2Config
 
 from sleepcycle.errors import AdapterError
+from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from sleepcycle.model.adapters import attach
 from sleepcycle.model.base import find_targets
 from sleepcycle.model.foreign import PLAIN, merge_into, read_foreign
-from sleepcycle.model.portable import CONFIG, WEIGHTS, write_portable
+from sleepcycle.model.portable import write_portable
 from sleepcycle.numerics.lowrank import LowRank, decompose
 from tests.model.conftest import (
     assert_alike,
@@ -117,9 +118,9 @@ class TestRead:
 
     def test_half_precision_is_read_as_float32(self, elsewhere):
         folder, _ = elsewhere(r=4, lora_alpha=8)
-        tensors = load_file(folder / WEIGHTS)
+        tensors = load_file(folder / ADAPTER_WEIGHTS)
         half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
-        save_file(half, folder / WEIGHTS)
+        save_file(half, folder / ADAPTER_WEIGHTS)
 
         for path, change in read_foreign(folder).items():
             name = f"base_model.model.{path}.lora_B.weight"
@@ -151,7 +152,7 @@ class TestRefused:
     @pytest.mark.parametrize("field", PLAIN)
     def test_every_field_that_must_be_plain(self, elsewhere, field):
         folder, _ = elsewhere(r=4)
-        file = folder / CONFIG
+        file = folder / ADAPTER_CONFIG
         file.write_text(json.dumps(json.loads(file.read_text()) | {field: "pissa"}))
 
         with pytest.raises(AdapterError, match=rf"plain LoRA, got {field}='pissa'"):
@@ -175,7 +176,7 @@ class TestRefused:
         self, elsewhere, fields, message
     ):
         folder, _ = elsewhere(r=4, target_modules=["q_proj"])
-        file = folder / CONFIG
+        file = folder / ADAPTER_CONFIG
         file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
         with pytest.raises(AdapterError, match=message):
@@ -183,8 +184,8 @@ class TestRefused:
 
     def test_pickle(self, elsewhere):
         folder, _ = elsewhere(r=4)
-        torch.save(load_file(folder / WEIGHTS), folder / "adapter_model.bin")
-        (folder / WEIGHTS).unlink()
+        torch.save(load_file(folder / ADAPTER_WEIGHTS), folder / "adapter_model.bin")
+        (folder / ADAPTER_WEIGHTS).unlink()
 
         with pytest.raises(AdapterError, match=r"adapter_model\.bin may run code"):
             read_foreign(folder)
@@ -259,7 +260,7 @@ class TestReal:
         return shared_data / "adapters" / name
 
     def test_it_is_b_times_a_times_its_scale(self, adapter):
-        tensors = load_file(adapter / WEIGHTS)
+        tensors = load_file(adapter / ADAPTER_WEIGHTS)
 
         found = read_foreign(adapter)
 
