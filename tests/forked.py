@@ -73,6 +73,7 @@ def _be(command, env):
     code = 1
     try:
         os.closerange(3, MOST_FILES)  # one of them tells the parent that it goes on
+        torch.set_num_threads(1)  # two threads that first do so find no pool
         if env is not None:
             os.environ.clear()
             os.environ.update(env)

@@ -95,6 +95,7 @@ def run(order):
     """
     import runpy
 
+    sys.modules["torch"].set_num_threads(1)  # two threads that first do so find no pool
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["env"])

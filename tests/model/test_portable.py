@@ -9,12 +9,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from sleepcycle.errors import AdapterError
+from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from sleepcycle.model.adapters import attach
 from sleepcycle.model.portable import (
-    CONFIG,
     MAX_RANK,
     RANKS,
-    WEIGHTS,
     load_portable,
     portable_rank,
     read_config,
@@ -54,15 +53,15 @@ def adapter(write, random_changes, llama):
 
 def reconfigure(folder, **fields):
     """Change fields of an adapter's configuration."""
-    file = folder / CONFIG
+    file = folder / ADAPTER_CONFIG
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
 def retensor(folder, change):
     """Change an adapter's tensors."""
-    tensors = load_file(folder / WEIGHTS)
+    tensors = load_file(folder / ADAPTER_WEIGHTS)
     change(tensors)
-    save_file(tensors, folder / WEIGHTS)
+    save_file(tensors, folder / ADAPTER_WEIGHTS)
 
 
 class TestWrite:
@@ -103,7 +102,7 @@ class TestWrite:
 
         one, other = write(changes, "one"), write(backward, "other")
 
-        for name in (WEIGHTS, CONFIG):
+        for name in (ADAPTER_WEIGHTS, ADAPTER_CONFIG):
             assert (one / name).read_bytes() == (other / name).read_bytes()
 
     def test_a_layer_without_a_change_is_written_as_zero(
@@ -124,7 +123,7 @@ class TestWrite:
 
         folder = write({PATH: half})
 
-        assert {t.dtype for t in load_file(folder / WEIGHTS).values()} == {
+        assert {t.dtype for t in load_file(folder / ADAPTER_WEIGHTS).values()} == {
             torch.float32
         }
         assert torch.equal(load_portable(folder)[PATH].up[:, :3], half.up.float())
@@ -211,19 +210,19 @@ class TestConfiguration:
         "text", ["", "{", '{"r": 8', "\udcff", "[" * 100_000], ids=range(5)
     )
     def test_broken_json_is_refused(self, adapter, text):
-        (adapter / CONFIG).write_text(text, errors="surrogateescape")
+        (adapter / ADAPTER_CONFIG).write_text(text, errors="surrogateescape")
 
         with pytest.raises(AdapterError, match=r"with adapter_config\.json in .*, got"):
             read_config(adapter)
 
     def test_json_that_is_no_object_is_refused(self, adapter):
-        (adapter / CONFIG).write_text("[8]")
+        (adapter / ADAPTER_CONFIG).write_text("[8]")
 
         with pytest.raises(AdapterError, match="expected a JSON object, got list"):
             load_portable(adapter)
 
     def test_none_at_all_is_refused(self, adapter):
-        (adapter / CONFIG).unlink()
+        (adapter / ADAPTER_CONFIG).unlink()
 
         with pytest.raises(AdapterError, match=r"an adapter with adapter_config\.json"):
             load_portable(adapter)
@@ -297,7 +296,7 @@ class TestTensors:
 
     @pytest.mark.parametrize("left", [0, 4, 100, -1])
     def test_a_file_cut_short_is_refused(self, adapter, left):
-        file = adapter / WEIGHTS
+        file = adapter / ADAPTER_WEIGHTS
         file.write_bytes(file.read_bytes()[:left])
 
         with pytest.raises(AdapterError, match="expected whole safetensors, got"):
@@ -307,7 +306,7 @@ class TestTensors:
         """
         Opening it would write a file; that file must not be there.
         """
-        (adapter / WEIGHTS).unlink()
+        (adapter / ADAPTER_WEIGHTS).unlink()
         trace = tmp_path / "opened"
         torch.save(_Trap(str(trace)), adapter / "adapter_model.bin")
 
@@ -321,7 +320,7 @@ class TestTensors:
         assert not trace.exists()
 
     def test_no_weights_at_all_are_refused(self, adapter):
-        (adapter / WEIGHTS).unlink()
+        (adapter / ADAPTER_WEIGHTS).unlink()
 
         with pytest.raises(AdapterError, match=r"safetensors in .*, found none$"):
             load_portable(adapter)
