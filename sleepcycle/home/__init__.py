@@ -1,1 +1,1 @@
-"""One state directory, and everything that can be done with it."""
+"""One state directory, and what is done with it: ask, evaluate, export, roll back."""
