@@ -24,12 +24,11 @@ from sleepcycle.files.runfolder import (
     RunFolder,
     read_dreams,
 )
-from sleepcycle.files.sealed import verify
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ArchivedVersion, ReplayInputs
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
-from sleepcycle.model.portable import load_portable, write_portable
+from sleepcycle.model.portable import load_sealed, write_portable
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.run_order import RunKind, RunOrder
 from sleepcycle.settings.config import Settings
@@ -181,10 +180,7 @@ def _past(run: RunFolder, order: RunOrder) -> ReplayInputs:
 
 def _load(folder: Path | None) -> LayerChanges:
     """Load a sealed version, checked first, without the padding of its form."""
-    if folder is None:
-        return {}
-    verify(folder)
-    return trim(load_portable(folder))
+    return trim(load_sealed(folder))
 
 
 if __name__ == "__main__":

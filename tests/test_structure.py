@@ -20,10 +20,16 @@ STARTERS = {
 PACKAGES = (ROOT / "sleepcycle", ROOT / "study" / "sleepcycle_study")
 
 
-@pytest.fixture(scope="module", params=PACKAGES, ids=lambda path: path.name)
-def structure(request):
+@pytest.fixture(scope="module")
+def measured():
+    """What the packages look like, each and all together."""
+    return measure_packages(PACKAGES)
+
+
+@pytest.fixture(params=PACKAGES, ids=lambda path: path.name)
+def structure(measured, request):
     """What one package looks like."""
-    return measure_packages([request.param])[request.param.name]
+    return measured[request.param.name]
 
 
 def test_no_module_has_the_name_of_another(structure):
@@ -44,11 +50,11 @@ def test_few_modules_lie_outside_a_room(structure):
     assert structure.figures["loose_modules"] <= 3
 
 
-def test_no_name_stands_in_both_packages():
+def test_no_name_stands_in_both_packages(measured):
     """
     But for the errors of each.
     """
-    whole = measure_packages(PACKAGES)["all"]
+    whole = measured["all"]
 
     assert [each.split(":")[0] for each in whole.lists["doubled_module_names"]] == [
         "errors"

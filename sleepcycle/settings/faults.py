@@ -46,35 +46,8 @@ def checked(
         return model(**fields)
     except ValidationError as error:
         place = f"{file}: " if file else ""
-        faults = (place + fault for fault in sentences(error, fields, model, noun))
+        faults = (place + fault for fault in _sentences(error, fields, model, noun))
         raise ConfigError("; ".join(faults)) from error
-
-
-def sentences(
-    error: ValidationError,
-    fields: dict[str, Any],
-    model: type[BaseModel],
-    noun: str = "",
-) -> list[str]:
-    """Return what is wrong with parsed TOML, one sentence for each key.
-
-    Tables in a list are named by their `name`, or else counted from 1.
-
-    Args:
-        error: What `model` made of `fields`.
-        fields: The parsed file.
-        model: What the file should be.
-        noun: What stands before the name of a key, such as `setting`.
-    """
-    found: dict[str, str] = {}
-    for fault in error.errors():
-        keys = [key for key in fault["loc"] if not str(key).startswith(BRANCHES)]
-        name = _name(keys, fields)
-        if name in found and fault["type"] == "literal_error":
-            word = fault["ctx"]["expected"].replace("'", '"')
-            found[name] = found[name].replace(", got", f" or {word}, got", 1)
-        found.setdefault(name, _sentence(fault, keys, f"{noun} {name}".strip(), model))
-    return list(found.values())
 
 
 def nearest(key: str, known: list[str]) -> str | None:
@@ -96,6 +69,24 @@ def keys_of(path: list[str], model: type[BaseModel]) -> list[str]:
 def is_section(annotation: Any) -> bool:  # noqa: ANN401 - of a field
     """Return whether a field is a table of settings."""
     return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _sentences(
+    error: ValidationError, fields: dict[str, Any], model: type[BaseModel], noun: str
+) -> list[str]:
+    """Return what is wrong with parsed TOML, one sentence for each key.
+
+    Tables in a list are named by their `name`, or else counted from 1.
+    """
+    found: dict[str, str] = {}
+    for fault in error.errors():
+        keys = [key for key in fault["loc"] if not str(key).startswith(BRANCHES)]
+        name = _name(keys, fields)
+        if name in found and fault["type"] == "literal_error":
+            word = fault["ctx"]["expected"].replace("'", '"')
+            found[name] = found[name].replace(", got", f" or {word}, got", 1)
+        found.setdefault(name, _sentence(fault, keys, f"{noun} {name}".strip(), model))
+    return list(found.values())
 
 
 def _sentence(fault: Any, keys: list[str | int], named: str, model: Any) -> str:  # noqa: ANN401

@@ -75,7 +75,7 @@ class DatabaseReader:
 
     def revision(self) -> str | None:
         """Return the schema's revision; None for a database that is empty."""
-        if ("alembic_version",) not in self._rows("SELECT name FROM sqlite_master"):
+        if "alembic_version" not in self.table_names():
             return None
         [(revision,)] = self._rows("SELECT version_num FROM alembic_version")
         return str(revision)
@@ -123,7 +123,7 @@ class DatabaseReader:
 
     def removed_versions(self) -> set[int]:
         """Return the versions whose files were removed; older schemas have none."""
-        known = self._rows("SELECT 1 FROM sqlite_master WHERE name = 'removed'")
+        known = "removed" in self.table_names()
         rows = self._rows("SELECT version FROM removed") if known else []
         return {number for (number,) in rows}
 

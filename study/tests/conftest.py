@@ -6,6 +6,7 @@ from sleepcycle.model.base import load_base
 from sleepcycle.settings.config import ModelSettings
 from tests.cli.conftest import cli, new_once  # noqa: F401 - fixtures
 from tests.conftest import rng, shared_data  # noqa: F401 - fixtures
+from tests.curricula.conftest import read  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,9 @@ from sleepcycle.errors import ConfigError
 from sleepcycle.records.content import Completion
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.teaching import draw, render, rows
+from tests.curricula.conftest import FORM, HEAD
 
 FOUR = builtin("four_phases")
-HEAD = 'name = "mine"\n[[phases]]\nname = "first"\n'
-FORM = 'domain = "logic"\n[[phases.forms]]\nprompt = "Say {word}"\nanswer = "{word}!"\n'
 
 
 def course(seed=42, **changes):
@@ -105,18 +104,6 @@ def test_what_is_taught_is_a_completion():
         for contents in texts(course()).values()
         for content in contents
     )
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Read a curriculum from text."""
-
-    def read(text):
-        file = tmp_path / "mine.toml"
-        file.write_text(text, encoding="utf-8")
-        return read_curriculum(file)
-
-    return read
 
 
 class TestRendering:

@@ -15,9 +15,8 @@ from sleepcycle_study.domains.code.code import Code
 from sleepcycle_study.domains.facts.facts import Facts
 from sleepcycle_study.domains.logic.logic import Logic
 from sleepcycle_study.experiment.teaching import render
+from tests.curricula.conftest import FORM, HEAD
 
-HEAD = 'name = "mine"\n[[phases]]\nname = "first"\n'
-FORM = 'domain = "logic"\n[[phases.forms]]\nprompt = "Say {word}"\nanswer = "{word}!"\n'
 NANO = Path(__file__).parents[2] / "sleepcycle" / "nano"
 DOMAINS = {
     "four_phases": Arithmetic(),
@@ -26,18 +25,6 @@ DOMAINS = {
     "code": Code(),
 }
 MAX_BYTES = 420  # a token is at least a byte, and the smallest context has 512
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Read a curriculum from text."""
-
-    def read(text):
-        file = tmp_path / "mine.toml"
-        file.write_text(text, encoding="utf-8")
-        return read_curriculum(file)
-
-    return read
 
 
 class TestReading:
