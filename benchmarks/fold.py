@@ -19,7 +19,7 @@ from sleepcycle.learning.fold import fold_adapter
 from sleepcycle.learning.replay import ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters, score
 from sleepcycle.model.base import Base, load_base
-from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.encode import Encoded, encode_all
 from sleepcycle.model.moments import moments
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, Moments
 from sleepcycle.records.content import Completion
@@ -96,7 +96,7 @@ def _examples(rows: Sequence[Completion]) -> list[Example]:
 
 def _encode(base: Base, rows: Sequence[Completion]) -> list[Encoded]:
     """Encode rows as they are measured: by their answers alone."""
-    return [encode(row, base, prompt_weight=0) for row in rows]
+    return encode_all(rows, base, prompt_weight=0)
 
 
 def print_downscaling(day: Day) -> None:

@@ -20,7 +20,7 @@ from sleepcycle.home.home import Home
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.encode import Encoded, encode, encode_all
 from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion, Text
@@ -79,7 +79,8 @@ def accuracy(base: Base, task: Task) -> float:
 
 def _question(prompt: str, choice: str, base: Base) -> Encoded:
     """Encode one possible answer."""
-    return encode(Completion(prompt, choice), base, prompt_weight=0)
+    [encoded] = encode(Completion(prompt, choice), base, prompt_weight=0)
+    return encoded
 
 
 class Board:
@@ -91,9 +92,7 @@ class Board:
         self.base = inference.load(home.settings, home.paths, home.versions.base)
         rows = [json.loads(line) for line in stories.read_text().splitlines()[:100]]
         texts = [row if isinstance(row, str) else row["text"] for row in rows]
-        self.stories = [
-            encode(Text(text), self.base, prompt_weight=0) for text in texts
-        ]
+        self.stories = encode_all(map(Text, texts), self.base, prompt_weight=0)
 
     def take(self, step: str, name: str, held_out: str = "") -> None:
         """Measure one version and print its row."""

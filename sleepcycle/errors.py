@@ -9,6 +9,8 @@ SleepcycleError
 ├── FeedError        an input cannot be fed
 │   └── RowError     one input row cannot become an example (it is quarantined)
 ├── ModelError       a base model cannot be loaded or used
+│   ├── ExampleError      one example cannot be learned by it (it is set aside)
+│   └── UnlearnableError  none of a run's examples can be learned
 ├── AdapterError     an adapter's files, shapes or values are wrong
 │   └── ManifestError  a sealed version differs from its manifest
 ├── RankError        more directions were asked for than the factors hold
@@ -28,6 +30,7 @@ SleepcycleError
     └── Paused         a run was broken off at a checkpoint, to go on later
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 DISK_FAILED = 74
@@ -79,6 +82,27 @@ class RowError(FeedError):
 
 class ModelError(SleepcycleError, RuntimeError):
     """A base model cannot be loaded or used."""
+
+
+class ExampleError(ModelError):
+    """One example cannot be learned by the base; it is set aside by its code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnlearnableError(ModelError):
+    """None of a run's examples can be learned by the base.
+
+    Args:
+        message: How many, and why.
+        set_aside: The examples by their reasons: `records.example.SetAside`.
+    """
+
+    def __init__(self, message: str, set_aside: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.set_aside = set_aside
 
 
 class AdapterError(SleepcycleError, ValueError):

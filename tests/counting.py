@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, select
 
-from sleepcycle.store.schema import BatchRow, ExampleRow
+from sleepcycle.store.schema import BatchRow, ExampleRow, SetAsideRow
 from sleepcycle.store.values import Counts, ExampleState
 
 
@@ -23,4 +23,5 @@ def count_examples(session):
         known=found.get(ExampleState.TRAINED, 0),
         excluded=found.get(ExampleState.EXCLUDED, 0),
         quarantined=int(quarantined or 0),
+        set_aside=session.scalar(select(func.count()).select_from(SetAsideRow)),
     )

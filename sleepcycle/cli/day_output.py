@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from sleepcycle.runs.context import Outcome
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
+LEFT_OUT = (
+    "learned without the middle of the prompt, which does not fit",
+    "learned in several parts, being long text",
+    "set aside, which the base cannot learn; see: sleepcycle batches quarantine",
+)
 SLEEP_FIELDS = ("rank", "kept_energy")
 
 
@@ -26,11 +31,22 @@ def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
     """Print what a wake learned."""
     report = outcome.report
     phase = report.phase if isinstance(report, WakeReport) else None
+    kept = _left_out(report) if isinstance(report, WakeReport) else {}
     if as_json:
-        return show_json({**_fields(outcome, WAKE_FIELDS), "phase": phase})
+        fields = _fields(outcome, WAKE_FIELDS)
+        return show_json({**fields, **kept, "phase": phase})
     _show(outcome, WAKE_FIELDS)
+    for words, count in zip(LEFT_OUT, kept.values(), strict=True):
+        if count:
+            print(f"{counted(count, 'example')} {words}")
     if phase:
         print(printable(f"phase {phase.name} of the curriculum {phase.curriculum}"))
+
+
+def _left_out(report: WakeReport) -> dict[str, int]:
+    """Return how many examples were not learned as they stand."""
+    aside = sum(len(one.examples) for one in report.set_aside)
+    return {"cut": report.cut, "split": report.split, "set_aside": aside}
 
 
 def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:

@@ -28,6 +28,7 @@ SHOWN = (
     "held_out",
     "excluded",
     "quarantined",
+    "set_aside",
     "versions",
 )
 
@@ -76,6 +77,8 @@ def headline(fields: Fields, now: datetime) -> str:
     parts.append(f"{fields['pending']:,} pending")
     if fields["quarantined"]:
         parts.append(f"{fields['quarantined']:,} quarantined")
+    if fields["set_aside"]:
+        parts.append(f"{fields['set_aside']:,} set aside")
     return " · ".join(parts)
 
 

@@ -29,10 +29,10 @@ SHOWN = 3
 class Chunk(NamedTuple):
     """Some rows, ready for the store."""
 
-    held_out: list[tuple[bytes, str]]
-    """Hash and canonical content."""
+    held_out: list[tuple[bytes, str, int]]
+    """Hash, canonical content, and line or row in its file."""
 
-    pending: list[tuple[bytes, str]]
+    pending: list[tuple[bytes, str, int]]
     bad: list[BadRow]
 
 
@@ -107,7 +107,7 @@ class Intake:
         except UnicodeEncodeError as error:
             raise RowError("E_UTF8", "expected text, got a lone surrogate") from error
         held_out = is_held_out(digest, self._settings.held_out_share)
-        self._chunk[0 if held_out else 1].append((digest, canonical))
+        self._chunk[0 if held_out else 1].append((digest, canonical, row.line))
         if shape:
             self.shapes.add(shape)
 

@@ -15,13 +15,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sleepcycle.errors import DiskError, SleepcycleError, error_named
+from sleepcycle.errors import (
+    DiskError,
+    SleepcycleError,
+    UnlearnableError,
+    error_named,
+)
 from sleepcycle.files import disk
 from sleepcycle.files.paths import ADAPTER_CONFIG, HomePaths
 from sleepcycle.files.sealed import faults
 from sleepcycle.records.codec import dumps, from_json, to_json
 from sleepcycle.records.content import canonical_json, from_fields
-from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.example import Dream, Example, SetAside
 from sleepcycle.records.progress import Progress, progress_from
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunOrder
@@ -58,11 +63,15 @@ class Fault:
     errno: int | None = None
     """What the system said where the disk failed, such as that it is full."""
 
+    set_aside: tuple[SetAside, ...] = ()
+    """All of a wake's examples, where the base can learn none of them."""
+
     @classmethod
     def of(cls, error: SleepcycleError) -> Self:
         """Return what is written down of one of our errors."""
         errno = error.errno if isinstance(error, DiskError) else None
-        return cls(type(error).__name__, str(error), errno)
+        aside = error.set_aside if isinstance(error, UnlearnableError) else ()
+        return cls(type(error).__name__, str(error), errno, tuple(aside))
 
     def to_error(
         self,
@@ -261,6 +270,11 @@ class RunFolder:
     def write_fault(self, fault: Fault) -> None:
         """Write why there will be no result."""
         _write(self.path / "error.json", fault)
+
+    def read_set_aside(self) -> tuple[SetAside, ...]:
+        """Return what the worker set aside before it gave up, if it did."""
+        fault = self.read_fault()
+        return fault.set_aside if fault else ()
 
     def read_fault(self) -> Fault | None:
         """Return why the worker gave up, or None where it did not say."""

@@ -36,14 +36,15 @@ class BatchRegistry:
             return batch_table.get(session, number), batch_table.states(session, number)
 
     def bad_rows(self, batch: int | None = None) -> Iterator[BadRow]:
-        """Yield the quarantined rows of one batch, or of all."""
+        """Yield quarantined rows, then those set aside, of one batch or of all."""
         with self.store.read() as session:
             if batch is not None:
                 batch_table.get(session, batch)
             yield from batch_table.bad_rows(session, batch)
+            yield from example_table.set_aside_rows(session, batch)
 
     def export_bad(self, batch: int | None, file: Path) -> int:
-        """Write quarantined rows to a file, to be mended and fed again.
+        """Write quarantined rows, and what was set aside, to be mended and fed again.
 
         Returns:
             How many were written.

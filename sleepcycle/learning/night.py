@@ -18,7 +18,7 @@ from sleepcycle.learning.rem import (
 from sleepcycle.learning.replay import ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import encode
+from sleepcycle.model.encode import encode_all
 from sleepcycle.model.fit import learning_rate
 from sleepcycle.model.moments import moments
 from sleepcycle.model.monitor import FitResult
@@ -197,11 +197,11 @@ class _Night:
 
     def _count(self, whole: float) -> int:
         """Return how many examples the budget pays for, if nothing else cost any."""
-        tokens = [
-            len(encode(example.content, self._base, prompt_weight=0).ids)
-            for example in self._inputs.past.new[:LOOKED_AT]
-        ]
-        length = sum(tokens) / max(1, len(tokens)) or 1
+        looked = self._inputs.past.new[:LOOKED_AT]
+        contents = (example.content for example in looked)
+        encoded = encode_all(contents, self._base, prompt_weight=0)
+        tokens = sum(len(part.ids) for part in encoded)
+        length = tokens / max(1, len(looked)) or 1
         return int(whole / (PASSES_TO_LEARN * length))
 
     def _lr(self) -> float:

@@ -15,7 +15,7 @@ from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.learning.rem import PASSES_TO_LEARN, ReplayExample, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode, render_prompt
+from sleepcycle.model.encode import Encoded, encode_all, render_prompt
 from sleepcycle.model.generate import GREEDY, generate, text_of
 from sleepcycle.model.score import BATCH_SIZE, each_nll, encode_contents, teach
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -126,7 +126,7 @@ class ReplayBuilder:
         """Return dreams of the bare base that no night learns: its general ability."""
         with self._teaching({}):
             dreams = self._dream(count, self._base_dreamt)
-        return [encode(content, self._base, prompt_weight=1) for content in dreams]
+        return encode_all(dreams, self._base, prompt_weight=1)
 
     def _general(self, count: int) -> list[ReplayExample]:
         """Let the bare base dream, and teach what it dreamt."""
@@ -250,9 +250,8 @@ class ReplayBuilder:
     def _encode(
         self, contents: Sequence[Content], prompt_weight: float
     ) -> list[Encoded]:
-        """Encode contents; what has nothing to learn is out."""
-        encoded = [encode(c, self._base, prompt_weight=prompt_weight) for c in contents]
-        return [example for example in encoded if example.learned]
+        """Encode contents; what cannot be learned is left out."""
+        return encode_all(contents, self._base, prompt_weight=prompt_weight)
 
     def _dream_of(
         self, version: int, change: LayerChanges, count: int, lessons: int = 0

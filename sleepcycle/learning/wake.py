@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
-from sleepcycle.errors import ModelError
+from sleepcycle.errors import ExampleError, UnlearnableError
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
-from sleepcycle.model.encode import Encoded, encode
+from sleepcycle.model.encode import Encoded, encode, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.monitor import FitPlan, FitResult
 from sleepcycle.model.score import compare, encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
-from sleepcycle.records.example import Example
+from sleepcycle.records.content import Text
+from sleepcycle.records.example import Example, SetAside
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.verdict import Loss, Verdict, losses_text
@@ -38,6 +40,23 @@ class Lesson:
 
     known: Sequence[Example]
     """Held-out examples of known batches."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedLesson:
+    """New examples as the model sees them."""
+
+    sequences: Sequence[Encoded]
+    learned: int
+    """Examples that they are of."""
+
+    cut: int
+    """Examples whose prompt lost its middle."""
+
+    split: int
+    """Texts in several parts."""
+
+    set_aside: tuple[SetAside, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +92,15 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         report.
 
     Raises:
-        ModelError: No example has anything to learn.
+        UnlearnableError: No example can be learned.
         DivergedError: The loss exploded or is not a number.
         Paused: `keep` asked for it.
     """
-    new = _encode(base, lesson.new, settings)
-    if not new:
-        raise ModelError(
-            f"none of {len(lesson.new)} examples has an answer within "
-            f"{base.max_length} tokens, so there is nothing to learn; raise "
-            "model.max_length, or exclude their batches"
-        )
+    new = _encode_new(base, lesson.new, settings)
+    replayed = (example.content for example in lesson.replay)
     source = BatchSource(
-        new=new,
-        replay=_encode(base, lesson.replay, settings),
+        new=new.sequences,
+        replay=encode_all(replayed, base, prompt_weight=settings.prompt_weight),
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
     )
@@ -105,8 +119,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         )
         day = adapters.read(base, DAY)
         verdict = _measure(base, live, lesson, day, on_progress)
-    cut = len(lesson.new) - len(new)
-    report = _report(result, source, cut, start_from, day, verdict)
+    report = _report(result, source, new, start_from, day, verdict)
     whole = compose_layers(start_from.live, day) if start_from.live else day
     return whole, report
 
@@ -204,29 +217,63 @@ def _plan(
     )
 
 
-def _encode(
+def _encode_new(
     base: Base, examples: Sequence[Example], settings: WakeSettings
-) -> list[Encoded]:
-    """Turn examples into token ids with weights; what has nothing to learn is out."""
-    encoded = [
-        encode(example.content, base, prompt_weight=settings.prompt_weight)
-        for example in examples
-    ]
-    return [example for example in encoded if example.learned]
+) -> EncodedLesson:
+    """Encode new examples; those that cannot be learned are set aside by their reason.
+
+    Raises:
+        UnlearnableError: That is all of them.
+    """
+    parts: list[list[Encoded]] = []
+    split = 0
+    faults: dict[tuple[str, str], list[int]] = {}
+    for example in examples:
+        try:
+            found = encode(example.content, base, prompt_weight=settings.prompt_weight)
+        except ExampleError as error:
+            faults.setdefault((error.code, str(error)), []).append(example.id)
+            continue
+        parts.append(found)
+        split += isinstance(example.content, Text) and len(found) > 1
+    set_aside = tuple(
+        SetAside(code, reason, tuple(ids)) for (code, reason), ids in faults.items()
+    )
+    if not parts:
+        raise UnlearnableError(_none_of(len(examples), set_aside), set_aside)
+    return EncodedLesson(
+        sequences=list(chain.from_iterable(parts)),
+        learned=len(parts),
+        cut=sum(any(part.cut for part in found) for found in parts),
+        split=split,
+        set_aside=set_aside,
+    )
+
+
+def _none_of(count: int, set_aside: Sequence[SetAside]) -> str:
+    """Return why nothing can be learned, in words."""
+    most = max(set_aside, key=lambda one: len(one.examples))
+    return (
+        f"none of {count} examples can be learned, so they are set aside; of "
+        f"{len(most.examples)}: {most.code} {most.reason}; see: sleepcycle batches "
+        "quarantine"
+    )
 
 
 def _report(
     result: FitResult,
     source: BatchSource,
-    cut: int,
+    new: EncodedLesson,
     start_from: WakeStart,
     day: LayerChanges,
     verdict: Verdict,
 ) -> WakeReport:
     """Return the wake's report."""
     return WakeReport(
-        examples=len(source.new),
-        cut=cut,
+        examples=new.learned,
+        cut=new.cut,
+        split=new.split,
+        set_aside=new.set_aside,
         replayed=len(source.replay),
         steps=result.steps,
         tokens=result.tokens,

@@ -13,11 +13,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
-from sleepcycle.errors import ConfigError
+from sleepcycle.errors import ConfigError, ExampleError
 from sleepcycle.model.base_files import identify, locate, not_loaded
+from sleepcycle.model.chat_template import template_of
+from sleepcycle.records.content import Conversation, Message, Role
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
+HELLO = Conversation((Message(Role.USER, "Hello"),))
 ALL_LINEAR = ["all-linear"]
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """Keeps loading on this machine, and foreign code out."""
@@ -67,7 +70,10 @@ class Base:
     """Hidden size."""
 
     max_length: int
-    """Longest example in tokens."""
+    """Longest sequence in tokens."""
+
+    text_overlap: int
+    """Tokens that a part of a long text repeats of the part before."""
 
     chat: bool
     """Whether a prompt is a user turn of the tokenizer's chat template."""
@@ -103,6 +109,8 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
     except UNREADABLE as error:
         raise not_loaded(settings.base, str(error)) from error
+    if settings.chat_template:
+        use_template(tokenizer, settings.chat_template)
     if missing := sorted(loading["missing_keys"]):
         raise not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
     model.requires_grad_(False)
@@ -114,10 +122,27 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         targets=find_targets(model, settings.target_modules),
         width=model.config.get_text_config().hidden_size,
         max_length=min(settings.max_length, _longest(model.config)),
+        text_overlap=settings.text_overlap,
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
         device=torch.device(device),
         cache=cache,
     )
+
+
+def use_template(tokenizer: Any, name: str) -> None:  # noqa: ANN401
+    """Let a Jinja file take the place of a tokenizer's chat template.
+
+    Raises:
+        ConfigError: The file cannot be read, or renders no user's turn.
+    """
+    try:
+        tokenizer.chat_template = Path(name).expanduser().read_text(encoding="utf-8")
+        template_of(tokenizer).prompt(HELLO)
+    except (OSError, UnicodeDecodeError, ExampleError) as error:
+        raise ConfigError(
+            f"expected a chat template in Jinja in model.chat_template, got {name}: "
+            f"{error}"
+        ) from error
 
 
 def skeleton(settings: ModelSettings) -> Targets:

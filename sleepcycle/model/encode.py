@@ -4,17 +4,19 @@ Training, scoring and asking all go through here, so what was learned as a promp
 what is asked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 
-from sleepcycle.errors import ModelError
+from sleepcycle.errors import ExampleError, ModelError
+from sleepcycle.model import token_ids
 from sleepcycle.model.base import Base
+from sleepcycle.model.chat_template import template_of
+from sleepcycle.model.text_windows import split_text
 from sleepcycle.records.content import (
     Completion,
     Content,
@@ -25,23 +27,38 @@ from sleepcycle.records.content import (
 )
 
 SPOKEN = "words that no template holds"
-
-Piece = tuple[list[int], float]
-"""Token ids, and the weight that all of them have."""
+SHORTEST_PROMPT = 32  # tokens left of a prompt without its middle, or half; a guess
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as the model sees it."""
+    """One sequence of tokens as the model sees it."""
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
     """Of each token as a target of the loss; the first is never one."""
 
+    cut: int = 0
+    """Tokens that are missing in the middle of its prompt."""
+
     @property
     def learned(self) -> int:
         """How many tokens count in the loss."""
         return sum(weight > 0 for weight in self.weights[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """One learned answer, and all that stands before it."""
+
+    prompt: list[int]
+    answer: list[int]
+    weight: float
+
+    @property
+    def whole(self) -> list[int]:
+        """The ids of both."""
+        return self.prompt + self.answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,23 +76,65 @@ class PaddedBatch:
         )
 
 
-def encode(content: Content, base: Base, *, prompt_weight: float) -> Encoded:
-    """Turn content into token ids with weights, cut at the base's `max_length`.
+def encode(content: Content, base: Base, *, prompt_weight: float) -> list[Encoded]:
+    """Turn content into sequences of at most the base's `max_length` tokens.
 
-    Text counts whole. In prompts and conversations what the model shall say counts,
-    its end token included, and all else by `prompt_weight`.
+    Of prompts and conversations, what the model shall say counts by its weight, its
+    end token included, and all else by `prompt_weight`; beside an answer that must not
+    be learned, nothing else counts. Answers are learned in one sequence where each is
+    in it what it will be asked as, else each in its own. A prompt that leaves its
+    answer no room loses its middle. Text counts whole, and a long one is split.
+
+    Raises:
+        ExampleError: It cannot be learned: `E_TEMPLATE`, `E_TOO_LONG`, or `E_EMPTY`.
     """
-    pieces = list(_pieces(content, base, prompt_weight))
-    ids = list(chain.from_iterable(ids for ids, _ in pieces))[: base.max_length]
-    weights = list(chain.from_iterable([weight] * len(ids) for ids, weight in pieces))
-    return Encoded(tuple(ids), tuple(weights[: len(ids)]))
+    if isinstance(content, Text):
+        encoded = _windows(content, base)
+    else:
+        masked = isinstance(content, Conversation) and any(
+            m.role is Role.ASSISTANT and not m.is_learned for m in content.messages
+        )
+        exchanges = list(_exchanges(content, base))
+        encoded = _sequences(exchanges, base, 0 if masked else prompt_weight)
+    if not any(one.learned for one in encoded):
+        raise ExampleError("E_EMPTY", "expected something to learn, got no such token")
+    return encoded
+
+
+def encode_all(
+    contents: Iterable[Content], base: Base, *, prompt_weight: float
+) -> list[Encoded]:
+    """Encode contents one after another; what cannot be learned is left out."""
+    parts = (encode_if_possible(one, base, prompt_weight) for one in contents)
+    return list(chain.from_iterable(parts))
+
+
+def encode_if_possible(
+    content: Content, base: Base, prompt_weight: float
+) -> list[Encoded]:
+    """Encode content; nothing where it cannot be learned."""
+    try:
+        return encode(content, base, prompt_weight=prompt_weight)
+    except ExampleError:
+        return []
 
 
 def render_prompt(prompt: str, base: Base) -> list[int]:
     """Return the ids after which the model answers, as training saw them."""
     if base.chat:
-        return _template(base, [Message(Role.USER, prompt)], answer_next=True)
+        asked = Conversation((Message(Role.USER, prompt),))
+        return render_conversation(asked, base)
     return _start(base) + tokens(base, prompt)
+
+
+def render_conversation(conversation: Conversation, base: Base) -> list[int]:
+    """Return the ids after which the model answers a conversation's last turn.
+
+    Raises:
+        ExampleError: The base's chat template refuses it, or there is none.
+    """
+    text = template_of(base.tokenizer).prompt(conversation)
+    return token_ids.rendered(base.tokenizer, text)
 
 
 def dream_start(base: Base) -> list[int]:
@@ -94,18 +153,15 @@ def dream_start(base: Base) -> list[int]:
                 "set sleep.rem.general_share and gate.probe_dreams to 0"
             )
         return start
-    rendered: str = base.tokenizer.apply_chat_template(
-        [{"role": str(Role.USER), "content": SPOKEN}],
-        add_generation_prompt=True,
-        tokenize=False,
-    )
+    asked = Conversation((Message(Role.USER, SPOKEN),))
+    rendered = template_of(base.tokenizer).prompt(asked)
     before, spoken, _ = rendered.partition(SPOKEN)
     if not spoken:
         raise ModelError(
             f"the chat template of {base.identity.id} changes what a user says, so no "
             'turn can be dreamt; set model.chat = "never"'
         )
-    return tokens(base, before)
+    return token_ids.rendered(base.tokenizer, before)
 
 
 def collate(examples: Sequence[Encoded], pad: int) -> PaddedBatch:
@@ -138,91 +194,121 @@ def end_ids(base: Base) -> set[int]:
     return {end for end in (*ends, base.tokenizer.eos_token_id) if end is not None}
 
 
-def _pieces(content: Content, base: Base, prompt_weight: float) -> Iterator[Piece]:
-    """Yield the runs of tokens that weigh the same."""
+def _windows(content: Text, base: Base) -> list[Encoded]:
+    """Return the parts of a text, each of which fits."""
+    start, end = _start(base), _end(base)
+    parts = split_text(
+        base.tokenizer,
+        content.text,
+        base.max_length - len(start) - len(end),
+        base.text_overlap,
+    )
+    encoded = []
+    for number, part in enumerate(parts, 1):
+        ending = end if number == len(parts) else []
+        ids = (*start, *part.ids, *ending)
+        context = len(start) + part.context
+        weights = [0.0] * context + [content.weight] * (len(ids) - context)
+        encoded.append(Encoded(ids, (0.0, *weights[1:])))
+    return encoded
+
+
+def _exchanges(content: Completion | Conversation, base: Base) -> Iterator[_Exchange]:
+    """Yield each learned answer with all before it, as it will be asked for."""
     match content:
-        case Text(text):
-            yield _start(base), 0.0
-            yield tokens(base, text) + _end(base), 1.0
+        case Conversation() as conversation if base.chat:
+            yield from _templated(conversation, base)
         case Completion(prompt, completion) if base.chat:
-            turns = (
-                Message(Role.USER, prompt),
-                Message(Role.ASSISTANT, completion),
-            )
-            yield from _turns(base, turns, prompt_weight)
+            asked = Message(Role.USER, prompt)
+            said = Message(Role.ASSISTANT, completion, content.weight)
+            yield from _templated(Conversation((asked, said)), base)
         case Completion(prompt, completion):
-            yield _start(base), 0.0
-            yield tokens(base, prompt), prompt_weight
-            yield tokens(base, completion) + _end(base), 1.0
-        case Conversation(messages) if base.chat:
-            yield from _turns(base, messages, prompt_weight)
+            before = _start(base) + tokens(base, prompt)
+            after = tokens(base, completion) + _end(base)
+            yield _Exchange(before, after, content.weight)
         case Conversation(messages):
-            yield _start(base), 0.0
-            yield from _plain_turns(base, messages, prompt_weight)
+            yield from _labelled(messages, base)
 
 
-def _turns(
-    base: Base, messages: Sequence[Message], prompt_weight: float
-) -> Iterator[Piece]:
-    """Yield a conversation by the tokenizer's chat template.
-
-    The template is rendered up to each point, and what a step adds belongs to it: up
-    to where the assistant begins to speak, and up to the end of its turn.
-    """
-    so_far: list[int] = []
-    for number, message in enumerate(messages):
-        if message.role is not Role.ASSISTANT:
-            continue
-        for upto, answer_next, weight in (
-            (number, True, prompt_weight),
-            (number + 1, False, 1.0),
-        ):
-            if upto == 0:  # nothing to render: a first answer is learned whole
-                continue
-            ids = _template(base, messages[:upto], answer_next=answer_next)
-            if ids[: len(so_far)] != so_far:
-                raise ModelError(
-                    f"the chat template of {base.identity.id} changes earlier turns "
-                    'when later ones follow; set model.chat = "never"'
-                )
-            yield ids[len(so_far) :], weight
-            so_far = ids
+def _templated(conversation: Conversation, base: Base) -> Iterator[_Exchange]:
+    """Yield a conversation's answers by the tokenizer's chat template."""
+    for answer in template_of(base.tokenizer).answers(conversation):
+        prompt = token_ids.rendered(base.tokenizer, answer.prompt)
+        said = token_ids.rendered(base.tokenizer, answer.said)
+        yield _Exchange(prompt, said, answer.weight)
 
 
-def _template(
-    base: Base, messages: Sequence[Message], *, answer_next: bool
-) -> list[int]:
-    """Render messages by the tokenizer's chat template."""
-    rows = [{"role": str(m.role), "content": m.content} for m in messages]
-    try:
-        ids = base.tokenizer.apply_chat_template(
-            rows, add_generation_prompt=answer_next, return_dict=False
-        )
-    except TemplateError as error:
-        raise ModelError(
-            f"the chat template of {base.identity.id} refuses turns of "
-            f"{', '.join(row['role'] for row in rows)}: {error}; exclude the batch "
-            'that has them, or set model.chat = "never"'
-        ) from error
-    return list(ids)
-
-
-def _plain_turns(
-    base: Base, messages: Sequence[Message], prompt_weight: float
-) -> Iterator[Piece]:
-    """Yield a conversation for a base without a template, each turn with its role."""
+def _labelled(messages: Sequence[Message], base: Base) -> Iterator[_Exchange]:
+    """Yield a conversation's answers for a base without a template: turns by roles."""
+    before = _start(base)
     for message in messages:
-        label = tokens(base, f"{message.role}: ")
-        yield label, prompt_weight
+        if message.reasoning or message.tool_calls:
+            raise ExampleError(
+                "E_TEMPLATE",
+                "the base has no chat template, so neither reasoning nor tool calls",
+            )
+        before = before + tokens(base, f"{message.role}: ")
         if message.role is Role.ASSISTANT:
-            yield tokens(base, message.content) + _end(base), 1.0
+            said = tokens(base, message.content) + _end(base)
+            if message.is_learned:
+                yield _Exchange(before, said, message.weight)
         else:
-            yield tokens(base, f"{message.content}\n"), prompt_weight
+            said = tokens(base, f"{message.content}\n")
+        before = before + said
+
+
+def _sequences(
+    exchanges: Sequence[_Exchange], base: Base, prompt_weight: float
+) -> list[Encoded]:
+    """Put the answers of a conversation into as few sequences as hold them."""
+    done: list[Encoded] = []
+    ids: list[int] = []
+    weights: list[float] = []
+    for one in exchanges:
+        goes_on = bool(ids) and one.prompt[: len(ids)] == ids
+        if not goes_on or len(one.whole) > base.max_length:
+            if ids:
+                done.append(Encoded(tuple(ids), (0.0, *weights[1:])))
+            seen = _common(ids, one.prompt)
+            ids, weights = [], [0.0] * seen
+        weights += [prompt_weight] * (len(one.prompt) - len(weights))
+        weights += [one.weight] * len(one.answer)
+        ids = one.whole
+        if len(ids) > base.max_length:
+            done.append(_shortened(one, weights, base.max_length))
+            ids = []
+    return [*done, Encoded(tuple(ids), (0.0, *weights[1:]))] if ids else done
+
+
+def _common(left: Sequence[int], right: Sequence[int]) -> int:
+    """Return how many ids two sequences begin with alike."""
+    pairs = zip(left, right, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _shortened(one: _Exchange, weights: Sequence[float], most: int) -> Encoded:
+    """Cut the middle out of a prompt, so that its whole answer fits.
+
+    Raises:
+        ExampleError: Too little of the prompt would be left.
+    """
+    room = most - len(one.answer)
+    if room < min(len(one.prompt) // 2, SHORTEST_PROMPT):
+        raise ExampleError(
+            "E_TOO_LONG",
+            f"expected an answer that fits into {most} tokens with its prompt, got one "
+            f"of {len(one.answer)}; raise model.max_length, if the base allows it",
+        )
+    cut = len(one.prompt) - room
+    first = room // 2
+    ids = (*one.whole[:first], *one.whole[first + cut :])
+    kept = (*weights[:first], *weights[first + cut :])
+    return Encoded(ids, (0.0, *kept[1:]), cut)
 
 
 def tokens(base: Base, text: str) -> list[int]:
-    """Tokenize text without any special token."""
-    return list(base.tokenizer(text, add_special_tokens=False)["input_ids"])
+    """Tokenize text without any special token, also where it names one."""
+    return token_ids.plain(base.tokenizer, text)
 
 
 def _start(base: Base) -> list[int]:

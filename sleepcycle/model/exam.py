@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TypeVar
 
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import render_prompt
+from sleepcycle.model.encode import encode_if_possible, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, each_nll, encode_contents, ignore_batch
+from sleepcycle.model.score import BATCH_SIZE, each_nll, ignore_batch
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import BatchScore, Exact, Loss
@@ -94,7 +95,8 @@ def examine(
         max_asked: Most prompts to ask, spread evenly over those that can be.
         on_batch: Called after each batch.
     """
-    encoded = encode_contents(base, contents)
+    encoded = [encode_if_possible(content, base, 0) for content in contents]
+    parts = list(chain.from_iterable(encoded))
     questions = {
         place: one
         for place, content in enumerate(contents)
@@ -105,16 +107,17 @@ def examine(
     marks: list[dict[int, bool]] = []
     for names in sides:
         with only_active(base, names):
-            nats.append(each_nll(base, encoded, BATCH_SIZE, on_batch=on_batch))
+            each = iter(each_nll(base, parts, BATCH_SIZE, on_batch=on_batch))
+            nats.append([math.fsum(islice(each, len(one))) for one in encoded])
             said = ask(base, [questions[place] for place in asked], on_batch=on_batch)
         marks.append(dict(zip(asked, said, strict=True)))
     return [
         ExamScore(
-            tokens=example.learned,
+            tokens=sum(part.learned for part in one),
             nats=tuple(side[place] for side in nats),
             right=tuple(side[place] for side in marks) if place in asked else None,
         )
-        for place, example in enumerate(encoded)
+        for place, one in enumerate(encoded)
     ]
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import Encoded, PaddedBatch, collate, encode, pad_id
+from sleepcycle.model.encode import Encoded, PaddedBatch, collate, encode_all, pad_id
 from sleepcycle.numerics.distill import TopScores, top_scores
 from sleepcycle.records.content import Content
 from sleepcycle.records.example import Example
@@ -95,8 +95,11 @@ def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
 
 
 def encode_contents(base: Base, contents: Sequence[Content]) -> list[Encoded]:
-    """Encode contents as held-out examples are: prompts have no weight."""
-    return [encode(content, base, prompt_weight=0) for content in contents]
+    """Encode contents as held-out examples are: prompts have no weight.
+
+    What the base cannot learn is left out.
+    """
+    return encode_all(contents, base, prompt_weight=0)
 
 
 def held_out_loss(

@@ -36,6 +36,17 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """Accepted examples that the base cannot learn, for one reason."""
+
+    code: str
+    """Such as `E_TEMPLATE`."""
+
+    reason: str
+    examples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FeedReport:
     """What one feed call brought: accepted + duplicate + quarantined = lines."""
 

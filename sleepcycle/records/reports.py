@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sleepcycle.records.example import SetAside
 from sleepcycle.records.overrides import PhasePlan, RetryPlan
 from sleepcycle.records.verdict import Verdict
 
@@ -35,7 +36,7 @@ class WakeReport:
     """New examples trained on (replayed ones not counted)."""
 
     cut: int
-    """New examples left out, since nothing that is learned is within the context."""
+    """New examples whose prompt lost its middle, so that the answer fits."""
 
     replayed: int
     steps: int
@@ -61,6 +62,12 @@ class WakeReport:
 
     day_rank: int
     """Columns after those that the day learned."""
+
+    split: int = 0
+    """New texts that were learned in several parts."""
+
+    set_aside: tuple[SetAside, ...] = ()
+    """New examples that the base cannot learn; they are not trained."""
 
     phase: PhasePlan | None = None
     """None where the wake learned no phase, but all that was pending."""

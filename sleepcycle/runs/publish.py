@@ -14,6 +14,7 @@ from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import CARD, HomePaths
 from sleepcycle.files.sealed import seal
 from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.run_order import RunState
 from sleepcycle.records.version import BaseIdentity, Card, Version, VersionKind
 from sleepcycle.store import example_table, journal, run_table, version_table
@@ -121,6 +122,8 @@ def record(session: Session, folder: Path, *, actor: str) -> Version:
     )
     version_table.add(session, version, card.base, to_json(card), card.batches)
     if card.run is not None:
+        if isinstance(card.report, WakeReport):
+            example_table.set_aside(session, card.run, card.report.set_aside)
         example_table.mark_trained(session, card.run, card.number)
         report = to_json(card.report)
         run_table.finish(session, card.run, RunState.DONE, report, error=None)

@@ -33,14 +33,19 @@ WITHOUT_EFFECT |= {"wake.curriculum"}  # its phase, if it has one, is in its ord
 def undo(context: RunContext, run: int, state: RunState, error: str) -> int:
     """Close a run that made nothing; give back the examples it had claimed.
 
+    Those that its worker found the base cannot learn are set aside.
+
     A run that is already recorded is left as it is.
 
     Returns:
         How many examples are pending again.
     """
+    folder = RunFolder(context.paths.run(run))
     with context.store.write() as session:
         if run_table.get(session, run).state not in {RunState.RUNNING, RunState.PAUSED}:
             return 0
+        set_aside = folder.read_set_aside()
+        example_table.set_aside(session, run, set_aside)
         released = example_table.release(session, run)
         run_table.finish(session, run, state, report=None, error=error)
         journal.append(
@@ -51,7 +56,7 @@ def undo(context: RunContext, run: int, state: RunState, error: str) -> int:
             error=error,
             released=released,
         )
-    RunFolder(context.paths.run(run)).forget()
+    folder.forget()
     return released
 
 

@@ -98,8 +98,9 @@ def wake(
         failpoint("run.computed")
         parent = lineage.day or lineage.live
         report = replace(folder.read_report(WakeReport), phase=phase)
-        version = _publish(context, folder, report, [parent.number], batches)
-    return Outcome(run, version, len(claimed), time.monotonic() - started, report)
+        learned = _learned(claimed, report)
+        version = _publish(context, folder, report, [parent.number], learned)
+    return Outcome(run, version, learned.total(), time.monotonic() - started, report)
 
 
 def sleep(
@@ -158,6 +159,12 @@ def _claim(context: RunContext) -> _Begun:
                 "rollback left behind again: sleepcycle rollback live --requeue"
             )
         return run, read_lineage(session), claimed, phase
+
+
+def _learned(claimed: Sequence[Example], report: WakeReport) -> Counter[int]:
+    """Return how many examples of each batch a wake learned, less what it set aside."""
+    aside = {number for one in report.set_aside for number in one.examples}
+    return Counter(one.batch for one in claimed if one.id not in aside)
 
 
 def _go_on(context: RunContext, run: int) -> _Begun:

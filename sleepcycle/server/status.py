@@ -29,6 +29,7 @@ def status_of(snapshot: Snapshot) -> dict[str, Any]:
         "held_out": snapshot.counts.held_out,
         "excluded": snapshot.counts.excluded,
         "quarantined": snapshot.counts.quarantined,
+        "set_aside": snapshot.counts.set_aside,
         "versions": len(snapshot.versions),
         "last_run": _run(snapshot.runs[0], snapshot.phase) if snapshot.runs else None,
         "last_night": asdict(night) if night else None,

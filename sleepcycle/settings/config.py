@@ -66,10 +66,19 @@ class ModelSettings(Section):
     """Leaf names of the layers that learn, or `["all-linear"]` for all but the head."""
 
     max_length: PositiveInt = 1024
-    """Longest example in tokens; what is longer is cut at its end."""
+    """Longest sequence in tokens: longer text is split, a longer prompt loses its
+    middle, and what has a longer answer is set aside."""
+
+    text_overlap: NonNegativeInt = 64
+    """Tokens of the part before that each further part of a long text begins with, as
+    context; at most a quarter of a part. A guess."""
 
     chat: Literal["auto", "never"] = "auto"
     """`auto` makes a prompt a user turn where the base has a chat template."""
+
+    chat_template: str = ""
+    """A Jinja file that takes the place of the base's chat template, from the folder of
+    this file; "" for the base's own."""
 
 
 class StoreSettings(Section):

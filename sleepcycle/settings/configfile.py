@@ -35,7 +35,16 @@ def load_settings(file: Path | None) -> Settings:
             f"expected to read the settings in {file}, got: {error.strerror}; see to "
             "it that it is a file, and yours"
         ) from error
+    if file:
+        _resolve_template(fields, file)
     return settings_from(fields)
+
+
+def _resolve_template(fields: dict[str, Any], file: Path) -> None:
+    """Let the chat template's path begin at the folder of the file that names it."""
+    model = fields.get("model")
+    if isinstance(model, dict) and isinstance(name := model.get("chat_template"), str):
+        model["chat_template"] = name and str(file.absolute().parent / name)
 
 
 def settings_from(fields: dict[str, Any]) -> Settings:

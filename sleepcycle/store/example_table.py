@@ -3,12 +3,13 @@
 import json
 import math
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import (
     ColumnElement,
     Update,
     case,
+    delete,
     func,
     insert,
     literal,
@@ -19,9 +20,9 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import RunError
 from sleepcycle.records.content import parse_canonical
-from sleepcycle.records.example import Example
+from sleepcycle.records.example import BadRow, Example, SetAside
 from sleepcycle.store import batch_table, version_table
-from sleepcycle.store.schema import BatchRow, ExampleRow, VersionExampleRow
+from sleepcycle.store.schema import BatchRow, ExampleRow, SetAsideRow, VersionExampleRow
 from sleepcycle.store.values import Alias, ExampleState
 
 
@@ -29,7 +30,7 @@ def add(
     session: Session,
     batch: int,
     state: ExampleState,
-    rows: Sequence[tuple[bytes, str]],
+    rows: Sequence[tuple[bytes, str, int | None]],
 ) -> int:
     """Add examples that are not in the store yet.
 
@@ -37,7 +38,7 @@ def add(
         session: A transaction that may write.
         batch: Where they came in.
         state: Held out or pending.
-        rows: Hash and canonical content of each.
+        rows: Hash, canonical content and line in its file (or None) of each.
 
     Returns:
         How many were new.
@@ -45,9 +46,9 @@ def add(
     if not rows:
         return 0
     added = session.connection().exec_driver_sql(
-        "INSERT INTO example (batch, state, hash, content) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (hash) DO NOTHING",
-        [(batch, state, digest, content) for digest, content in rows],
+        "INSERT INTO example (batch, state, hash, content, line) "
+        "VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+        [(batch, state, *row) for row in rows],
     )
     return added.rowcount
 
@@ -122,6 +123,46 @@ def mark_trained(session: Session, run: int, version: int) -> int:
         .where(ExampleRow.run == run)
         .values(state=ExampleState.TRAINED, run=None, version=version),
     )
+
+
+def set_aside(session: Session, run: int, faults: Sequence[SetAside]) -> int:
+    """Exclude those of a run's examples that the base cannot learn, with the reasons.
+
+    `requeue_batch` lets them be learned again.
+
+    Returns:
+        How many there were.
+    """
+    rows = [
+        {"example": number, "run": run, "code": one.code, "reason": one.reason}
+        for one in faults
+        for number in one.examples
+    ]
+    if not rows:
+        return 0
+    session.execute(insert(SetAsideRow), rows)
+    aside = select(SetAsideRow.example).where(SetAsideRow.run == run)
+    return _change(
+        session,
+        update(ExampleRow)
+        .where(ExampleRow.run == run, ExampleRow.id.in_(aside))
+        .values(state=ExampleState.EXCLUDED, run=None),
+    )
+
+
+def set_aside_rows(session: Session, batch: int | None = None) -> Iterator[BadRow]:
+    """Yield what the base could not learn of one batch, or of all, oldest first."""
+    query = (
+        select(BatchRow.source, ExampleRow.line, SetAsideRow, ExampleRow.content)
+        .join(ExampleRow, ExampleRow.id == SetAsideRow.example)
+        .join(BatchRow, BatchRow.id == ExampleRow.batch)
+        .order_by(ExampleRow.batch, ExampleRow.id)
+    )
+    if batch is not None:
+        query = query.where(ExampleRow.batch == batch)
+    for source, line, why, content in session.execute(query):
+        raw = content.encode()
+        yield BadRow(source, line or 0, 0, why.code, why.reason, raw, len(raw))
 
 
 def count_trained(session: Session, versions: Collection[int]) -> int:
@@ -227,6 +268,8 @@ def requeue_batch(session: Session, batch: int) -> int:
     names = version_table.aliases(session)
     line = version_table.ancestors(session, names.get(Alias.DAY, names[Alias.LIVE]))
     before = batch_table.states(session, batch)[ExampleState.PENDING]
+    of_batch = select(ExampleRow.id).where(ExampleRow.batch == batch)
+    session.execute(delete(SetAsideRow).where(SetAsideRow.example.in_(of_batch)))
     was_held_out = ExampleRow.hash < _bound(came.held_out_share)
     _change(
         session,

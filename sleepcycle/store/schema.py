@@ -250,6 +250,21 @@ class ExampleRow(TableBase):
     state: Mapped[str]
     run: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
     version: Mapped[int | None] = mapped_column(ForeignKey("version.number"))
+    line: Mapped[int | None]
+    """In its file; None where it was fed before that was kept."""
+
+
+class SetAsideRow(TableBase):
+    """An excluded example that the base could not learn, and why."""
+
+    __tablename__ = "set_aside"
+
+    example: Mapped[int] = mapped_column(
+        ForeignKey("example.id"), primary_key=True, autoincrement=False
+    )
+    run: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    code: Mapped[str]
+    reason: Mapped[str]
 
 
 class AliasRow(TableBase):

@@ -161,6 +161,7 @@ def _counts(connection: sqlite3.Connection) -> Counts:
     (quarantined,) = connection.execute(
         "SELECT coalesce(sum(quarantined), 0) FROM batch"
     ).fetchone()
+    (set_aside,) = connection.execute("SELECT count(*) FROM set_aside").fetchone()
     return Counts(
         accepted=sum(found.values()),
         held_out=found.get(ExampleState.HELD_OUT, 0),
@@ -169,6 +170,7 @@ def _counts(connection: sqlite3.Connection) -> Counts:
         known=found.get(ExampleState.TRAINED, 0),
         excluded=found.get(ExampleState.EXCLUDED, 0),
         quarantined=quarantined,
+        set_aside=set_aside,
     )
 
 

@@ -55,6 +55,9 @@ class Counts:
     quarantined: int
     """Rows that never became an example."""
 
+    set_aside: int
+    """Of the excluded, those that the base cannot learn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -68,7 +68,9 @@ def planned(base, course):
     return sum(
         taught.phase.epochs
         * sum(
-            len(encode(e.content, base, prompt_weight=0).ids) for e in taught.examples
+            len(part.ids)
+            for e in taught.examples
+            for part in encode(e.content, base, prompt_weight=0)
         )
         for taught in course.phases
     )

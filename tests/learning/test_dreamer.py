@@ -7,7 +7,7 @@ from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
-from sleepcycle.model.encode import encode
+from sleepcycle.model.encode import encode_all
 from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Example
@@ -30,7 +30,7 @@ def base(tmp_path):
 
 def whole(base):
     """Return the lesson with its questions to be learned."""
-    return [encode(content, base, prompt_weight=1) for content in LESSON]
+    return encode_all(LESSON, base, prompt_weight=1)
 
 
 def loss(base):

@@ -45,7 +45,7 @@ def test_only_answers_it_is_sure_of_are_kept(nano):
     """
 
     def least(dreamt):
-        encoded = encode(dreamt, nano, prompt_weight=0)
+        [encoded] = encode(dreamt, nano, prompt_weight=0)
         batch = collate([encoded], pad_id(nano))
         losses = token_losses(nano.model, batch)[batch.weights[:, 1:] > 0]
         return float((-losses).exp().min())

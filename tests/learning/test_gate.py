@@ -217,7 +217,7 @@ class TestMeasure:
         assert_alike(found.acquisition, compared(sides, held_out()))
 
     def test_dreams_are_scored_by_loss_and_by_distance(self, sides):
-        dreams = [encode(Text("The lamp is on."), sides.base, prompt_weight=1)]
+        dreams = encode(Text("The lamp is on."), sides.base, prompt_weight=1)
 
         found = measure(sides, GateInputs([], [], dreams), max_asked=0, finite=True)
 

@@ -21,7 +21,7 @@ from sleepcycle.learning.rem import (
 from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
-from sleepcycle.model.encode import encode
+from sleepcycle.model.encode import encode, encode_all
 from sleepcycle.model.score import nll, teach
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion
@@ -58,7 +58,7 @@ def change(base, rng):
 
 
 def taught(base, contents=LESSON, *, k=8, gold=0.0):
-    encoded = [encode(content, base, prompt_weight=0) for content in contents]
+    encoded = encode_all(contents, base, prompt_weight=0)
     scores = teach(base, encoded, k, batch_size=5)
     return [ReplayExample(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
 
@@ -77,7 +77,7 @@ class TestLoss:
         """
         contents = LESSON[:7]
         batch = collate_taught(taught(base, contents, gold=gold), pad=2)
-        encoded = [encode(content, base, prompt_weight=0) for content in contents]
+        encoded = encode_all(contents, base, prompt_weight=0)
         nats, tokens = nll(base, encoded, 7)
 
         found = float(rem_loss(base.model, batch))
@@ -273,7 +273,7 @@ class TestMaterial:
         assert {dreamt.version for dreamt in replay_builder.dreams} == {3, 7}
         learned = {tuple(example.encoded.ids) for example in found["archive"].taught}
         dreamt = {
-            tuple(encode(d.content, base, prompt_weight=0).ids): d.version
+            tuple(encode(d.content, base, prompt_weight=0)[0].ids): d.version
             for d in replay_builder.dreams
         }
         assert {dreamt.get(ids) for ids in learned} == {None, 3}
@@ -300,7 +300,7 @@ class TestMaterial:
         )
 
         for taught_one in found["archive"].taught:
-            place = [encode(c, base, prompt_weight=0.05).ids for c in LESSON].index(
+            place = [e.ids for e in encode_all(LESSON, base, prompt_weight=0.05)].index(
                 taught_one.encoded.ids
             )
             adapters.attach(base, "dreamer", versions[1 + 2 * (place % 2)])

@@ -5,13 +5,13 @@ import itertools
 import pytest
 import torch
 
-from sleepcycle.errors import DivergedError, ModelError
+from sleepcycle.errors import DivergedError, UnlearnableError
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR, learning_rate
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records.content import Completion
+from sleepcycle.records.content import Completion, Text
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import Loss
 from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
@@ -192,21 +192,50 @@ class TestNoAdapterStays:
         assert adapters_on(base) == set()
 
 
+def too_long(count):
+    """Return a lesson of answers that do not fit into the context."""
+    rows = [
+        Example(100 + n, 1, Completion("Who?", f"{n} " + "who " * 600))
+        for n in range(1, count + 1)
+    ]
+    return wake.Lesson(rows, (), today=rows, known=())
+
+
 class TestNothingToLearn:
-    """Answers that lie beyond the context, which nobody may call learned."""
+    """Answers that do not fit, which nobody may call learned."""
 
     def test_a_wake_of_nothing_else_is_refused(self, base):
-        with pytest.raises(ModelError, match=r"none of 4 .* raise model\.max_length"):
-            learn(base, wake.WakeStart({}, {}), lesson("Who " * 600, count=4))
+        with pytest.raises(UnlearnableError, match=r"none of 4 .* raise model") as no:
+            learn(base, wake.WakeStart({}, {}), too_long(4))
 
-    def test_the_others_are_learned_and_these_counted(self, base):
-        good, bad = lesson("Who has"), lesson("Who " * 600, count=4)
+        [aside] = no.value.set_aside
+        assert (aside.code, aside.examples) == ("E_TOO_LONG", (101, 102, 103, 104))
+
+    def test_the_others_are_learned_and_these_set_aside(self, base):
+        good, bad = lesson("Who has"), too_long(4)
         both = wake.Lesson([*good.new, *bad.new], (), today=bad.today, known=())
 
         _, report = learn(base, wake.WakeStart({}, {}), both)
 
-        assert (report.examples, report.cut) == (24, 4)
+        assert report.examples == 24
+        assert [one.examples for one in report.set_aside] == [(101, 102, 103, 104)]
         assert report.verdict.acquisition is None
+
+    def test_a_prompt_that_leaves_no_room_is_cut_and_counted(self, base):
+        good, long = lesson("Who has"), lesson("Who " * 600, count=4)
+        both = wake.Lesson([*good.new, *long.new], (), today=(), known=())
+
+        _, report = learn(base, wake.WakeStart({}, {}), both)
+
+        assert (report.examples, report.cut, report.set_aside) == (28, 4, ())
+
+    def test_a_long_text_is_split_and_counted(self, base):
+        text = "A river runs by the house. " * 200
+        one = wake.Lesson([Example(1, 1, Text(text))], (), today=(), known=())
+
+        _, report = learn(base, wake.WakeStart({}, {}), one)
+
+        assert (report.examples, report.split) == (1, 1)
 
 
 def test_a_night_after_which_nothing_is_left(base):

@@ -8,7 +8,7 @@ from transformers import get_cosine_with_min_lr_schedule_with_warmup
 
 from sleepcycle.errors import DivergedError
 from sleepcycle.model.adapters import activate, attach, day_config, new_day, read
-from sleepcycle.model.encode import Encoded, collate, encode
+from sleepcycle.model.encode import Encoded, collate, encode_all
 from sleepcycle.model.fit import FINAL_SHARE, fit, rate_share, weighted_nll
 from sleepcycle.model.score import nll
 from sleepcycle.records.content import Completion
@@ -41,7 +41,7 @@ def batches_of(base, steps):
 
 def train_facts(base, **changed):
     """Train a fresh day adapter on the facts."""
-    facts = [encode(fact, base, prompt_weight=0) for fact in FACTS]
+    facts = encode_all(FACTS, base, prompt_weight=0)
     new_day(base, "day", day_config(8, 16.0, 0.0), seed=0)
     activate(base, ["day"])
     plan = make_plan(**changed)
@@ -70,7 +70,7 @@ class TestLearning:
         """
         The held-out loss is measured apart from training, on the same facts.
         """
-        facts = [encode(fact, nano, prompt_weight=0) for fact in FACTS]
+        facts = encode_all(FACTS, nano, prompt_weight=0)
         nats, tokens = nll(nano, facts, batch_size=4)
 
         result = train_facts(nano, steps=15)

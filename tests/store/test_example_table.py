@@ -37,8 +37,8 @@ def texts(found):
 class TestAdd:
     def test_what_is_there_already_is_not_added(self, session):
         canonical = canonical_json(Text(TEXTS[0]))
-        known = (content_hash(canonical), canonical)
-        fresh = (content_hash("x"), canonical_json(Text("x")))
+        known = (content_hash(canonical), canonical, None)
+        fresh = (content_hash("x"), canonical_json(Text("x")), 1)
 
         added = example_table.add(
             session, 1, ExampleState.PENDING, [known, fresh, fresh]
@@ -260,7 +260,7 @@ class TestCounts:
         found = count_examples(session)
 
         held_out, pending = len(HELD_OUT), len(LEARNED) - 8
-        assert found == Counts(41, held_out, pending, 3, 5, 1, 0)
+        assert found == Counts(41, held_out, pending, 3, 5, 1, 0, 0)
         parts = (found.held_out, found.pending, found.claimed, found.known)
         assert sum(parts) + found.excluded == found.accepted
 

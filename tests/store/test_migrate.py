@@ -19,14 +19,16 @@ from sleepcycle.store.schema import TableBase
 from sleepcycle.store.values import Upgrade
 from tests.store.conftest import SETTINGS, add_batch
 
+HEAD = head()
+FOLLOWING = f"{int(HEAD) + 1:04}"
 NEXT = '''
 """Let a batch have a note."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{next}"
+down_revision = "{head}"
 
 
 def upgrade() -> None:
@@ -43,7 +45,8 @@ def next_schema(tmp_path, monkeypatch):
     def install(more="pass"):
         folder = tmp_path / "migrations"
         shutil.copytree(migrations(), folder)
-        (folder / "versions" / "0003_note.py").write_text(NEXT.format(more=more))
+        script = NEXT.format(more=more, head=HEAD, next=FOLLOWING)
+        (folder / "versions" / f"{FOLLOWING}_note.py").write_text(script)
         for module in (connection, migrate):
             monkeypatch.setattr(module, "migrations", lambda: folder)
 
@@ -97,7 +100,7 @@ def test_every_constraint_has_a_name(store, paths):
     with create_engine(f"sqlite:///{paths.database}").connect() as connection:
         tables = shape(connection)
 
-    assert len(tables) == 13
+    assert len(tables) == 14
     for table, parts in tables.items():
         assert parts["primary"]["name"] == f"pk_{table}"
         for kind in ("foreign", "unique", "check", "index"):
@@ -119,7 +122,7 @@ def test_the_head_is_the_last_of_one_line():
 
 class TestUpgrade:
     def test_nothing_to_do_makes_no_copy(self, paths, store):
-        assert migrate.upgrade(paths, SETTINGS) == Upgrade("0002", "0002", None)
+        assert migrate.upgrade(paths, SETTINGS) == Upgrade(HEAD, HEAD, None)
         assert not paths.backups.exists()
 
     def test_a_missing_home_is_not_made(self, paths):
@@ -142,7 +145,7 @@ class TestUpgrade:
             open_store(paths, SETTINGS)
         done = migrate.upgrade(paths, SETTINGS)
 
-        assert (done.before, done.after) == ("0002", "0003")
+        assert (done.before, done.after) == (HEAD, FOLLOWING)
         with closing(sqlite3.connect(paths.database)) as connection:
             (sql,) = connection.execute(
                 "SELECT sql FROM sqlite_master WHERE name = 'batch'"
@@ -161,13 +164,13 @@ class TestUpgrade:
         copy = migrate.upgrade(paths, SETTINGS).backup
 
         assert copy.stat().st_mode & 0o777 == 0o600
-        assert copy.name.startswith("sleepcycle-0002-")
+        assert copy.name.startswith(f"sleepcycle-{HEAD}-")
         assert list(paths.backups.iterdir()) == [copy]
         with closing(sqlite3.connect(copy)) as connection:
             assert connection.execute("SELECT count(*) FROM example").fetchone() == (2,)
             assert connection.execute(
                 "SELECT version_num FROM alembic_version"
-            ).fetchone() == ("0002",)
+            ).fetchone() == (HEAD,)
 
     @pytest.mark.parametrize(
         ("more", "message"),
@@ -196,5 +199,5 @@ class TestUpgrade:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
 
-        with pytest.raises(StoreError, match="knows up to 0002; install the newer"):
+        with pytest.raises(StoreError, match=f"knows up to {HEAD}; install the newer"):
             migrate.upgrade(paths, SETTINGS)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Any
 
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import encode
+from sleepcycle.model.encode import encode_all
 from sleepcycle.model.fit import learning_rate
 from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.example import Example
@@ -282,5 +281,6 @@ def _tokens(base: Base, taught: TaughtPhase) -> int:
     """Return about how many tokens a phase trains on."""
     stride = max(1, len(taught.examples) // LOOKED_AT)
     looked = taught.examples[::stride]  # from all phases, where they are mixed
-    mean = fmean(len(encode(e.content, base, prompt_weight=0).ids) for e in looked)
+    encoded = encode_all((e.content for e in looked), base, prompt_weight=0)
+    mean = sum(len(part.ids) for part in encoded) / len(looked)
     return round(mean * len(taught.examples) * taught.phase.epochs)

@@ -8,7 +8,7 @@ from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
-from sleepcycle.model.encode import Encoded, PaddedBatch, encode
+from sleepcycle.model.encode import Encoded, PaddedBatch, encode_all
 from sleepcycle.model.fit import fit, learning_rate, weighted_nll
 from sleepcycle.model.monitor import FitPlan
 from sleepcycle.model.score import encode_held_out, held_out_loss
@@ -73,7 +73,8 @@ def encoded(
 ) -> list[Encoded]:
     """Turn examples into token ids with weights."""
     weight = settings.prompt_weight
-    return [encode(example.content, base, prompt_weight=weight) for example in examples]
+    contents = (example.content for example in examples)
+    return encode_all(contents, base, prompt_weight=weight)
 
 
 def _plan(base: Base, settings: WakeSettings, steps: int, seed: int) -> FitPlan:

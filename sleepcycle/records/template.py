@@ -1,0 +1,45 @@
+"""What a base's chat template can render."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sleepcycle.records.content import Conversation, Role
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateAbilities:
+    """What of a conversation a base gets to see; without a template, turns alone."""
+
+    system: bool = True
+    """Whether a system turn is one; else it is put into the user's first."""
+
+    tools: bool = False
+    """Whether definitions of tools are rendered."""
+
+    tool_calls: bool = False
+    tool_turns: bool = True
+    """Whether what a tool answers is rendered."""
+
+    reasoning: bool = False
+    words: frozenset[str] = frozenset()
+    """Every word of the template: an argument that is none of them is not read."""
+
+    def missing_for(self, conversation: Conversation) -> Iterator[str]:
+        """Yield the keys of a conversation that would be left out without a word.
+
+        Reasoning that is no part of what is learned may be left out, as it is when the
+        base is asked.
+        """
+        turns = conversation.messages
+        if conversation.tools and not self.tools:
+            yield "tools"
+        if any(turn.tool_calls for turn in turns) and not self.tool_calls:
+            yield "tool_calls"
+        if any(turn.role is Role.TOOL for turn in turns) and not self.tool_turns:
+            yield "tool turns"
+        if not self.reasoning and any(t.reasoning and t.is_learned for t in turns):
+            yield "reasoning"
+        for name in json.loads(conversation.template_args or "{}"):
+            if name not in self.words:
+                yield f"template argument {name}"
