@@ -1,0 +1,184 @@
+"""Keys that no shape reads: which may change what a row means, and which may not."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sleepcycle.errors import RowError
+
+UNSUPPORTED = "E_UNSUPPORTED_KEY"
+REJECTED = "E_REJECTED"
+"""Codes of rows that are in order, and that are not learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """Keys that would change what a row means, were they left out."""
+
+    meaning: str
+    words: frozenset[str]
+    """A key that has one of these among its words, such as `lossMask`, is such a key."""
+
+    counts: Callable[[Any], bool]
+    """Whether a value changes anything."""
+
+    advice: str = ""
+
+
+def _is_said(value: object) -> bool:
+    """Return whether there is a value."""
+    return True
+
+
+def _is_on(value: object) -> bool:
+    """Return whether a switch is on."""
+    return value not in {False, "false", "False", "0", "no"}
+
+
+def _is_off(value: object) -> bool:
+    """Return whether a switch is off."""
+    return not _is_on(value)
+
+
+def _words(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(text.split())
+
+
+RULES = (
+    KeyRule(
+        "preferences between answers",
+        _words("chosen rejected reject rejects preferred preference preferences label"),
+        _is_said,
+        "to learn the chosen answers alone: --map completion=chosen --ignore rejected",
+    ),
+    KeyRule(
+        "which tokens count in the loss",
+        _words("weight weights mask masks labels loss"),
+        _is_said,
+    ),
+    KeyRule(
+        "that it is not to be learned",
+        _words(
+            "masked skip skipped exclude excluded ignore ignored hidden deleted "
+            "discard discarded disabled negative incorrect wrong bad"
+        ),
+        _is_on,
+    ),
+    KeyRule(
+        "that it is to be learned",
+        _words("train trainable training learn learnable include included enabled"),
+        _is_off,
+    ),
+    KeyRule(
+        "pictures, sound or files",
+        _words(
+            "image images img imgs picture pictures photo photos video videos audio "
+            "audios speech pixel file files attachment attachments media"
+        ),
+        _is_said,
+    ),
+    KeyRule(
+        "tools and their calls",
+        _words("tool tools function functions"),
+        _is_said,
+    ),
+    KeyRule(
+        "what was thought before the answer",
+        _words(
+            "reasoning think thinking thought thoughts cot rationale scratchpad "
+            "analysis refusal"
+        ),
+        _is_said,
+        "to learn the answers without it: --ignore KEY",
+    ),
+    KeyRule(
+        "what the model is told beside the prompt",
+        _words(
+            "system context contexts document documents passage passages background "
+            "knowledge suffix persona instructions"
+        ),
+        _is_said,
+    ),
+    KeyRule("how a chat is rendered", _words("template"), _is_said),
+)
+"""The first whose words a key has decides; a key without any is kept beside the row."""
+
+HARMLESS = frozenset(
+    {
+        "parallel_tool_calls",
+        "tool_choice",
+        "prefix",
+        "training_data",
+        "document_id",
+        "file_name",
+        "filename",
+    }
+)
+"""Keys that have such words, and change nothing of what is learned."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+KEPT_BYTES = 500  # of one value that is kept beside an example
+
+
+class Fields:
+    """The keys of one object, each read once; what nobody read is judged at the end.
+
+    Args:
+        value: The object.
+        ignored: Keys that are as if they were not there.
+        where: Comes before a key's name in messages, such as `turn 2: `.
+    """
+
+    def __init__(
+        self, value: Mapping[str, Any], ignored: frozenset[str], where: str = ""
+    ) -> None:
+        self._left = {k: v for k, v in value.items() if k not in ignored}
+        self.where = where
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether a key is there that nobody read, and has a value."""
+        return not _is_empty(self._left.get(name))
+
+    def take(self, *names: str) -> Any:  # noqa: ANN401 - JSON has any shape
+        """Return what the first of these keys has that is there; the others stay."""
+        for name in names:
+            if name in self:
+                return self._left.pop(name)
+        return next((self._left.pop(n) for n in names if n in self._left), None)
+
+    def rest(self) -> Iterator[tuple[str, Any]]:
+        """Yield each key that nobody read, with its value, if it has one.
+
+        Raises:
+            RowError: `E_UNSUPPORTED_KEY`: one of them may change what the row means.
+        """
+        for key, value in self._left.items():
+            if _is_empty(value):
+                continue
+            rule = rule_of(key)
+            if rule is None or not rule.counts(value):
+                yield key, value
+                continue
+            advice = (
+                rule.advice.replace("KEY", key) or f"or leave it out: --ignore {key}"
+            )
+            raise RowError(
+                UNSUPPORTED,
+                f"{self.where}expected no key {key!a:.60}, which says "
+                f"{rule.meaning}, and is not read here; {advice}",
+            )
+
+
+def rule_of(key: str) -> KeyRule | None:
+    """Return what a key that no shape reads would change; None where nothing."""
+    if key.lower() in HARMLESS:
+        return None
+    words = {word.lower() for word in _WORD.findall(key)}
+    return next((rule for rule in RULES if words & rule.words), None)
+
+
+def _is_empty(value: object) -> bool:
+    """Return whether a value says nothing."""
+    return value is None or value in ("", [], {}) or value != value
