@@ -43,7 +43,10 @@ def demo(
 @app.command()
 def feed(
     ctx: typer.Context,
-    files: Annotated[list[str], typer.Argument(help="Files, or - for standard input.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Files (also .gz, .zst, .bz2, .xz), or - for stdin."),
+    ],
     source: Annotated[
         str | None,
         typer.Option(help="Name of where it comes from (default: the file)."),
@@ -58,7 +61,7 @@ def feed(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take in examples from JSONL, JSON, CSV or TSV (also .gz, .zst), or Parquet."""
+    """Take in examples from files of JSON, CSV, TSV, YAML, text, Parquet or Arrow."""
     from sleepcycle.cli.progress_bar import row_counter
     from sleepcycle.cli.render import show_json, show_table
     from sleepcycle.feed.ingest import FeedOptions

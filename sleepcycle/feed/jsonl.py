@@ -1,32 +1,94 @@
 """Lines of any length, read in bounded memory, and JSONL made of them."""
 
 from collections.abc import Iterator
-from io import BufferedIOBase
+from io import BufferedReader, BytesIO
 
-from sleepcycle.feed.rows import Row, parse
+from sleepcycle.errors import RowError
+from sleepcycle.feed.array import read_objects
+from sleepcycle.feed.rows import BOM, Row, parse
 from sleepcycle.settings.config import FeedSettings
 
-BOM = b"\xef\xbb\xbf"
 PIECE_BYTES = 1 << 16
 
 
-def read_jsonl(stream: BufferedIOBase, settings: FeedSettings) -> Iterator[Row]:
-    """Yield the rows of a JSONL stream; blank lines are none."""
-    for row in read_lines(stream, settings.max_row_bytes):
-        if row.raw and not row.raw.isspace():
-            yield parse(row, settings)
+def read_jsonl(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
+    """Yield the rows of a JSONL stream; blank lines are none.
+
+    A line may hold several objects one after the other, each of which is a row.
+    """
+    lines = read_lines(stream, settings.max_row_bytes)
+    for line in lines:
+        if not line.raw or line.raw.isspace():
+            lines.skip_blank()
+            continue
+        row = parse(line, settings)
+        if row.fault is None or row.fault.code != "E_JSON":
+            yield row
+        else:
+            yield from _glued(row, settings) or [_explained(row)]
 
 
-def read_lines(stream: BufferedIOBase, max_bytes: int) -> Iterator[Row]:
-    """Yield every line without its end; of a longer one, `max_bytes` and its size."""
-    number = offset = 0
-    while data := stream.readline(max_bytes + 2):  # the end may be two bytes
-        number += 1
-        length, tail = len(data), data
-        while not tail.endswith(b"\n") and (piece := stream.readline(PIECE_BYTES)):
+class Lines:
+    """Every line without its end; of a longer one, `max_bytes` and its size."""
+
+    def __init__(self, stream: BufferedReader, max_bytes: int) -> None:
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self._number = self._offset = 0
+
+    def __iter__(self) -> "Lines":
+        return self
+
+    def __next__(self) -> Row:
+        """Return the next line."""
+        readline = self._stream.readline
+        data = tail = readline(self._max_bytes + 2)  # the end may be two bytes
+        if not data:
+            raise StopIteration
+        length = len(data)
+        while not tail.endswith(b"\n") and (piece := readline(PIECE_BYTES)):
             length += len(piece)
             tail = tail[-1:] + piece
-        mark = len(BOM) if number == 1 and data.startswith(BOM) else 0
+        self._number += 1
+        mark = len(BOM) if self._number == 1 and data.startswith(BOM) else 0
         size = length - mark - tail.endswith(b"\n") - tail.endswith(b"\r\n")
-        yield Row(number, offset + mark, size, data[mark : mark + size])
-        offset += length
+        row = Row(self._number, self._offset + mark, size, data[mark : mark + size])
+        self._offset += length
+        return row
+
+    def skip_blank(self) -> None:
+        """Pass over blank lines that are in memory already, all at once."""
+        head = self._stream.peek(1)
+        blank = len(head) - len(head.lstrip())
+        length = head.rfind(b"\n", 0, blank) + 1
+        self._stream.read(length)
+        self._number += head.count(b"\n", 0, length)
+        self._offset += length
+
+
+def read_lines(stream: BufferedReader, max_bytes: int) -> Lines:
+    """Return every line of a stream as a row without a value."""
+    return Lines(stream, max_bytes)
+
+
+def _glued(line: Row, settings: FeedSettings) -> list[Row]:
+    """Return the objects of a line that is nothing but several; else none."""
+    rows = list(read_objects(BytesIO(line.raw), settings))
+    if any(row.fault for row in rows):
+        return []
+    for row in rows:
+        row.line, row.offset = line.line, line.offset + row.offset
+    return rows
+
+
+def _explained(row: Row) -> Row:
+    """Give a line that is no JSON a fault that names the mistake, if it is known."""
+    raw = row.raw.strip()
+    if raw.endswith(b","):
+        hint = "a comma after it; take the commas out, or put all of it into [ ]"
+    elif raw.startswith((b"//", b"#", b"/*")):
+        hint = "a comment; take it out"
+    else:
+        return row
+    row.fault = RowError("E_JSON", f"expected one JSON object a line, got {hint}")
+    return row

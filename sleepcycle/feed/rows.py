@@ -1,4 +1,4 @@
-"""One input row, and strict JSON: what Python's parser lets pass is refused here."""
+"""One input row, and its JSON, stricter than Python's parser has it."""
 
 import json
 import re
@@ -10,6 +10,9 @@ from sleepcycle.errors import RowError
 from sleepcycle.settings.config import FeedSettings
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)  # strings, brackets
+_PYTHON = re.compile(r"\s*\[\s*\{\s*'")
+BOM = b"\xef\xbb\xbf"
+TURNS = ("messages", "conversations")
 
 
 @dataclass(slots=True)
@@ -59,11 +62,12 @@ def parse_json(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON has an
     """Parse one JSON value.
 
     Numbers all become floats, since no example holds one: so an integer of any
-    length costs nothing. A NUL or any other escaped control character is text.
+    length costs nothing. NaN and the infinities pass, as Python writes them; where
+    one stands for something to be learned the shape refuses it. A NUL or any other
+    escaped control character is text.
 
     Raises:
-        RowError: `E_UTF8`, `E_JSON`, `E_NAN` (also for infinities), `E_DUPKEY`, or
-            `E_DEPTH`.
+        RowError: `E_UTF8`, `E_JSON`, `E_DUPKEY`, or `E_DEPTH`.
     """
     if raw.count(b"[") + raw.count(b"{") > max_depth:  # else it cannot be deeper
         _check_depth(raw, max_depth)
@@ -75,6 +79,33 @@ def parse_json(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON has an
     except json.JSONDecodeError as error:
         message = f"expected JSON, got: {error.msg.lower()} at byte {error.pos}"
         raise RowError("E_JSON", message) from error
+
+
+def unfold(row: Row, settings: FeedSettings) -> Row:
+    """Read turns that a cell holds as the text of their JSON, as CSV has them."""
+    fields = row.value
+    if isinstance(fields, dict):
+        for key in TURNS:
+            text = fields.get(key)
+            if isinstance(text, str):
+                _unfold(row, key, text, settings)
+    return row
+
+
+def _unfold(row: Row, key: str, text: str, settings: FeedSettings) -> None:
+    """Put the JSON of one key in the place of its text."""
+    try:
+        row.value[key] = parse_json(text.encode(), settings.max_depth)
+    except UnicodeEncodeError:
+        row.fault = RowError("E_UTF8", "expected text, got a lone surrogate")
+    except RowError as error:
+        message = f"{key}: {error}"
+        if _PYTHON.match(text):
+            message = (
+                f"expected JSON in {key}, got Python's way of writing it; write the "
+                "column with json.dumps"
+            )
+        row.fault = RowError(error.code, message)
 
 
 def _check_depth(raw: bytes, max_depth: int) -> None:
@@ -89,11 +120,6 @@ def _check_depth(raw: bytes, max_depth: int) -> None:
             raise RowError("E_DEPTH", f"expected at most {max_depth} levels, got more")
 
 
-def _refuse_constant(name: str) -> None:
-    """Refuse what is a number to Python but not to JSON."""
-    raise RowError("E_NAN", f"expected a number, got {name}")
-
-
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object whose keys are all different."""
     fields = dict(pairs)
@@ -102,6 +128,4 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=float
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=float)

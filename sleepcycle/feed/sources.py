@@ -1,8 +1,6 @@
 """Find out what a source holds, and read its rows."""
 
-import gzip
 import sys
-import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,44 +8,36 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
-import zstandard
-
 from sleepcycle.errors import FeedError, RowError
-from sleepcycle.feed.array import read_array
-from sleepcycle.feed.csvfile import read_csv
-from sleepcycle.feed.jsonl import BOM, read_jsonl
-from sleepcycle.feed.parquet import read_parquet
-from sleepcycle.feed.rows import Row
+from sleepcycle.feed.array import read_array, read_objects
+from sleepcycle.feed.arrow import IPC_FILE, IPC_STREAM, read_arrow, read_parquet
+from sleepcycle.feed.beginning import (
+    FOREIGN,
+    HEAD_BYTES,
+    LINES,
+    Beginning,
+    is_array,
+    is_columns,
+    is_object,
+    is_spread,
+    is_wrapped,
+)
+from sleepcycle.feed.compression import BROKEN, SUFFIXES, decompressed
+from sleepcycle.feed.csvfile import read_csv, read_tsv
+from sleepcycle.feed.delimiter import is_table
+from sleepcycle.feed.document import read_document
+from sleepcycle.feed.folder import files_of
+from sleepcycle.feed.jsonl import read_jsonl
+from sleepcycle.feed.lineends import with_newlines
+from sleepcycle.feed.objects import read_columns, read_wrapped
+from sleepcycle.feed.refusal import refuse_known, refuse_no_text
+from sleepcycle.feed.rows import Row, unfold
 from sleepcycle.feed.shapes import Format
-from sleepcycle.feed.zstd import ZstdReader
+from sleepcycle.feed.yamlfile import read_yaml
 from sleepcycle.settings.config import FeedSettings
 
 Source = Path | str | BinaryIO
 """A path, `-` for standard input, or a stream of bytes, which is left open."""
-
-BUFFER_BYTES = 1 << 16
-GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
-BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
-LINES = {".jsonl", ".ndjson"}
-
-Stream = BufferedReader | gzip.GzipFile
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What is known of a source before its rows are read."""
-
-    suffix: str
-    """Of its name, in lower case; that of a compression is left out."""
-
-    head: bytes
-    """Its first bytes, decompressed."""
-
-    @property
-    def first(self) -> bytes:
-        """The first byte that is no white space."""
-        return self.head.removeprefix(BOM).lstrip()[:1]
 
 
 @dataclass(frozen=True)
@@ -56,24 +46,44 @@ class Container:
 
     name: str
     fits: Callable[[Beginning], bool]
-    read: Callable[[Stream, FeedSettings, Format | None], Iterator[Row]]
+    read: Callable[[BufferedReader, FeedSettings, Format | None], Iterator[Row]]
     is_text: bool = True
     """Whether it is UTF-8, and may be compressed."""
 
 
 def _is_parquet(found: Beginning) -> bool:
     """Return whether a name or first bytes are Parquet's."""
-    return found.head.startswith(PARQUET) or found.suffix == ".parquet"
+    return found.head.startswith(b"PAR1") or found.suffix == ".parquet"
 
 
-def _ends_in(suffix: str) -> Callable[[Beginning], bool]:
-    """Return what tells whether a name ends so."""
-    return lambda found: found.suffix == suffix
+def _is_arrow(found: Beginning) -> bool:
+    """Return whether a name or first bytes are those of Arrow IPC."""
+    known = found.head.startswith((IPC_FILE, IPC_STREAM))
+    return known or found.suffix in {".arrow", ".feather"}
 
 
-def _is_array(found: Beginning) -> bool:
-    """Return whether what begins is a JSON array."""
-    return found.first == b"[" and found.suffix not in LINES
+def _is_one_a_line(found: Beginning) -> bool:
+    """Return whether the first line is a JSON object, whatever the name says."""
+    return is_object(found.lines[0])
+
+
+def _is_tsv(found: Beginning) -> bool:
+    """Return whether a name says that tabs divide, and no other sign plainly does."""
+    is_named = found.suffix in {".tsv", ".tab"}
+    return is_named and ("\t" in found.lines[0] or not is_table(found))
+
+
+def _is_csv(found: Beginning) -> bool:
+    """Return whether a name or the first lines are those of a table."""
+    if found.suffix in {".csv", ".tsv", ".tab"}:
+        return True
+    is_other = found.suffix in FOREIGN - {".txt"} or found.first in {b"{", b"["}
+    return not is_other and is_table(found)
+
+
+def _ends_in(*suffixes: str) -> Callable[[Beginning], bool]:
+    """Return what tells whether a name ends in one of these."""
+    return lambda found: found.suffix in suffixes
 
 
 def _is_lines(found: Beginning) -> bool:
@@ -82,10 +92,21 @@ def _is_lines(found: Beginning) -> bool:
 
 
 CONTAINERS = (
-    Container("Parquet", _is_parquet, lambda f, s, _: read_parquet(f, s), False),
-    Container("TSV", _ends_in(".tsv"), lambda f, s, shape: read_csv(f, s, "\t", shape)),
-    Container("CSV", _ends_in(".csv"), lambda f, s, shape: read_csv(f, s, ",", shape)),
-    Container("JSON", _is_array, lambda f, s, _: read_array(f, s)),
+    Container("Parquet", _is_parquet, read_parquet, is_text=False),
+    Container("Arrow", _is_arrow, read_arrow, is_text=False),
+    Container("JSON", is_array, lambda f, s, _: read_array(f, s)),
+    Container("JSON", is_wrapped, lambda f, s, _: read_wrapped(f, s)),
+    Container("JSON", is_columns, lambda f, s, _: read_columns(f, s)),
+    Container("JSON", is_spread, lambda f, s, _: read_objects(f, s)),
+    Container("JSONL", _is_one_a_line, lambda f, s, _: read_jsonl(f, s)),
+    Container("TSV", _is_tsv, read_tsv),
+    Container("CSV", _is_csv, read_csv),
+    Container("YAML", _ends_in(".yaml", ".yml"), lambda f, s, _: read_yaml(f, s)),
+    Container(
+        "text",
+        _ends_in(".txt", ".md", ".markdown"),
+        lambda f, s, _: read_document(f, s),
+    ),
     Container("JSONL", _is_lines, lambda f, s, _: read_jsonl(f, s)),
 )
 """The first that fits a source reads it; a refusal names them, the last one first."""
@@ -117,12 +138,12 @@ def read_source(
     """
     line = offset = 0
     try:
-        with _opened(source) as file:
-            for row in _rows(name_of(source), file, settings, shape):
-                line, offset = row.line, row.offset + row.size
-                yield row
+        for row in _parts(source, settings, shape):
+            line, offset = row.line, row.offset + row.size
+            yield unfold(row, settings)
     except BROKEN as error:
-        fault = RowError("E_STREAM", f"expected more compressed data, got: {error}")
+        message = f"expected more compressed data, got: {str(error).lower()}"
+        fault = RowError("E_STREAM", message)
         yield Row(line + 1, offset, 0, b"", fault=fault)
     except FeedError as error:
         raise FeedError(f"{name_of(source)}: {error}") from error
@@ -131,15 +152,33 @@ def read_source(
         raise FeedError(f"cannot read {name_of(source)}: {reason}") from error
 
 
+def _parts(
+    source: Source, settings: FeedSettings, shape: Format | None
+) -> Iterator[Row]:
+    """Yield the rows of a file, or of the files of a folder, numbered on."""
+    files = [source]
+    if isinstance(source, Path | str) and Path(source).is_dir():
+        files = list(files_of(Path(source)))
+    before = 0
+    for each in files:
+        number = 0
+        with _opened(each) as file:
+            for row in _rows(name_of(each), file, settings, shape):
+                number = row.line
+                row.line += before
+                yield row
+        before += number
+
+
 @contextmanager
 def _opened(source: Source) -> Iterator[BufferedReader]:
     """Open a source, and leave open what the caller had open already."""
     if isinstance(source, Path | str) and str(source) != "-":
         with Path(source).open("rb") as file:
-            yield file
+            yield BufferedReader(cast("RawIOBase", file), HEAD_BYTES)
         return
     stream = sys.stdin.buffer if isinstance(source, Path | str) else source
-    reader: BufferedReader = BufferedReader(cast("RawIOBase", stream), BUFFER_BYTES)
+    reader: BufferedReader = BufferedReader(cast("RawIOBase", stream), HEAD_BYTES)
     try:
         yield reader
     finally:
@@ -151,41 +190,29 @@ def _rows(
 ) -> Iterator[Row]:
     """Read by the first container that fits."""
     path = PurePath(name.lower())
-    suffix = (
-        path.with_suffix("").suffix if path.suffix in {".gz", ".zst"} else path.suffix
-    )
-    stream = _decompressed(file)
-    head = stream.peek(BUFFER_BYTES)
-    found = Beginning(suffix, head)
+    suffix = path.with_suffix("").suffix if path.suffix in SUFFIXES else path.suffix
+    unpacked = decompressed(file)
+    stream = with_newlines(unpacked)
+    found = Beginning(suffix, stream.peek(HEAD_BYTES))
+    refuse_known(found)
     container = next((each for each in CONTAINERS if each.fits(found)), None)
     if container is not None and not container.is_text:
-        if stream is not file:
+        if unpacked is not file:
             raise FeedError(
-                f"expected {container.name} as it is, got it inside gzip or zstd; "
+                f"expected {container.name} as it is, got it compressed; "
                 f"decompress it first ({container.name} compresses its columns itself)"
             )
         return container.read(file, settings, shape)
-    if head.startswith(UTF16) or b"\0" in head[:4]:
-        raise FeedError("expected UTF-8, got UTF-16 or no text; convert it with iconv")
+    refuse_no_text(found)
     if container is None:
         raise FeedError(
             f"expected {_names()} by its name or its first bytes, "
-            f"got {head[:20]!r}; rename it"
+            f"got {found.head[:20]!r}; rename it"
         )
     return container.read(stream, settings, shape)
 
 
 def _names() -> str:
     """Return the names of all containers in words."""
-    *names, last = (each.name for each in reversed(CONTAINERS))
+    *names, last = dict.fromkeys(each.name for each in reversed(CONTAINERS))
     return f"{', '.join(names)} or {last}"
-
-
-def _decompressed(file: BufferedReader) -> BufferedReader | gzip.GzipFile:
-    """Undo the compression that the first bytes show."""
-    head = file.peek(len(ZSTD))
-    if head.startswith(GZIP):
-        return gzip.GzipFile(fileobj=file)
-    if head.startswith(ZSTD):
-        return BufferedReader(ZstdReader(file), BUFFER_BYTES)
-    return file

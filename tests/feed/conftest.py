@@ -1,11 +1,13 @@
 """A new home to feed, and a short way to feed it."""
 
+import io
 import json
 import shutil
 
 import pytest
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
+from sleepcycle.feed.sources import read_source
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.content import parse_canonical
 from sleepcycle.records.version import BaseIdentity
@@ -13,6 +15,7 @@ from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store import batch_table
 from sleepcycle.store.database import create_store, open_store
 
+SETTINGS = FeedSettings(max_row_bytes=1_000, preview_bytes=100)
 LENIENT = FeedSettings(max_bad_ratio=1.0, held_out_share=0.0)
 
 
@@ -73,6 +76,18 @@ def bad(store):
 def jsonl(*values):
     """Write values as JSONL."""
     return "".join(json.dumps(value) + "\n" for value in values).encode()
+
+
+def read(data, name="a.jsonl", settings=SETTINGS, shape=None):
+    """Return the rows of some bytes with a name."""
+    stream = io.BytesIO(data)
+    stream.name = name
+    return list(read_source(stream, settings, shape))
+
+
+def values(rows):
+    """Return the value of each row, or the code of its fault."""
+    return [row.fault.code if row.fault else row.value for row in rows]
 
 
 def figures(report):

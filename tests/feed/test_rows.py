@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.rows import parse_json
+from sleepcycle.feed.rows import Row, parse_json, unfold
 from sleepcycle.settings.config import FeedSettings
 
 DEEP = 64
@@ -66,8 +66,6 @@ def test_depth_is_counted_right_with_brackets_in_texts_too(value, limit):
         (b'{"text": "a\0b"}', "E_JSON"),
         (b'{"text": "\xff"}', "E_UTF8"),
         (b'{"text": "\xed\xa0\x80"}', "E_UTF8"),
-        (b'{"text": NaN}', "E_NAN"),
-        (b'{"text": "x", "score": -Infinity}', "E_NAN"),
         (b'{"text": "x", "text": "y"}', "E_DUPKEY"),
         (b'{"text": "x", "more": [{"a": 1, "a": 1}]}', "E_DUPKEY"),
         (b"[" * 200_000, "E_DEPTH"),
@@ -105,3 +103,36 @@ def test_a_number_of_any_length_is_a_number():
     parsed = parse_json(b'{"text": "x", "id": ' + b"9" * 5_000 + b"}", DEEP)
 
     assert parsed == {"text": "x", "id": math.inf}
+
+
+def test_what_is_no_number_passes_here():
+    parsed = parse_json(b'{"score": NaN, "loss": -Infinity}', DEEP)
+
+    assert math.isnan(parsed["score"])
+    assert parsed["loss"] == -math.inf
+
+
+@pytest.mark.parametrize("key", ["messages", "conversations"])
+class TestUnfold:
+    def test_turns_in_a_text_are_read(self, key):
+        turns = [{"role": "user", "content": "q"}]
+
+        row = unfold(Row(1, 0, 0, b"", {key: json.dumps(turns)}), FeedSettings())
+
+        assert (row.value, row.fault) == ({key: turns}, None)
+
+    @pytest.mark.parametrize(
+        ("text", "code", "message"),
+        [
+            ("[{'role': 'user'}]", "E_JSON", "got Python's way of writing it; write"),
+            ("hello", "E_JSON", ": expected JSON, got: expecting value at byte 0"),
+            ("[" * 100, "E_DEPTH", ": expected at most 64 levels, got more"),
+            ('[{"a": "\ud800"}]', "E_UTF8", "expected text, got a lone surrogate"),
+        ],
+    )
+    def test_another_text_says_what_it_is(self, key, text, code, message):
+        row = unfold(Row(1, 0, 0, b"", {key: text}), FeedSettings())
+
+        assert row.fault.code == code
+        assert message in str(row.fault)
+        assert key in str(row.fault) or code == "E_UTF8"

@@ -15,21 +15,10 @@ from sleepcycle.errors import FeedError
 from sleepcycle.feed.array import CHUNK_BYTES
 from sleepcycle.feed.sources import read_source
 from sleepcycle.settings.config import FeedSettings
-from tests.feed.conftest import jsonl
+from tests.feed.conftest import SETTINGS, jsonl, read, values
 
-SETTINGS = FeedSettings(max_row_bytes=1_000, preview_bytes=100)
 CHECKED = zstandard.ZstdCompressor(write_checksum=True)
 ROWS = [{"text": f"line {number}"} for number in range(200)]
-
-
-def read(data, name="a.jsonl", settings=SETTINGS, shape=None):
-    stream = io.BytesIO(data)
-    stream.name = name
-    return list(read_source(stream, settings, shape))
-
-
-def values(rows):
-    return [row.fault.code if row.fault else row.value for row in rows]
 
 
 class TestJsonl:
@@ -116,7 +105,6 @@ class TestArray:
             (b"[]", []),
             (b" [ \n ] \n", []),
             (b'[{"text": "a"}, nope, {"text": "b"}]', [0, "E_JSON", 1]),
-            (b'[{"text": "a"}, {"text": NaN}, {"text": "b"}]', [0, "E_NAN", 1]),
             (b'[{"text": "a"},]', [0, "E_JSON"]),
             (b'[{"text": "a"},,{"text": "b"}]', [0, "E_JSON", 1]),
             (b'[{"text": "a"}, {"text": ', [0, "E_JSON"]),
@@ -216,7 +204,7 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("header", "message"),
         [
-            (b"a;b", "expected columns messages, or .* or text, got: a;b"),
+            (b"a;b", "expected columns messages, or .* or text, got: a, b"),
             (b"prompt", "expected columns"),
             (b"text,text", "expected each column once, got: text, text"),
             (b"\xff", "a.csv: header: expected UTF-8"),
@@ -241,13 +229,27 @@ class TestParquet:
 
         return write
 
-    def test_rows_have_only_the_columns_that_a_shape_needs(self, path):
-        turns = [{"role": "user", "content": "q"}]
-        file = path([{"messages": turns, "embedding": [0.5] * 9}])
+    def test_rows_have_all_their_columns_and_nulls(self, path):
+        row = {"messages": [{"role": "user", "content": "q"}], "weight": 0.5}
+        file = path([row, {**row, "weight": None}])
 
         rows = list(read_source(file, SETTINGS, None))
 
-        assert values(rows) == [{"messages": turns}]
+        assert values(rows) == [row, {**row, "weight": None}]
+
+    def test_bytes_do_not_make_a_row_too_big(self, path):
+        file = path([{"text": "a", "image": b"x" * 2_000}])
+
+        [row] = read_source(file, SETTINGS, None)
+
+        assert row.value["image"] == b"x" * 2_000
+        assert json.loads(row.raw) == {"text": "a", "image": "2000 bytes"}
+
+    def test_columns_of_no_shape_are_named(self, path):
+        file = path([{"query": "a", "reply": "b"}])
+
+        with pytest.raises(FeedError, match=r"expected columns .*, got: query, reply"):
+            list(read_source(file, SETTINGS, None))
 
     def test_a_row_too_big_costs_one_row(self, path):
         file = path([{"text": "a"}, {"text": "x" * 2_000}, {"text": None}], "a")
@@ -274,7 +276,7 @@ class TestParquet:
     def test_a_compressed_one_is_refused(self, path, compress, name):
         data = compress(path(ROWS).read_bytes())
 
-        with pytest.raises(FeedError, match="got it inside gzip or zstd; decompress"):
+        with pytest.raises(FeedError, match="got it compressed; decompress it first"):
             read(data, name)
 
     def test_what_is_no_parquet_is_refused(self):
@@ -361,7 +363,7 @@ class TestChoice:
 
         assert not stream.closed
 
-    @pytest.mark.parametrize("name", ["a.txt", "a", "a.jsonl.bz2"])
+    @pytest.mark.parametrize("name", ["a.log", "a", "a.rst.gz"])
     def test_what_cannot_be_told_is_refused(self, name):
         with pytest.raises(FeedError, match=r"expected JSONL, .* got b'once upon"):
             read(b"once upon a time", name)
@@ -379,7 +381,7 @@ class TestChoice:
             list(read_source(tmp_path / "none.jsonl", SETTINGS, None))
 
     def test_a_directory_is_named(self, tmp_path):
-        with pytest.raises(FeedError, match=r"cannot read .*: is a directory"):
+        with pytest.raises(FeedError, match="got another folder; name the files in it"):
             list(read_source(tmp_path, SETTINGS, None))
 
     def test_a_pipe_is_read_as_it_comes(self):

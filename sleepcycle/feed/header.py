@@ -1,0 +1,27 @@
+"""The columns of a table, checked against the shapes before a row is read."""
+
+from collections.abc import Iterable
+
+from sleepcycle.errors import FeedError
+from sleepcycle.feed.shapes import KEYS, Format, shape_of
+
+
+def has_shape(names: Iterable[str], shape: Format | None) -> bool:
+    """Return whether columns make rows of a shape; None stands for any shape."""
+    columns = dict.fromkeys(names)
+    wanted = shape or shape_of(columns)
+    return wanted is not None and KEYS[wanted] <= columns.keys()
+
+
+def check_columns(names: list[str], shape: Format | None) -> None:
+    """Refuse a table that can hold no row of a shape.
+
+    Raises:
+        FeedError: A column stands there twice, or the names are those of no shape.
+    """
+    columns = ", ".join(names)
+    if len(set(names)) != len(names):
+        raise FeedError(f"expected each column once, got: {columns:.200}")
+    if not has_shape(names, shape):
+        known = ", or ".join(" and ".join(sorted(keys)) for keys in KEYS.values())
+        raise FeedError(f"expected columns {known}, got: {columns:.200}")

@@ -1,0 +1,74 @@
+"""YAML: a list of rows, or a document a row, in a file that is read whole."""
+
+from collections.abc import Hashable, Iterator
+from io import BufferedReader
+from typing import Any
+
+import yaml
+
+from sleepcycle.errors import FeedError
+from sleepcycle.feed.objects import row_of
+from sleepcycle.feed.rows import Row
+from sleepcycle.settings.config import FeedSettings
+
+WHOLE_BYTES = 8 << 20
+"""Largest YAML file; a parser reads some megabytes a second, and holds all of it."""
+
+
+def read_yaml(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
+    """Yield the elements of each document that is a list, and each other document.
+
+    Raises:
+        FeedError: The file is no YAML, too big, nested too deep, or has aliases,
+            which a small file can grow without bound with.
+    """
+    data = stream.read(WHOLE_BYTES + 1)
+    if len(data) > WHOLE_BYTES:
+        raise FeedError(
+            f"expected at most {WHOLE_BYTES} bytes of YAML, got more; write it as JSONL"
+        )
+    try:
+        _check(data, settings.max_depth)
+        documents = list(yaml.load_all(data, Loader=_Loader))
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise FeedError(f"expected YAML, got: {reason:.200}") from error
+    except (ValueError, RecursionError) as error:
+        raise FeedError(f"expected YAML, got: {error}") from error
+    number = 0
+    for document in documents:
+        for value in document if isinstance(document, list) else [document]:
+            number += 1
+            yield row_of(number, value, settings)
+
+
+def _check(data: bytes, max_depth: int) -> None:
+    """Refuse what makes much of little, before anything is built."""
+    depth = 0
+    for event in yaml.parse(data, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise FeedError(
+                "expected YAML without anchors (&) and aliases (*), got one; write "
+                "it as JSONL"
+            )
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > max_depth + 1:  # the list of rows is a level, too
+            raise FeedError(f"expected at most {max_depth} levels, got more")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader, which takes no key twice."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, Any]:
+        """Build an object whose keys are all different.
+
+        Raises:
+            yaml.YAMLError: A key stands there twice.
+        """
+        fields: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        if len(fields) != len(node.value):
+            raise yaml.YAMLError("a key stands twice in an object")
+        return fields
