@@ -49,7 +49,7 @@ def _chatgpt_turn(message: Json) -> Message | None:
     role = author.get("role")
     if role != "assistant" and not text.strip():
         return None
-    if message.get("recipient") not in {None, "all"}:
+    if message.get("recipient", "all") not in ("all", None):
         raise RowError(UNSUPPORTED, "expected no recipient but all, got a tool's")
     weight = message.get("weight")
     plain: Json = {"role": role, "content": text}
@@ -139,7 +139,7 @@ def _open_webui_turn(message: Json) -> Message:
 
 
 def langsmith(fields: Fields) -> list[Message]:
-    """Read one run of LangSmith's: what went in is context, what came out is learned."""
+    """Read one run of LangSmith's: what went in is context, what came out learned."""
     if fields.take("error"):
         raise RowError(UNSUPPORTED, "expected no error, got a run that failed")
     inputs = _object(fields.take("inputs"), "inputs")
@@ -181,7 +181,7 @@ def _said_in(side: Json, role: str, keys: Sequence[str]) -> list[Message]:
     if len(named) != 1 or len(side) > 1:
         raise RowError(
             "E_SHAPE",
-            f"expected messages or one text in a run's {role} side, got {kind_of(side)}",
+            f"expected messages or one text of a run's {role}, got {kind_of(side)}",
         )
     return read_turns([{"role": role, "content": side[named[0]]}])
 

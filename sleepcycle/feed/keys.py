@@ -18,12 +18,14 @@ class KeyRule:
 
     meaning: str
     words: frozenset[str]
-    """A key that has one of these among its words, such as `lossMask`, is such a key."""
+    """A key that has one of these among its words is such a key, as `lossMask`."""
 
     counts: Callable[[Any], bool]
     """Whether a value changes anything."""
 
     advice: str = ""
+    always: bool = False
+    """Whether also a key that ends in a word like `id` is such a key."""
 
 
 def _is_said(value: object) -> bool:
@@ -75,9 +77,10 @@ RULES = (
         "pictures, sound or files",
         _words(
             "image images img imgs picture pictures photo photos video videos audio "
-            "audios speech pixel file files attachment attachments media"
+            "audios speech pixel files attachment attachments media"
         ),
         _is_said,
+        always=True,
     ),
     KeyRule(
         "tools and their calls",
@@ -111,12 +114,15 @@ HARMLESS = frozenset(
         "tool_choice",
         "prefix",
         "training_data",
-        "document_id",
-        "file_name",
-        "filename",
     }
 )
 """Keys that have such words, and change nothing of what is learned."""
+
+TELLS_OF = _words(
+    "id ids idx index url uri source name hash sha date time at count len length size "
+    "num lang language model type version"
+)
+"""Last words of keys that tell of something, and are not it: as `document_id`."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 KEPT_BYTES = 500  # of one value that is kept beside an example
@@ -135,7 +141,12 @@ class Fields:
         self, value: Mapping[str, Any], ignored: frozenset[str], where: str = ""
     ) -> None:
         self._left = {k: v for k, v in value.items() if k not in ignored}
+        self._kept: dict[str, Any] = {}
         self.where = where
+
+    def keep(self, name: str, value: Any) -> None:  # noqa: ANN401
+        """Put back a key that was read, and changes nothing."""
+        self._kept[name] = value
 
     def __contains__(self, name: str) -> bool:
         """Return whether a key is there that nobody read, and has a value."""
@@ -154,6 +165,7 @@ class Fields:
         Raises:
             RowError: `E_UNSUPPORTED_KEY`: one of them may change what the row means.
         """
+        yield from self._kept.items()
         for key, value in self._left.items():
             if _is_empty(value):
                 continue
@@ -175,8 +187,16 @@ def rule_of(key: str) -> KeyRule | None:
     """Return what a key that no shape reads would change; None where nothing."""
     if key.lower() in HARMLESS:
         return None
-    words = {word.lower() for word in _WORD.findall(key)}
-    return next((rule for rule in RULES if words & rule.words), None)
+    words = [word.lower() for word in _WORD.findall(key)]
+    tells_of = bool(words) and words[-1] in TELLS_OF
+    return next(
+        (
+            rule
+            for rule in RULES
+            if rule.words.intersection(words) and (rule.always or not tells_of)
+        ),
+        None,
+    )
 
 
 def _is_empty(value: object) -> bool:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sleepcycle.errors import RowError
 from sleepcycle.settings.config import FeedSettings
@@ -13,6 +13,18 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)  # strings, b
 _PYTHON = re.compile(r"\s*\[\s*\{\s*'")
 BOM = b"\xef\xbb\xbf"
 TURNS = ("messages", "conversations")
+
+
+class Number(float):
+    """A number that knows how it was written, since `1.50` may be an answer."""
+
+    __slots__ = ("written",)
+
+    def __new__(cls, written: str) -> Self:
+        """Parse what JSON has for a number."""
+        self = super().__new__(cls, written)
+        self.written = written
+        return self
 
 
 @dataclass(slots=True)
@@ -61,7 +73,7 @@ def check_size(size: int, settings: FeedSettings) -> None:
 def parse_json(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON has any shape
     """Parse one JSON value.
 
-    Numbers all become floats, since no example holds one: so an integer of any
+    Numbers all become floats that know how they were written, so an integer of any
     length costs nothing. NaN and the infinities pass, as Python writes them; where
     one stands for something to be learned the shape refuses it. A NUL or any other
     escaped control character is text.
@@ -128,4 +140,6 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=float)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=Number, parse_float=Number
+)

@@ -11,6 +11,7 @@ from sleepcycle.feed.keys import REJECTED, UNSUPPORTED, Fields
 from sleepcycle.feed.turns import (
     as_context,
     kind_of,
+    number_text,
     read_turns,
     template_args_of,
     text_of,
@@ -58,8 +59,7 @@ KEYS = {
     Format.TEXT: {"text"},
 }
 
-SPOKEN = ("prompt", "completion", "instruction", "input", "output", "response")
-SPOKEN += ("question", "answer", "text", "messages", "conversations")
+SPOKEN = frozenset().union(*KEYS.values()) | {"input"}
 """Keys of the shapes: beside another's they may only repeat what that says."""
 
 
@@ -131,6 +131,8 @@ def read_row(
             `E_UNSUPPORTED_KEY` for a key that would change what is learned, and
             `E_REJECTED` for what the row itself says is not to be learned.
     """
+    if shape is None and isinstance(value, Mapping) and "chosen" in value:
+        _refuse_preferences(value)
     if shape is None:
         raise RowError("E_SHAPE", f"expected {_expected()}, got {kind_of(value)}")
     row = _with_keys(value, KEYS[shape])
@@ -140,13 +142,19 @@ def read_row(
             "E_SHAPE", f"expected an object with {keys}, got {kind_of(value)}"
         )
     fields = Fields(row, options.ignored)
-    _expect_wanted(fields)
+    _expect_wanted(fields, shape)
     content = _weighed(_CONVERTERS[shape](fields, options), fields)
     return Reading(content, dict(_beside(fields, content)))
 
 
+def _refuse_preferences(value: Mapping[str, Any]) -> None:
+    """Refuse a pair of answers, of which one is better."""
+    for _ in Fields({"chosen": value["chosen"]}, frozenset()).rest():
+        pass
+
+
 def _with_keys(value: object, keys: set[str]) -> Mapping[str, Any] | None:
-    """Return a row that has these keys, however they are written; None if it has not."""
+    """Return a row that has these keys, however written; None for one that has not."""
     if not isinstance(value, Mapping):
         return None
     if keys <= value.keys():
@@ -155,15 +163,23 @@ def _with_keys(value: object, keys: set[str]) -> Mapping[str, Any] | None:
     return plain if keys <= plain.keys() and len(plain) == len(value) else None
 
 
-def _expect_wanted(fields: Fields) -> None:
+def _expect_wanted(fields: Fields, shape: Format) -> None:
     """Refuse a row that says that it is not to be learned.
+
+    The label of a text may be the class that it belongs to, if it is no truth value.
 
     Raises:
         RowError: `E_REJECTED`.
     """
     if (train := fields.take("train")) is not None and not _is_true(train, "train"):
         raise RowError(REJECTED, "train is false: the row is not to be learned")
-    if "label" in fields and not _is_true(fields.take("label"), "label"):
+    label = fields.take("label")
+    if shape is Format.TEXT and not isinstance(label, bool):
+        fields.keep("label", label)
+        return
+    if label is None:
+        return
+    if not _is_true(label, "label"):
         raise RowError(REJECTED, "label is false: the answer is not to be learned")
 
 
@@ -214,8 +230,9 @@ def _beside(fields: Fields, content: Content) -> Iterable[tuple[str, Any]]:
         if key in SPOKEN and not _repeats(value, content):
             raise RowError(
                 UNSUPPORTED,
-                f"expected no {key} beside the keys of another shape, got one that says "
-                f"something else; name the right --format, or leave it out: --ignore {key}",
+                f"expected no {key} beside the keys of another shape, got one that "
+                "says something else; name the right --format, or leave it out: "
+                f"--ignore {key}",
             )
         yield key, value
 
@@ -251,7 +268,7 @@ def _completion(fields: Fields, options: RowOptions) -> Content:
         said = read_turns(completion, options.ignored)
         return _conversation(fields, [*asked, *said])
     asked_text, said_text = (
-        text_of(prompt or "", "prompt"),
+        text_of(prompt, "prompt"),
         _answer(completion, "completion"),
     )
     if system := fields.take("system", "system_prompt"):
@@ -342,7 +359,7 @@ def _conversation(
 
 def _answer(value: object, key: str) -> str:
     """Read an answer: a text, or a number as it is written."""
-    return _filled(value, key)
+    return _filled(number_text(value), key)
 
 
 def _filled(value: object, key: str) -> str:

@@ -1,12 +1,14 @@
 """Turns of a conversation, in the forms that people have them."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import UNSUPPORTED, Fields
+from sleepcycle.feed.rows import Number
 from sleepcycle.records.content import Message, Role, ToolCall, plain_json
 
 ROLES = {
@@ -54,7 +56,10 @@ def _turn(turn: object, number: int, ignored: frozenset[str]) -> Message:
         )
     role = ROLES[said]
     calls = _calls(fields, said)
-    content = _content(fields.take("content", "value"), has_calls=bool(calls))
+    given = fields.take("content", "value")
+    if role is Role.ASSISTANT:
+        given = number_text(given)
+    content = _content(given, has_calls=bool(calls))
     message = Message(
         role,
         "" if said == "function_call" else content,
@@ -297,11 +302,22 @@ def text_of(value: object, key: str) -> str:
     raise RowError("E_SHAPE", f"expected text in {key}, got {kind_of(value)}")
 
 
+def number_text(value: object) -> object:
+    """Return a number as it is written; another value as it is."""
+    if isinstance(value, Number):
+        return value.written
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(value) if math.isfinite(value) else value
+
+
 def kind_of(value: object) -> str:
     """Return what kind of JSON a value is."""
     if isinstance(value, Mapping):
         return f"an object with {', '.join(map(ascii, value)) or 'no keys'!s:.80}"
-    names = {str: "text", bool: "a truth value", float: "a number", list: "a list"}
+    if isinstance(value, float):
+        return "a number"
+    names = {str: "text", bool: "a truth value", list: "a list"}
     return names.get(type(value), "null" if value is None else type(value).__name__)
 
 
