@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sleepcycle.backup import archive, workspace
 from sleepcycle.errors import BackupError, DiskError
+from sleepcycle.feed.parts import drop_abandoned
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
@@ -145,7 +146,9 @@ def _copy_database(paths: HomePaths, copy: HomePaths, settings: StoreSettings) -
     if paths.journal_head.exists():
         disk.write(copy.journal_head, paths.journal_head.read_text(encoding="utf-8"))
     copy_database(paths, copy.database, settings.busy_timeout_s)
-    return open_store(copy, settings)
+    store = open_store(copy, settings)
+    drop_abandoned(store)  # of a feed that is on
+    return store
 
 
 def _copy_config(paths: HomePaths, copy: HomePaths) -> None:

@@ -5,12 +5,13 @@ database goes first out of the old home and comes last into the new: as long as 
 none, nothing else can run there, and restoring again goes on where it was.
 """
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from sleepcycle.backup import archive, workspace
 from sleepcycle.backup.staging import NOTE, Restored, make_ready, placed
 from sleepcycle.errors import BackupError, HomeError
+from sleepcycle.feed import turn
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
@@ -18,6 +19,8 @@ from sleepcycle.files.restore_advice import RESTORED
 from sleepcycle.home.lock import owned
 from sleepcycle.records.codec import from_json
 from sleepcycle.store.write_lock import no_writers
+
+FEED_S = 1.0  # for one that is just ending
 
 
 def restore(file: Path, root: Path, *, in_place: bool = False, actor: str) -> Restored:
@@ -65,7 +68,10 @@ def _restore(file: Path, paths: HomePaths, in_place: bool, actor: str) -> Restor
     workspace.clear(paths)
     ready = make_ready(file, paths, actor)
     failpoint("restore.checked")
-    with no_writers(paths):
+    with ExitStack() as stack:
+        if paths.database.exists():  # what a feed adds in parts stays in one database
+            stack.enter_context(turn.taken(paths, FEED_S))
+        stack.enter_context(no_writers(paths))
         return _put_in_place(paths, ready)
 
 

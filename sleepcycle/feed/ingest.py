@@ -1,6 +1,5 @@
 """Feed files to the store: one call is one batch, all of it or nothing."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -8,15 +7,15 @@ from dataclasses import dataclass
 from loguru import logger
 
 from sleepcycle.errors import FeedError
+from sleepcycle.feed import turn
 from sleepcycle.feed.intake import Intake
+from sleepcycle.feed.parts import BatchLabel, drop_abandoned, store_batch, try_batch
 from sleepcycle.feed.shapes import Format
 from sleepcycle.feed.sources import Source, name_of
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.records.example import FeedReport
 from sleepcycle.settings.config import FeedSettings
-from sleepcycle.store import batch_table, example_table, journal
-from sleepcycle.store.database import Session, Store
-from sleepcycle.store.values import ExampleState
+from sleepcycle.store.database import Store
 
 
 def ignore_rows(lines: int) -> None:
@@ -51,8 +50,8 @@ def feed_files(
     """Take in sources as one batch.
 
     Content that the store has already is counted as duplicate and not added, so the
-    same file twice adds nothing. The store is locked only at the end, when all rows
-    have been read.
+    same file twice adds nothing. The store is written to only at the end, when all rows
+    have been read, and after any other feed that got there first.
 
     Raises:
         FeedError: A source cannot be read or told, there is no row in any, or more
@@ -66,14 +65,12 @@ def feed_files(
                 options.on_rows(lines)
         _judge(intake, settings.max_bad_ratio, name)
         failpoint("feed.begun")
-        with store.write() as session:
-            report = _store(session, intake, name, settings.held_out_share)
+        with turn.taken(store.paths):
+            drop_abandoned(store)
             if options.dry_run:
-                session.rollback()
-                return dataclasses.replace(report, batch=None)
-            brought = batch_table.journal_fields(session, report.batch)
-            journal.append(session, actor, "feed", **brought)
-            failpoint("feed.stored")
+                return try_batch(store, intake)
+            label = BatchLabel(name, settings.held_out_share, actor)
+            report = store_batch(store, intake, label)
     failpoint("feed.committed")
     logger.info(
         "fed batch {batch}: {accepted} of {lines} rows accepted, {quarantined} "
@@ -102,32 +99,3 @@ def _judge(intake: Intake, max_bad_ratio: float, name: str) -> None:
         f"({codes}), so nothing was stored; the first are: {rows}; mend them, name "
         "the right --format, or raise feed.max_bad_ratio"
     )
-
-
-def _store(
-    session: Session, intake: Intake, name: str, held_out_share: float
-) -> FeedReport:
-    """Write all that was taken in as one batch."""
-    shapes = ",".join(sorted(intake.shapes))
-    batch = batch_table.add(session, name, shapes, held_out_share)
-    pending = held_out = 0
-    for chunk in intake.chunks():
-        pending += example_table.add(
-            session, batch, ExampleState.PENDING, chunk.pending
-        )
-        held_out += example_table.add(
-            session, batch, ExampleState.HELD_OUT, chunk.held_out
-        )
-        batch_table.add_bad_rows(session, batch, chunk.bad)
-    quarantined = intake.reasons.total()
-    report = FeedReport(
-        batch=batch,
-        lines=intake.lines,
-        accepted=pending + held_out,
-        duplicate=intake.lines - quarantined - pending - held_out,
-        quarantined=quarantined,
-        held_out=held_out,
-        reasons=dict(sorted(intake.reasons.items())),
-    )
-    batch_table.close(session, batch, report)
-    return report

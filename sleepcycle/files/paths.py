@@ -96,6 +96,11 @@ class HomePaths:
         """The lock that a run, a rollback or a migration holds."""
         return self.root / "lock"
 
+    @property
+    def feed_lock(self) -> Path:
+        """The lock that a feed holds while it adds rows."""
+        return self.root / "feed.lock"
+
     def command(self, words: str) -> str:
         """Return a command on this home, as a person types it in a shell."""
         return f"sleepcycle --home {shlex.quote(str(self.root))} {words}"

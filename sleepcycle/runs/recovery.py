@@ -1,11 +1,14 @@
 """Recovery: finish or undo what a crash left half done, before anything new begins."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from loguru import logger
 
-from sleepcycle.errors import ManifestError
+from sleepcycle.errors import ManifestError, StoreError
+from sleepcycle.feed import turn
+from sleepcycle.feed.parts import drop_abandoned
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.runfolder import RunFolder
@@ -30,9 +33,9 @@ def recover(context: RunContext) -> None:
     pending again. So is a paused wake whose folder is gone.
     Another whole version that the database lacks, such as after an older copy of
     the database was put back, is moved to `unclaimed`. Staged folders and damaged ones
-    that the database lacks are deleted; a file among them is left alone. No folder
-    of a run that is over keeps the examples it was given. Doing it twice changes
-    nothing more.
+    that the database lacks are deleted; a file among them is left alone. So are the
+    rows of a feed that was killed. No folder of a run that is over keeps the examples
+    it was given. Doing it twice changes nothing more.
     """
     context = replace(context, actor=ACTOR)
     disk.make(context.paths.staging)
@@ -46,11 +49,22 @@ def recover(context: RunContext) -> None:
     failpoint("recovery.settled")
     _settle_runs(context)
     failpoint("recovery.undone")
+    _drop_abandoned(context)
     with context.store.read() as session:
         kept = {context.paths.run(run.id) for run in run_table.paused_runs(session)}
     for path in context.paths.runs.iterdir():
         if path.is_dir() and path not in kept:
             RunFolder(path).forget()
+
+
+def _drop_abandoned(context: RunContext) -> None:
+    """Delete what a killed feed left, unless another is on, which does so itself."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(turn.taken(context.paths, patience_s=0.0))
+        except StoreError:
+            return
+        drop_abandoned(context.store)
 
 
 def _settle_runs(context: RunContext) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import NotFoundError
 from sleepcycle.records.example import BadRow, FeedReport
+from sleepcycle.store import open_batch
 from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.schema import (
     BadRowRow,
@@ -40,7 +41,8 @@ def add(session: Session, source: str, shapes: str, held_out_share: float) -> in
 
 
 def close(session: Session, batch: int, report: FeedReport) -> None:
-    """Write down what a batch brought."""
+    """Write down what a batch brought, and let everybody see it."""
+    open_batch.show(session)
     session.execute(
         update(BatchRow)
         .where(BatchRow.id == batch)
@@ -77,10 +79,10 @@ def get(session: Session, batch: int) -> Batch:
     """Return one batch.
 
     Raises:
-        NotFoundError: There is none with that number.
+        NotFoundError: There is none with that number, or it is not whole yet.
     """
     row = session.get(BatchRow, batch)
-    if row is None:
+    if row is None or batch == session.scalar(open_batch.hidden()):
         raise NotFoundError(f"no batch {batch}; see: sleepcycle batches list")
     return _record(row)
 
@@ -105,15 +107,15 @@ def journal_fields(session: Session, batch: int | None) -> dict[str, object]:
 
 
 def list_batches(session: Session) -> list[Batch]:
-    """Return every batch, oldest first."""
-    return [
-        _record(row) for row in session.scalars(select(BatchRow).order_by(BatchRow.id))
-    ]
+    """Return every batch that is whole, oldest first."""
+    whole = select(BatchRow).where(BatchRow.id.not_in(open_batch.hidden()))
+    return [_record(row) for row in session.scalars(whole.order_by(BatchRow.id))]
 
 
 def bad_rows(session: Session, batch: int | None) -> Iterator[BadRow]:
     """Yield the bad rows of one batch, or of all, in the order they came in."""
-    query = select(BadRowRow).order_by(BadRowRow.id)
+    whole = BadRowRow.batch.not_in(open_batch.hidden())
+    query = select(BadRowRow).where(whole).order_by(BadRowRow.id)
     if batch is not None:
         query = query.where(BadRowRow.batch == batch)
     for row in session.scalars(query.execution_options(yield_per=500)):

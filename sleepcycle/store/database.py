@@ -19,6 +19,7 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal, migrate, version_table
 from sleepcycle.store.connection import connect, explain, make_file
+from sleepcycle.store.dry_run import DryRun, open_dry_run
 from sleepcycle.store.interrupt import held_back, raise_if_stopped
 
 __all__ = ["Session", "Store", "create_store", "open_store"]
@@ -28,7 +29,7 @@ class Store:
     """One home's database; each transaction has a connection of its own."""
 
     def __init__(self, paths: HomePaths, settings: StoreSettings) -> None:
-        self.paths = paths
+        self.paths, self._timeout_s = paths, settings.busy_timeout_s
         engine = _engine(paths, settings.busy_timeout_s)
         event.listen(engine, "before_cursor_execute", _end_if_stopped)
         self._reader = engine
@@ -67,6 +68,16 @@ class Store:
         """
         with held_back(), self._translated(), Session(self._reader) as session:
             yield session
+
+    @contextmanager
+    def dry_run(self) -> Iterator[DryRun]:
+        """Open a count of what a feed would add; no writer waits for it for long.
+
+        Raises:
+            StoreError: The database is busy or damaged.
+        """
+        with open_dry_run(self.paths, self._timeout_s) as found:
+            yield found
 
     def _anchor(self) -> None:
         """Let `journal.head` follow, without waiting for another writer.

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from sleepcycle.errors import RunError
 from sleepcycle.records.content import parse_canonical
 from sleepcycle.records.example import BadRow, Example, SetAside
-from sleepcycle.store import batch_table, version_table
+from sleepcycle.store import batch_table, open_batch, version_table
 from sleepcycle.store.schema import BatchRow, ExampleRow, SetAsideRow, VersionExampleRow
 from sleepcycle.store.values import Alias, ExampleState
 
@@ -55,7 +55,7 @@ def add(
 
 def pending_sources(session: Session) -> set[str]:
     """Return the sources of the batches that have pending examples."""
-    pending = select(ExampleRow.batch).where(ExampleRow.state == ExampleState.PENDING)
+    pending = select(ExampleRow.batch).where(_pending())
     query = select(BatchRow.source).where(BatchRow.id.in_(pending)).distinct()
     return set(session.scalars(query))
 
@@ -77,7 +77,7 @@ def claim(
     Returns:
         All that the run holds now.
     """
-    wanted = ExampleRow.state == ExampleState.PENDING
+    wanted = _pending()
     if source is not None:
         from_there = select(BatchRow.id).where(BatchRow.source == source)
         wanted &= ExampleRow.batch.in_(from_there)
@@ -292,6 +292,13 @@ def requeue_batch(session: Session, batch: int) -> int:
 def _bound(share: float) -> bytes:
     """Return the least hash that `content.is_held_out` leaves in for training."""
     return math.ceil(share * 2**64).to_bytes(8)
+
+
+def _pending() -> ColumnElement[bool]:
+    """Return the condition that an example can be learned, and its batch is whole."""
+    return (ExampleRow.state == ExampleState.PENDING) & ExampleRow.batch.not_in(
+        open_batch.hidden()
+    )
 
 
 def _trained(versions: Collection[int]) -> ColumnElement[bool]:

@@ -17,18 +17,23 @@ from typing import Any
 from sleepcycle.files.paths import CARD, HomePaths
 from sleepcycle.store.connection import connect
 from sleepcycle.store.digest import BAD_ROW, sha256_of
-from sleepcycle.store.values import Alias
+from sleepcycle.store.values import OPEN_BATCH, Alias
 
 WAIT_S = 10.0  # for another process that is just committing
 SMALL = "batch", "bad_row", "run", "night", "control", "alias", "removed"
+WHOLE = (
+    f"id NOT IN (SELECT CAST(value AS INT) FROM control WHERE name = '{OPEN_BATCH}')"
+)
 COUNTS = {
     "batch {} has not the examples that it accepted": (
         "SELECT id FROM batch LEFT JOIN (SELECT batch AS of, count(*) AS there FROM "
-        "example GROUP BY batch) ON of = id WHERE accepted != coalesce(there, 0)"
+        "example GROUP BY batch) ON of = id WHERE accepted != coalesce(there, 0) "
+        f"AND {WHOLE}"
     ),
     "batch {} has not the rows that were quarantined": (
         "SELECT id FROM batch LEFT JOIN (SELECT batch AS of, count(*) AS there FROM "
-        "bad_row GROUP BY batch) ON of = id WHERE quarantined != coalesce(there, 0)"
+        "bad_row GROUP BY batch) ON of = id WHERE quarantined != coalesce(there, 0) "
+        f"AND {WHOLE}"
     ),
     "example {} is not what its hash says": (
         "SELECT id FROM example WHERE sha256(content) IS NOT hash"

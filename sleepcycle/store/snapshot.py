@@ -20,6 +20,7 @@ from sleepcycle.store.connection import (
     refuse_older,
 )
 from sleepcycle.store.values import (
+    OPEN_BATCH,
     PAUSED,
     Alias,
     Counts,
@@ -154,21 +155,31 @@ def _phase(connection: sqlite3.Connection, run: Run) -> str | None:
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:
-    """Count examples by state."""
-    found = dict(
-        connection.execute("SELECT state, count(*) FROM example GROUP BY state")
-    )
+    """Count examples by state, but for those of a batch that is not whole yet.
+
+    That one is always the newest, so that its rows need not even be looked at.
+    """
+    (newest,) = connection.execute(
+        "SELECT coalesce((SELECT value - 1 FROM control WHERE name = ?), max(id), 0) "
+        "FROM batch",
+        (OPEN_BATCH,),
+    ).fetchone()
+    of_state = "SELECT count(*) FROM example WHERE state = ? AND batch <= ?"
+    found = {
+        state: connection.execute(of_state, (state, newest)).fetchone()[0]
+        for state in ExampleState
+    }
     (quarantined,) = connection.execute(
         "SELECT coalesce(sum(quarantined), 0) FROM batch"
     ).fetchone()
     (set_aside,) = connection.execute("SELECT count(*) FROM set_aside").fetchone()
     return Counts(
         accepted=sum(found.values()),
-        held_out=found.get(ExampleState.HELD_OUT, 0),
-        pending=found.get(ExampleState.PENDING, 0),
-        claimed=found.get(ExampleState.CLAIMED, 0),
-        known=found.get(ExampleState.TRAINED, 0),
-        excluded=found.get(ExampleState.EXCLUDED, 0),
+        held_out=found[ExampleState.HELD_OUT],
+        pending=found[ExampleState.PENDING],
+        claimed=found[ExampleState.CLAIMED],
+        known=found[ExampleState.TRAINED],
+        excluded=found[ExampleState.EXCLUDED],
         quarantined=quarantined,
         set_aside=set_aside,
     )

@@ -11,6 +11,7 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version
 
 PAUSED = "paused"  # the switch that lets nothing begin by itself
+OPEN_BATCH = "open batch"  # the switch that hides a batch which is not whole yet
 
 
 class ExampleState(StrEnum):

@@ -18,6 +18,7 @@ from sleepcycle.errors import BackupError
 from sleepcycle.home.opening import create_home, open_home
 from tests.backup.saved import put_back, save
 from tests.faults.invariants import assert_invariants
+from tests.half_fed import count_half_fed, leave_half_a_feed
 from tests.home.lived import bytes_of, feed, killed_at, live_days, rows_of, tiny
 
 FULL = os.environ.get("SLEEPCYCLE_FAULTS") == "full"
@@ -39,6 +40,16 @@ class TestBackup:
         assert (found.live, found.versions, found.replaced) == ("v4", 5, None)
         assert done.examples == found.examples == lived.status().counts.accepted
         assert root.stat().st_mode & 0o777 == 0o700
+
+    def test_a_batch_that_is_not_whole_yet_is_left_out(self, lived, tmp_path):
+        leave_half_a_feed(lived.store)
+
+        done = save(lived, tmp_path / "b.tar")
+        put_back(done.file, tmp_path / "new")
+
+        assert count_half_fed(open_home(tmp_path / "new").store) == 0
+        assert count_half_fed(lived.store) == 3
+        assert done.examples == lived.status().counts.accepted
 
     def test_the_home_that_is_saved_does_not_change(self, lived):
         rows, files = rows_of(lived.paths.root, but=()), bytes_of(lived.paths.versions)

@@ -5,11 +5,13 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
-from sleepcycle.errors import HomeError
+from sleepcycle.errors import HomeError, StoreError
+from sleepcycle.feed import turn
 from sleepcycle.home.lock import owned
 from sleepcycle.home.opening import open_home
 from sleepcycle.records.run_order import RunKind
@@ -29,6 +31,17 @@ PLACES = (
 
 
 class TestRestore:
+    def test_no_home_is_replaced_while_a_feed_adds_to_it(self, lived, tmp_path):
+        """
+        Its next part would go into the database that was put in place.
+        """
+        done = save(lived, tmp_path / "b.tar")
+
+        with ThreadPoolExecutor(1) as pool, turn.taken(lived.paths):
+            restored = pool.submit(put_back, done.file, lived.paths.root, in_place=True)
+            with pytest.raises(StoreError, match="expected no feed to be adding rows"):
+                restored.result()
+
     def test_the_journal_tells_of_it(self, lived, tmp_path):
         done = save(lived, tmp_path / "b.tar")
         put_back(done.file, tmp_path / "new")

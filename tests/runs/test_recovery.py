@@ -2,12 +2,14 @@
 
 import io
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from loguru import logger
 
 from sleepcycle.errors import ManifestError
+from sleepcycle.feed import turn
 from sleepcycle.files import disk
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.files.sealed import seal, verify
@@ -18,6 +20,7 @@ from sleepcycle.runs.recovery import recover
 from sleepcycle.runs.run import sleep, wake
 from sleepcycle.store import run_table, version_table
 from tests.counting import count_examples
+from tests.half_fed import count_half_fed, leave_half_a_feed
 from tests.journaled import journal_entries
 from tests.runs.conftest import BASE, WAKE_REPORT, leave_checkpoint
 
@@ -315,3 +318,20 @@ def test_staged_folders_are_deleted(context):
     recover(context)
 
     assert not stage.exists()
+
+
+class TestFeeds:
+    def test_what_a_killed_feed_left_is_deleted(self, context):
+        leave_half_a_feed(context.store)
+
+        recover(context)
+
+        assert count_half_fed(context.store) == 0
+
+    def test_what_a_feed_adds_that_is_on_stays(self, context):
+        leave_half_a_feed(context.store)
+
+        with ThreadPoolExecutor(1) as pool, turn.taken(context.paths):
+            pool.submit(recover, context).result()
+
+        assert count_half_fed(context.store) == 3

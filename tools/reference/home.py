@@ -22,6 +22,7 @@ A home is one directory. Here is every file in it, and what the files of JSON ho
 HOME = {
     "config.toml": "the settings; the environment wins over them",
     "sleepcycle.db": "the database; SQLite's own journal stands beside it while it is written",
+    "feed.lock": "held by a feed while it adds its rows",
     "journal.head": "number and hash of a journal entry that must be there",
     "lock": "held by a run, a rollback, an import, a migration, and the service",
     "versions/v0042-HASH/": "one sealed version; HASH is the first 12 digits of its manifest's hash",

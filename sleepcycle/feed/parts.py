@@ -1,0 +1,157 @@
+"""Add what was taken in to the store in parts, as one batch that appears when whole.
+
+A part is a short transaction, so that whoever reads or writes waits for a moment only.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from loguru import logger
+
+from sleepcycle.errors import SleepcycleError
+from sleepcycle.feed.intake import Chunk, Intake
+from sleepcycle.files import disk
+from sleepcycle.files.failpoint import failpoint
+from sleepcycle.records.example import FeedReport
+from sleepcycle.store import batch_table, example_table, journal, open_batch
+from sleepcycle.store.database import Session, Store
+from sleepcycle.store.values import ExampleState
+
+PART_CHUNKS = 10  # 20,000 short rows: a few tenths of a second
+PART_S = 0.25  # after which a part takes in no more, where that goes slowly
+PART_ROWS = 20_000  # that are deleted in one transaction
+GAP_S = 0.02  # between two parts, in which others find the database free
+
+AddRows = Callable[[ExampleState, Sequence[tuple[bytes, str]]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLabel:
+    """What a batch is called, and how a part of it was held out."""
+
+    source: str
+    held_out_share: float
+    actor: str
+
+
+class _Tally:
+    """Counts what was new of the rows that were added so far."""
+
+    def __init__(self) -> None:
+        self.lines = self.pending = self.held_out = 0
+
+    def take(self, chunk: Chunk, add: AddRows) -> None:
+        """Add the examples of a chunk, and count them."""
+        self.pending += add(ExampleState.PENDING, chunk.pending)
+        self.held_out += add(ExampleState.HELD_OUT, chunk.held_out)
+        self.lines += len(chunk.pending) + len(chunk.held_out) + len(chunk.bad)
+
+    def report(self, batch: int | None, intake: Intake) -> FeedReport:
+        """Return what all of it came to."""
+        accepted = self.pending + self.held_out
+        quarantined = intake.reasons.total()
+        return FeedReport(
+            batch=batch,
+            lines=intake.lines,
+            accepted=accepted,
+            duplicate=intake.lines - quarantined - accepted,
+            quarantined=quarantined,
+            held_out=self.held_out,
+            reasons=dict(sorted(intake.reasons.items())),
+        )
+
+
+def store_batch(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
+    """Add all that was taken in as one batch; the caller has the turn.
+
+    Where that fails nothing is left of it. What a killed process leaves is seen by
+    nobody, and deleted by `drop_abandoned`.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    try:
+        return _store_parts(store, intake, label)
+    except BaseException as error:
+        if not disk.is_failed(error):  # nothing more is written to such a disk
+            with suppress(SleepcycleError):
+                drop_abandoned(store)
+        raise
+
+
+def try_batch(store: Store, intake: Intake) -> FeedReport:
+    """Return what `store_batch` would, and add nothing."""
+    tally = _Tally()
+    with store.dry_run() as found:
+        for chunk in intake.chunks():
+            tally.take(chunk, lambda state, rows: found.add(rows))
+    return tally.report(None, intake)
+
+
+def drop_abandoned(store: Store) -> None:
+    """Delete what a feed left that did not come to its end; the caller has the turn."""
+    with store.read() as session:
+        batch = session.scalar(open_batch.hidden())
+    if batch is None:
+        return
+    rows = 0
+    while gone := _drop_some(store, batch):
+        rows += gone
+        time.sleep(GAP_S)
+    logger.warning(
+        "deleted {rows} rows of a feed that did not come to its end", rows=rows
+    )
+
+
+def _store_parts(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
+    """Add one part after the other; the last one lets everybody see the batch."""
+    shapes = ",".join(sorted(intake.shapes))
+    tally, batch, chunks = _Tally(), None, intake.chunks()
+    while True:
+        with store.write() as session:
+            open_batch.widen_cache(session)
+            if batch is None:
+                batch = batch_table.add(
+                    session, label.source, shapes, label.held_out_share
+                )
+            _add_some(session, batch, chunks, tally)
+            failpoint("feed.part")
+            if tally.lines == intake.lines:
+                report = tally.report(batch, intake)
+                _finish(session, report, label.actor)
+                break
+            open_batch.hide(session, batch)
+        time.sleep(GAP_S)
+    return report
+
+
+def _add_some(
+    session: Session, batch: int, chunks: Iterator[Chunk], tally: _Tally
+) -> None:
+    """Add the next chunks, as many as one part has."""
+    until = time.monotonic() + PART_S
+    for chunk in itertools.islice(chunks, PART_CHUNKS):
+        tally.take(
+            chunk, lambda state, rows: example_table.add(session, batch, state, rows)
+        )
+        batch_table.add_bad_rows(session, batch, chunk.bad)
+        if time.monotonic() > until:
+            return
+
+
+def _finish(session: Session, report: FeedReport, actor: str) -> None:
+    """Let everybody see a batch that is whole, and write that into the journal."""
+    batch_table.close(session, report.batch or 0, report)
+    brought = batch_table.journal_fields(session, report.batch)
+    journal.append(session, actor, "feed", **brought)
+    failpoint("feed.stored")
+
+
+def _drop_some(store: Store, batch: int) -> int:
+    """Delete a part of a batch that is hidden, and return how many rows that were."""
+    with store.write() as session:
+        open_batch.widen_cache(session)
+        return open_batch.drop_some(session, batch, PART_ROWS)
