@@ -1,4 +1,4 @@
-"""Keep why an example was set aside, and which row of its file it was."""
+"""Keep why an example was set aside, which row it was, and what that said beside."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,8 +8,9 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the table and the column; of what is there already, no row is known."""
+    """Add the table and the columns; of what is there already, no row is known."""
     op.execute("ALTER TABLE example ADD COLUMN line INTEGER")
+    op.execute("ALTER TABLE example ADD COLUMN provenance TEXT")
     op.create_table(
         "set_aside",
         sa.Column("example", sa.Integer, nullable=False),

@@ -24,11 +24,27 @@ def list_batches(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 @batches.command("show")
-def show_batch(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
-    """Show where the examples of a batch are now."""
+def show_batch(
+    ctx: typer.Context,
+    batch: Batch,
+    rendered: Annotated[
+        bool, typer.Option("--rendered", help="Show examples as the model sees them.")
+    ] = False,
+    line: Annotated[
+        int | None, typer.Option(help="With --rendered: the row of its file alone.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where the examples of a batch are now, or how some are learned."""
     from sleepcycle.cli.batch_tables import show_batch as show
+    from sleepcycle.cli.feed_output import show_stored
 
-    show(*home_of(ctx).batches.get(batch), as_json=as_json)
+    home = home_of(ctx)
+    if not rendered:
+        return show(*home.batches.get(batch), as_json=as_json)
+    stored = home.batches.examples(batch, line)
+    shown = home.show_examples([one.content for one in stored])
+    show_stored(stored, shown, as_json=as_json)
 
 
 @batches.command()

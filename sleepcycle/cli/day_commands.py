@@ -41,7 +41,7 @@ def demo(
 
 
 @app.command()
-def feed(
+def feed(  # noqa: PLR0913 - one for each option
     ctx: typer.Context,
     files: Annotated[
         list[str],
@@ -55,38 +55,33 @@ def feed(
         Format | None,
         typer.Option("--format", help="Shape of every row (default: detected)."),
     ] = None,
+    key_map: Annotated[
+        str,
+        typer.Option("--map", help="Own keys, as prompt=question,completion=answer."),
+    ] = "",
+    ignored: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", help="Key that is as if it were not there; again."),
+    ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Report what would happen, and store nothing."),
+        typer.Option("--dry-run", help="Store nothing; show how rows will be learned."),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Take in examples from files of JSON, CSV, TSV, YAML, text, Parquet or Arrow."""
+    from sleepcycle.cli.feed_output import parse_map, show_feed
     from sleepcycle.cli.progress_bar import row_counter
-    from sleepcycle.cli.render import show_json, show_table
     from sleepcycle.feed.ingest import FeedOptions
+    from sleepcycle.feed.shapes import RowOptions
 
     with row_counter(visible=not as_json) as on_rows:
-        options = FeedOptions(source, shape, dry_run, on_rows)
-        report = home_of(ctx).feed(*files, options=options)
-    if as_json:
-        return show_json(report)
-    show_table(
-        ["batch", "lines", "accepted", "duplicate", "quarantined", "held out"],
-        [
-            [
-                report.batch if report.batch is not None else "dry run",
-                report.lines,
-                report.accepted,
-                report.duplicate,
-                report.quarantined,
-                report.held_out,
-            ]
-        ],
-    )
-    if report.reasons:
-        show_table(["code", "rows"], sorted(report.reasons.items()))
-        print(f"see them: sleepcycle batches quarantine {report.batch or ''}".rstrip())
+        rows = RowOptions(shape, parse_map(key_map), frozenset(ignored or ()))
+        options = FeedOptions(source, rows, dry_run, on_rows)
+        home = home_of(ctx)
+        report = home.feed(*files, options=options)
+    shown = home.show_examples(report.samples) if dry_run else ()
+    show_feed(report, shown, as_json=as_json)
 
 
 @app.command()

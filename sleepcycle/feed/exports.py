@@ -35,8 +35,10 @@ def chatgpt(fields: Fields) -> list[Message]:
 
 def _chatgpt_turn(message: Json) -> Message | None:
     """Read one message; None for what was never seen."""
-    author, content = message.get("author") or {}, message.get("content") or {}
-    metadata = message.get("metadata") or {}
+    author, content, metadata = (
+        _object(message.get(key) or {}, key)
+        for key in ("author", "content", "metadata")
+    )
     if metadata.get("is_visually_hidden_from_conversation"):
         return None
     kind = content.get("content_type")
@@ -49,7 +51,7 @@ def _chatgpt_turn(message: Json) -> Message | None:
     role = author.get("role")
     if role != "assistant" and not text.strip():
         return None
-    if message.get("recipient", "all") not in ("all", None):
+    if (message.get("recipient") or "all") != "all":
         raise RowError(UNSUPPORTED, "expected no recipient but all, got a tool's")
     weight = message.get("weight")
     plain: Json = {"role": role, "content": text}
@@ -125,7 +127,7 @@ def _open_webui_turn(message: Json) -> Message:
     if message.get("error"):
         raise RowError(UNSUPPORTED, "expected an answer, got a message with an error")
     content = text_of(message.get("content"), "content")
-    turn = {"role": message.get("role"), "content": content}
+    turn: dict[str, Any] = {"role": message.get("role"), "content": content}
     if thought := _THOUGHT.match(content):
         lines = _SUMMARY.sub("", thought[1]).strip().splitlines()
         turn["reasoning"] = "\n".join(line.removeprefix(">").lstrip() for line in lines)

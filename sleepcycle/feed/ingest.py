@@ -8,9 +8,10 @@ from loguru import logger
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed import turn
-from sleepcycle.feed.intake import Intake
+from sleepcycle.feed.intake import Intake, Missing, nothing_missing
+from sleepcycle.feed.keys import REJECTED, UNSUPPORTED
 from sleepcycle.feed.parts import BatchLabel, drop_abandoned, store_batch, try_batch
-from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.shapes import AS_THEY_ARE, RowOptions
 from sleepcycle.feed.sources import Source, name_of
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.records.example import FeedReport
@@ -29,8 +30,8 @@ class FeedOptions:
     source: str | None = None
     """Where it comes from; None for the names of the files."""
 
-    shape: Format | None = None
-    """Shape that every row must have; None lets the first rows of each file decide."""
+    rows: RowOptions = AS_THEY_ARE
+    """Shape and keys of the rows."""
 
     dry_run: bool = False
     """Report what would happen, and store nothing."""
@@ -46,6 +47,7 @@ def feed_files(
     options: FeedOptions,
     *,
     actor: str,
+    missing: Missing = nothing_missing,
 ) -> FeedReport:
     """Take in sources as one batch.
 
@@ -53,13 +55,22 @@ def feed_files(
     same file twice adds nothing. The store is written to only at the end, when all rows
     have been read, and after any other feed that got there first.
 
+    Args:
+        store: The store.
+        sources: What is read.
+        settings: The bounds of rows.
+        options: What was said about this feed.
+        actor: Who feeds, for the journal.
+        missing: Names what the base would not see of a conversation, which is then
+            quarantined.
+
     Raises:
         FeedError: A source cannot be read or told, there is no row in any, or more
             of the rows are bad than `max_bad_ratio` allows. Nothing is stored then.
         StoreError: The store failed. Nothing is stored then either.
     """
     name = options.source or ", ".join(map(name_of, sources))
-    with closing(Intake(settings, options.shape, store.paths.root)) as intake:
+    with closing(Intake(settings, options.rows, store.paths.root, missing)) as intake:
         for source in sources:
             for lines in intake.read(source):
                 options.on_rows(lines)
@@ -84,18 +95,26 @@ def feed_files(
 
 
 def _judge(intake: Intake, max_bad_ratio: float, name: str) -> None:
-    """Refuse what brings nothing, or too much that is bad."""
+    """Refuse what brings nothing, or too much that is broken.
+
+    Rows that are in order, and that nobody may or can learn, are none too many.
+    """
     if not intake.lines:
         raise FeedError(f"expected rows, got none from {name}")
     bad = intake.reasons.total()
-    if bad <= max_bad_ratio * intake.lines:
+    in_order = intake.reasons[REJECTED] + intake.reasons[UNSUPPORTED]
+    is_broken = bad - in_order > max_bad_ratio * intake.lines
+    if not is_broken and (bad < intake.lines or not in_order):
         return
     codes = ", ".join(f"{code} {n}" for code, n in intake.reasons.most_common())
     rows = "; ".join(
         f"{row.file}:{row.line} {row.code} {row.message}" for row in intake.first_bad
     )
+    most = (
+        f"at most {max_bad_ratio:.1%} bad rows" if bad > in_order else "rows to learn"
+    )
     raise FeedError(
-        f"expected at most {max_bad_ratio:.1%} bad rows, got {bad} of {intake.lines} "
-        f"({codes}), so nothing was stored; the first are: {rows}; mend them, name "
-        "the right --format, or raise feed.max_bad_ratio"
+        f"expected {most}, got {bad} bad ones of {intake.lines} ({codes}), so nothing "
+        f"was stored; the first are: {rows}; mend them, name the right --format, or "
+        "raise feed.max_bad_ratio"
     )

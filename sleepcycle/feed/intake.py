@@ -3,18 +3,25 @@
 import itertools
 import marshal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
 from sleepcycle.errors import RowError
+from sleepcycle.feed.keys import UNSUPPORTED, kept_json
 from sleepcycle.feed.rows import Row
-from sleepcycle.feed.shapes import Format, shape_of, to_content
+from sleepcycle.feed.shapes import Format, RowOptions, read_row, renamed, shape_of
 from sleepcycle.feed.sources import Source, name_of, read_source
-from sleepcycle.records.content import canonical_json, content_hash, is_held_out
-from sleepcycle.records.example import BadRow
+from sleepcycle.records.content import (
+    Content,
+    Conversation,
+    canonical_json,
+    content_hash,
+    is_held_out,
+)
+from sleepcycle.records.example import BadRow, NewExample
 from sleepcycle.settings.config import FeedSettings
 
 VOTES = 100  # rows with a known shape that decide the shape of their file
@@ -26,13 +33,20 @@ SPOOL_BYTES = 8 << 20
 SHOWN = 3
 
 
+Missing = Callable[[Conversation], Iterable[str]]
+"""Returns what of a conversation the base would not get to see."""
+
+
+def nothing_missing(_: Conversation) -> Iterable[str]:
+    """Return nothing: let every conversation in."""
+    return ()
+
+
 class Chunk(NamedTuple):
     """Some rows, ready for the store."""
 
-    held_out: list[tuple[bytes, str, int]]
-    """Hash, canonical content, and line or row in its file."""
-
-    pending: list[tuple[bytes, str, int]]
+    held_out: list[NewExample]
+    pending: list[NewExample]
     bad: list[BadRow]
 
 
@@ -44,10 +58,14 @@ class Intake:
     """
 
     def __init__(
-        self, settings: FeedSettings, shape: Format | None, folder: Path
+        self,
+        settings: FeedSettings,
+        options: RowOptions,
+        folder: Path,
+        missing: Missing = nothing_missing,
     ) -> None:
-        self._settings = settings
-        self._shape = shape
+        self._settings, self._options, self._missing = settings, options, missing
+        self._shape = options.shape
         self._spool: IO[bytes] = SpooledTemporaryFile(  # noqa: SIM115 - see `close`
             SPOOL_BYTES, dir=str(folder)
         )
@@ -58,6 +76,8 @@ class Intake:
         self.reasons: Counter[str] = Counter()
         self.shapes: set[Format] = set()
         self.first_bad: list[BadRow] = []
+        self.samples: list[str] = []
+        self.provenance: Counter[str] = Counter()
 
     def close(self) -> None:
         """Let go of the waiting rows."""
@@ -71,8 +91,8 @@ class Intake:
         """
         name = name_of(source)
         with closing(read_source(source, self._settings, self._shape)) as rows:
-            head = list(_voters(rows)) if self._shape is None else []
-            shape = self._shape or _elect(head)
+            head = list(self._voters(rows)) if self._shape is None else []
+            shape = self._shape or self._elect(head)
             for row in itertools.chain(head, rows):
                 self._take_in(row, shape, name)
                 if self._is_full():
@@ -100,16 +120,39 @@ class Intake:
         """Keep a row as an example."""
         if row.fault:
             raise row.fault
-        shape = shape or shape_of(row.value)
-        canonical = canonical_json(to_content(row.value, shape))
+        value = renamed(row.value, self._options)
+        shape = shape or shape_of(value)
+        reading = read_row(value, shape, self._options)
+        self._expect_seen(reading.content)
+        canonical = canonical_json(reading.content)
         try:
             digest = content_hash(canonical)
         except UnicodeEncodeError as error:
             raise RowError("E_UTF8", "expected text, got a lone surrogate") from error
         held_out = is_held_out(digest, self._settings.held_out_share)
-        self._chunk[0 if held_out else 1].append((digest, canonical, row.line))
+        self.provenance.update(reading.provenance.keys())
+        kept = kept_json(reading.provenance)
+        self._chunk[0 if held_out else 1].append((digest, canonical, row.line, kept))
+        if len(self.samples) < SHOWN:
+            self.samples.append(canonical)
         if shape:
             self.shapes.add(shape)
+
+    def _expect_seen(self, content: Content) -> None:
+        """Refuse what the base would learn only in part.
+
+        Raises:
+            RowError: `E_UNSUPPORTED_KEY`.
+        """
+        if not isinstance(content, Conversation):
+            return
+        for key in self._missing(content):
+            raise RowError(
+                UNSUPPORTED,
+                f"expected no {key}, which the base's chat template does not render; "
+                "leave it out by --ignore, or give a template that renders it in "
+                "model.chat_template",
+            )
 
     def _quarantine(self, row: Row, fault: RowError, name: str) -> None:
         """Keep a row as a bad row."""
@@ -132,19 +175,21 @@ class Intake:
         self._chunk = [[], [], []]
         self._chunk_bytes = 0
 
+    def _voters(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Yield the first rows of a file, up to those that decide its shape."""
+        votes = size = 0
+        for row in itertools.islice(rows, VOTERS):
+            yield row
+            votes += self._shape_of(row) is not None
+            size += len(row.raw)
+            if votes == VOTES or size > VOTE_BYTES:
+                return
 
-def _voters(rows: Iterator[Row]) -> Iterator[Row]:
-    """Yield the first rows of a file, up to those that decide its shape."""
-    votes = size = 0
-    for row in itertools.islice(rows, VOTERS):
-        yield row
-        votes += shape_of(row.value) is not None
-        size += len(row.raw)
-        if votes == VOTES or size > VOTE_BYTES:
-            return
+    def _elect(self, rows: list[Row]) -> Format | None:
+        """Return the shape that most rows have; None where no row has one."""
+        votes = Counter(shape for row in rows if (shape := self._shape_of(row)))
+        return votes.most_common(1)[0][0] if votes else None
 
-
-def _elect(rows: list[Row]) -> Format | None:
-    """Return the shape that most rows have; None where no row has one."""
-    votes = Counter(shape for row in rows if (shape := shape_of(row.value)))
-    return votes.most_common(1)[0][0] if votes else None
+    def _shape_of(self, row: Row) -> Format | None:
+        """Return the shape of a row."""
+        return shape_of(renamed(row.value, self._options))

@@ -1,5 +1,6 @@
 """Keys that no shape reads: which may change what a row means, and which may not."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -146,7 +147,8 @@ class Fields:
 
     def keep(self, name: str, value: Any) -> None:  # noqa: ANN401
         """Put back a key that was read, and changes nothing."""
-        self._kept[name] = value
+        if not _is_empty(value):
+            self._kept[name] = value
 
     def __contains__(self, name: str) -> bool:
         """Return whether a key is there that nobody read, and has a value."""
@@ -181,6 +183,19 @@ class Fields:
                 f"{self.where}expected no key {key!a:.60}, which says "
                 f"{rule.meaning}, and is not read here; {advice}",
             )
+
+
+def kept_json(provenance: Mapping[str, Any]) -> str | None:
+    """Write what is kept beside an example; long values are cut."""
+    if not provenance:
+        return None
+    return json.dumps({key: _short(one) for key, one in provenance.items()})
+
+
+def _short(value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
+    """Return a value, or how it begins."""
+    written = json.dumps(value, default=str)
+    return value if len(written) <= KEPT_BYTES else written[:KEPT_BYTES] + "..."
 
 
 def rule_of(key: str) -> KeyRule | None:

@@ -15,7 +15,7 @@ from sleepcycle.errors import SleepcycleError
 from sleepcycle.feed.intake import Chunk, Intake
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
-from sleepcycle.records.example import FeedReport
+from sleepcycle.records.example import FeedReport, NewExample
 from sleepcycle.store import batch_table, example_table, journal, open_batch
 from sleepcycle.store.database import Session, Store
 from sleepcycle.store.values import ExampleState
@@ -25,7 +25,9 @@ PART_S = 0.25  # after which a part takes in no more, where that goes slowly
 PART_ROWS = 20_000  # that are deleted in one transaction
 GAP_S = 0.02  # between two parts, in which others find the database free
 
-AddRows = Callable[[ExampleState, Sequence[tuple[bytes, str]]], int]
+MOST_KEYS = 50  # of those that rows have beside what is learned, that are named
+
+AddRows = Callable[[ExampleState, Sequence[NewExample]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class _Tally:
             quarantined=quarantined,
             held_out=self.held_out,
             reasons=dict(sorted(intake.reasons.items())),
+            provenance=dict(intake.provenance.most_common(MOST_KEYS)),
+            samples=tuple(intake.samples),
         )
 
 

@@ -18,7 +18,7 @@ TURNS = ("messages", "conversations")
 class Number(float):
     """A number that knows how it was written, since `1.50` may be an answer."""
 
-    __slots__ = ("written",)
+    written: str
 
     def __new__(cls, written: str) -> Self:
         """Parse what JSON has for a number."""

@@ -67,6 +67,9 @@ SPOKEN = frozenset().union(*KEYS.values()) | {"input"}
 class RowOptions:
     """How the keys of rows are read."""
 
+    shape: Format | None = None
+    """Shape that every row must have; None lets the first rows of each file decide."""
+
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Our key for each of the user's that has another name."""
 

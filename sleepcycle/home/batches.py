@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sleepcycle.errors import FeedError
+from sleepcycle.errors import FeedError, NotFoundError
 from sleepcycle.feed.export import export_bad
 from sleepcycle.records.example import BadRow
 from sleepcycle.store import batch_table, example_table, journal
 from sleepcycle.store.database import Store
-from sleepcycle.store.values import Batch, ExampleState
+from sleepcycle.store.values import Batch, ExampleState, StoredExample
+
+SHOWN = 3  # examples of a batch
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,20 @@ class BatchRegistry:
         """
         with self.store.read() as session:
             return batch_table.get(session, number), batch_table.states(session, number)
+
+    def examples(self, number: int, line: int | None = None) -> list[StoredExample]:
+        """Return the first examples of a batch, or those of one line of its files.
+
+        Raises:
+            NotFoundError: There is no such batch, or it has no example of that line.
+        """
+        with self.store.read() as session:
+            batch_table.get(session, number)
+            found = example_table.stored(session, number, line, SHOWN)
+        if not found:
+            where = f"line {line} of batch {number}" if line else f"batch {number}"
+            raise NotFoundError(f"expected an example of {where}, found none")
+        return found
 
     def bad_rows(self, batch: int | None = None) -> Iterator[BadRow]:
         """Yield quarantined rows, then those set aside, of one batch or of all."""

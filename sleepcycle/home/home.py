@@ -1,6 +1,6 @@
 """A home, and what can be done with it: feed, wake, sleep, go back, ask."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,15 +11,19 @@ from loguru import logger
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home import text_worker
 from sleepcycle.home.batches import BatchRegistry
 from sleepcycle.home.disk_space import expect_room
 from sleepcycle.home.lock import locked
 from sleepcycle.home.run_history import RunHistory
 from sleepcycle.home.versions import Switch, VersionRegistry
 from sleepcycle.model.calculator import ToolUse
+from sleepcycle.records.content import Conversation
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.shown import ShownExample
+from sleepcycle.records.template import TemplateAbilities
 from sleepcycle.records.version import Version
 from sleepcycle.runs import recovery, resume, run
 from sleepcycle.runs.context import Outcome, RunContext
@@ -95,7 +99,30 @@ class Home:
             self.settings.feed,
             options or FeedOptions(),
             actor=self.actor,
+            missing=self._missing_for,
         )
+
+    def show_examples(self, examples: Sequence[str]) -> tuple[ShownExample, ...]:
+        """Return examples as the base will see them.
+
+        Args:
+            examples: Canonical content, such as the samples of a feed's report.
+
+        Raises:
+            ModelError: The base's tokenizer cannot be read.
+        """
+        return text_worker.render(self.paths, self.settings, examples).shown
+
+    def _missing_for(self, conversation: Conversation) -> Iterable[str]:
+        """Return what of a conversation the base would not get to see."""
+        if not TemplateAbilities.concern(conversation):
+            return ()
+        return self._abilities.missing_for(conversation)
+
+    @cached_property
+    def _abilities(self) -> TemplateAbilities:
+        """What the base's chat template renders."""
+        return text_worker.abilities_of(self.paths, self.settings)
 
     def wake(
         self,

@@ -57,18 +57,10 @@ class Targets:
 
 
 @dataclass(frozen=True, eq=False)
-class Base:
-    """A frozen model with its tokenizer."""
-
-    model: Any
-    """The causal language model; PEFT's once an adapter is attached."""
+class TextBase:
+    """What turns text into tokens: a base without its weights."""
 
     tokenizer: Any
-    identity: BaseIdentity
-    targets: Targets
-    width: int
-    """Hidden size."""
-
     max_length: int
     """Longest sequence in tokens."""
 
@@ -77,6 +69,19 @@ class Base:
 
     chat: bool
     """Whether a prompt is a user turn of the tokenizer's chat template."""
+
+
+@dataclass(frozen=True, eq=False)
+class Base(TextBase):
+    """A frozen model with its tokenizer."""
+
+    model: Any
+    """The causal language model; PEFT's once an adapter is attached."""
+
+    identity: BaseIdentity
+    targets: Targets
+    width: int
+    """Hidden size."""
 
     device: torch.device
     cache: Path
@@ -126,6 +131,29 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
         device=torch.device(device),
         cache=cache,
+    )
+
+
+def load_text_base(settings: ModelSettings) -> TextBase:
+    """Load a base's tokenizer, and what bounds its sequences, but no weights.
+
+    Raises:
+        ModelError: It is not here, or its tokenizer or configuration cannot be read.
+        ConfigError: `model.chat_template` is none.
+    """
+    folder = locate(settings)
+    try:
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    except UNREADABLE as error:
+        raise not_loaded(settings.base, str(error)) from error
+    if settings.chat_template:
+        use_template(tokenizer, settings.chat_template)
+    return TextBase(
+        tokenizer=tokenizer,
+        max_length=min(settings.max_length, _longest(config)),
+        text_overlap=settings.text_overlap,
+        chat=settings.chat == "auto" and bool(tokenizer.chat_template),
     )
 
 

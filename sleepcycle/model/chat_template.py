@@ -20,6 +20,7 @@ REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
 REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
 """What a template raises at turns that it was not made for."""
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _MARK = "slowly wandering heron"  # words that no template holds
 _CALL = ToolCall("find_heron", '{"where":"slow river"}', "heron0001")  # Mistral's: 9
 _LOOSE = {"type": "object", "properties": {}}
@@ -84,8 +85,8 @@ class ChatTemplate:
                 _MARK,
             ),
             reasoning=bool(self._reasoning_key) or self._opens_reasoning,
-            words=frozenset(
-                word for source in sources for word in re.findall(r"[a-z_]+", source)
+            words=tuple(
+                sorted({w for source in sources for w in _WORD.findall(source)})
             ),
         )
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sleepcycle.errors import ExampleError, ModelError
 from sleepcycle.model import token_ids
-from sleepcycle.model.base import Base
+from sleepcycle.model.base import Base, TextBase
 from sleepcycle.model.chat_template import template_of
 from sleepcycle.model.text_windows import split_text
 from sleepcycle.records.content import (
@@ -76,7 +76,7 @@ class PaddedBatch:
         )
 
 
-def encode(content: Content, base: Base, *, prompt_weight: float) -> list[Encoded]:
+def encode(content: Content, base: TextBase, *, prompt_weight: float) -> list[Encoded]:
     """Turn content into sequences of at most the base's `max_length` tokens.
 
     Of prompts and conversations, what the model shall say counts by its weight, its
@@ -102,7 +102,7 @@ def encode(content: Content, base: Base, *, prompt_weight: float) -> list[Encode
 
 
 def encode_all(
-    contents: Iterable[Content], base: Base, *, prompt_weight: float
+    contents: Iterable[Content], base: TextBase, *, prompt_weight: float
 ) -> list[Encoded]:
     """Encode contents one after another; what cannot be learned is left out."""
     parts = (encode_if_possible(one, base, prompt_weight) for one in contents)
@@ -110,7 +110,7 @@ def encode_all(
 
 
 def encode_if_possible(
-    content: Content, base: Base, prompt_weight: float
+    content: Content, base: TextBase, prompt_weight: float
 ) -> list[Encoded]:
     """Encode content; nothing where it cannot be learned."""
     try:
@@ -119,7 +119,7 @@ def encode_if_possible(
         return []
 
 
-def render_prompt(prompt: str, base: Base) -> list[int]:
+def render_prompt(prompt: str, base: TextBase) -> list[int]:
     """Return the ids after which the model answers, as training saw them."""
     if base.chat:
         asked = Conversation((Message(Role.USER, prompt),))
@@ -127,7 +127,7 @@ def render_prompt(prompt: str, base: Base) -> list[int]:
     return _start(base) + tokens(base, prompt)
 
 
-def render_conversation(conversation: Conversation, base: Base) -> list[int]:
+def render_conversation(conversation: Conversation, base: TextBase) -> list[int]:
     """Return the ids after which the model answers a conversation's last turn.
 
     Raises:
@@ -178,7 +178,7 @@ def collate(examples: Sequence[Encoded], pad: int) -> PaddedBatch:
     return PaddedBatch(ids, mask, weights)
 
 
-def pad_id(base: Base) -> int:
+def pad_id(base: TextBase) -> int:
     """Return an id to pad with; which one does not matter, since it is masked."""
     tokenizer = base.tokenizer
     for candidate in (tokenizer.pad_token_id, tokenizer.eos_token_id):
@@ -194,7 +194,7 @@ def end_ids(base: Base) -> set[int]:
     return {end for end in (*ends, base.tokenizer.eos_token_id) if end is not None}
 
 
-def _windows(content: Text, base: Base) -> list[Encoded]:
+def _windows(content: Text, base: TextBase) -> list[Encoded]:
     """Return the parts of a text, each of which fits."""
     start, end = _start(base), _end(base)
     parts = split_text(
@@ -213,7 +213,9 @@ def _windows(content: Text, base: Base) -> list[Encoded]:
     return encoded
 
 
-def _exchanges(content: Completion | Conversation, base: Base) -> Iterator[_Exchange]:
+def _exchanges(
+    content: Completion | Conversation, base: TextBase
+) -> Iterator[_Exchange]:
     """Yield each learned answer with all before it, as it will be asked for."""
     match content:
         case Conversation() as conversation if base.chat:
@@ -230,7 +232,7 @@ def _exchanges(content: Completion | Conversation, base: Base) -> Iterator[_Exch
             yield from _labelled(messages, base)
 
 
-def _templated(conversation: Conversation, base: Base) -> Iterator[_Exchange]:
+def _templated(conversation: Conversation, base: TextBase) -> Iterator[_Exchange]:
     """Yield a conversation's answers by the tokenizer's chat template."""
     for answer in template_of(base.tokenizer).answers(conversation):
         prompt = token_ids.rendered(base.tokenizer, answer.prompt)
@@ -238,7 +240,7 @@ def _templated(conversation: Conversation, base: Base) -> Iterator[_Exchange]:
         yield _Exchange(prompt, said, answer.weight)
 
 
-def _labelled(messages: Sequence[Message], base: Base) -> Iterator[_Exchange]:
+def _labelled(messages: Sequence[Message], base: TextBase) -> Iterator[_Exchange]:
     """Yield a conversation's answers for a base without a template: turns by roles."""
     before = _start(base)
     for message in messages:
@@ -258,7 +260,7 @@ def _labelled(messages: Sequence[Message], base: Base) -> Iterator[_Exchange]:
 
 
 def _sequences(
-    exchanges: Sequence[_Exchange], base: Base, prompt_weight: float
+    exchanges: Sequence[_Exchange], base: TextBase, prompt_weight: float
 ) -> list[Encoded]:
     """Put the answers of a conversation into as few sequences as hold them."""
     done: list[Encoded] = []
@@ -306,12 +308,12 @@ def _shortened(one: _Exchange, weights: Sequence[float], most: int) -> Encoded:
     return Encoded(ids, (0.0, *kept[1:]), cut)
 
 
-def tokens(base: Base, text: str) -> list[int]:
+def tokens(base: TextBase, text: str) -> list[int]:
     """Tokenize text without any special token, also where it names one."""
     return token_ids.plain(base.tokenizer, text)
 
 
-def _start(base: Base) -> list[int]:
+def _start(base: TextBase) -> list[int]:
     """Return what the tokenizer itself puts before a text: one token, or none."""
     bos: Any = base.tokenizer.bos_token_id
     if bos is None:
@@ -319,7 +321,7 @@ def _start(base: Base) -> list[int]:
     return [bos] if base.tokenizer("")["input_ids"][:1] == [bos] else []
 
 
-def _end(base: Base) -> list[int]:
+def _end(base: TextBase) -> list[int]:
     """Return the token that ends a text, if the tokenizer has one."""
     eos = base.tokenizer.eos_token_id
     return [] if eos is None else [eos]

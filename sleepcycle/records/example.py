@@ -1,7 +1,7 @@
 """Examples, rows that could not become one, and dreams."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sleepcycle.records.content import Content
 
@@ -13,6 +13,11 @@ class Example:
     id: int
     batch: int
     content: Content
+
+
+NewExample = tuple[bytes, str, int | None, str | None]
+"""Hash and canonical content; its line or row in its file, and the JSON of what its
+row said beside, where these are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,13 @@ class FeedReport:
 
     reasons: Mapping[str, int]
     """How many rows each code quarantined."""
+
+    provenance: Mapping[str, int] = field(default_factory=dict)
+    """Keys that change nothing of what is learned, and how many rows have them; they
+    are kept beside the examples."""
+
+    samples: tuple[str, ...] = ()
+    """Canonical content of the first accepted rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,16 @@ class TemplateAbilities:
     """Whether what a tool answers is rendered."""
 
     reasoning: bool = False
-    words: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
     """Every word of the template: an argument that is none of them is not read."""
+
+    @staticmethod
+    def concern(conversation: Conversation) -> bool:
+        """Return whether a conversation has more than turns that everybody renders."""
+        return bool(conversation.tools or conversation.template_args) or any(
+            turn.tool_calls or turn.reasoning or turn.role is Role.TOOL
+            for turn in conversation.messages
+        )
 
     def missing_for(self, conversation: Conversation) -> Iterator[str]:
         """Yield the keys of a conversation that would be left out without a word.
@@ -37,9 +45,9 @@ class TemplateAbilities:
         if any(turn.tool_calls for turn in turns) and not self.tool_calls:
             yield "tool_calls"
         if any(turn.role is Role.TOOL for turn in turns) and not self.tool_turns:
-            yield "tool turns"
+            yield "turn of a tool"
         if not self.reasoning and any(t.reasoning and t.is_learned for t in turns):
-            yield "reasoning"
+            yield "reasoning_content (or thinking)"
         for name in json.loads(conversation.template_args or "{}"):
             if name not in self.words:
                 yield f"template argument {name}"

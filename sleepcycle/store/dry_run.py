@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.example import NewExample
 from sleepcycle.store.connection import connect, explain
 
 NEW = (
@@ -23,12 +24,12 @@ class DryRun:
         self._connection = connection
         connection.execute("CREATE TEMP TABLE seen (hash PRIMARY KEY) WITHOUT ROWID")
 
-    def add(self, rows: Sequence[tuple[bytes, str]]) -> int:
+    def add(self, rows: Sequence[NewExample]) -> int:
         """Return how many of these `example_table.add` would add."""
         if not rows:
             return 0
         self._connection.execute("BEGIN")
-        added = self._connection.executemany(NEW, ([digest] for digest, _ in rows))
+        added = self._connection.executemany(NEW, ([digest] for digest, *_ in rows))
         self._connection.execute("COMMIT")
         return added.rowcount
 

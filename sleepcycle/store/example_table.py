@@ -20,17 +20,17 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import RunError
 from sleepcycle.records.content import parse_canonical
-from sleepcycle.records.example import BadRow, Example, SetAside
+from sleepcycle.records.example import BadRow, Example, NewExample, SetAside
 from sleepcycle.store import batch_table, open_batch, version_table
 from sleepcycle.store.schema import BatchRow, ExampleRow, SetAsideRow, VersionExampleRow
-from sleepcycle.store.values import Alias, ExampleState
+from sleepcycle.store.values import Alias, ExampleState, StoredExample
 
 
 def add(
     session: Session,
     batch: int,
     state: ExampleState,
-    rows: Sequence[tuple[bytes, str, int | None]],
+    rows: Sequence[NewExample],
 ) -> int:
     """Add examples that are not in the store yet.
 
@@ -38,7 +38,7 @@ def add(
         session: A transaction that may write.
         batch: Where they came in.
         state: Held out or pending.
-        rows: Hash, canonical content and line in its file (or None) of each.
+        rows: The examples.
 
     Returns:
         How many were new.
@@ -46,8 +46,8 @@ def add(
     if not rows:
         return 0
     added = session.connection().exec_driver_sql(
-        "INSERT INTO example (batch, state, hash, content, line) "
-        "VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+        "INSERT INTO example (batch, state, hash, content, line, provenance) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
         [(batch, state, *row) for row in rows],
     )
     return added.rowcount
@@ -163,6 +163,30 @@ def set_aside_rows(session: Session, batch: int | None = None) -> Iterator[BadRo
     for source, line, why, content in session.execute(query):
         raw = content.encode()
         yield BadRow(source, line or 0, 0, why.code, why.reason, raw, len(raw))
+
+
+def stored(
+    session: Session, batch: int, line: int | None, limit: int
+) -> list[StoredExample]:
+    """Return the first examples of a batch, or the first of one line of its files."""
+    query = (
+        select(
+            ExampleRow.id,
+            ExampleRow.line,
+            ExampleRow.state,
+            ExampleRow.content,
+            ExampleRow.provenance,
+        )
+        .where(ExampleRow.batch == batch)
+        .order_by(ExampleRow.id)
+        .limit(limit)
+    )
+    if line is not None:
+        query = query.where(ExampleRow.line == line)
+    return [
+        StoredExample(id_, row, ExampleState(state), content, provenance)
+        for id_, row, state, content, provenance in session.execute(query)
+    ]
 
 
 def count_trained(session: Session, versions: Collection[int]) -> int:

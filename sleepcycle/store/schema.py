@@ -253,6 +253,9 @@ class ExampleRow(TableBase):
     line: Mapped[int | None]
     """In its file; None where it was fed before that was kept."""
 
+    provenance: Mapped[str | None]
+    """JSON of what its row said beside what is learned."""
+
 
 class SetAsideRow(TableBase):
     """An excluded example that the base could not learn, and why."""

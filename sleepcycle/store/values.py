@@ -84,6 +84,22 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredExample:
+    """One example as it is kept."""
+
+    id: int
+    line: int | None
+    """In its file, where that is known."""
+
+    state: ExampleState
+    content: str
+    """Canonical JSON."""
+
+    provenance: str | None
+    """JSON of what its row said beside what is learned."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One wake or one night."""
 

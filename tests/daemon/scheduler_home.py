@@ -137,7 +137,7 @@ class Desk:
     def feed(self, *texts):
         """Put texts into the books."""
         lines = [canonical_json(Text(text)) for text in texts]
-        rows = [(content_hash(line), line, None) for line in lines]
+        rows = [(content_hash(line), line, None, None) for line in lines]
         with self.home.store.write() as session:
             batch = batch_table.add(session, "test", "text", 0.05)
             example_table.add(session, batch, ExampleState.PENDING, rows)

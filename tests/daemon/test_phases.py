@@ -78,7 +78,7 @@ def desk(made_once, tmp_path):
 def feed(desk, source, *texts):
     """Put texts into the books as one batch from a source."""
     lines = [canonical_json(Text(text)) for text in texts]
-    rows = [(content_hash(line), line, None) for line in lines]
+    rows = [(content_hash(line), line, None, None) for line in lines]
     with desk.home.store.write() as session:
         batch = batch_table.add(session, source, "text", 0.05)
         example_table.add(session, batch, ExampleState.PENDING, rows)

@@ -68,7 +68,10 @@ def plant(home):
     with home.store.write() as session:
         batch = batch_table.add(session, f"/data/{SECRET}.jsonl", "text", 0.0)
         example_table.add(
-            session, batch, ExampleState.PENDING, [(content_hash(text), text, None)]
+            session,
+            batch,
+            ExampleState.PENDING,
+            [(content_hash(text), text, None, None)],
         )
         batch_table.close(session, batch, FeedReport(batch, 1, 1, 0, 0, 0, {}))
         journal.append(

@@ -29,7 +29,7 @@ def home(new_home, tmp_path):
 def fed(home):
     """The home, with a batch of four examples pending and one held out."""
     texts = [canonical_json(Text(word)) for word in "abcde"]
-    rows = sorted((content_hash(text), text, None) for text in texts)
+    rows = sorted((content_hash(text), text, None, None) for text in texts)
     share = (int.from_bytes(rows[0][0][:8]) + 1) / 2**64  # the least hash alone
     with home.store.write() as session:
         batch = batch_table.add(session, "test", "text", share)

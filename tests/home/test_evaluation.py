@@ -32,7 +32,7 @@ def feed(session, word):
     batch = batch_table.add(session, word, "text", 0.5)
     text = canonical_json(Text(word))
     example_table.add(
-        session, batch, ExampleState.HELD_OUT, [(content_hash(text), text, None)]
+        session, batch, ExampleState.HELD_OUT, [(content_hash(text), text, None, None)]
     )
     return batch
 

@@ -138,7 +138,7 @@ def feed(context):
 
     def put(*texts: str, held_out: int = 0) -> int:
         rows = [
-            (content_hash(line), line, None)
+            (content_hash(line), line, None, None)
             for line in (canonical_json(Text(text)) for text in texts)
         ]
         with context.store.write() as session:

@@ -75,7 +75,7 @@ def with_settings(context, **values):
 def feed(context, source, *texts):
     """Put texts into the books as one batch from a source."""
     lines = [canonical_json(Text(text)) for text in texts]
-    rows = [(content_hash(line), line, None) for line in lines]
+    rows = [(content_hash(line), line, None, None) for line in lines]
     with context.store.write() as session:
         batch = batch_table.add(session, source, "text", 0.05)
         example_table.add(session, batch, ExampleState.PENDING, rows)

@@ -51,7 +51,7 @@ def add_batch(session, texts, share=SHARE):
     """Add texts as one batch, held out as the door would, and return its number."""
     batch = batch_table.add(session, "test", "text", share)
     lines = [canonical_json(Text(text)) for text in texts]
-    rows = [(content_hash(line), line, None) for line in lines]
+    rows = [(content_hash(line), line, None, None) for line in lines]
     pending = [row for row in rows if not is_held_out(row[0], share)]
     held_out = [row for row in rows if is_held_out(row[0], share)]
     accepted = example_table.add(session, batch, ExampleState.PENDING, pending)

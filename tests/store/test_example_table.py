@@ -37,8 +37,8 @@ def texts(found):
 class TestAdd:
     def test_what_is_there_already_is_not_added(self, session):
         canonical = canonical_json(Text(TEXTS[0]))
-        known = (content_hash(canonical), canonical, None)
-        fresh = (content_hash("x"), canonical_json(Text("x")), 1)
+        known = (content_hash(canonical), canonical, None, None)
+        fresh = (content_hash("x"), canonical_json(Text("x")), 1, None)
 
         added = example_table.add(
             session, 1, ExampleState.PENDING, [known, fresh, fresh]

@@ -1,0 +1,145 @@
+"""The text worker: what a base makes of examples, found out in a process of its own.
+
+    python -m sleepcycle.home.text_worker ORDER.json RESULT.json
+
+It loads the tokenizer, and no weights. Neither the service nor a command that feeds
+loads transformers for it, and what a template does to its reader stays there.
+"""
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sleepcycle.errors import ChildError, ChildTimeoutError, ModelError, SleepcycleError
+from sleepcycle.files import disk
+from sleepcycle.files.child_process import (
+    WorkerCall,
+    ask_worker,
+    end_with_parent,
+    offline_environment,
+)
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.runfolder import Fault
+from sleepcycle.model.base_files import locate
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.content import parse_canonical
+from sleepcycle.records.shown import ShownExample
+from sleepcycle.records.template import TemplateAbilities
+from sleepcycle.settings.config import ModelSettings, Settings
+
+LIMIT_S = 120.0  # for loading a tokenizer and rendering a few examples; a guess
+TEMPLATE_FILES = ("chat_template*", "tokenizer_config.json", "config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class TextOrder:
+    """What the worker is to render."""
+
+    model: dict[str, object]
+    prompt_weight: float
+    examples: tuple[str, ...]
+    """Canonical content."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextResult:
+    """What the base makes of it."""
+
+    abilities: TemplateAbilities
+    shown: tuple[ShownExample, ...]
+
+
+def abilities_of(paths: HomePaths, settings: Settings) -> TemplateAbilities:
+    """Return what a home's base can render; kept as long as its template stays.
+
+    Raises:
+        ModelError: The base's tokenizer cannot be read, or the worker died over it.
+    """
+    kept = paths.cache / f"template-{_fingerprint(settings.model)}.json"
+    try:
+        return from_json(kept.read_text(encoding="utf-8"), TemplateAbilities)
+    except (OSError, ValueError):
+        found = render(paths, settings, ()).abilities
+    disk.write(kept, to_json(found))
+    return found
+
+
+def render(paths: HomePaths, settings: Settings, examples: Sequence[str]) -> TextResult:
+    """Return what the base makes of examples, given as canonical content.
+
+    Raises:
+        ModelError: As for `abilities_of`.
+    """
+    order = TextOrder(
+        settings.model.model_dump(mode="json"),
+        settings.wake.prompt_weight,
+        tuple(examples),
+    )
+    log = paths.logs / "text.log"
+    disk.make(paths.cache)  # not where recovery deletes what was staged
+    with tempfile.TemporaryDirectory(prefix="text-", dir=paths.cache) as place:
+        call = WorkerCall(
+            "sleepcycle.home.text_worker",
+            Path(place),
+            offline_environment(),
+            log,
+            limit_s=LIMIT_S,
+        )
+        try:
+            found = ask_worker(call, order, TextResult, Fault)
+        except ChildTimeoutError as error:
+            raise ModelError(
+                f"expected the chat template to render within {LIMIT_S:g} s, got no "
+                f"end of it; see {log}"
+            ) from error
+        except ChildError as error:
+            raise ModelError(
+                f"expected to render by the base's tokenizer, got: {error}; see {log}"
+            ) from error
+    if isinstance(found, Fault):
+        raise found.to_error(ModelError)
+    return found
+
+
+def _fingerprint(settings: ModelSettings) -> str:
+    """Return what changes when another template may render."""
+    digest = hashlib.sha256(f"{settings.base}|{settings.chat}".encode())
+    folder = locate(settings)
+    files = [file for pattern in TEMPLATE_FILES for file in folder.glob(pattern)]
+    if settings.chat_template:
+        files.append(Path(settings.chat_template))
+    for file in sorted(files):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()[:16]
+
+
+def main(ordered: Path, result: Path) -> int:
+    """Do one order; return the exit code."""
+    from sleepcycle.model.base import load_text_base
+    from sleepcycle.model.chat_template import template_of
+    from sleepcycle.model.render_example import show_example
+
+    order = from_json(ordered.read_text(encoding="utf-8"), TextOrder)
+    try:
+        base = load_text_base(ModelSettings.model_validate(order.model))
+        abilities = (
+            template_of(base.tokenizer).abilities if base.chat else TemplateAbilities()
+        )
+        shown = tuple(
+            show_example(parse_canonical(one), base, prompt_weight=order.prompt_weight)
+            for one in order.examples
+        )
+    except SleepcycleError as error:
+        result.write_text(to_json(Fault.of(error)), encoding="utf-8")
+        return 1
+    result.write_text(to_json(TextResult(abilities, shown)), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
