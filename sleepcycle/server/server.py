@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import ServiceError
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.server.connections import BoundedProtocol, most_at_once
+from sleepcycle.server.library_log import divert
 from sleepcycle.server.routes import create_app
 from sleepcycle.settings.config import ServeSettings
 
@@ -18,8 +20,8 @@ HOST = "127.0.0.1"
 PATIENCE_S = 10.0  # until the thread serves, or ends
 POLL_S = 0.01
 DRAIN_S = 2  # for requests that are being answered when it stops
-AT_ONCE = 64  # connections; more are told to come again
-QUEUE = 128
+BATCH = 16  # connections that are accepted before others are looked at
+QUEUE = 1024  # that the system keeps until then; they cost no file handle
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,12 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
     Raises:
         ServiceError: The port is taken, or the server did not come up.
     """
+    divert()
     channel = _bind(settings.port)
     http = uvicorn.Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=BoundedProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -70,7 +73,8 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=AT_ONCE,
+            backlog=BATCH,
+            limit_concurrency=most_at_once() + 1,
             timeout_graceful_shutdown=DRAIN_S,
         )
     )
@@ -80,6 +84,7 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
     thread.start()
     server = Server(channel.getsockname()[1], http, thread)
     _await(server)
+    channel.listen(QUEUE)  # uvicorn has set it to the batch
     return server
 
 

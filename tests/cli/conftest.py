@@ -101,10 +101,10 @@ class Cli:
         assert "Traceback" not in line
         return line
 
-    def start(self, *words):
+    def start(self, *words, command=COMMAND):
         """Start a command in a process group of its own, as a terminal does."""
         return subprocess.Popen(
-            [*COMMAND, *map(str, words)],
+            [*command, *map(str, words)],
             env=self._env(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from urllib.request import Request, urlopen
@@ -11,7 +13,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from tests.cli.conftest import LESSONS, PATIENCE_S, kill
+from tests.cli.conftest import COMMAND, LESSONS, PATIENCE_S, kill
 
 READY = re.compile(
     r"ready at (http://127\.0\.0\.1:\d+), home (.+), next night "
@@ -27,9 +29,9 @@ LONG_WAKE = {
 
 
 @contextmanager
-def running(cli):
+def running(cli, command=COMMAND):
     """Yield a service that is ready; it is killed if the test leaves it."""
-    process = cli.start("run")
+    process = cli.start("run", command=command)
     try:
         line = process.stdout.readline()
         found = READY.fullmatch(line.strip())
@@ -203,3 +205,45 @@ class TestWaking:
         awake.wait(PATIENCE_S)
 
         until(lambda: not worker.is_running() or worker.status() == "zombie")
+
+
+FLOOD = """
+import resource, socket, sys
+wanted, port = int(sys.argv[1]), int(sys.argv[2])
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+held = []
+for _ in range(wanted):
+    held.append(socket.socket())
+    held[-1].setblocking(False)
+    held[-1].connect_ex(("127.0.0.1", port))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class TestFlood:
+    @pytest.fixture
+    def flooded(self, cli):
+        """A service with few file handles, and far more who connect and say nothing."""
+        cli.settings = LONG_WAKE
+        few = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh", *COMMAND]
+        with running(cli, few) as process:
+            port = json.loads((cli.home / "daemon.json").read_text())["port"]
+            words = [sys.executable, "-c", FLOOD, "1100", str(port)]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            with subprocess.Popen(words, **pipes) as flood:
+                assert flood.stdout.readline() == b"held\n"
+                yield process
+                flood.kill()
+
+    def test_it_answers_feeds_and_learns_all_the_same(self, cli, flooded):
+        lesson = (LESSONS / "capitals.jsonl").read_bytes()
+        (cli.home / "inbox" / "capitals.jsonl").write_bytes(lesson)
+
+        assert ask(cli, "/livez") == {"status": "ok"}
+        assert cli.json("status")["daemon"]["pid"] == flooded.pid
+        until(lambda: worker_of(flooded))
+        assert psutil.Process(flooded.pid).num_fds() < 128
+        flooded.kill()
+        assert flooded.stderr.read() == ""
