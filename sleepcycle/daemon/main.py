@@ -24,7 +24,8 @@ from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.child_process import kill_all
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.home.address import forget_address, pid_of, token_of, write_address
+from sleepcycle.home.access_token import token_of
+from sleepcycle.home.address import forget_address, pid_of, write_address
 from sleepcycle.home.lock import owned
 from sleepcycle.home.opening import open_home
 from sleepcycle.records.example import FeedReport

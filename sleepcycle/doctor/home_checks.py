@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sleepcycle.doctor.inspection import Finding, Inspection, fail, is_held, ok, warn
 from sleepcycle.doctor.memory_estimate import read_shape
-from sleepcycle.errors import ConfigError, ModelError
+from sleepcycle.errors import ConfigError, ModelError, ServiceError
 from sleepcycle.files.paths import carried
+from sleepcycle.home.access_token import read_token
 from sleepcycle.model.base_files import BUILTIN, locate, recall
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_curriculum
@@ -37,8 +38,12 @@ def check_home(inspection: Inspection) -> Finding:
 def check_token(inspection: Inspection) -> Finding | None:
     """Look whether only the owner can tell the service what to do."""
     token = inspection.paths.token
-    if not token.exists():
+    if not os.path.lexists(token):
         return None
+    try:
+        read_token(inspection.paths)
+    except ServiceError as error:
+        return fail(str(error), f"rm {_word(token)}, and start the service again")
     mode = stat.S_IMODE(token.stat().st_mode)
     if mode & OTHERS:
         return fail(

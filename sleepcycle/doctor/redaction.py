@@ -14,6 +14,7 @@ from sleepcycle.files.paths import HomePaths
 
 HOME = "<home>"
 SECRET = "<secret>"
+SECRET_LENGTH = 8  # a shorter token is none, and stands in words
 SYSTEM = ("/etc/", "/usr/", "/proc/", "/sys/")  # the same on every machine
 SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key", re.IGNORECASE)
 BEARER = re.compile(r"\b(bearer\s+|token\s*[:=]\s*)\S+", re.IGNORECASE)
@@ -91,11 +92,11 @@ def _known(paths: HomePaths) -> Iterator[tuple[str, str]]:
     for root in (paths.root, paths.root.resolve()):
         yield str(root), HOME
     try:
-        token = paths.token.read_text(encoding="utf-8").strip()
+        token = paths.token.read_text(encoding="utf-8") if paths.token.is_file() else ""
     except (OSError, ValueError):
         return
-    if token:
-        yield token, SECRET
+    if len(token.strip()) >= SECRET_LENGTH:
+        yield token.strip(), SECRET
 
 
 def _names() -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""How the running service is reached: its address and its token, as files."""
+"""How the running service is reached: its process and its URL, as a file."""
 
 import json
 import os
-import secrets
 import time
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from sleepcycle.errors import ServiceError
 from sleepcycle.files import disk, process_identity
 from sleepcycle.files.paths import HomePaths
 
-TOKEN_BYTES = 32
 PATIENCE_S = 5.0  # for a service that was started at the same moment as we
 POLL_S = 0.05
 TORN = (ValueError, LookupError, TypeError, OverflowError, RecursionError)
@@ -59,18 +57,6 @@ def find_service(paths: HomePaths) -> Address | None:
     except ServiceError:
         return None
     return said if said is not None and said.is_alive() else None
-
-
-def token_of(paths: HomePaths) -> str:
-    """Return the home's token; it is made where there is none.
-
-    Raises:
-        DiskError: It could not be kept.
-    """
-    if not paths.token.exists():
-        disk.write(paths.token, secrets.token_urlsafe(TOKEN_BYTES))
-    paths.token.chmod(0o600)
-    return paths.token.read_text(encoding="ascii").strip()
 
 
 def write_address(paths: HomePaths, port: int, url: str) -> None:

@@ -1,12 +1,14 @@
 """The way to a running service, with the standard library alone."""
 
+import hmac
 import json
+import re
+import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
 from sleepcycle.errors import (
     Interrupted,
@@ -17,11 +19,13 @@ from sleepcycle.errors import (
     error_named,
 )
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.access_token import prove, read_token
 from sleepcycle.home.address import read_address
 from sleepcycle.records.progress import OnProgress, progress_from
 from sleepcycle.records.run_order import RunKind
 
 LIVE_S = 1.0  # for `/livez`
+LIVEZ_BYTES = 65536  # read of its answer, before we know whose it is
 LOOK_S = 10.0  # for what only looks
 ANSWER_S = 600.0  # for a rollback of a large adapter, or an import
 POLL_S = 0.3
@@ -30,11 +34,14 @@ LEFT = "the service goes on with the run; to stop it: sleepcycle runs cancel"
 SEE = "sleepcycle runs list"
 
 Json = dict[str, Any]
+HOST = "127.0.0.1"
+URL = re.compile(rf"http://{re.escape(HOST)}:(\d{{1,5}})")  # no service has another
+CHALLENGE, PROOF = "X-Sleepcycle-Challenge", "X-Sleepcycle-Proof"
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A service that answers."""
+    """The way to a service, which is told the token only where it knows it."""
 
     pid: int
     url: str
@@ -50,7 +57,7 @@ class Client:
         """
         patience_s = LOOK_S if method == "GET" else ANSWER_S
         status, answer = self._ask(method, path, body, patience_s)
-        if status < 400:
+        if 200 <= status < 300:  # no redirection is followed
             return answer
         raise error_of(answer)
 
@@ -85,13 +92,13 @@ class Client:
             return dict(found["outcome"])
         raise error_of(found)
 
-    def is_live(self) -> bool:
-        """Return whether it answers at once."""
-        try:
-            status, _ = self._ask("GET", "/livez", None, LIVE_S)
-        except ServiceError:
-            return False
-        return status == 200
+    def greet(self) -> None:
+        """Expect that it answers at once.
+
+        Raises:
+            ServiceError: It does not, or is not the service of this home.
+        """
+        self._ask("GET", "/livez", None, LIVE_S)
 
     def _begin(self, kind: RunKind) -> str:
         """Ask for a run, and return the job's name."""
@@ -120,12 +127,16 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         text = None if body is None else json.dumps(body)
-        place = urlsplit(self.url)
-        connection = HTTPConnection(place.hostname or "", place.port, timeout=timeout_s)
+        connection = HTTPConnection(HOST, self._port(), timeout=timeout_s)
         try:
+            connection.connect()
+            connection.auto_open = 0  # another connection could reach another process
+            self._expect_proof(connection)
             connection.request(method, path, text, headers)
             answer = connection.getresponse()
             found = json.loads(answer.read())
+        except ServiceError:
+            raise
         except (OSError, HTTPException, ValueError) as error:
             raise ServiceError(
                 f"the service (pid {self.pid}) at {self.url} does not answer: "
@@ -135,6 +146,30 @@ class Client:
             connection.close()
         return answer.status, found
 
+    def _port(self) -> int:
+        """Return where it listens, on this machine alone."""
+        found = URL.fullmatch(self.url)
+        if found is None or not 0 < int(found[1]) < 2**16:
+            raise ServiceError(
+                f"expected daemon.json to name the service at http://{HOST}:PORT, got "
+                f"{self.url!r}; start the service again"
+            )
+        return int(found[1])
+
+    def _expect_proof(self, connection: HTTPConnection) -> None:
+        """Let the other side show that it knows the token, without telling it."""
+        challenge = secrets.token_hex(16)
+        connection.request("GET", "/livez", headers={CHALLENGE: challenge})
+        answer = connection.getresponse()
+        answer.read(LIVEZ_BYTES)
+        expected = prove(self.token, challenge, f"{connection.host}:{connection.port}")
+        given = answer.headers.get(PROOF, "")
+        if not hmac.compare_digest(given.encode("latin-1"), expected.encode()):
+            raise ServiceError(
+                f"expected that who answers at {self.url} knows the token of the home, "
+                f"got no proof of it; start the service (pid {self.pid}) again"
+            )
+
 
 def reach(paths: HomePaths) -> Client | None:
     """Return the way to the service of a home, or None where none runs.
@@ -142,37 +177,30 @@ def reach(paths: HomePaths) -> Client | None:
     What a service that was killed has left is nobody's, and never asked.
 
     Raises:
-        ServiceError: Its process lives, but does not answer; or what it wrote about
-            itself cannot be read.
+        ServiceError: Its process lives, but does not answer, or another does in its
+            place; or what it wrote about itself cannot be read.
     """
     deadline = time.monotonic() + LIVE_S
     while True:
         client = _announced(paths)
-        if client is None or client.is_live():
+        if client is None:
+            return None
+        try:
+            client.greet()
+        except ServiceError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
+        else:
             return client
-        if time.monotonic() > deadline:
-            raise ServiceError(
-                f"the service (pid {client.pid}) runs, but {client.url} does not "
-                f"answer; see its log, or stop it: kill {client.pid}"
-            )
-        time.sleep(POLL_S)
 
 
 def _announced(paths: HomePaths) -> Client | None:
     """Return what a living service says about itself."""
-    try:
-        said = read_address(paths)
-        token = paths.token.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ServiceError(
-            f"expected {paths.token.name} in {paths.root} to hold the key to the "
-            f"service, got: {error!r}; start it again"
-        ) from error
+    said = read_address(paths)
     if said is None or not said.is_alive():
         return None
-    return Client(said.pid, said.url, token)
+    return Client(said.pid, said.url, read_token(paths))
 
 
 def error_of(told: Json) -> SleepcycleError:

@@ -15,7 +15,9 @@ from starlette.responses import Response
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.access_token import prove
 from sleepcycle.server.auth import AuthMiddleware
+from sleepcycle.server.client import CHALLENGE, PROOF
 from sleepcycle.server.jobs import Jobs
 from sleepcycle.server.readiness import not_ready_reason
 from sleepcycle.server.responses import (
@@ -75,7 +77,7 @@ def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, no_route)
     app.add_exception_handler(Exception, unforeseen)
-    _probes(app, scheduler, paths)
+    _probes(app, scheduler, paths, token)
     _status(app, scheduler, paths)
     _runs(app, scheduler)
     _schedule(app, scheduler)
@@ -83,13 +85,21 @@ def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
     return app
 
 
-def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
+def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths, token: str) -> None:
     """Add what a supervisor asks, without the token."""
 
     @app.get("/livez")
-    async def livez() -> Response:
-        """Answer that the loop turns; no disk and no database is asked."""
-        return answer({"status": "ok"})
+    async def livez(request: Request) -> Response:
+        """Answer that the loop turns; no disk and no database is asked.
+
+        Who sends a challenge is shown that we know the token.
+        """
+        response = answer({"status": "ok"})
+        challenge = request.headers.get(CHALLENGE)
+        if challenge is not None:
+            host, port = request.scope["server"]
+            response.headers[PROOF] = prove(token, challenge, f"{host}:{port}")
+        return response
 
     @app.get("/readyz")
     def readyz() -> Response:

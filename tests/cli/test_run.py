@@ -118,6 +118,23 @@ def test_it_needs_a_home(cli):
     assert "no home at" in cli.error("run")
 
 
+@pytest.mark.parametrize("text", [b"", b"a", b"\xff\xfe"])
+def test_it_needs_a_token_that_nobody_guesses(cli, text):
+    (cli.home / "token").write_bytes(text)
+
+    assert "; delete it and start the service again" in cli.error("run")
+    (cli.home / "token").unlink()
+
+
+def test_a_token_that_is_deleted_meanwhile_is_told(cli):
+    with running(cli) as process:
+        (cli.home / "token").unlink()
+
+        assert "expected token in" in cli.json("status")["banner"]
+        assert "; delete it and start the service again" in cli.error("pause")
+        assert stop(process)[0] == 0
+
+
 def test_a_killed_one_is_followed_by_the_next(cli):
     with running(cli) as process:
         token = (cli.home / "token").read_text()

@@ -29,7 +29,6 @@ from sleepcycle.home.address import (
     forget_address,
     pid_of,
     read_address,
-    token_of,
     write_address,
 )
 from sleepcycle.home.opening import create_home, open_home
@@ -157,15 +156,6 @@ class TestAddress:
         with pytest.raises(ServiceError, match=r"expected daemon\.json in .* got: "):
             read_address(paths)
         assert find_service(paths) is None
-
-    def test_a_token_is_made_once_for_its_owner_alone(self, paths):
-        token = token_of(paths)
-
-        assert len(token) >= 43
-        assert paths.token.stat().st_mode & 0o777 == 0o600
-        paths.token.chmod(0o644)
-        assert token_of(paths) == token
-        assert paths.token.stat().st_mode & 0o777 == 0o600
 
 
 class TestBell:

@@ -6,6 +6,7 @@ import pytest
 
 from sleepcycle.doctor.inspection import Level, is_held
 from sleepcycle.files import process_identity
+from sleepcycle.home.access_token import token_of
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.store import run_table
 from tests.doctor.examined import (
@@ -85,13 +86,27 @@ class TestPermissions:
 
     @pytest.mark.parametrize(("mode", "level"), [(0o600, "ok"), (0o640, "fail")])
     def test_the_token_is_its_owners_alone(self, home, mode, level):
-        home.paths.token.write_text("secret")
+        token = token_of(home.paths)
         home.paths.token.chmod(mode)
 
         found = look(home)["token"]
 
         assert found.level == level
-        assert "secret" not in found.message
+        assert token not in found.message
+
+    @pytest.mark.parametrize("text", [b"", b"a", b"\xff\xfe"])
+    def test_a_token_that_the_service_refuses_fails(self, home, text):
+        home.paths.token.write_bytes(text)
+
+        found = look(home)["token"]
+
+        assert found.level is Level.FAIL
+        assert found.fix.startswith("rm ")
+
+    def test_a_token_that_leads_nowhere_fails(self, home):
+        home.paths.token.symlink_to("/nowhere")
+
+        assert "got: a link" in look(home)["token"].message
 
     def test_an_inbox_that_is_a_file_fails(self, home):
         shutil.rmtree(home.paths.inbox, ignore_errors=True)

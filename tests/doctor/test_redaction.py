@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from sleepcycle.doctor.redaction import redaction_of
@@ -26,6 +28,16 @@ class TestRedaction:
         redaction = redaction_of(home.paths, {})
 
         assert redaction.text(text.format(root=home.paths.root)) == shown
+
+    def test_a_token_that_is_none_takes_no_letters_out(self, home):
+        home.paths.token.write_text("a")
+
+        assert redaction_of(home.paths, {}).text("a wake") == "a wake"
+
+    def test_a_pipe_in_its_place_is_not_waited_for(self, home):
+        os.mkfifo(home.paths.token)
+
+        assert redaction_of(home.paths, {}).text("a wake") == "a wake"
 
     def test_the_users_name_goes(self, home, monkeypatch):
         monkeypatch.setenv("LOGNAME", "annabella")

@@ -24,7 +24,7 @@ from sleepcycle.server import server
 from sleepcycle.server.client import Client
 from sleepcycle.settings.config import ServeSettings, Settings
 
-TOKEN = "s3cret"
+TOKEN = "s3cret-that-nobody-guesses-0123456789"
 PATIENCE_S = 10.0
 NOW = datetime(2026, 3, 3, 20, 48, tzinfo=UTC)
 VERSION = Version(1, VersionKind.WAKE, "v0001-abc", (0,), 8, True, NOW, run=1)

@@ -3,10 +3,13 @@
 import _thread
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection
 
 import pytest
 
@@ -17,10 +20,11 @@ from sleepcycle.errors import (
     ServiceError,
     VersionError,
 )
+from sleepcycle.home.access_token import prove
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.server import client as client_module
-from sleepcycle.server.client import Client, error_of, reach
+from sleepcycle.server.client import CHALLENGE, PROOF, Client, error_of, reach
 from tests.server.conftest import OUTCOME, TOKEN, announce, client_of
 
 
@@ -58,7 +62,16 @@ class TestReach:
     def test_a_service_that_hangs_is_named(self, paths, silent):
         announce(paths, silent)
 
-        with pytest.raises(ServiceError, match=r"pid \d+\) runs, but .* stop it: kill"):
+        with pytest.raises(ServiceError, match=r"pid \d+\) at .* not answer: .*: kill"):
+            reach(paths)
+
+    def test_a_token_that_is_gone_is_told(self, paths, announced):
+        """
+        The service still has it, so that nobody may take its place.
+        """
+        paths.token.unlink()
+
+        with pytest.raises(ServiceError, match=r"got: No such file .*; delete it and"):
             reach(paths)
 
     @pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": "x"}'])
@@ -90,10 +103,10 @@ class TestCall:
         with pytest.raises(VersionError, match=r"^no version v9$"):
             client_of(served).call("POST", "/api/versions/v9/promote")
 
-    def test_a_wrong_token_is_an_error_of_the_service(self, served):
+    def test_a_service_of_another_token_is_told_none(self, served):
         client = Client(1, served.url, "wrong")
 
-        with pytest.raises(ServiceError, match="Authorization: Bearer TOKEN"):
+        with pytest.raises(ServiceError, match="got no proof of it; start the service"):
             client.call("GET", "/api/status")
 
     def test_a_service_that_is_gone_is_named(self):
@@ -113,6 +126,106 @@ class TestCall:
     @pytest.mark.parametrize("name", ["RowError", "SleepcycleError.x", "os", "None"])
     def test_an_error_of_no_known_name_is_the_services(self, name):
         assert type(error_of({"error": name, "message": "m"})) is ServiceError
+
+
+class TestSecret:
+    """The token is told to the service alone."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://evil.example:80",
+            "http://10.0.0.1:80",
+            "https://127.0.0.1:80",
+            "http://127.0.0.1:80@evil.example:80",
+            "http://127.0.0.1:80/path",
+            "http://127.0.0.1.evil.example:80",
+            "http://127.0.0.1",
+            "http://127.0.0.1:0",
+            "http://127.0.0.1:99999",
+            "http://[::1]:80",
+            "file:///etc/passwd",
+            "",
+        ],
+    )
+    def test_no_other_address_is_asked(self, url):
+        with pytest.raises(ServiceError, match=r"expected daemon\.json to name the"):
+            Client(1, url, TOKEN).call("GET", "/api/status")
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "200 OK\r\nContent-Length: 2\r\n\r\n{}",
+            f"200 OK\r\n{PROOF}: 00\r\nContent-Length: 2\r\n\r\n{{}}",
+            f"200 OK\r\n{PROOF}: {TOKEN}\r\nContent-Length: 2\r\n\r\n{{}}",
+            "302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
+        ],
+        ids=["none", "wrong", "guessed", "redirection"],
+    )
+    def test_who_proves_nothing_hears_nothing(self, answer):
+        with (
+            listening(answer) as (url, heard),
+            pytest.raises(ServiceError, match="got no proof of it; start the"),
+        ):
+            Client(1, url, TOKEN).call("GET", "/api/status")
+
+        assert b"GET /livez " in heard[0]
+        assert TOKEN.encode() not in b"".join(heard)
+
+    def test_the_proof_is_of_no_use_at_another_port(self, served):
+        """
+        So nobody can ask the service for it and hand it on.
+        """
+        challenge = "any"
+        connection = HTTPConnection("127.0.0.1", served.port, timeout=10)
+        with closing(connection):
+            connection.request("GET", "/livez", headers={CHALLENGE: challenge})
+            proof = connection.getresponse().headers[PROOF]
+
+        assert proof == prove(TOKEN, challenge, f"127.0.0.1:{served.port}")
+        assert proof != prove(TOKEN, challenge, f"127.0.0.1:{served.port + 1}")
+
+    def test_a_connection_that_ends_after_the_proof_is_not_made_anew(self):
+        """
+        Another process could have the port by then.
+        """
+        with (
+            listening(proving) as (url, heard),
+            pytest.raises(ServiceError, match="does not answer: "),
+        ):
+            Client(1, url, TOKEN).call("GET", "/api/status")
+
+        assert TOKEN.encode() not in b"".join(heard)
+
+
+@contextmanager
+def listening(answer):
+    """Yield the URL of who gives one answer to each who connects, and what it hears."""
+    heard = []
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                other, _ = channel.accept()
+                with other:
+                    heard.append(other.recv(65536))
+                    text = answer if isinstance(answer, str) else answer(heard[-1], url)
+                    other.sendall(f"HTTP/1.1 {text}".encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as channel:
+        url = f"http://127.0.0.1:{channel.getsockname()[1]}"
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield url, heard
+        channel.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+def proving(request, url):
+    """Answer as the service does, and end the connection."""
+    challenge = re.search(rf"{CHALLENGE}: (\w+)", request.decode())[1]
+    proof = prove(TOKEN, challenge, url.removeprefix("http://"))
+    return f"200 OK\r\n{PROOF}: {proof}\r\nConnection: close\r\n\r\n{{}}"
 
 
 class TestRun:
