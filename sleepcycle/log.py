@@ -36,4 +36,5 @@ def set_up(file: Path, *, level: str, json_lines: bool, max_mb: int, keep: int) 
         rotation=max_mb * MB,
         retention=keep,
         encoding="utf-8",
+        errors="backslashreplace",  # a path may have what no text can hold
     )

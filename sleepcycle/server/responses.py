@@ -20,11 +20,14 @@ from sleepcycle.records.codec import dumps
 
 NOT_FOUND = (NotFoundError, VersionError)
 WRONG = (AdapterError, ConfigError)
+SHOWN = 80  # characters of a key that somebody made up
 
 
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
     """Return JSON as `sleepcycle` prints it; records in it by their fields."""
-    return Response(dumps(body), status, media_type="application/json")
+    # What no text can hold, as a path may have it, is escaped as JSON does.
+    text = dumps(body).encode(errors="backslashreplace")
+    return Response(text, status, media_type="application/json")
 
 
 def error_body(error: BaseException) -> dict[str, str]:
@@ -49,16 +52,34 @@ def unreadable(request: Request, error: Exception) -> Response:
     # In pydantic's own words, which programs may know by now; files have sentences.
     found = error.errors() if isinstance(error, RequestValidationError) else []
     words = "; ".join(
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in found
+        f"{'.'.join(str(part)[:SHOWN] for part in fault['loc'])}: {fault['msg']}"
+        for fault in found
     )
     return answer({"error": "BadRequest", "message": words}, 422)
 
 
 def no_route(request: Request, error: Exception) -> Response:
-    """Answer where there is no such route, or not with that method."""
+    """Answer where there is no such route, or not with that method.
+
+    A body that FastAPI could not read comes as the same error: its route is there.
+    """
     status = error.status_code if isinstance(error, HTTPException) else 404
+    if status == 400:
+        words = f"expected JSON, got a body {_fault_of(error.__cause__)}"
+        return answer({"error": "BadRequest", "message": words}, 422)
     words = f"no route {request.method} {request.url.path}"
     return answer({"error": "NoRoute", "message": words}, status)
+
+
+def _fault_of(error: BaseException | None) -> str:
+    """Return what is wrong with a body that is not even broken JSON."""
+    if isinstance(error, RecursionError):
+        return "that nests too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return "that is not in UTF-8"
+    if isinstance(error, ValueError):
+        return "with a number of too many digits"
+    return "that did not come whole, or cannot be read"
 
 
 def unforeseen(request: Request, error: Exception) -> Response:

@@ -168,7 +168,9 @@ def ask(served, method, path, *, body=None, token=TOKEN, **headers):
     headers.setdefault("Host", f"127.0.0.1:{served.port}")
     if token is not None:
         headers.setdefault("Authorization", f"Bearer {token}")
-    data = None if body is None else json.dumps(body).encode()
+    data = (
+        body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    )
     if data is not None:
         headers.setdefault("Content-Type", "application/json")
         headers.setdefault("Content-Length", str(len(data)))

@@ -204,6 +204,52 @@ def test_a_body_of_another_shape_is_refused(served, scheduler, body):
 
 
 @pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"[" * 5000 + b"]" * 5000, "that nests too deep"),
+        (b'{"version":' * 5000, "that nests too deep"),
+        (b'{"version": "\xff"}', "that is not in UTF-8"),
+        (b'{"version": ' + b"9" * 5000 + b"}", "with a number of too many digits"),
+    ],
+    ids=["lists", "objects", "bytes", "digits"],
+)
+def test_a_body_that_no_reader_takes_is_told_so(served, scheduler, body, found):
+    told = {"error": "BadRequest", "message": f"expected JSON, got a body {found}"}
+
+    assert ask(served, "POST", "/api/rollback", body=body) == (422, told)
+    assert scheduler.asked == []
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"NaN", b"9" * 4000])
+def test_a_huge_number_is_refused_as_any_other(served, scheduler, number):
+    body = b'{"version": ' + number + b"}"
+
+    status, answer = ask(served, "POST", "/api/rollback", body=body)
+
+    assert (status, answer["error"]) == (422, "BadRequest")
+    assert "body.version: Input should be a valid string" in answer["message"]
+
+
+def test_of_a_long_unknown_key_the_beginning_is_told(served):
+    status, answer = ask(served, "POST", "/api/rollback", body={"x" * 500_000: 1})
+
+    assert status == 422
+    assert len(answer["message"]) < 200
+
+
+def test_a_path_that_no_text_can_hold_is_answered(served, scheduler):
+    """
+    A name of odd bytes has surrogates in Python; JSON can escape them.
+    """
+    body = b'{"path": "/\\udc80"}'
+    scheduler.error = AdapterError("expected an adapter in /\udc80, got none")
+
+    status, answer = ask(served, "POST", "/api/versions/import", body=body)
+
+    assert (status, answer["message"]) == (422, str(scheduler.error))
+
+
+@pytest.mark.parametrize(
     ("error", "status"),
     [
         (NotFoundError("no run 9"), 404),
