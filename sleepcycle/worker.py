@@ -8,6 +8,11 @@ pause: while it learns a lesson it ends after the step, with a checkpoint to go 
 from; at any other time it ends at once. Either way its exit code is 75.
 """
 
+from sleepcycle.files.child_process import end_with_parent
+
+if __name__ == "__main__":
+    end_with_parent()  # before what takes seconds to load
+
 import os
 import signal
 import sys
@@ -15,7 +20,6 @@ from functools import partial
 from pathlib import Path
 
 from sleepcycle.errors import Paused, SleepcycleError
-from sleepcycle.files.child_process import end_with_parent
 from sleepcycle.files.runfolder import (
     PAUSED,
     ExampleFile,
@@ -184,7 +188,6 @@ def _load(folder: Path | None) -> LayerChanges:
 
 
 if __name__ == "__main__":
-    end_with_parent()
     stop = PauseSignal()
     signal.signal(signal.SIGTERM, stop)
     sys.exit(main(Path(sys.argv[1]), stop))

@@ -1,6 +1,8 @@
-"""The worker's answer to a wish to pause: after the step, or at once."""
+"""The worker's answer to a wish to pause, and to the end of its parent."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -9,6 +11,9 @@ from sleepcycle.errors import Paused
 from sleepcycle.files.runfolder import PAUSED, RunFolder
 from sleepcycle.model.checkpoint import Seen, State
 from sleepcycle.worker import PauseSignal, StoppableCheckpoints
+
+PATIENCE_S = 60.0
+LOADS = "import time; print('loading', flush=True); time.sleep(600)\n"
 
 
 @pytest.fixture
@@ -91,3 +96,29 @@ def test_a_wish_during_the_last_step_is_heeded(stop, keep, ended):
         keep.save(after(80, finished=True))
 
     assert ended == []
+
+
+@pytest.mark.parametrize(
+    "module", ["sleepcycle.worker", "sleepcycle.model.harness_worker"]
+)
+def test_it_ends_with_its_parent_also_while_it_loads(module, tmp_path):
+    """
+    A torch that never finishes to load stands for one that takes seconds.
+    """
+    (tmp_path / "torch.py").write_text(LOADS)
+    words = [sys.executable, "-m", module, "look", tmp_path, tmp_path]
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with subprocess.Popen(
+        words,
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as worker:
+        try:
+            assert worker.stdout.readline() == b"loading\n"
+
+            worker.stdin.close()
+
+            assert worker.wait(PATIENCE_S) == 1
+        finally:
+            worker.kill()

@@ -6,6 +6,11 @@ lm-eval sets global seeds and logs as it likes, and no network must be reached w
 a task names; neither may happen to the process of whoever asked.
 """
 
+from sleepcycle.files.child_process import end_with_parent
+
+if __name__ == "__main__":
+    end_with_parent()  # before what takes seconds to load
+
 import math
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sleepcycle.errors import HarnessError, SleepcycleError
-from sleepcycle.files.child_process import end_with_parent
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.harness import (
@@ -249,5 +253,4 @@ DEEDS: Mapping[str, tuple[type, Callable[[Any], HarnessTasks | HarnessScores]]] 
 
 
 if __name__ == "__main__":
-    end_with_parent()
     sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
