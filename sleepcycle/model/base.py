@@ -16,6 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 from sleepcycle.errors import ConfigError, ExampleError
 from sleepcycle.model.base_files import identify, locate, not_loaded
 from sleepcycle.model.chat_template import template_of
+from sleepcycle.model.template_limit import expect_end
 from sleepcycle.records.content import Conversation, Message, Role
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
@@ -98,7 +99,8 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
             from it.
 
     Raises:
-        ModelError: It is not here, or not a causal language model in safetensors.
+        ModelError: It is not here, or not a causal language model in safetensors, or
+            its chat template never ends.
         ConfigError: A target module does not exist in it.
     """
     folder = locate(settings)
@@ -116,6 +118,8 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         raise not_loaded(settings.base, str(error)) from error
     if settings.chat_template:
         use_template(tokenizer, settings.chat_template)
+    elif settings.chat == "auto":
+        expect_end(tokenizer, settings.base)
     if missing := sorted(loading["missing_keys"]):
         raise not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
     model.requires_grad_(False)
@@ -165,6 +169,7 @@ def use_template(tokenizer: Any, name: str) -> None:  # noqa: ANN401
     """
     try:
         tokenizer.chat_template = Path(name).expanduser().read_text(encoding="utf-8")
+        expect_end(tokenizer, name)
         template_of(tokenizer).prompt(HELLO)
     except (OSError, UnicodeDecodeError, ExampleError) as error:
         raise ConfigError(
@@ -194,15 +199,18 @@ def check_loadable(settings: ModelSettings) -> None:
     Its weights are not looked at; `base_files.check_files` does that.
 
     Raises:
-        ModelError: Its files make no causal language model, or no tokenizer.
+        ModelError: Its files make no causal language model, or no tokenizer, or its
+            chat template never ends.
         ConfigError: A target module does not exist in it.
     """
     skeleton(settings)
     try:
-        AutoTokenizer.from_pretrained(locate(settings), **LOCAL)
+        tokenizer = AutoTokenizer.from_pretrained(locate(settings), **LOCAL)
     except UNREADABLE as error:
         why = f"a tokenizer that cannot be read: {error}"
         raise not_loaded(settings.base, why) from error
+    if settings.chat == "auto" and not settings.chat_template:
+        expect_end(tokenizer, settings.base)
 
 
 def pick_device(name: str) -> str:
