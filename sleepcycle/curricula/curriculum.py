@@ -1,7 +1,6 @@
 """Curricula: what is taught in which phases, and how an item becomes text in each."""
 
 import re
-import tomllib
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +17,7 @@ from pydantic import (
 from sleepcycle.errors import ConfigError
 from sleepcycle.settings.faults import checked
 from sleepcycle.settings.section import Section
+from sleepcycle.settings.toml_file import read_toml
 
 BUILTIN = Path(__file__).parent
 LANGUAGE = re.compile(r"[a-z]{2,3}")
@@ -211,16 +211,18 @@ def read_curriculum(path: Path) -> Curriculum:
             (the nearest is named), or one whose value cannot be.
     """
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = read_toml(path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; mend the file there") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(
             f"expected a curriculum in {path}, got: {reason}; check the path, or take "
             f"one of those built in: {', '.join(builtins())}"
         ) from error
-    except (ValueError, RecursionError) as error:  # also a path that cannot be
+    except ValueError as error:  # a path that cannot be
         raise ConfigError(
-            f"{path}: expected TOML, got: {error}; mend the file there"
+            f"expected a curriculum in {str(path)!r}, got: {error}; check the path"
         ) from error
     return _placed(fields, str(path))
 

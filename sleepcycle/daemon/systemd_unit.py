@@ -167,7 +167,8 @@ class SystemdUnit:
 
     def text(self) -> str:
         """Return the unit's file."""
-        words = [sys.executable, "-m", "sleepcycle", "--home", str(self.paths.root)]
+        python = [sys.executable, "-P", "-m", "sleepcycle"]
+        words = [*python, "--home", str(self.paths.root)]
         # A colon keeps systemd from reading a $ in a path as a variable.
         command = ":" + " ".join(map(quoted, [*words, "run"]))
         if not self.system:

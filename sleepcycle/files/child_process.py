@@ -20,6 +20,7 @@ from sleepcycle.errors import (
     ChildTimeoutError,
 )
 from sleepcycle.files import disk
+from sleepcycle.files.import_path import safe_environment
 from sleepcycle.records.codec import from_json, to_json
 
 R = TypeVar("R")
@@ -34,7 +35,8 @@ class Child:
 
     Args:
         words: What Python is given.
-        environment: All of its environment.
+        environment: All of its environment, but that it, and what it starts, take no
+            module from the current folder.
         log: Is added what it prints; None leaves standard output to `output`, and
             standard error to nobody.
         folder: Its working directory; None for the parent's.
@@ -66,7 +68,7 @@ class Child:
                     stdout=output,
                     stderr=subprocess.STDOUT if log else subprocess.DEVNULL,
                     cwd=folder,
-                    env=environment,
+                    env=safe_environment(environment),
                     start_new_session=True,
                 )
             except OSError as error:

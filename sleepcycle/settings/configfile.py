@@ -5,7 +5,6 @@ The environment (`SLEEPCYCLE__WAKE__RANK=8`) is read here alone.
 
 import json
 import os
-import tomllib
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -14,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sleepcycle.errors import ConfigError
 from sleepcycle.settings.config import PREFIX, Settings
 from sleepcycle.settings.faults import checked, is_section, keys_of, nearest
+from sleepcycle.settings.toml_file import read_toml
 
 
 def load_settings(file: Path | None) -> Settings:
@@ -23,13 +23,11 @@ def load_settings(file: Path | None) -> Settings:
         file: A `config.toml`; None or an absent file leaves the defaults.
 
     Raises:
-        ConfigError: The file cannot be read or is not TOML, a key is unknown (the
-            nearest known one is named), or a value is out of range.
+        ConfigError: The file cannot be read, is no plain file or not TOML, a key is
+            unknown (the nearest known one is named), or a value is out of range.
     """
     try:
-        fields = tomllib.loads(file.read_text()) if file and file.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+        fields = read_toml(file) if file and file.exists() else {}
     except OSError as error:
         raise ConfigError(
             f"expected to read the settings in {file}, got: {error.strerror}; see to "

@@ -101,9 +101,17 @@ def _sentence(fault: Any, keys: list[str | int], named: str, model: Any) -> str:
         return f"{named}: expected a value, got none; set {keys[-1]}"
     if fault["type"] == "value_error":
         said = str(fault["ctx"]["error"])
-        got = "" if ", got" in said else f", got {fault['input']!r:.80}"
+        got = "" if ", got" in said else f", got {_shown(fault['input'])}"
         return f"{named}: {said}{got}"
-    return f"{named}: expected {_expected(fault)}, got {fault['input']!r:.80}"
+    return f"{named}: expected {_expected(fault)}, got {_shown(fault['input'])}"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - parsed TOML
+    """Return what came, cut short; a number may have more digits than Python writes."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        return "a number that is too long to show"
 
 
 def _expected(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary

@@ -148,15 +148,24 @@ def test_a_killed_one_is_followed_by_the_next(cli):
 
 
 class TestReload:
-    def test_wrong_settings_are_told_and_leave_the_old(self, cli):
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("[wake]\nrnk = 3\n", "unknown setting wake.rnk; did you mean wake.rank?"),
+            ("a = " + "9" * 4_301, "config.toml: expected TOML, got: "),
+            ("a = " + "[" * 5_000, "config.toml: expected TOML, got: "),
+        ],
+        ids=["key", "number", "brackets"],
+    )
+    def test_wrong_settings_are_told_and_leave_the_old(self, cli, text, said):
         good = (cli.home / "config.toml").read_text()
         with running(cli) as process:
-            (cli.home / "config.toml").write_text("[wake]\nrnk = 3\n")
+            (cli.home / "config.toml").write_text(text)
             process.send_signal(signal.SIGHUP)
 
             banner = until(lambda: ask(cli, "/api/status")["banner"])
 
-            assert "unknown setting wake.rnk; did you mean wake.rank?" in banner
+            assert said in banner
             (cli.home / "config.toml").write_text(good)
             process.send_signal(signal.SIGHUP)
             until(lambda: ask(cli, "/api/status")["banner"] is None)

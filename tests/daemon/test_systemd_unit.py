@@ -167,7 +167,7 @@ class TestInstall:
         done = make(systemctl=Systemd()).install(now=True)
 
         assert done.unit == tmp_path / "config" / "systemd" / "user" / NAME
-        assert f"ExecStart=:{quoted(sys.executable)} -m sleepcycle" in (
+        assert f"ExecStart=:{quoted(sys.executable)} -P -m sleepcycle" in (
             done.unit.read_text()
         )
 

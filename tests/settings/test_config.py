@@ -1,6 +1,7 @@
 """Settings: the file, the environment, and what they refuse."""
 
 import math
+import os
 import tomllib
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from sleepcycle.settings.configfile import (
 )
 from tools.render_config import render
 
+UNREADABLE = [
+    b"a = " + b"9" * 4_301,
+    b"a = " + b"[" * 5_000,
+    b"a = " + b"{a=" * 5_000,
+    b'a = "\xff"',
+    b"a = ",
+]
 REFERENCE = Path(__file__).parents[2] / "config.toml"
 
 
@@ -64,6 +72,65 @@ class TestPrecedence:
 
 
 class TestRefusal:
+    @pytest.mark.parametrize("text", UNREADABLE)
+    def test_a_file_that_python_cannot_take_in_is_one_sentence(self, tmp_path, text):
+        """
+        A number of too many digits and brackets too deep are no faults of TOML's own.
+        """
+        file = tmp_path / "config.toml"
+        file.write_bytes(text)
+
+        with pytest.raises(ConfigError, match=r"config\.toml: expected TOML, got: .+"):
+            load_settings(file)
+
+    @pytest.mark.parametrize("digits", ["0x" + "f" * 9_000, "1e" + "9" * 9_000])
+    def test_a_number_too_long_to_write_is_refused(self, tmp_path, digits):
+        """
+        Python reads a long number in hexadecimal, and cannot write it as decimal.
+        """
+        file = tmp_path / "config.toml"
+        file.write_text(f"[wake]\nrank = {digits}\n")
+
+        with pytest.raises(ConfigError, match=r"setting wake\.rank: expected .*, got"):
+            load_settings(file)
+
+    def test_a_pipe_in_its_place_is_refused_and_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "config.toml")
+
+        with pytest.raises(ConfigError, match=r"a plain file in .*toml, got a pipe"):
+            load_settings(tmp_path / "config.toml")
+
+    def test_a_file_that_never_ends_is_not_read(self):
+        with pytest.raises(ConfigError, match=r"file in /dev/zero, got a device"):
+            load_settings(Path("/dev/zero"))
+
+    def test_a_huge_file_is_refused_before_it_is_in_memory(self, tmp_path):
+        file = tmp_path / "config.toml"
+        with file.open("wb") as opened:
+            opened.truncate(1 << 40)
+
+        with pytest.raises(ConfigError, match=r"at most 1,048,576 bytes of TOML in"):
+            load_settings(file)
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("SLEEPCYCLE__WAKE__RANK", "9" * 4_301),
+            ("SLEEPCYCLE__WAKE__RANK", "[" * 5_000),
+            ("SLEEPCYCLE__WAKE__LR", "9" * 4_301),
+            ("SLEEPCYCLE__WAKE__DAYS", "[" * 5_000),
+            ("SLEEPCYCLE__WAKE", '{"rank": ' + "9" * 4_301 + "}"),
+            ("SLEEPCYCLE__SLEEP__SVD", '{"a":' * 5_000),
+        ],
+    )
+    def test_a_variable_that_python_cannot_take_in_is_named(
+        self, monkeypatch, variable, value
+    ):
+        monkeypatch.setenv(variable, value)
+
+        with pytest.raises(ConfigError, match=r"(?i)sleepcycle__|wake\."):
+            settings_from({})
+
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
@@ -108,7 +175,7 @@ class TestRefusal:
         file.write_text("[wake\n")
 
         with pytest.raises(
-            ConfigError, match=r"config\.toml is not valid TOML.*line 1"
+            ConfigError, match=r"config\.toml: expected TOML, got: .*line 1"
         ):
             load_settings(file)
 

@@ -1,6 +1,5 @@
 """The plan of a study, as its TOML file says it."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +24,7 @@ from sleepcycle.settings.config import ModelSettings, WakeSettings
 from sleepcycle.settings.faults import checked
 from sleepcycle.settings.nightconfig import SleepSettings
 from sleepcycle.settings.section import Section, once
+from sleepcycle.settings.toml_file import parse_toml
 from sleepcycle_study.experiment.arms import ARMS
 
 PLANS = Path(__file__).parents[1] / "plans"
@@ -156,10 +156,7 @@ def parse_plan(data: bytes, file: Path) -> StudyPlan:
     Raises:
         ConfigError: A key or a value is wrong.
     """
-    try:
-        fields = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{file}: expected TOML, got: {error}") from error
+    fields = parse_toml(data, file)
     fields.setdefault("name", file.stem)
     wake = fields.get("wake", {})
     if isinstance(wake, dict):

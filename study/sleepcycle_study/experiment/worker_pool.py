@@ -12,6 +12,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 from sleepcycle.errors import DivergedError, SleepcycleError
+from sleepcycle.files.import_path import leave_current_folder
 from sleepcycle.model.base import Base
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.results import StudyRun
@@ -41,6 +42,7 @@ class Worker:
         self.pipe, theirs = SPAWN.Pipe()
         own = (workbench, theirs)
         self._process = SPAWN.Process(target=work, args=own, daemon=True)
+        leave_current_folder()  # a new Python looks there for its first modules
         with _ctrl_c_held_back():
             self._process.start()
         theirs.close()
