@@ -4,6 +4,7 @@ Its last member is a manifest with the size and SHA-256 of all others, so a file
 was cut short has none. Only names that a backup has are taken out of it.
 """
 
+import gzip
 import hashlib
 import io
 import os
@@ -12,11 +13,11 @@ import struct
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from sleepcycle.errors import BackupError, DiskError
 from sleepcycle.files import disk
@@ -85,6 +86,27 @@ class _Hashed:
         return Entry(self.size_bytes, self._digest.hexdigest())
 
 
+class _Bounded:
+    """An archive's file, of which no part is read at once that is larger than a chunk.
+
+    `tarfile` takes a long name, or any header of another kind, into memory whole.
+    """
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self.seek, self.tell = source.seek, source.tell
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes.
+
+        Raises:
+            tarfile.TarError: They are more than a chunk.
+        """
+        if not 0 <= size <= CHUNK_BYTES:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._source.read(size)
+
+
 def pack(target: Path, files: Mapping[str, Path], about: Contents) -> Contents:
     """Write an archive, compressed if its name ends in `.gz` or `.tgz`.
 
@@ -135,7 +157,7 @@ def unpack(file: Path, folder: Path | None) -> Contents:
     Raises:
         BackupError: It is no backup, or is not whole.
     """
-    with _translated(file), closing(_opened(file)) as tar:
+    with _translated(file), _opened(file) as tar:
         found, manifest = _read(file, tar, folder)
     contents = _parsed(file, manifest)
     for name in sorted(found.keys() | contents.files.keys()):
@@ -183,6 +205,7 @@ def _translated(file: Path) -> Iterator[None]:
     except (
         *(tarfile.TarError, OSError, EOFError, zlib.error),
         *(ValueError, LookupError, OverflowError, MemoryError, struct.error),
+        RecursionError,  # of headers of headers
     ) as error:
         reason = getattr(error, "strerror", None) or str(error) or repr(error)
         raise _unwhole(file, f"it cannot be read: {reason}") from error
@@ -196,6 +219,8 @@ def _read(
     manifest: bytes | None = None
     for member in tar:
         reader = _plain(file, tar, member)
+        if tar.pax_headers:  # they would add up
+            raise _unwhole(file, "it has a header for all of its members")
         if manifest is not None:
             raise _unwhole(file, f"{member.name!r} comes after {MANIFEST}")
         if member.name == MANIFEST:
@@ -218,11 +243,18 @@ def _plain(file: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[byte
     return reader
 
 
-def _opened(file: Path) -> tarfile.TarFile:
+@contextmanager
+def _opened(file: Path) -> Iterator[tarfile.TarFile]:
     """Open an archive, compressed or not; no other compression is tried."""
-    with file.open("rb") as opened:
-        mode = "r:gz" if opened.read(2) == GZIP else "r:"
-    return tarfile.open(file, mode)  # type: ignore[call-overload, no-any-return]
+    with ExitStack() as stack:
+        opened: IO[bytes] = stack.enter_context(file.open("rb"))
+        packed = opened.read(2) == GZIP
+        opened.seek(0)
+        if packed:
+            unpacked = gzip.GzipFile(fileobj=opened)
+            opened = cast(IO[bytes], stack.enter_context(unpacked))
+        bounded = cast(IO[bytes], _Bounded(opened))
+        yield stack.enter_context(tarfile.open(fileobj=bounded, mode="r:"))
 
 
 def _take(
@@ -267,7 +299,8 @@ def _small(file: Path, member: tarfile.TarInfo, reader: IO[bytes]) -> bytes:
     """Read the manifest, which is never large."""
     if member.size > MAX_MANIFEST_BYTES:
         raise _unwhole(file, f"{MANIFEST} is {member.size:,} bytes long")
-    return reader.read()
+    parts = iter(lambda: reader.read(CHUNK_BYTES), b"")
+    return b"".join(parts)
 
 
 def _parsed(file: Path, text: bytes) -> Contents:

@@ -17,7 +17,7 @@ from sleepcycle.settings.config import StoreSettings
 from sleepcycle.settings.configfile import load_settings
 from sleepcycle.store import example_table, journal, migrate, run_table, version_table
 from sleepcycle.store.database import Store, open_store
-from sleepcycle.store.integrity import damage
+from sleepcycle.store.integrity import damage, planted
 from sleepcycle.store.values import Alias
 
 NOTE = "restored.json"  # in a home that is ready: what is to be done with it
@@ -116,6 +116,10 @@ def _take_out(file: Path, stage: HomePaths) -> archive.Contents:
     disk.make(stage.versions)
     disk.make(stage.runs)
     try:
+        for fault in planted(stage):
+            raise BackupError(
+                f"expected a backup of a home in {file}, but {fault}; take another one"
+            )
         migrate.upgrade(stage, StoreSettings())
     except StoreError as error:
         raise BackupError(f"expected a whole home in {file}, but {error}") from error

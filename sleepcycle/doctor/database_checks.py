@@ -4,8 +4,9 @@ from sleepcycle.doctor.inspection import Finding, Inspection, fail, ok, warn
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal
-from sleepcycle.store.connection import head, journal_mode
+from sleepcycle.store.connection import head
 from sleepcycle.store.database import open_store
+from sleepcycle.store.integrity import damage
 from sleepcycle.store.reader import DatabaseReader, open_reader
 from sleepcycle.store.values import Alias
 
@@ -43,9 +44,18 @@ def check_schema(inspection: Inspection) -> Finding | None:
 
 
 def check_integrity(inspection: Inspection) -> Finding | None:
-    """Let SQLite read the whole database, and look for rows that refer to none."""
+    """Look whether the database is one that a backup would be made of.
+
+    One that must be brought to this package first, by its schema or by its SQLite, is
+    read by SQLite alone.
+    """
     if inspection.database is None:
         return None
+    if inspection.is_current:
+        broken = {int(name[1:]) for name in inspection.unsound}
+        if faults := list(damage(inspection.paths, broken=broken)):
+            return fail(f"the database is damaged: {_some(faults)}", inspection.restore)
+        return ok("the database is whole, and so is every row that is kept twice")
     if faults := inspection.database.integrity_faults():
         return fail(f"the database is damaged: {_some(faults)}", inspection.restore)
     if dangling := inspection.database.dangling_rows():
@@ -102,11 +112,11 @@ def check_journal(inspection: Inspection) -> Finding | None:
     database = inspection.tables
     if database is None or inspection.revision != head():
         return None
-    mode = database.journal_mode()
-    if mode.upper() != journal_mode(inspection.machine.sqlite):
+    if not inspection.is_current:
+        mode = database.journal_mode()
         return warn(
-            f"the database was last used with another SQLite (journal {mode}), so the "
-            "chain of the journal is not checked before it is used again",
+            f"the database was last used with another SQLite (journal {mode}), so its "
+            "rows and the chain of the journal are not checked before it is used again",
             inspection.command("status"),
         )
     settings = inspection.settings.store if inspection.settings else StoreSettings()

@@ -16,7 +16,7 @@ from sleepcycle.files.restore_advice import restore_command
 from sleepcycle.files.sealed import faults
 from sleepcycle.home.address import read_address
 from sleepcycle.settings.config import Settings
-from sleepcycle.store.connection import sqlite_version
+from sleepcycle.store.connection import head, journal_mode, sqlite_version
 from sleepcycle.store.reader import DatabaseReader
 
 
@@ -130,6 +130,17 @@ class Inspection:
     def revision(self) -> str | None:
         """The schema's revision; None without a database, or in an empty one."""
         return None if self.database is None else self.database.revision()
+
+    @cached_property
+    def is_current(self) -> bool:
+        """Whether the database has this package's schema and this SQLite's journal.
+
+        To open any other as ours would change it.
+        """
+        if self.database is None or self.revision != head():
+            return False
+        mode = self.database.journal_mode().upper()
+        return mode == journal_mode(self.machine.sqlite)
 
     @property
     def tables(self) -> DatabaseReader | None:

@@ -6,6 +6,7 @@ folder, so a version's name stands for its bytes.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sleepcycle.files.failpoint import failpoint
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 1 << 26
 
 
 def seal(stage: Path, parent: Path, prefix: str) -> Path:
@@ -64,22 +66,50 @@ def verify(folder: Path) -> None:
 
 def faults(folder: Path) -> Iterator[str]:
     """Yield what is wrong with a sealed folder, nothing where it is whole."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        yield f"expected a {MANIFEST}, found none"
+    if fault := _manifest_fault(folder / MANIFEST):
+        yield fault
         return
-    if not folder.name.endswith(sha256(manifest)[:12]):
-        yield f"{MANIFEST} is not the one that named this folder"
-        return
-    expected = json.loads(manifest.read_text())["files"]
+    expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     present = {path.name for path in _files(folder)}
     for name in sorted(present - set(expected)):
         yield f"{name} is not in the manifest"
+    alike = []
     for name, entry in sorted(expected.items()):
-        if not (folder / name).is_file():
-            yield f"{name} is missing"
-        elif _entry(folder / name) != entry:
+        if fault := _outer_fault(folder / name, entry):
+            yield f"{name} {fault}"
+        else:
+            alike.append(name)
+    for name in alike:  # by now nothing is larger than what was sealed
+        if _entry(folder / name) != expected[name]:
             yield f"{name} differs from what was sealed"
+
+
+def _manifest_fault(manifest: Path) -> str | None:
+    """Return why a manifest is not the one that was sealed, or None."""
+    if not _is_plain(manifest):
+        return f"expected a {MANIFEST}, found none"
+    if manifest.stat().st_size > MAX_MANIFEST_BYTES:
+        return f"{MANIFEST} is larger than any"
+    if not manifest.parent.name.endswith(sha256(manifest)[:12]):
+        return f"{MANIFEST} is not the one that named this folder"
+    return None
+
+
+def _outer_fault(path: Path, entry: dict[str, object]) -> str | None:
+    """Return what is wrong with a file before a byte of it is read, or None."""
+    if not os.path.lexists(path):
+        return "is missing"
+    if not _is_plain(path):
+        return "differs from what was sealed: it is no plain file"
+    size, sealed = path.stat().st_size, entry["size_bytes"]
+    if size != sealed:
+        return f"differs from what was sealed: {size} bytes, where {sealed} were"
+    return None
+
+
+def _is_plain(path: Path) -> bool:
+    """Return whether a plain file is there, and no link to one."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -70,6 +70,9 @@ def connect(paths: HomePaths, timeout_s: float) -> sqlite3.Connection:
     except sqlite3.Error:
         connection.close()
         raise
+    except UnicodeDecodeError as error:  # SQLite quotes the damage, Python reads it
+        connection.close()
+        raise sqlite3.DatabaseError("Could not decode its schema") from error
     return connection
 
 

@@ -8,15 +8,16 @@ is live with the journal.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sleepcycle.files.paths import CARD, HomePaths
-from sleepcycle.store.connection import connect
+from sleepcycle.store.connection import connect, explain
 from sleepcycle.store.digest import BAD_ROW, sha256_of
+from sleepcycle.store.foreign_schema import foreign_code, foreign_objects
 from sleepcycle.store.values import OPEN_BATCH, Alias
 
 WAIT_S = 10.0  # for another process that is just committing
@@ -54,7 +55,9 @@ COUNTS = {
 }
 
 
-def damage(paths: HomePaths, versions: Path | None = None) -> Iterator[str]:
+def damage(
+    paths: HomePaths, versions: Path | None = None, broken: Container[int] = ()
+) -> Iterator[str]:
     """Yield what is wrong with a home's database; nothing where it is whole.
 
     The chain of the journal is not checked: `journal.check` does that.
@@ -62,21 +65,36 @@ def damage(paths: HomePaths, versions: Path | None = None) -> Iterator[str]:
     Args:
         paths: The home.
         versions: Where its sealed versions are, if not in it.
+        broken: Versions whose files do not hold; their cards are not compared.
     """
     try:
         with closing(connect(paths, WAIT_S)) as database:
             database.create_function("sha256", 1, _sha256, deterministic=True)
             database.execute("BEGIN")
+            yield from foreign_objects(database)
             yield from _by_sqlite(database)
             for fault, query in COUNTS.items():
                 rows = database.execute(query).fetchall()
                 yield from (fault.format(row[0]) for row in rows)
-            yield from _by_cards(database, versions or paths.versions)
+            yield from _by_cards(database, versions or paths.versions, broken)
             yield from _by_journal(database)
             for table in SMALL:
                 database.execute(f"SELECT * FROM {table}").fetchall()  # it can be read
     except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
         yield f"the database cannot be read: {error}"
+
+
+def planted(paths: HomePaths) -> Iterator[str]:
+    """Yield the code that came with a database of any revision, before any of it runs.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    try:
+        with closing(connect(paths, WAIT_S)) as database:
+            yield from foreign_code(database)
+    except sqlite3.Error as error:
+        raise explain(error, paths) from error
 
 
 def _by_sqlite(database: sqlite3.Connection) -> Iterator[str]:
@@ -89,7 +107,9 @@ def _by_sqlite(database: sqlite3.Connection) -> Iterator[str]:
         yield f"row {row} of {table} refers to nothing in {parent}"
 
 
-def _by_cards(database: sqlite3.Connection, versions: Path) -> Iterator[str]:
+def _by_cards(
+    database: sqlite3.Connection, versions: Path, broken: Container[int]
+) -> Iterator[str]:
     """Yield each version whose rows are not what its card says.
 
     The card of a version whose files are there is compared with the sealed one.
@@ -102,7 +122,8 @@ def _by_cards(database: sqlite3.Connection, versions: Path) -> Iterator[str]:
     for number, kind, folder, rank, accepted, created_at, run, *base, text in rows:
         sealed = versions / str(folder) / CARD
         card = json.loads(text)
-        if number not in gone and sealed.is_file() and card != _plain(sealed):
+        there = number not in gone and number not in broken and sealed.is_file()
+        if there and card != _plain(sealed):
             yield f"the card of version {number} is not the sealed one"
         found = {
             "number": number,

@@ -1,11 +1,13 @@
 """Archives: read whole or refused."""
 
+import gzip
 import io
 import json
 import os
 import random
 import shutil
 import tarfile
+import tracemalloc
 
 import pytest
 
@@ -37,6 +39,27 @@ class TestRefusal:
         (tmp_path / "b.tar").write_bytes(content)
 
         refused(tmp_path / "b.tar", "expected a whole backup")
+
+    @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+    @pytest.mark.parametrize("packed", [True, False])
+    def test_a_huge_header_is_not_taken_into_memory(
+        self, refused, tmp_path, kind, packed
+    ):
+        """
+        64 MiB of it, where a chunk is 1 MiB; the header of the member says its size.
+        """
+        header = tarfile.TarInfo("config.toml")
+        header.type, header.size = kind, 1 << 26
+        opener = gzip.open if packed else open
+        with opener(tmp_path / "b.tar", "wb") as file:
+            file.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 26))
+
+        tracemalloc.start()
+        refused(tmp_path / "b.tar", r"cannot be read: a header of 67,108,864 bytes")
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert most < 1 << 25
 
     @pytest.mark.parametrize(
         ("name", "kind"),

@@ -8,6 +8,15 @@ import pytest
 from sleepcycle.errors import ConfigError
 from tests.backup.saved import pack, sql
 
+PLANTED = (
+    "CREATE TRIGGER evil AFTER INSERT ON journal BEGIN "
+    "UPDATE alias SET version = 0; END"
+)
+OTHER_TRIGGER = (
+    "DROP TRIGGER journal_no_update",
+    PLANTED.replace("evil", "journal_no_update"),
+)
+
 
 class TestRefusal:
     """Whatever is wrong with a backup, nothing is changed and nothing is left."""
@@ -25,6 +34,10 @@ class TestRefusal:
                 lambda f: sql(f, "DELETE FROM alias WHERE name = 'live'"),
                 "live is N",
             ),
+            (lambda f: sql(f, PLANTED), "has the trigger 'evil', which sleepcycle did"),
+            (lambda f: sql(f, "CREATE VIEW evil AS SELECT 1"), "has the view 'evil', "),
+            (lambda f: sql(f, "CREATE TABLE evil (x)"), "has the table 'evil', which"),
+            (lambda f: sql(f, *OTHER_TRIGGER), "the trigger 'journal_no_update', w"),
             (lambda f: sql(f, "UPDATE alias SET version = 99"), "refers to nothing"),
             (lambda f: sql(f, "DELETE FROM example WHERE id = 1"), "refers|missing"),
             (

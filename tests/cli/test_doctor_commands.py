@@ -128,7 +128,7 @@ class TestService:
         assert "systemd did not take note: System has not been booted" in said
         assert "systemctl --user enable --now sleepcycle.service" in said
         assert "loginctl enable-linger" in said
-        command = f"ExecStart=:{sys.executable} -m sleepcycle --home {safe.home} run"
+        command = f"ExecStart=:{sys.executable} -P -m sleepcycle --home {safe.home} run"
         assert command in Path(unit).read_text()
 
     def test_status_and_uninstall_know_the_unit(self, safe):

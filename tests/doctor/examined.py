@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 from sleepcycle.doctor.doctor import examine
 from sleepcycle.doctor.inspection import Level, Machine
-from sleepcycle.files.paths import PACKAGE
+from sleepcycle.files.paths import CARD, PACKAGE
 from sleepcycle.files.sealed import seal
+from sleepcycle.records.codec import to_json
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
-from sleepcycle.store import version_table
+from sleepcycle.runs.publish import card_of
+from sleepcycle.store import journal, version_table
 from sleepcycle.store.connection import sqlite_version
 from sleepcycle.store.values import Alias
 
@@ -58,21 +60,26 @@ def add_version(home, number, *, live=False):
     stage = home.paths.staging / "made"
     stage.mkdir()
     (stage / "adapter_model.safetensors").write_bytes(bytes([number]) * 100)
-    folder = seal(stage, home.paths.versions, f"v{number:04d}")
+    base = BaseIdentity("builtin:nano", None, "")
     version = Version(
         number=number,
         kind=VersionKind.SLEEP,
-        folder=folder.name,
+        folder=None,
         parents=(number - 1,),
         rank=1,
         accepted=True,
         created_at=datetime.now(UTC),
     )
+    card = to_json(card_of(version, base))
+    (stage / CARD).write_text(card)
+    folder = seal(stage, home.paths.versions, f"v{number:04d}")
     with home.store.write() as session:
-        base = BaseIdentity("builtin:nano", None, "")
-        version_table.add(session, version, base, "{}", {})
+        sealed = replace(version, folder=folder.name)
+        version_table.add(session, sealed, base, card, {})
         if live:
             version_table.point(session, Alias.LIVE, number)
+            moved = {"live": f"v{number}", "previous": "v0"}
+            journal.append(session, "test", "promote", **moved)
     return folder
 
 

@@ -1,10 +1,13 @@
 import hashlib
 import os
+import random
 import shutil
 
 import pytest
 
+from sleepcycle.backup.backup import back_up
 from sleepcycle.doctor.inspection import Level
+from sleepcycle.errors import SleepcycleError
 from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.records.run_order import RunKind, RunOrder
@@ -12,6 +15,8 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.store import journal, run_table
 from sleepcycle.store.connection import journal_mode, sqlite_version
 from tests.doctor.examined import add_version, look, raw, worst
+
+DATABASE = "sleepcycle.db"
 
 
 class TestDatabase:
@@ -79,6 +84,38 @@ class TestDatabase:
             file.write(b"\xff\xff")  # more cells than a page can have
 
         assert "integrity" in worst(look(fed))
+
+    def test_an_example_whose_content_changed_fails(self, fed):
+        with raw(fed) as database:
+            database.execute("UPDATE example SET content = content || ' ' WHERE id = 1")
+
+        found = look(fed)
+
+        assert worst(found) == ["integrity"]
+        assert "example 1 is not what its hash says" in found["integrity"].message
+
+    def test_what_a_backup_refuses_is_found(self, fed):
+        """
+        120 bits of the database, one at a time, at places that a seed draws.
+        """
+        add_version(fed, 1, live=True)
+        with raw(fed) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        whole, rng, refused = fed.paths.database.read_bytes(), random.Random(0), 0
+        for _ in range(120):
+            bit = rng.randrange(8 * len(whole))
+            broken = bytearray(whole)
+            broken[bit // 8] ^= 1 << bit % 8
+            for name in ("", "-wal", "-shm"):
+                fed.paths.root.joinpath(DATABASE + name).unlink(missing_ok=True)
+            fed.paths.database.write_bytes(broken)
+            try:
+                back_up(fed.paths, fed.settings.store, actor="test")
+            except SleepcycleError:
+                refused += 1
+                assert worst(look(fed)), bit
+
+        assert refused > 5
 
 
 class TestVersions:

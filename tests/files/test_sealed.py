@@ -60,12 +60,41 @@ def test_every_flipped_bit_is_found(folder):
     verify(folder)
 
 
+def as_link(file):
+    """Move a file beside its folder, and leave a link to it."""
+    file.rename(moved := file.parent.parent / "moved")
+    file.symlink_to(moved)
+
+
+def huge(file):
+    """Give a file a terabyte of nothing."""
+    with file.open("r+b") as opened:
+        opened.truncate(1 << 40)
+
+
+def test_a_file_of_another_size_is_not_read(folder):
+    """
+    A terabyte, whose hash would take an hour.
+    """
+    huge(folder / "weights.bin")
+
+    with pytest.raises(ManifestError, match=r"weights\.bin differs .* 1099511627776 b"):
+        verify(folder)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda f: (f / "weights.bin").unlink(), r"weights\.bin is missing"),
         (lambda f: (f / "extra").touch(), r"extra is not in the manifest"),
         (lambda f: (f / "weights.bin").write_bytes(b""), r"weights\.bin differs"),
+        (lambda f: (f / "weights.bin").write_bytes(b""), r"sealed: 0 bytes, where \d+"),
+        (
+            lambda f: as_link(f / "weights.bin"),
+            r"weights\.bin differs .* plain",
+        ),
+        (lambda f: as_link(f / MANIFEST), r"expected a manifest\.json, found none"),
+        (lambda f: huge(f / MANIFEST), r"manifest\.json is larger than any"),
         (lambda f: (f / MANIFEST).unlink(), r"expected a manifest\.json, found none"),
     ],
 )
