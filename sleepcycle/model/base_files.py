@@ -5,6 +5,8 @@ Nothing heavy is imported, so that a model can be looked at without loading any.
 
 import hashlib
 import json
+import re
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ BUILTIN = "builtin:"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+SHARD = re.compile(r"[^/\\\0]+\.safetensors")
 TOKENIZERS = ("tokenizer.json", "*.model", "vocab*", "*.tiktoken", "tekken.json")
 """Files of which a tokenizer needs one; without, some kinds are made empty."""
 
@@ -32,13 +35,16 @@ IDENTITY = (
     "merges.txt",
     "*.safetensors",
 )
+ADAPTERS = ("adapter_config.json", "adapter_model.*")
+"""What makes transformers put an adapter on a model, or load the model it names."""
 
 
 def locate(settings: ModelSettings) -> Path:
     """Return the folder of a model: our own, a path, or a hub id's in the cache.
 
     Raises:
-        ModelError: There is none on this machine.
+        ModelError: There is none on this machine, or one of which more is read than
+            its hash covers.
     """
     if settings.base.startswith(BUILTIN):
         folder = PACKAGE / settings.base.removeprefix(BUILTIN)
@@ -53,6 +59,10 @@ def locate(settings: ModelSettings) -> Path:
     folder = folder if folder.is_dir() else _cached(settings)
     if not (folder / CONFIG).is_file():
         raise not_loaded(settings.base, f"no {CONFIG} in {folder}")
+    try:
+        _expect_all_hashed(folder)
+    except ModelError as error:
+        raise not_loaded(settings.base, str(error)) from error
     return folder
 
 
@@ -71,6 +81,8 @@ def check_files(settings: ModelSettings) -> None:
         raise not_loaded(settings.base, f"neither {WEIGHTS} nor {INDEX} in {folder}")
     try:
         weight_shapes(folder)
+        if not (folder / WEIGHTS).exists():
+            _expect_each_once(folder)
     except ModelError as error:
         raise not_loaded(settings.base, str(error)) from error
 
@@ -148,14 +160,63 @@ def not_loaded(base: str, why: str) -> ModelError:
     )
 
 
+def _expect_all_hashed(folder: Path) -> None:
+    """Refuse a folder where transformers would read weights that no hash covers."""
+    if found := sorted(file.name for p in ADAPTERS for file in folder.glob(p)):
+        raise ModelError(
+            f"{found[0]} in {folder}, an adapter beside the weights or instead of "
+            "them, which is to be merged into them or taken away"
+        )
+    if _names_weights(folder / CONFIG):
+        raise ModelError(
+            f"transformers_weights in {folder / CONFIG}, which names other weights "
+            f"than {WEIGHTS} and {INDEX}"
+        )
+    _awaited(folder / INDEX)
+    for file in _files(folder):
+        if not file.is_file():
+            raise ModelError(f"{file}, which is no plain file")
+
+
+def _names_weights(config: Path) -> bool:
+    """Return whether a configuration sends transformers to weights of another name."""
+    try:
+        return "transformers_weights" in read_object(config)
+    except ModelError:  # transformers says what is wrong with it
+        return False
+
+
+def _expect_each_once(folder: Path) -> None:
+    """Refuse shards that hold a weight twice: the index, unhashed, would choose one."""
+    holder: dict[str, str] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        for name in _header(file):
+            if name in holder:
+                raise ModelError(
+                    f"{name} in both {holder[name]} and {file.name} of {folder}, "
+                    "where each weight is in one file"
+                )
+            holder[name] = file.name
+
+
 def _awaited(index: Path) -> set[str]:
-    """Return the names of the files that an index names; none where there is none."""
+    """Return the names of the files that an index names; none where there is none.
+
+    Raises:
+        ModelError: It is no index, or names what is no `*.safetensors` beside it.
+    """
     if not index.exists():
         return set()
     names = read_object(index).get("weight_map")
     if not isinstance(names, dict):
-        raise ModelError(f"expected a weight_map in {index}, got {names!r}")
-    return {str(name) for name in names.values()}
+        raise ModelError(f"expected a weight_map in {index}, got {reprlib.repr(names)}")
+    for name in names.values():
+        if not isinstance(name, str) or not SHARD.fullmatch(name):
+            raise ModelError(
+                f"expected {index} to name *.safetensors files of its own folder "
+                f"alone, got {reprlib.repr(name)}"
+            )
+    return set(names.values())
 
 
 def _header(file: Path) -> dict[str, list[int]]:

@@ -177,6 +177,59 @@ class TestWeights:
         refuse(place, model, re.escape(INDEX))
 
 
+class TestUnhashed:
+    """
+    What transformers would read without its being part of the base's hash.
+    """
+
+    @pytest.mark.parametrize(
+        "name",
+        ["pytorch_model.bin", "../other.safetensors", "/w.safetensors", "a/w.safetensors"],
+    )
+    def test_a_shard_that_is_no_safetensors_beside_the_index(self, place, model, name):
+        (model / WEIGHTS).rename(model / "model-1.safetensors")
+        weight_map = {"v": "model-1.safetensors", "w": name}
+        (model / INDEX).write_text(json.dumps({"weight_map": weight_map}))
+
+        refuse(place, model, rf"files of its own folder alone, got '{name}'")
+
+    @pytest.mark.parametrize("name", [1, None, ["a.safetensors"], ".safetensors/\0"])
+    def test_a_shard_whose_name_is_none(self, place, model, name):
+        (model / INDEX).write_text(json.dumps({"weight_map": {"w": name}}))
+
+        refuse(place, model, r"name \*\.safetensors files of its own folder alone")
+
+    def test_shards_of_which_the_index_would_choose(self, place, model):
+        (model / WEIGHTS).rename(model / "model-1.safetensors")
+        shutil.copy(model / "model-1.safetensors", model / "model-2.safetensors")
+        index = {"weight_map": {"w": "model-1.safetensors"}}
+        (model / INDEX).write_text(json.dumps(index))
+
+        refuse(place, model, r"in both model-1\.safetensors and model-2\.safetensors of")
+
+    @pytest.mark.parametrize("beside", [True, False], ids=["beside", "instead"])
+    @pytest.mark.parametrize(
+        "name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+    )
+    def test_an_adapter(self, place, model, name, beside):
+        text = json.dumps({"base_model_name_or_path": "someone/another"})
+        (model / name).write_text(text)
+        if not beside:
+            (model / WEIGHTS).unlink()
+
+        refuse(place, model, f"{re.escape(name)} in .*, an adapter beside the weights")
+
+    def test_weights_that_the_configuration_names(self, place, model):
+        reconfigure(model, transformers_weights="other.safetensors")
+
+        refuse(place, model, r"transformers_weights in .* names other weights")
+
+    def test_a_pipe_in_place_of_weights(self, place, model):
+        os.mkfifo(model / "model-2.safetensors")
+
+        refuse(place, model, r"model-2\.safetensors, which is no plain file")
+
+
 def test_an_empty_folder_stays_as_it_was(place, model):
     place.mkdir()
     (model / WEIGHTS).unlink()

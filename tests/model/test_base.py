@@ -226,6 +226,36 @@ class TestIdentify:
             identify(settings_of("nobody/nothing"), tmp_path)
 
 
+class TestUnhashed:
+    """
+    A home's base that was changed later is refused before any of it is opened.
+    """
+
+    @pytest.fixture(params=["load", "identify", "skeleton"])
+    def ask(self, request, load, tmp_path):
+        """Each way to a base."""
+        return {
+            "load": load,
+            "identify": lambda folder: identify(settings_of(folder), tmp_path),
+            "skeleton": lambda folder: skeleton(settings_of(folder)),
+        }[request.param]
+
+    def test_a_shard_in_pickle(self, copied, ask):
+        torch.save({"w": torch.ones(1)}, copied / "more.bin")
+        index = {"metadata": {}, "weight_map": {"w": "more.bin"}}
+        (copied / "model.safetensors.index.json").write_text(json.dumps(index))
+
+        with pytest.raises(ModelError, match=r"of its own folder alone, got 'more\.bin'"):
+            ask(copied)
+
+    def test_an_adapter_that_names_another_base(self, copied, tiny_folder, ask):
+        named = {"base_model_name_or_path": str(tiny_folder("gpt2"))}
+        (copied / "adapter_config.json").write_text(json.dumps(named))
+
+        with pytest.raises(ModelError, match=r"adapter_config\.json in .*, an adapter"):
+            ask(copied)
+
+
 class TestRefused:
     @pytest.mark.parametrize("name", ["nobody/nothing", "/no/such/folder"])
     @pytest.mark.parametrize("what", ["load", "skeleton"])
@@ -319,7 +349,11 @@ class TestOffline:
         """
         repository = tmp_path / "hub" / "models--some--model"
         commit = "a" * 40
-        shutil.copytree(copied, repository / "snapshots" / commit)
+        shutil.copytree(copied, repository / "blobs")
+        snapshot = repository / "snapshots" / commit
+        snapshot.mkdir(parents=True)
+        for blob in (repository / "blobs").iterdir():
+            (snapshot / blob.name).symlink_to(f"../../blobs/{blob.name}")
         (repository / "refs").mkdir()
         (repository / "refs" / "main").write_text(commit)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
