@@ -10,9 +10,10 @@ from sleepcycle.doctor.memory_estimate import read_shape
 from sleepcycle.errors import ConfigError, ModelError, ServiceError
 from sleepcycle.files.paths import carried
 from sleepcycle.home.access_token import read_token
-from sleepcycle.model.base_files import BUILTIN, locate, recall
+from sleepcycle.model.base_files import BUILTIN, CONFIG, locate, read_object, recall
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_curriculum
+from sleepcycle.settings.config import ModelSettings
 from sleepcycle.settings.configfile import load_settings
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -125,6 +126,7 @@ def check_base(inspection: Inspection) -> Finding | None:
     except ModelError as error:
         return fail(str(error), _fetch(base, inspection))
     said = f"{base} is here, with {shape.parameters / 1e6:.1f} M parameters"
+    said += _reach(folder, inspection.settings.model)
     newest = inspection.tables.newest_base() if inspection.tables else None
     if newest is None:
         return ok(said)
@@ -132,6 +134,17 @@ def check_base(inspection: Inspection) -> Finding | None:
     BaseIdentity(base, None, here or newest.sha256).expect(newest)  # or raises
     compared = newest.sha256 and here
     return ok(said + ", and the hash that its versions belong to" * bool(compared))
+
+
+def _reach(folder: Path, settings: ModelSettings) -> str:
+    """Return what adapters do not reach of a mixture of experts; of others nothing."""
+    config = read_object(folder / CONFIG)
+    if not any("expert" in key for key in config.get("text_config", config)):
+        return ""
+    from sleepcycle.model.base_checks import unreached  # loads torch
+
+    note = unreached(settings)
+    return f"; {note}" if note else ""
 
 
 def _fetch(base: str, inspection: Inspection) -> str:

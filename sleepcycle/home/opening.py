@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from loguru import logger
+
 from sleepcycle.errors import HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths, carried
@@ -38,7 +40,7 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
     Raises:
         HomeError: There are other things at that place, or it has another base.
         ConfigError: A setting is wrong; nothing is made then.
-        ModelError: The base cannot be loaded; nothing is made then.
+        ModelError: The base cannot be loaded, or cannot learn; nothing is made then.
     """
     paths = HomePaths(root)
     base = str(Path(base).resolve()) if base and Path(base).is_dir() else base
@@ -91,14 +93,16 @@ def _expect_free(paths: HomePaths) -> None:
 
 
 def _check_base(settings: ModelSettings) -> None:
-    """Refuse a base that cannot be loaded; ours is whole, so it needs no torch."""
+    """Refuse a base that cannot be loaded or learn; ours can, so it needs no torch."""
     if settings.base.startswith(BUILTIN):
         locate(settings)
         return
     check_files(settings)
-    from sleepcycle.model.base import check_loadable  # loads torch
+    from sleepcycle.model.base_checks import check_loadable  # loads torch
 
-    check_loadable(settings)
+    unreached = check_loadable(settings)
+    if unreached:
+        logger.warning("{note}", note=unreached)
 
 
 def _is_ours(paths: HomePaths) -> Iterator[bool]:

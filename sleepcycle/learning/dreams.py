@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from sleepcycle.files.dream_archive import WORD, normalised
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
-from sleepcycle.model.generate import GREEDY, Generated, Sampling, generate, text_of
+from sleepcycle.model.generate import (
+    GREEDY,
+    Generated,
+    Sampling,
+    fits,
+    generate,
+    text_of,
+)
 from sleepcycle.model.score import ignore_batch
 from sleepcycle.records.content import Completion, Content, Text
 
@@ -72,7 +79,7 @@ def dream(
     begun = generate(
         base,
         [start] * plan.count,
-        max_new_tokens=plan.max_tokens,
+        max_new_tokens=min(plan.max_tokens, base.positions - len(start)),
         sampling=Sampling(plan.temperature, plan.seed),
         on_batch=on_batch,
     )
@@ -80,7 +87,9 @@ def dream(
     texts = list(_sound(_decoded(base, begun), known))
     if not base.chat:
         return Dreamt([Text(text) for text in texts], spent)
-    prompts = [render_prompt(text, base) for text in texts]
+    rendered = ((text, render_prompt(text, base)) for text in texts)
+    asked = [one for one in rendered if fits(base, len(one[1]), plan.max_tokens)]
+    prompts = [prompt for _, prompt in asked]
     answers = generate(
         base,
         prompts,
@@ -88,9 +97,9 @@ def dream(
         sampling=GREEDY,
         on_batch=on_batch,
     )
-    pairs = zip(texts, answers, strict=True)
+    pairs = zip((text for text, _ in asked), answers, strict=True)
     dreams: list[Content] = [
-        Completion(asked, text) for asked, text in _answered(base, pairs, plan)
+        Completion(prompt, text) for prompt, text in _answered(base, pairs, plan)
     ]
     return Dreamt(dreams, spent + _tokens(prompts, answers))
 

@@ -16,7 +16,7 @@ from sleepcycle.learning.rem import PASSES_TO_LEARN, ReplayExample, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode_all, render_prompt
-from sleepcycle.model.generate import GREEDY, generate, text_of
+from sleepcycle.model.generate import GREEDY, fits, generate, text_of
 from sleepcycle.model.score import BATCH_SIZE, each_nll, encode_contents, teach
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion, Content
@@ -314,18 +314,27 @@ class ReplayBuilder:
         return [contents[i] for i in chosen]
 
     def _answered_anew(self, contents: Sequence[Content]) -> list[Content]:
-        """Answer stored prompts by whatever is active; keep answers that are close."""
-        asked = [content for content in contents if isinstance(content, Completion)]
+        """Answer stored prompts by whatever is active; keep answers that are close.
+
+        A prompt that leaves the model no place for an answer keeps the stored one.
+        """
+        base, most = self._base, self._settings.dream_tokens
+        asked = [
+            (content, prompt)
+            for content in contents
+            if isinstance(content, Completion)
+            and fits(base, len(prompt := render_prompt(content.prompt, base)), most)
+        ]
         said = generate(
-            self._base,
-            [render_prompt(content.prompt, self._base) for content in asked],
-            max_new_tokens=self._settings.dream_tokens,
+            base,
+            [prompt for _, prompt in asked],
+            max_new_tokens=most,
             sampling=GREEDY,
             on_batch=self._on_batch,
         )
         anew = {}
-        for content, one in zip(asked, said, strict=True):
-            text = text_of(self._base, one)
+        for (content, _), one in zip(asked, said, strict=True):
+            text = text_of(base, one)
             if one.ended and _is_close(text, content.completion):
                 anew[content] = Completion(content.prompt, text)
         return [anew.get(c, c) if isinstance(c, Completion) else c for c in contents]

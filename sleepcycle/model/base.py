@@ -84,6 +84,9 @@ class Base(TextBase):
     width: int
     """Hidden size."""
 
+    positions: int
+    """Tokens that the model has places for, prompt and answer together."""
+
     device: torch.device
     cache: Path
     """Folder for what was computed from the base and can be computed again."""
@@ -124,13 +127,15 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         raise not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
     model.requires_grad_(False)
     model.eval()
+    positions = _positions(model.config)
     return Base(
         model=model.to(device),
         tokenizer=tokenizer,
         identity=identify(settings, cache),
         targets=find_targets(model, settings.target_modules),
         width=model.config.get_text_config().hidden_size,
-        max_length=min(settings.max_length, _longest(model.config)),
+        max_length=min(settings.max_length, positions),
+        positions=positions,
         text_overlap=settings.text_overlap,
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
         device=torch.device(device),
@@ -155,7 +160,7 @@ def load_text_base(settings: ModelSettings) -> TextBase:
         use_template(tokenizer, settings.chat_template)
     return TextBase(
         tokenizer=tokenizer,
-        max_length=min(settings.max_length, _longest(config)),
+        max_length=min(settings.max_length, _positions(config)),
         text_overlap=settings.text_overlap,
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
     )
@@ -184,33 +189,22 @@ def skeleton(settings: ModelSettings) -> Targets:
     Raises:
         ModelError: The configuration is not here, or of no causal language model.
     """
+    return find_targets(hollow(settings), settings.target_modules)
+
+
+def hollow(settings: ModelSettings) -> nn.Module:
+    """Return a model without weights, made from its configuration alone.
+
+    Raises:
+        ModelError: The configuration is not here, or of no causal language model.
+    """
     try:
         config = AutoConfig.from_pretrained(locate(settings), **LOCAL)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model: nn.Module = AutoModelForCausalLM.from_config(config)
     except UNREADABLE as error:
         raise not_loaded(settings.base, str(error)) from error
-    return find_targets(model, settings.target_modules)
-
-
-def check_loadable(settings: ModelSettings) -> None:
-    """Refuse a base of which no model or no tokenizer can be made.
-
-    Its weights are not looked at; `base_files.check_files` does that.
-
-    Raises:
-        ModelError: Its files make no causal language model, or no tokenizer, or its
-            chat template never ends.
-        ConfigError: A target module does not exist in it.
-    """
-    skeleton(settings)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(locate(settings), **LOCAL)
-    except UNREADABLE as error:
-        why = f"a tokenizer that cannot be read: {error}"
-        raise not_loaded(settings.base, why) from error
-    if settings.chat == "auto" and not settings.chat_template:
-        expect_end(tokenizer, settings.base)
+    return model
 
 
 def pick_device(name: str) -> str:
@@ -268,6 +262,7 @@ def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def _longest(config: Any) -> int:  # noqa: ANN401 - any model's configuration
-    """Return how many positions a model knows."""
-    return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**31
+def _positions(config: Any) -> int:  # noqa: ANN401 - any model's configuration
+    """Return how many positions a model knows; more than any where it has no bound."""
+    known = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return known if known and known > 0 else 2**31

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from sleepcycle.errors import ModelError
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
 from sleepcycle.model.encode import end_ids, pad_id
@@ -87,6 +88,11 @@ def text_of(base: Base, said: Generated) -> str:
     return text
 
 
+def fits(base: Base, prompt_tokens: int, max_new_tokens: int) -> bool:
+    """Return whether a model has positions for a prompt and its longest answer."""
+    return prompt_tokens + max_new_tokens <= base.positions
+
+
 @torch.no_grad()
 def generate(
     base: Base,
@@ -103,7 +109,18 @@ def generate(
 
     Returns:
         One for each prompt.
+
+    Raises:
+        ModelError: A prompt with its answer has more tokens than the model has
+            positions: there it fails, or says what it never learned to.
     """
+    longest = max(map(len, prompts), default=0)
+    if prompts and not fits(base, longest, max_new_tokens):
+        raise ModelError(
+            f"expected prompt and answer within the {base.positions} positions of "
+            f"{base.identity.id}, got {longest} tokens and up to {max_new_tokens} new "
+            "ones; shorten the prompt, or ask for fewer new tokens"
+        )
     said: dict[int, Generated] = {}
     with torch.random.fork_rng():
         torch.manual_seed(sampling.seed)

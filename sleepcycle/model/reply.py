@@ -9,7 +9,7 @@ piece. So what stands before a result may be other tokens than were written, for
 same characters. What looks like a special token in them stays text, whoever wrote it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sleepcycle.model.base import Base
@@ -21,7 +21,7 @@ from sleepcycle.model.calculator import (
     with_result,
 )
 from sleepcycle.model.encode import render_prompt
-from sleepcycle.model.generate import GREEDY, Generated, generate, text_of
+from sleepcycle.model.generate import GREEDY, Generated, fits, generate, text_of
 
 MOST_CALLS = 3  # answered, in one reply
 
@@ -114,15 +114,40 @@ def _write(base: Base, drafts: Sequence[_Draft]) -> None:
             for draft in drafts
             if draft.asked.max_new_tokens == most
         ]
-        open_ = [(draft, ids) for draft, ids in written if len(ids) < most]
-        said = generate(
-            base,
-            [render_prompt(draft.asked.prompt, base) + ids for draft, ids in open_],
-            max_new_tokens=max((most - len(ids) for _, ids in open_), default=0),
-            sampling=GREEDY,
-        )
-        for (draft, ids), more in zip(open_, said, strict=True):
-            draft.go_on(_text_after(base, ids, more, most - len(ids)))
+        for group in _side_by_side(base, written, most):
+            rooms = [most - len(ids) for _, ids in group]
+            said = generate(
+                base,
+                [_prompt(base, draft) + ids for draft, ids in group],
+                max_new_tokens=max(rooms),
+                sampling=GREEDY,
+            )
+            for (draft, ids), more, room in zip(group, said, rooms, strict=True):
+                draft.go_on(_text_after(base, ids, more, room))
+
+
+def _side_by_side(
+    base: Base, written: Sequence[tuple[_Draft, list[int]]], most: int
+) -> Iterator[list[tuple[_Draft, list[int]]]]:
+    """Yield drafts that have room in groups that may go on to the longest of each.
+
+    Who would be led past the model's positions there is alone.
+    """
+    open_ = [(draft, ids) for draft, ids in written if len(ids) < most]
+    room = max((most - len(ids) for _, ids in open_), default=0)
+    together = []
+    for draft, ids in open_:
+        if fits(base, len(_prompt(base, draft)) + len(ids), room):
+            together.append((draft, ids))
+        else:
+            yield [(draft, ids)]
+    if together:
+        yield together
+
+
+def _prompt(base: Base, draft: _Draft) -> list[int]:
+    """Return the ids after which a reply begins."""
+    return render_prompt(draft.asked.prompt, base)
 
 
 def _ids(base: Base, text: str) -> list[int]:

@@ -167,6 +167,16 @@ class TestBase:
     def test_a_folder_is_found(self, home, copy):
         assert "with 1.7 M parameters" in look(home)["base"].message
 
+    def test_what_adapters_do_not_reach_of_a_mixture_is_said(self, home, copy):
+        config = json.loads((copy / "config.json").read_text())
+        mixture = {"model_type": "mixtral", "num_local_experts": 4}
+        (copy / "config.json").write_text(json.dumps(config | mixture))
+
+        found = look(home)["base"]
+
+        assert found.level is Level.OK
+        assert "M parameters; adapters sit on k_proj, o_proj, q_proj" in found.message
+
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
     def test_a_missing_file_fails(self, home, copy, name):
         (copy / name).unlink()

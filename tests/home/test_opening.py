@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from loguru import logger
 
 from sleepcycle.errors import ModelError
 from sleepcycle.files.paths import PACKAGE
@@ -177,6 +178,84 @@ class TestWeights:
         refuse(place, model, re.escape(INDEX))
 
 
+class TestLearning:
+    """
+    Bases that load, and could not learn.
+    """
+
+    @pytest.mark.parametrize("kind", ["bert", "roberta", "gemma3_text"])
+    def test_a_model_that_looks_ahead(self, place, model, kind):
+        reconfigure(model, model_type=kind, use_bidirectional_attention=True)
+
+        refuse(place, model, "a model that looks ahead: its last token changes")
+
+    @pytest.mark.parametrize("kind", ["gpt2", "mistral", "gemma3_text", "mamba"])
+    def test_one_of_another_kind_that_looks_back_is_taken(self, place, model, kind):
+        reconfigure(model, model_type=kind)
+
+        assert create_home(place, base=str(model))
+
+    def test_a_tokenizer_that_is_wider_than_the_embedding(self, place, model):
+        file = model / "tokenizer.json"
+        tokenizer = json.loads(file.read_text())
+        added = tokenizer["added_tokens"][0] | {"id": 768, "content": "<more>"}
+        tokenizer["added_tokens"].append(added)
+        file.write_text(json.dumps(tokenizer))
+
+        refuse(place, model, "token '<more>' has the id 768, where .* has 768 rows")
+
+    @pytest.mark.parametrize("method", ["awq", "gptq", "nosuch"])
+    def test_weights_quantised_by_a_library_that_is_not_here(
+        self, place, model, method
+    ):
+        quantised = {"quant_method": method, "bits": 4, "group_size": 128}
+        reconfigure(model, quantization_config=quantised)
+
+        refuse(place, model, f"weights quantised as '{method}', which cannot be read")
+
+
+@pytest.fixture
+def notes():
+    """What is logged."""
+    written = []
+    sink = logger.add(lambda note: written.append(note.record["message"]))
+    yield written
+    logger.remove(sink)
+
+
+class TestMixture:
+    @pytest.mark.parametrize(
+        ("kind", "leaves"),
+        [
+            ("mixtral", "k_proj, o_proj, q_proj, v_proj"),
+            (
+                "qwen2_moe",
+                "down_proj, gate_proj, k_proj, o_proj, q_proj, shared_expert_gate, "
+                "up_proj, v_proj",
+            ),
+        ],
+    )
+    def test_what_adapters_do_not_reach_is_said(
+        self, place, model, notes, kind, leaves
+    ):
+        """
+        The second has experts that all tokens share, which are linear layers.
+        """
+        reconfigure(model, model_type=kind, num_experts=4, num_local_experts=4)
+
+        create_home(place, base=str(model))
+
+        assert notes == [
+            f"adapters sit on {leaves} only: the experts are packed tensors "
+            "(experts.down_proj, experts.gate_up_proj), which they do not reach"
+        ]
+
+    def test_of_a_dense_model_nothing_is_said(self, place, model, notes):
+        create_home(place, base=str(model))
+
+        assert notes == []
+
+
 class TestUnhashed:
     """
     What transformers would read without its being part of the base's hash.
@@ -184,7 +263,12 @@ class TestUnhashed:
 
     @pytest.mark.parametrize(
         "name",
-        ["pytorch_model.bin", "../other.safetensors", "/w.safetensors", "a/w.safetensors"],
+        [
+            "pytorch_model.bin",
+            "../other.safetensors",
+            "/w.safetensors",
+            "a/w.safetensors",
+        ],
     )
     def test_a_shard_that_is_no_safetensors_beside_the_index(self, place, model, name):
         (model / WEIGHTS).rename(model / "model-1.safetensors")
@@ -205,11 +289,14 @@ class TestUnhashed:
         index = {"weight_map": {"w": "model-1.safetensors"}}
         (model / INDEX).write_text(json.dumps(index))
 
-        refuse(place, model, r"in both model-1\.safetensors and model-2\.safetensors of")
+        refuse(
+            place, model, r"in both model-1\.safetensors and model-2\.safetensors of"
+        )
 
     @pytest.mark.parametrize("beside", [True, False], ids=["beside", "instead"])
     @pytest.mark.parametrize(
-        "name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+        "name",
+        ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"],
     )
     def test_an_adapter(self, place, model, name, beside):
         text = json.dumps({"base_model_name_or_path": "someone/another"})

@@ -7,7 +7,7 @@ import pytest
 from sleepcycle.files.dream_archive import normalised
 from sleepcycle.learning.dreams import DreamPlan, dream, is_degenerate
 from sleepcycle.model.base import load_base
-from sleepcycle.model.encode import collate, encode, pad_id
+from sleepcycle.model.encode import collate, encode, pad_id, render_prompt
 from sleepcycle.model.score import token_losses
 from sleepcycle.records.content import Completion, Text
 from sleepcycle.settings.config import ModelSettings
@@ -106,3 +106,17 @@ def test_repetition_is_seen(text, degenerate):
 def test_near_duplicates_share_their_words():
     assert normalised("Which  DAY, comes next") == normalised("which day , comes next")
     assert normalised("day 1") != normalised("day 2")
+
+
+def test_none_leads_past_the_last_position(nano):
+    """
+    Of a model of few positions: turns are cut there, and only what leaves place for an
+    answer is asked.
+    """
+    tight = replace(nano, positions=PLAN.max_tokens + 16)
+
+    dreams = dream(tight, PLAN, set()).contents
+
+    assert 0 < len(dreams) < len(dream(nano, PLAN, set()).contents)
+    longest = max(len(render_prompt(one.prompt, nano)) for one in dreams)
+    assert longest <= 16

@@ -245,7 +245,9 @@ class TestUnhashed:
         index = {"metadata": {}, "weight_map": {"w": "more.bin"}}
         (copied / "model.safetensors.index.json").write_text(json.dumps(index))
 
-        with pytest.raises(ModelError, match=r"of its own folder alone, got 'more\.bin'"):
+        with pytest.raises(
+            ModelError, match=r"of its own folder alone, got 'more\.bin'"
+        ):
             ask(copied)
 
     def test_an_adapter_that_names_another_base(self, copied, tiny_folder, ask):

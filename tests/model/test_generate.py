@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from sleepcycle.errors import ModelError
 from sleepcycle.model.adapters import activate, attach
 from sleepcycle.model.encode import end_ids, render_prompt
 from sleepcycle.model.generate import BATCH_SIZE, answer
@@ -99,3 +100,38 @@ class TestAnswer:
         [text] = answer(base, [render_prompt("Once upon", base)], max_new_tokens=12)
 
         assert text.startswith("a time, there was a")
+
+
+class TestPositions:
+    """
+    GPT-2 has learned its positions, so past them there is none; Llama would go on.
+    """
+
+    @pytest.fixture(params=["gpt2", "llama"])
+    def short(self, request, tiny_folder, load):
+        """A model of 128 positions."""
+        return load(tiny_folder(request.param))
+
+    @pytest.mark.parametrize(
+        ("length", "new"), [(128, 1), (100, 29), (5, 124), (1, 999)]
+    )
+    def test_what_leads_past_them_is_refused_in_words(self, short, length, new):
+        prompt = list(some_examples(short, 1, length)[0].ids)
+
+        with pytest.raises(
+            ModelError,
+            match=rf"within the 128 positions of .*, got {length} tokens and up to "
+            f"{new} new ones; shorten the prompt, or ask for fewer",
+        ):
+            answer(short, [prompt], max_new_tokens=new)
+
+    def test_what_just_fits_is_answered(self, short):
+        prompt = list(some_examples(short, 1, 100)[0].ids)
+
+        assert len(answer(short, [prompt], max_new_tokens=28)) == 1
+
+    def test_max_length_bounds_examples_and_no_answers(self, tiny_folder, load):
+        base = load(tiny_folder("gpt2"), max_length=10)
+        prompt = list(some_examples(base, 1, 100)[0].ids)
+
+        assert len(answer(base, [prompt], max_new_tokens=28)) == 1

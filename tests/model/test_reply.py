@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -245,6 +245,25 @@ class TestBatches:
 
         assert [one.text for one in said] == ["x", "y"]
         assert made.bounds == [9, 64]
+
+    def test_one_with_little_room_does_not_hold_off_the_others(self, nano, script):
+        """
+        Side by side it would be led past the last position, after its first call.
+        """
+        most = 60
+        room = len(render_prompt("a", nano)) + most
+        tight = replace(nano, positions=room)
+        asked = [Prompt("a", True, most), Prompt("b", True, most)]
+        said = script(a=[f"{CALL} 1", "end"], b=[f"ok {CALL} 1", "end"])
+
+        replies = reply_to(tight, asked)
+
+        assert [one.text.endswith("78771end") for one in replies] == [True, True]
+        assert all(
+            len(ids) + bound <= room
+            for batch, bound in zip(said.ids, said.bounds, strict=True)
+            for ids in batch
+        )
 
 
 class TestSpecialTokens:

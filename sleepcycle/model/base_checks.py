@@ -1,0 +1,164 @@
+"""Checks that a base can learn, made before it gets a home."""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.quantizers import AutoHfQuantizer
+
+from sleepcycle.errors import ModelError
+from sleepcycle.model.base import LOCAL, UNREADABLE, find_targets, hollow
+from sleepcycle.model.base_files import locate, not_loaded
+from sleepcycle.model.template_limit import expect_end
+from sleepcycle.settings.config import ModelSettings
+
+TOKENS = 8  # of the text of which the last one is changed
+SMALL = 32  # what each width that nothing else hangs on is cut down to
+TOLERANCE = 2e-5  # of the largest logit; sums in another order differ by 1e-6 of it
+
+
+def check_loadable(settings: ModelSettings) -> str | None:
+    """Refuse a base of which no model that learns can be made, or no tokenizer.
+
+    Its weights are not looked at; `base_files.check_files` does that.
+
+    Returns:
+        What is to be known of the layers that adapters sit on, if anything.
+
+    Raises:
+        ModelError: Its files make no causal language model or no tokenizer, these do
+            not fit together, its chat template never ends, or it is quantised by a
+            library that is not here.
+        ConfigError: A target module does not exist in it.
+    """
+    model = hollow(settings)
+    targets = find_targets(model, settings.target_modules)
+    try:
+        _expect_library(model.config)
+        tokenizer = _tokenizer(settings)
+        _expect_narrow(tokenizer, model)
+        _expect_causal(model.config)
+    except UNREADABLE as error:
+        raise not_loaded(settings.base, str(error)) from error
+    if settings.chat == "auto" and not settings.chat_template:
+        expect_end(tokenizer, settings.base)
+    return _unreached(model, targets.leaves)
+
+
+def unreached(settings: ModelSettings) -> str | None:
+    """Return which experts of a mixture adapters do not reach; None without any.
+
+    Raises:
+        ModelError: The configuration is not here, or of no causal language model.
+        ConfigError: A target module does not exist in it.
+    """
+    model = hollow(settings)
+    return _unreached(model, find_targets(model, settings.target_modules).leaves)
+
+
+def _unreached(model: nn.Module, leaves: list[str]) -> str | None:
+    """Return which experts adapters do not reach that sit on layers of these names.
+
+    Transformers packs experts into tensors of three dimensions, no linear layers.
+    """
+    packed = {
+        f"{path.rpartition('.')[2]}.{name}"
+        for path, module in model.named_modules()
+        for name, weight in module.named_parameters(recurse=False)
+        if "expert" in path and weight.ndim > 1 and not isinstance(module, nn.Linear)
+    }
+    if not packed:
+        return None
+    return (
+        f"adapters sit on {', '.join(leaves)} only: the experts are packed tensors "
+        f"({', '.join(sorted(packed))}), which they do not reach"
+    )
+
+
+def _tokenizer(settings: ModelSettings) -> Any:  # noqa: ANN401 - any tokenizer
+    """Load the tokenizer of a base."""
+    try:
+        return AutoTokenizer.from_pretrained(locate(settings), **LOCAL)
+    except UNREADABLE as error:
+        raise ModelError(f"a tokenizer that cannot be read: {error}") from error
+
+
+def _expect_library(config: Any) -> None:  # noqa: ANN401 - any model's configuration
+    """Refuse a quantised model whose library is not here."""
+    found = getattr(config, "quantization_config", None) or getattr(
+        config.get_text_config(), "quantization_config", None
+    )
+    if found is None:
+        return
+    try:
+        quantizer = AutoHfQuantizer.from_config(found, pre_quantized=True)
+        quantizer.validate_environment(device_map=None, weights_only=True)
+    except UNREADABLE as error:
+        method = found.get("quant_method") if isinstance(found, dict) else found
+        raise ModelError(
+            f"weights quantised as {method!r}, which cannot be read here: {error}"
+        ) from error
+
+
+def _expect_narrow(tokenizer: Any, model: nn.Module) -> None:  # noqa: ANN401
+    """Refuse a tokenizer that writes tokens which the model has no row for."""
+    rows = model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    token, highest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    if highest >= rows:
+        raise ModelError(
+            f"a tokenizer whose token {token!r} has the id {highest}, where the "
+            f"model's embedding has {rows} rows"
+        )
+
+
+def _expect_causal(config: Any) -> None:  # noqa: ANN401 - any model's configuration
+    """Refuse a model in which a token changes what is said before it.
+
+    The weights do not decide that, so a small model of random ones is asked; where the
+    configuration makes no small one, one of its own size.
+    """
+    try:
+        change = _change_before_last(_shrunk(config))
+    except UNREADABLE:
+        change = _change_before_last(config)
+    if not change <= TOLERANCE:
+        raise ModelError(
+            "a model that looks ahead: its last token changes what it says of those "
+            "before it, so it cannot learn to go on from a text"
+        )
+
+
+@torch.no_grad()
+def _change_before_last(config: Any) -> float:  # noqa: ANN401
+    """Return what another last token changes before it, as share of the largest logit.
+
+    The global generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    ids = torch.arange(1, TOKENS + 1).repeat(2, 1)  # (2, TOKENS); 0 may be padding
+    ids[1, -1] += 1
+    logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+    return float((logits[0] - logits[1]).abs().max() / logits.abs().max())
+
+
+def _shrunk(config: Any) -> Any:  # noqa: ANN401
+    """Return a configuration of the same kind with one layer of each type, all narrow.
+
+    Width and heads stay, since others hang on them.
+    """
+    small = deepcopy(config)
+    text = small.get_text_config()
+    types = list(dict.fromkeys(vars(text).get("layer_types") or []))
+    text.num_hidden_layers = max(1, len(types))
+    if types:
+        text.layer_types = types
+    for name in (*vars(text), *text.attribute_map):
+        if name.endswith("intermediate_size"):
+            setattr(text, name, SMALL)
+    text.vocab_size = SMALL
+    text.pad_token_id = 0
+    return small
