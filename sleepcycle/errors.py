@@ -21,6 +21,7 @@ SleepcycleError
 ├── ChildError       a child process could not do what it was started for
 │   ├── ChildStartError    it could not be started
 │   ├── ChildTimeoutError  it did not end in time
+│   ├── ChildGivenUpError  nobody waits for it any more
 │   └── ChildResultError   it ended, and left no result
 ├── ServiceError     the running service refused, or cannot be reached
 ├── BackupError      a backup cannot be made, or is not whole
@@ -155,6 +156,10 @@ class ChildStartError(ChildError):
 
 class ChildTimeoutError(ChildError):
     """A child process did not end in time."""
+
+
+class ChildGivenUpError(ChildError):
+    """A child process was ended, since nobody waits for it any more."""
 
 
 class ChildResultError(ChildError):

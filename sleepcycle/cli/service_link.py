@@ -10,7 +10,7 @@ from sleepcycle.cli.app import home_of
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.progress import OnProgress
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.records.version import Version
+from sleepcycle.records.version import MadeFor, Version
 
 if TYPE_CHECKING:
     from sleepcycle.home.versions import Switch
@@ -63,19 +63,24 @@ def promote(ctx: typer.Context, version: str) -> "Switch":
     return _switch(service.call("POST", path))
 
 
-def import_adapter(ctx: typer.Context, folder: Path) -> Version:
-    """Take in an adapter made elsewhere."""
+def import_adapter(
+    ctx: typer.Context, folder: Path, *, force: bool
+) -> tuple[Version, MadeFor]:
+    """Take in an adapter made elsewhere; return also which base it was made for."""
     service = service_of(ctx)
     if service is None:
         from loguru import logger
 
-        version = home_of(ctx).import_adapter(folder)
+        home = home_of(ctx)
+        version = home.import_adapter(folder, force=force)
         logger.info(
             "imported {folder} as {version}", folder=str(folder), version=version.name
         )
-        return version
-    asked = {"path": str(folder.absolute())}
-    return _record(service.call("POST", "/api/versions/import", asked), Version)
+        return version, home.versions.made_for(version)
+    asked = {"path": str(folder.absolute()), "force": force}
+    found = service.call("POST", "/api/versions/import", asked)
+    made_for = MadeFor(found.pop("made_for"), found.pop("warning"))
+    return _record(found, Version), made_for
 
 
 def cancel(ctx: typer.Context, run: int) -> int | None:

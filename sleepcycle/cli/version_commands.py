@@ -163,19 +163,32 @@ def export(
 def import_version(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A PEFT LoRA in safetensors.")],
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Take one that was made for another base, too."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take in a LoRA adapter made elsewhere; promote it to make it live."""
     from sleepcycle.cli.render import show_json
     from sleepcycle.cli.service_link import import_adapter
 
-    version = import_adapter(ctx, folder)
+    version, made_for = import_adapter(ctx, folder, force=force)
     if as_json:
-        return show_json({"version": version.name, "rank": version.rank})
+        return show_json(
+            {
+                "version": version.name,
+                "rank": version.rank,
+                "made_for": made_for.base,
+                "warning": made_for.warning,
+            }
+        )
     print(
         f"{version.name} is {folder}; make it live: sleepcycle versions promote "
         f"{version.name}"
     )
+    if made_for.warning:
+        print(f"note: {made_for.warning}")
 
 
 def _fields(listed: "VersionListing") -> dict[str, object]:

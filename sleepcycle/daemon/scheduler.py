@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from loguru import logger
@@ -24,7 +25,7 @@ from sleepcycle.home.home import Home
 from sleepcycle.home.versions import Switch
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.records.version import Version
+from sleepcycle.records.version import MadeFor, Version
 from sleepcycle.runs.context import Outcome
 from sleepcycle.settings.config import Settings
 
@@ -180,13 +181,24 @@ class Scheduler:
         """
         return self.alone("a promotion", lambda home: home.promote(name))
 
-    def import_adapter(self, source: Path) -> Version:
+    def import_adapter(
+        self, source: Path, *, force: bool = False, given_up: Event | None = None
+    ) -> tuple[Version, MadeFor]:
         """Take in an adapter made elsewhere, as `Home.import_adapter` does.
+
+        Returns:
+            The version, and which base it was made for.
 
         Raises:
             ServiceError: A run is on.
         """
-        return self.alone("an import", lambda home: home.import_adapter(source))
+
+        def take_in(home: Home) -> tuple[Version, MadeFor]:
+            """Take it in, and read its card."""
+            version = home.import_adapter(source, force=force, given_up=given_up)
+            return version, home.versions.made_for(version)
+
+        return self.alone("an import", take_in)
 
     def alone(self, what: str, act: Callable[[Home], R]) -> R:
         """Do one thing to the home for a user while no run is on.

@@ -1,10 +1,12 @@
 """Child processes: each in a session of its own, bounded, and surely ended."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import psutil
 
 from sleepcycle.errors import (
     ChildError,
+    ChildGivenUpError,
     ChildResultError,
     ChildStartError,
     ChildTimeoutError,
@@ -22,6 +25,8 @@ from sleepcycle.errors import (
 from sleepcycle.files import disk
 from sleepcycle.files.import_path import safe_environment
 from sleepcycle.records.codec import from_json, to_json
+
+POLL_S = 0.05  # between looks at a worker that may be given up
 
 R = TypeVar("R")
 F = TypeVar("F")
@@ -176,6 +181,9 @@ class WorkerCall:
     limit_s: float | None = None
     """None waits for as long as it takes."""
 
+    given_up: threading.Event | None = None
+    """Ends the worker once another thread sets it."""
+
 
 def ask_worker(
     call: WorkerCall,
@@ -196,6 +204,7 @@ def ask_worker(
     Raises:
         ChildStartError: It could not be started.
         ChildTimeoutError: It took too long, and was ended.
+        ChildGivenUpError: It was given up, and was ended.
         ChildResultError: It ended and left neither.
         DiskError: The order or the log could not be written.
     """
@@ -204,12 +213,25 @@ def ask_worker(
     disk.open_log(call.log, anew=True).close()
     words = ["-m", call.module, *call.arguments, str(ordered), str(left)]
     with Child(words, call.environment, log=call.log) as worker:
-        code = worker.wait(call.limit_s)
+        code = _awaited(worker, call)
     try:
         text = left.read_text(encoding="utf-8")
         return from_json(text, result) if code == 0 else from_json(text, fault)
     except (FileNotFoundError, ValueError) as error:  # no file, no JSON, another record
         raise ChildResultError(code) from error
+
+
+def _awaited(worker: Child, call: WorkerCall) -> int:
+    """Return a worker's exit code, unless it takes too long or is given up."""
+    if call.given_up is None:
+        return worker.wait(call.limit_s)
+    deadline = time.monotonic() + (call.limit_s or math.inf)
+    while (code := worker.exit_code) is None:
+        if call.given_up.wait(POLL_S):
+            raise ChildGivenUpError("the process was ended, since it was given up")
+        if time.monotonic() > deadline:
+            worker.wait(0)
+    return code
 
 
 def offline_environment(**more: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -223,14 +224,22 @@ class Home:
         """
         return _log_switch(self.versions.switch(name, action="promote"), "promoted")
 
-    def import_adapter(self, source: Path) -> Version:
+    def import_adapter(
+        self, source: Path, *, force: bool = False, given_up: Event | None = None
+    ) -> Version:
         """Take in a LoRA adapter made elsewhere as a version; it is not live.
+
+        Args:
+            source: A folder with a PEFT LoRA in safetensors.
+            force: Take it also if it was made for another base, and fits by its shapes.
+            given_up: Ends the import once another thread sets it.
 
         Raises:
             AdapterError: It is not a plain LoRA in safetensors, its values are not
-                finite, or it does not fit the base.
+                finite, it does not fit the base, or it was made for another one.
+            Interrupted: It was given up.
         """
-        return self.versions.import_adapter(source)
+        return self.versions.import_adapter(source, force=force, given_up=given_up)
 
     def status(self) -> Snapshot:
         """Return where the home stands."""

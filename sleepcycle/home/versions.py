@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from sleepcycle.errors import VersionError
@@ -13,9 +14,15 @@ from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import faults, verify
 from sleepcycle.home.export_formats import WRITERS, ExportFormat, ExportOrder
-from sleepcycle.home.import_worker import read_in_worker
-from sleepcycle.records.codec import to_json
-from sleepcycle.records.version import BaseIdentity, Version, VersionKind
+from sleepcycle.home.import_worker import ImportRequest, read_in_worker
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.version import (
+    BaseIdentity,
+    Card,
+    MadeFor,
+    Version,
+    VersionKind,
+)
 from sleepcycle.runs import publish
 from sleepcycle.runs.lineage import Lineage, read_lineage
 from sleepcycle.settings.config import Settings
@@ -275,24 +282,37 @@ class VersionRegistry:
 
         return inference.load(self.settings, self.paths, self.base)
 
-    def import_adapter(self, source: Path) -> Version:
+    def import_adapter(
+        self, source: Path, *, force: bool = False, given_up: Event | None = None
+    ) -> Version:
         """Take in a LoRA adapter made elsewhere as a version; it is not live.
+
+        Args:
+            source: A folder with a PEFT LoRA in safetensors.
+            force: Take it also if it was made for another base, and fits by its shapes.
+            given_up: Ends the import once another thread sets it.
 
         Raises:
             AdapterError: It is not a plain LoRA in safetensors, its values are not
-                finite, or it does not fit the base.
+                finite, it does not fit the base, or it was made for another one.
+            Interrupted: It was given up.
             HomeError: A run holds the home.
         """
         with self.alone():
-            return self._take_in(source)
+            return self._take_in(ImportRequest(source, force, given_up))
 
-    def _take_in(self, source: Path) -> Version:
+    def made_for(self, version: Version) -> MadeFor:
+        """Return which base an imported version was made for, by its card."""
+        card = from_json(self.card(version.name), Card)
+        return card.made_for or MadeFor()
+
+    def _take_in(self, request: ImportRequest) -> Version:
         """Seal and record an adapter, in a home that is held."""
         disk.make(self.paths.staging)
         stage = self.paths.staging / "import"
         disk.remove(stage)
         taken = read_in_worker(
-            self.paths, self.settings.model, self.base, source, stage
+            self.paths, self.settings.model, self.base, request, stage
         )
         with self.store.read() as session:
             number = version_table.next_number(session)
@@ -305,7 +325,11 @@ class VersionRegistry:
             accepted=True,
             created_at=datetime.now(UTC),
         )
-        card = replace(publish.card_of(version, taken.base), origin=str(source))
+        card = replace(
+            publish.card_of(version, taken.base),
+            origin=str(request.source),
+            made_for=taken.made_for,
+        )
         sealed = publish.seal_version(self.paths, stage, card)
         with self.store.write() as session:
             return publish.record(session, sealed, actor=self.actor)

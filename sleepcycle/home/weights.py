@@ -7,7 +7,7 @@ from pathlib import Path
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
 from sleepcycle.model.base_files import identify
-from sleepcycle.model.foreign import merge_into, read_foreign
+from sleepcycle.model.foreign import expect_own_base, merge_into, read_foreign
 from sleepcycle.model.portable import load_sealed, write_portable
 from sleepcycle.model.score import compare as compare_losses
 from sleepcycle.model.score import encode_held_out
@@ -15,7 +15,7 @@ from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.numerics.subspace import Difference, compare
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import Loss
-from sleepcycle.records.version import BaseIdentity
+from sleepcycle.records.version import BaseIdentity, MadeFor
 from sleepcycle.settings.config import ModelSettings
 
 
@@ -65,7 +65,9 @@ def convert_adapter(
     expected: BaseIdentity,
     source: Path,
     stage: Path,
-) -> tuple[BaseIdentity, int]:
+    *,
+    force: bool = False,
+) -> tuple[BaseIdentity, int, MadeFor]:
     """Read a PEFT LoRA made elsewhere, and write it in our portable form.
 
     The base's weights are not loaded: its configuration says what must fit.
@@ -76,16 +78,21 @@ def convert_adapter(
         expected: The model that the home's versions belong to.
         source: The adapter.
         stage: Where the portable form goes.
+        force: Take it also if it was made for another base, and fits by its shapes.
 
     Returns:
-        The base that the adapter was checked against, and the portable rank.
+        The base that the adapter was checked against, the portable rank, and the base
+        that it was made for.
 
     Raises:
         AdapterError: It is not a plain LoRA in safetensors, its values are not
-            finite, or it does not fit the base.
+            finite, it does not fit the base, or it was made for another one.
         ModelError: The base is not the expected one.
     """
     changes = read_foreign(source)
     base = identify(settings, cache)
     base.expect(expected)
-    return base, write_portable(stage, changes, base, skeleton(settings))
+    targets = skeleton(settings)
+    adapters.check_fits(changes, targets)
+    made_for = expect_own_base(source, base, force=force)
+    return base, write_portable(stage, changes, base, targets), made_for

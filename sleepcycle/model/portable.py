@@ -7,6 +7,7 @@ differ in what they make of anything else, some of them silently.
 
 import json
 import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from sleepcycle.errors import AdapterError
 from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from sleepcycle.files.plain_file import open_plain, read_plain
 from sleepcycle.files.sealed import verify
 from sleepcycle.model.adapters import check_fits
 from sleepcycle.model.base import Targets
@@ -29,6 +31,10 @@ KEY = re.compile(
 )
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 FLOATS = ("F32", "F16", "BF16", "F64")
+CONFIG_BYTES = 1 << 20  # of a configuration; PEFT writes some thousands
+HEADER_BYTES = 16 << 20  # of weights: a tensor takes about 100
+WEIGHTS_BYTES = 32 << 30
+MAX_NAME = 300  # letters
 MAX_RANK = 4096  # beyond any that is trained; what asks for more is broken or hostile
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank takes
 
@@ -100,13 +106,14 @@ def load_portable(folder: Path) -> dict[str, LowRank]:
         if config.get(key) != expected:
             raise AdapterError(
                 f"{folder}: expected {key} to be {expected!r} in a portable adapter, "
-                f"got {config.get(key)!r}; take it in with: sleepcycle versions import"
+                f"got {reprlib.repr(config.get(key))}; take it in with: sleepcycle "
+                "versions import"
             )
     rank = config.get("r")
     if rank not in RANKS or config.get("lora_alpha") != rank:
         raise AdapterError(
             f"{folder}: expected r to be one of {RANKS} and lora_alpha equal to it, "
-            f"got {rank!r} and {config.get('lora_alpha')!r}"
+            f"got {reprlib.repr(rank)} and {reprlib.repr(config.get('lora_alpha'))}"
         )
     changes = read_factors(folder)
     for path, change in changes.items():
@@ -139,7 +146,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     file = folder / ADAPTER_CONFIG
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(read_plain(file, most_bytes=CONFIG_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise AdapterError(
             f"expected an adapter with {ADAPTER_CONFIG} in {folder}, got: {error}"
@@ -154,7 +161,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def read_factors(folder: Path) -> dict[str, LowRank]:
     """Read an adapter's factors as they are, unscaled, as float32.
 
-    Shapes are checked before a weight is read.
+    Shapes are checked before a weight is read, and the header's size before that.
 
     Raises:
         AdapterError: The file is not safetensors, holds other tensors than pairs of
@@ -164,6 +171,7 @@ def read_factors(folder: Path) -> dict[str, LowRank]:
     if not file.is_file():
         raise _no_weights(folder)
     try:
+        _expect_small_header(file)
         with safe_open(file, framework="pt") as tensors:
             shapes = {n: _shape(file, tensors, n) for n in tensors.keys()}  # noqa: SIM118 - not iterable
             paths = _paths(file, shapes)
@@ -182,6 +190,22 @@ def read_factors(folder: Path) -> dict[str, LowRank]:
         if not _finite(change.up) or not _finite(change.down):
             raise AdapterError(f"{file}: {path} holds NaN or infinity")
     return changes
+
+
+def _expect_small_header(file: Path) -> None:
+    """Refuse a file whose header takes longer to read than that of any adapter.
+
+    Raises:
+        OSError: It is no plain file, or too large.
+        AdapterError: Its header is.
+    """
+    with open_plain(file, most_bytes=WEIGHTS_BYTES) as weights:
+        size = int.from_bytes(weights.read(8), "little")
+    if size > HEADER_BYTES:
+        raise AdapterError(
+            f"{file}: expected whole safetensors with a header of at most "
+            f"{HEADER_BYTES} bytes, got one of {size}"
+        )
 
 
 def portable_rank(rank: int) -> int:
@@ -205,6 +229,11 @@ def _paths(
     """Pair the factors of each layer: path to the names of down and up."""
     pairs: dict[str, dict[str, str]] = {}
     for name in shapes:
+        if len(name) > MAX_NAME:
+            raise AdapterError(
+                f"{file}: expected names of at most {MAX_NAME} letters, got "
+                f"{reprlib.repr(name)}, which has {len(name)}"
+            )
         match = KEY.fullmatch(name)
         if match is None or len(shapes[name]) != 2:
             raise AdapterError(
@@ -231,7 +260,7 @@ def _shape(file: Path, tensors: Any, name: str) -> tuple[int, ...]:  # noqa: ANN
     tensor = tensors.get_slice(name)
     if tensor.get_dtype() not in FLOATS:
         raise AdapterError(
-            f"{file}: expected {name} to be one of {', '.join(FLOATS)}, got "
+            f"{file}: expected {name[:MAX_NAME]} to be one of {', '.join(FLOATS)}, got "
             f"{tensor.get_dtype()}"
         )
     return tuple(tensor.get_shape())
@@ -246,7 +275,7 @@ def _no_weights(folder: Path) -> AdapterError:
     """Return the error that there are no safetensors; pickle is never opened."""
     others = [f.name for f in folder.glob("*") if f.suffix in PICKLES]
     unread = (
-        f"; {', '.join(sorted(others))} may run code when opened and was not read: "
+        f"; {', '.join(sorted(others)[:3])} may run code when opened and was not read: "
         "save it as safetensors first"
         if others
         else ""

@@ -52,6 +52,17 @@ class BaseIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeFor:
+    """Which base an adapter was made for, by what it says itself."""
+
+    base: str | None = None
+    """As the adapter names it; None where it names none."""
+
+    warning: str | None = None
+    """What is to be known of it, such as that it is another base; None if nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """A sealed, immutable adapter, as the store knows it."""
 
@@ -105,3 +116,6 @@ class Card:
 
     origin: str | None = None
     """Where an imported adapter came from."""
+
+    made_for: MadeFor | None = None
+    """Which base an imported adapter was made for."""

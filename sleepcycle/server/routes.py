@@ -1,14 +1,18 @@
 """The HTTP control of a running service: its routes."""
 
+import asyncio
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 from fastapi import FastAPI, Request
 from fastapi import Path as Part
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -31,6 +35,8 @@ from sleepcycle.server.responses import (
 from sleepcycle.server.status import status_with_service
 from sleepcycle.store.snapshot import read_snapshot
 
+POLL_S = 0.2  # between looks whether who asked for an import is still there
+
 Number = Annotated[int, Part(ge=1, lt=2**63)]
 """A number that the database can hold."""
 
@@ -51,8 +57,11 @@ class RollbackBody(Body):
 class ImportBody(Body):
     """What to take in."""
 
-    path: str
+    path: Annotated[str, Field(max_length=4096)]  # the longest that Linux opens
     """A folder on this machine, by its whole path."""
+
+    force: bool = False
+    """Whether it is taken also where it was made for another base, and fits."""
 
 
 def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
@@ -193,9 +202,23 @@ def _versions(app: FastAPI, scheduler: Scheduler) -> None:
         return answer(asdict(scheduler.promote(name)))
 
     @app.post("/api/versions/import")
-    def take_in(body: ImportBody) -> Response:
-        """Take in an adapter made elsewhere; it is not live."""
+    async def import_adapter(request: Request, body: ImportBody) -> Response:
+        """Take in an adapter made elsewhere; it is not live.
+
+        It is given up where who asked has gone.
+        """
         path = Path(body.path)
         if not path.is_absolute():
             raise ConfigError(f"expected the whole path of a folder, got {body.path!r}")
-        return answer(asdict(scheduler.import_adapter(path)))
+        given_up = Event()
+        take_in = partial(scheduler.import_adapter, force=body.force, given_up=given_up)
+        work = asyncio.create_task(run_in_threadpool(take_in, path))
+        try:
+            while not (await asyncio.wait([work], timeout=POLL_S))[0]:
+                if await request.is_disconnected():
+                    given_up.set()
+        finally:
+            given_up.set()  # also where the service ends meanwhile
+        version, made_for = work.result()
+        said = {"made_for": made_for.base, "warning": made_for.warning}
+        return answer(asdict(version) | said)

@@ -15,6 +15,7 @@ from tests.cli.conftest import LESSONS
 
 CAPITALS = LESSONS / "capitals.jsonl"
 WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
 
 
 def folder_of(cli, name):
@@ -155,6 +156,62 @@ class TestRefusal:
             "versions", "import", exported
         )
         assert lived.json("versions", "verify")["failed"] == []
+
+
+class TestMadeFor:
+    """
+    An adapter that fits by its shapes, and may belong to another base.
+    """
+
+    @pytest.fixture
+    def foreign(self, exported):
+        """Return what writes the name of the base into an exported adapter."""
+
+        def named(base):
+            file = exported / CONFIG
+            config = json.loads(file.read_text()) | {"base_model_name_or_path": base}
+            file.write_text(json.dumps(config))
+            return exported
+
+        return named
+
+    def test_one_of_another_base_is_refused(self, lived, foreign):
+        adapter = foreign("someone/another-model")
+        before = lived.json("versions", "list")
+
+        said = lived.error("versions", "import", adapter)
+
+        assert "made for builtin:nano, got one made for 'someone/another-model'" in said
+        assert f"sleepcycle versions import --force {adapter}" in said
+        assert lived.json("versions", "list") == before
+
+    def test_forced_it_is_taken_and_its_card_says_so(self, lived, foreign):
+        adapter = foreign("someone/another-model")
+
+        taken = lived.json("versions", "import", "--force", adapter)
+
+        assert taken["made_for"] == "someone/another-model"
+        assert "not for builtin:nano" in taken["warning"]
+        card = json.loads(
+            (folder_of(lived, taken["version"]) / "card.json").read_text()
+        )
+        assert card["made_for"] == {
+            "base": "someone/another-model",
+            "warning": taken["warning"],
+        }
+        text = lived.run("versions", "import", "--force", adapter).stdout
+        assert f"note: {taken['warning']}" in " ".join(text.split())
+
+    def test_one_that_names_no_base_is_taken_with_a_word(self, lived, foreign):
+        taken = lived.json("versions", "import", foreign(None))
+
+        assert taken["made_for"] is None
+        assert "does not name the base" in taken["warning"]
+
+    def test_of_ones_own_nothing_is_said(self, lived, exported):
+        taken = lived.json("versions", "import", exported)
+
+        assert (taken["made_for"], taken["warning"]) == ("builtin:nano", None)
 
 
 class TestExport:

@@ -16,6 +16,7 @@ import pytest
 
 from sleepcycle.errors import (
     ChildError,
+    ChildGivenUpError,
     ChildResultError,
     ChildStartError,
     ChildTimeoutError,
@@ -296,7 +297,7 @@ class TestAskWorker:
     def ask(self, tmp_path, monkeypatch):
         """Return what asks a worker of that code."""
 
-        def asked(code, *arguments, limit_s=PATIENCE_S):
+        def asked(code, *arguments, limit_s=PATIENCE_S, given_up=None):
             (tmp_path / "played_worker.py").write_text(
                 "import json, sys\n"
                 "*words, ordered, left = sys.argv[1:]\n"
@@ -311,6 +312,7 @@ class TestAskWorker:
                 tmp_path / "log",
                 arguments=arguments,
                 limit_s=limit_s,
+                given_up=given_up,
             )
             return ask_worker(call, Order("four"), Result, Refusal)
 
@@ -318,6 +320,35 @@ class TestAskWorker:
 
     def test_a_result_is_read(self, ask):
         assert ask("leave({'length': len(order['word'])})") == Result(4)
+
+    def test_so_is_one_of_a_worker_that_may_be_given_up(self, ask):
+        leave = "leave({'length': len(order['word'])})"
+
+        assert ask(leave, given_up=threading.Event()) == Result(4)
+
+    def test_one_that_is_given_up_is_ended(self, ask, tmp_path):
+        """
+        By another thread, once it runs.
+        """
+        given_up, started = threading.Event(), tmp_path / "started"
+        code = f"import time; open({str(started)!r}, 'w').close(); time.sleep(600)"
+
+        def give_up():
+            while not started.exists():
+                time.sleep(0.01)
+            given_up.set()
+
+        watcher = threading.Thread(target=give_up)
+        watcher.start()
+
+        with pytest.raises(ChildGivenUpError, match="was ended, since it was given up"):
+            ask(code, given_up=given_up)
+
+        watcher.join()
+
+    def test_one_that_may_be_given_up_has_its_limit_all_the_same(self, ask):
+        with pytest.raises(ChildTimeoutError, match="expected the process to end"):
+            ask("import time; time.sleep(600)", limit_s=0.3, given_up=threading.Event())
 
     def test_a_fault_is_read(self, ask):
         assert ask("leave({'message': 'no'}); sys.exit(1)") == Refusal("no")

@@ -4,14 +4,22 @@ import errno
 import os
 import subprocess
 import sys
+import time
+from threading import Event, Thread
 
 import pytest
 
-from sleepcycle.errors import AdapterError, DiskError, HomeError, VersionError
+from sleepcycle.errors import (
+    AdapterError,
+    DiskError,
+    HomeError,
+    Interrupted,
+    VersionError,
+)
 from sleepcycle.files.runfolder import Fault
 from sleepcycle.home import import_worker
 from sleepcycle.home.lock import locked
-from sleepcycle.records.codec import to_json
+from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import run_table
 from sleepcycle.store.snapshot import read_snapshot
@@ -97,6 +105,27 @@ class TestImportWorker:
         with pytest.raises(ProcessLookupError, match="No such process"):
             os.kill(number, 0)
 
+    def test_it_is_ended_where_it_is_given_up(self, home, tmp_path, play):
+        play("echo $$; read line")
+        given_up = Event()
+        log = home.paths.logs / "import.log"
+
+        def give_up():
+            while not (log.exists() and log.read_text().endswith("\n")):
+                time.sleep(0.01)
+            given_up.set()
+
+        watcher = Thread(target=give_up)
+        watcher.start()
+
+        with pytest.raises(Interrupted, match="was given up; nothing was taken in"):
+            home.import_adapter(tmp_path, given_up=given_up)
+
+        watcher.join()
+        with pytest.raises(ProcessLookupError, match="No such process"):
+            os.kill(int(log.read_text()), 0)
+        assert list(home.paths.staging.iterdir()) == []
+
     def test_it_ends_with_its_parent(self, tmp_path):
         """
         Its order is a pipe into which nobody writes, so it would wait for ever.
@@ -132,3 +161,23 @@ class TestImportWorker:
 
         with pytest.raises(AdapterError, match=r"a process that reads .*No such file"):
             home.import_adapter(tmp_path)
+
+    def test_its_message_is_cut_to_some_words(self, tmp_path, home):
+        """
+        The system's own words name a file as long as it is.
+        """
+        order = import_worker.ImportOrder(
+            home.settings.model.model_dump(mode="json"),
+            home.paths.cache,
+            home.versions.base,
+            tmp_path / ("x" * 100_000),
+            tmp_path / "stage",
+            force=False,
+        )
+        (tmp_path / "order.json").write_text(to_json(order))
+
+        code = import_worker.main(tmp_path / "order.json", tmp_path / "result.json")
+
+        fault = from_json((tmp_path / "result.json").read_text(), Fault)
+        assert (code, fault.error) == (1, "AdapterError")
+        assert len(fault.message) <= import_worker.WORDS

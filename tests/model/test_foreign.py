@@ -1,6 +1,8 @@
 """Foreign adapters mean to us what they mean to PEFT; merged models to all."""
 
 import json
+import os
+import re
 
 import pytest
 import torch
@@ -12,9 +14,10 @@ from sleepcycle.errors import AdapterError
 from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from sleepcycle.model.adapters import attach
 from sleepcycle.model.base import find_targets
-from sleepcycle.model.foreign import PLAIN, merge_into, read_foreign
+from sleepcycle.model.foreign import PLAIN, expect_own_base, merge_into, read_foreign
 from sleepcycle.model.portable import write_portable
 from sleepcycle.numerics.lowrank import LowRank, decompose
+from sleepcycle.records.version import BaseIdentity, MadeFor
 from tests.model.conftest import (
     assert_alike,
     assert_same,
@@ -189,6 +192,160 @@ class TestRefused:
 
         with pytest.raises(AdapterError, match=r"adapter_model\.bin may run code"):
             read_foreign(folder)
+
+
+class TestHostile:
+    """
+    What is made to hold up whoever reads it: each is refused at once, in few words.
+    """
+
+    @pytest.fixture
+    def adapter(self, elsewhere):
+        """Folder of an adapter to change."""
+        return elsewhere(r=4, target_modules=["q_proj"])[0]
+
+    def refuse(self, adapter, reason):
+        """Hold that an adapter is refused for a reason."""
+        with pytest.raises(AdapterError, match=reason) as refusal:
+            read_foreign(adapter)
+
+        assert len(str(refusal.value)) < 1500
+
+    def configure(self, adapter, **fields):
+        """Change an adapter's configuration."""
+        file = adapter / ADAPTER_CONFIG
+        file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+    @pytest.mark.parametrize("name", ["rank_pattern", "alpha_pattern"])
+    def test_a_slow_expression(self, adapter, name):
+        self.configure(adapter, **{name: {r"((\w+\.?)+)+x": 4}})
+
+        self.refuse(adapter, "is not valid: expected names of layers")
+
+    def test_a_slow_pattern_is_matched_fast(self, adapter):
+        self.configure(adapter, rank_pattern={".*" * 60 + "x": 3})
+
+        assert len(read_foreign(adapter)) == 2
+
+    def test_a_slow_expression_of_targets_is_not_evaluated(self, adapter):
+        self.configure(adapter, target_modules=r"((\w+\.?)+)+x")
+
+        assert len(read_foreign(adapter)) == 2
+
+    @pytest.mark.parametrize("name", [ADAPTER_CONFIG, ADAPTER_WEIGHTS])
+    @pytest.mark.parametrize("kind", ["pipe", "device"])
+    def test_a_file_that_never_ends(self, adapter, name, kind):
+        (adapter / name).unlink()
+        if kind == "pipe":
+            os.mkfifo(adapter / name)
+        else:
+            (adapter / name).symlink_to("/dev/zero")
+
+        self.refuse(adapter, f"expected .*{re.escape(name)} in ")
+
+    def test_a_large_configuration(self, adapter):
+        self.configure(adapter, padding="x" * (1 << 20))
+
+        self.refuse(
+            adapter, r"adapter_config\.json of .* where at most 1048576 are read"
+        )
+
+    def test_a_header_of_many_megabytes(self, adapter):
+        size = 60 << 20
+        with (adapter / ADAPTER_WEIGHTS).open("wb") as file:
+            file.write(size.to_bytes(8, "little"))
+            file.truncate(size + 8)
+
+        self.refuse(adapter, f"a header of at most 16777216 bytes, got one of {size}")
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"use_dora": "x" * 500_000},
+            {"bias": ["x"] * 100_000},
+            {"r": "9" * 500_000},
+            {"lora_alpha": 10**4000},
+            {"rank_pattern": {"(" * 500_000: 1}},
+        ],
+        ids=lambda fields: next(iter(fields)),
+    )
+    def test_what_a_message_would_quote_is_cut(self, adapter, fields):
+        self.configure(adapter, **fields)
+
+        self.refuse(adapter, "expected")
+
+    def test_a_name_of_many_letters(self, adapter):
+        save_file({"x" * 500_000: torch.ones(1, 1)}, adapter / ADAPTER_WEIGHTS)
+
+        self.refuse(adapter, "expected names of at most 300 letters, got 'xxx")
+
+
+class TestBase:
+    """
+    What an adapter was made for: by its own words, and by a card of ours beside it.
+    """
+
+    BASE = BaseIdentity("builtin:nano", None, "a" * 64)
+
+    @pytest.fixture
+    def named(self, tmp_path):
+        """Return what writes an adapter's configuration that names a base."""
+
+        def written(name):
+            text = json.dumps({"base_model_name_or_path": name})
+            (tmp_path / ADAPTER_CONFIG).write_text(text)
+            return tmp_path
+
+        return written
+
+    @pytest.mark.parametrize(
+        "name", ["builtin:nano", "nano", "/models/nano", "/models/nano/", "me/nano"]
+    )
+    def test_the_same_name_is_taken(self, named, name):
+        found = expect_own_base(named(name), self.BASE, force=False)
+
+        assert found == MadeFor(name)
+
+    @pytest.mark.parametrize("name", ["", None])
+    def test_one_that_names_none_is_taken_with_a_word(self, named, name):
+        found = expect_own_base(named(name), self.BASE, force=False)
+
+        assert found.base is None
+        assert "does not name the base" in found.warning
+
+    @pytest.mark.parametrize("name", ["someone/another", "nano/other", "Nano2", "/"])
+    def test_another_name_is_refused(self, named, name):
+        with pytest.raises(
+            AdapterError,
+            match=rf"made for builtin:nano, got one made for '{name}'.*--force",
+        ):
+            expect_own_base(named(name), self.BASE, force=False)
+
+    def test_forced_it_is_taken_with_a_warning(self, named):
+        found = expect_own_base(named("someone/another"), self.BASE, force=True)
+
+        assert found.base == "someone/another"
+        assert "made for 'someone/another', not for builtin:nano" in found.warning
+
+    def test_a_card_with_the_hash_of_the_base_is_enough(self, named):
+        folder = named("/moved/elsewhere")
+        (folder / "card.json").write_text(json.dumps({"base": {"sha256": "a" * 64}}))
+
+        assert expect_own_base(folder, self.BASE, force=False).warning is None
+
+    @pytest.mark.parametrize(
+        "card", ["", "[]", '{"base": 1}', '{"base": {"sha256": ""}}', "[" * 100_000]
+    )
+    def test_a_card_without_it_is_not(self, named, card):
+        folder = named("someone/another")
+        (folder / "card.json").write_text(card)
+
+        with pytest.raises(AdapterError, match="got one made for 'someone/another'"):
+            expect_own_base(folder, self.BASE, force=False)
+
+    def test_what_is_no_name_is_refused(self, named):
+        with pytest.raises(AdapterError, match=r"to be a name, got \['nano'\]"):
+            expect_own_base(named(["nano"]), self.BASE, force=True)
 
 
 class TestMerge:

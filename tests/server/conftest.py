@@ -18,7 +18,7 @@ from sleepcycle.home.opening import create_home
 from sleepcycle.home.versions import Switch
 from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.verdict import Verdict
-from sleepcycle.records.version import Version, VersionKind
+from sleepcycle.records.version import MadeFor, Version, VersionKind
 from sleepcycle.runs.context import Outcome
 from sleepcycle.server import server
 from sleepcycle.server.client import Client
@@ -103,8 +103,8 @@ class FakeConductor:
     def promote(self, name):
         return self._do(("promote", name), Switch("v1", "v0", 0, 0, 4))
 
-    def import_adapter(self, source):
-        return self._do(("import", source), VERSION)
+    def import_adapter(self, source, *, force=False, given_up=None):
+        return self._do(("import", source, force), (VERSION, MadeFor("nano")))
 
     def _do(self, what, result=None):
         if self.error is not None:

@@ -2,7 +2,10 @@
 
 import json
 import math
+import time
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -22,7 +25,7 @@ from sleepcycle.records.run_order import RunKind
 from sleepcycle.runs.context import Outcome
 from sleepcycle.server import readiness
 from sleepcycle.settings.config import EngineSettings, Settings
-from tests.server.conftest import IDLE, OUTCOME, ask
+from tests.server.conftest import IDLE, OUTCOME, PATIENCE_S, TOKEN, ask
 
 
 class TestProbes:
@@ -181,10 +184,54 @@ class TestVersions:
         )
 
         assert (status, answer["number"], answer["kind"]) == (200, 1, "wake")
-        assert scheduler.asked == [("import", Path("/a/b"))]
+        assert scheduler.asked == [("import", Path("/a/b"), False)]
         refused = ask(served, "POST", "/api/versions/import", body={"path": "a/b"})
         assert refused[0] == 422
         assert "whole path" in refused[1]["message"]
+
+    def test_one_of_another_base_is_taken_where_that_is_forced(self, served, scheduler):
+        body = {"path": "/a/b", "force": True}
+        _, answer = ask(served, "POST", "/api/versions/import", body=body)
+
+        assert (answer["made_for"], answer["warning"]) == ("nano", None)
+        assert scheduler.asked == [("import", Path("/a/b"), True)]
+
+    def test_a_path_of_a_megabyte_is_refused_in_few_words(self, served, scheduler):
+        body = {"path": "/" + "a" * 900_000}
+        status, answer = ask(served, "POST", "/api/versions/import", body=body)
+
+        assert (status, scheduler.asked) == (422, [])
+        assert len(answer["message"]) < 200
+
+    def test_an_import_is_given_up_where_who_asked_has_gone(self, served, scheduler):
+        """
+        And the service answers others meanwhile.
+        """
+        begun, gone = Event(), []
+
+        def import_adapter(source, *, force, given_up):
+            begun.set()
+            gone.append(given_up.wait(PATIENCE_S))
+            begun.clear()
+            raise Interrupted("given up")
+
+        scheduler.import_adapter = import_adapter
+        connection = HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE_S)
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Type": "application/json",
+        }
+        path = "/api/versions/import"
+        connection.request("POST", path, json.dumps({"path": "/a/b"}), headers)
+        assert begun.wait(PATIENCE_S)
+        assert ask(served, "GET", "/livez", token=None)[0] == 200
+        assert gone == []
+
+        connection.close()
+
+        while begun.is_set():
+            time.sleep(0.01)
+        assert gone == [True]
 
 
 @pytest.mark.parametrize("word", ["pause", "resume", "reload"])
