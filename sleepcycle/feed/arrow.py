@@ -15,6 +15,10 @@ from sleepcycle.settings.config import FeedSettings
 ROWS_AT_ONCE = 256
 IPC_FILE, IPC_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
 
+DAMAGED = (OSError, MemoryError, UnicodeDecodeError)
+"""What pyarrow raises beside its own errors where a file is damaged: sizes that are
+none, and names in no UTF-8."""
+
 Table = tuple[list[str], Iterable[Any]]
 """Names of the columns, and batches of rows."""
 
@@ -57,9 +61,16 @@ def _arrow(stream: BufferedReader, pyarrow: ModuleType) -> Table:
     if stream.peek(len(IPC_FILE)).startswith(IPC_FILE):
         file = pyarrow.ipc.open_file(stream)
         batches = map(file.get_batch, range(file.num_record_batches))
-        return file.schema.names, batches
+        return file.schema.names, _checked(batches)
     reader = pyarrow.ipc.open_stream(stream)
-    return reader.schema.names, reader
+    return reader.schema.names, _checked(reader)
+
+
+def _checked(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield batches whose places are all inside of them; IPC looks at none itself."""
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch
 
 
 def _read(
@@ -85,8 +96,8 @@ def _read(
         for value in _values(batches):
             number += 1
             yield _row(number, value, settings)
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
+    except (pyarrow.ArrowException, *DAMAGED) as error:
+        reason = " ".join(str(error).split()) or "sizes that do not fit into memory"
         if number == 0:
             raise FeedError(f"expected {name}, got: {reason}") from error
         fault = RowError("E_STREAM", f"the file cannot be read on from here: {reason}")
@@ -103,13 +114,25 @@ def _values(batches: Iterable[Any]) -> Iterator[Any]:
 def _rows_of(part: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow has no types
     """Yield each row of a record batch, or what is wrong with its text."""
     try:
-        yield from part.to_pylist()
+        rows = part.to_pylist()
+        yield from map(_plain, rows) if "map<" in str(part.schema) else rows
     except UnicodeDecodeError as error:
         if part.num_rows == 1:
             yield error
             return
         for number in range(part.num_rows):
             yield from _rows_of(part.slice(number, 1))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - as above
+    """Return a value with objects for its maps, which pyarrow gives as pairs."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if not isinstance(value, list):
+        return value
+    if value and all(isinstance(pair, tuple) for pair in value):
+        return {str(key): _plain(inner) for key, inner in value}
+    return [_plain(inner) for inner in value]
 
 
 def _row(number: int, value: object, settings: FeedSettings) -> Row:

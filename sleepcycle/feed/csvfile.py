@@ -70,12 +70,10 @@ class _Lines:
         A fault of it ends the record.
         """
         begun = len(self._parts)
-        self._take()
-        while begun and b'"' not in self._parts[-1] and self._has_room():
-            try:
-                self._take()
-            except StopIteration:
-                break
+        if begun:
+            self._take_quoted()
+        else:
+            self._take()
         if self._record:
             check_size(self._record.size, self._settings)
         return b"\n".join(self._parts[begun:]).decode() + "\n"
@@ -88,6 +86,24 @@ class _Lines:
         self._parts, self._record = [], None
         return record
 
+    def _take_quoted(self) -> None:
+        """Read on in a quoted field, in as few steps as may be."""
+        begun = len(self._parts)
+        while self._record and self._record.size <= self._settings.max_row_bytes:
+            room = self._settings.max_row_bytes - self._record.size
+            if lines := self._lines.take_before(b'"', room):
+                self._parts.append(lines.replace(b"\r\n", b"\n")[:-1])
+                self._record.size = self._lines.offset - self._record.offset
+                continue
+            try:
+                self._take()
+            except StopIteration:
+                if len(self._parts) == begun:
+                    raise
+                return
+            if b'"' in self._parts[-1]:
+                return
+
     def _take(self) -> None:
         """Read a line into the record; between two records blank lines are none."""
         line = next(self._lines)
@@ -99,10 +115,6 @@ class _Lines:
             self._record = line
         else:
             self._record.size = line.offset + line.size - self._record.offset
-
-    def _has_room(self) -> bool:
-        """Return whether the record is not too big yet."""
-        return self._record is None or self._record.size <= self._settings.max_row_bytes
 
 
 def _next(lines: _Lines, records: Iterator[list[str]]) -> Row | None:
@@ -146,7 +158,8 @@ def _divided(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
 def _no_utf8(error: UnicodeDecodeError) -> RowError:
     """Return the fault of bytes that are no text."""
     byte = error.object[error.start]
-    return RowError("E_UTF8", f"expected UTF-8, got byte {byte:#04x}")
+    message = f"expected UTF-8, got byte {byte:#04x}; save the table as UTF-8"
+    return RowError("E_UTF8", message)
 
 
 def _named(records: Iterator[Row], shape: Format | None) -> Iterator[Row]:

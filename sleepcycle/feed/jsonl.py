@@ -34,7 +34,9 @@ class Lines:
     def __init__(self, stream: BufferedReader, max_bytes: int) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
-        self._number = self._offset = 0
+        self._number = 0
+        self.offset = 0
+        """Bytes read so far."""
 
     def __iter__(self) -> "Lines":
         return self
@@ -52,18 +54,28 @@ class Lines:
         self._number += 1
         mark = len(BOM) if self._number == 1 and data.startswith(BOM) else 0
         size = length - mark - tail.endswith(b"\n") - tail.endswith(b"\r\n")
-        row = Row(self._number, self._offset + mark, size, data[mark : mark + size])
-        self._offset += length
+        row = Row(self._number, self.offset + mark, size, data[mark : mark + size])
+        self.offset += length
         return row
+
+    def take_before(self, sign: bytes, max_bytes: int) -> bytes:
+        """Return the whole lines in memory that come before a sign, all at once."""
+        head = self._stream.peek(1)[:max_bytes]
+        end = head.find(sign)
+        return self._pass(head[: end if end >= 0 else len(head)])
 
     def skip_blank(self) -> None:
         """Pass over blank lines that are in memory already, all at once."""
         head = self._stream.peek(1)
-        blank = len(head) - len(head.lstrip())
-        length = head.rfind(b"\n", 0, blank) + 1
-        self._stream.read(length)
-        self._number += head.count(b"\n", 0, length)
-        self._offset += length
+        self._pass(head[: len(head) - len(head.lstrip())])
+
+    def _pass(self, part: bytes) -> bytes:
+        """Pass over the whole lines of a part that comes next, and return them."""
+        lines = part[: part.rfind(b"\n") + 1]
+        self._stream.read(len(lines))
+        self._number += lines.count(b"\n")
+        self.offset += len(lines)
+        return lines
 
 
 def read_lines(stream: BufferedReader, max_bytes: int) -> Lines:

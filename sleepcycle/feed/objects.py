@@ -12,7 +12,7 @@ from sleepcycle.feed.jsonl import read_jsonl
 from sleepcycle.feed.rows import Row, check_size, parse_json
 from sleepcycle.settings.config import FeedSettings
 
-WHOLE_BYTES = 64 << 20
+WHOLE_BYTES = 32 << 20
 """Largest file of columns: its first row is known only once all of it is read."""
 
 

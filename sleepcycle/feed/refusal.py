@@ -22,7 +22,7 @@ ZIPPED = (
     ((".xlsx", ".xlsm", ".ods"), b"xl/", "an Excel workbook", SHEET),
     ((".docx", ".odt"), b"word/", "a Word document", WORDS),
     ((".epub",), b"application/epub+zip", "an e-book", WORDS),
-    (("",), b"", "a zip archive", UNPACK),
+    ((".zip",), b"", "a zip archive", UNPACK),
 )
 """What comes as a zip archive: its endings, what is near its beginning, and so on."""
 

@@ -157,8 +157,9 @@ def _parts(
 ) -> Iterator[Row]:
     """Yield the rows of a file, or of the files of a folder, numbered on."""
     files = [source]
-    if isinstance(source, Path | str) and Path(source).is_dir():
-        files = list(files_of(Path(source)))
+    is_path = isinstance(source, Path | str) and str(source) != "-"
+    if is_path and (folder := Path(cast("Path", source))).is_dir():
+        files = list(files_of(folder))
     before = 0
     for each in files:
         number = 0

@@ -11,8 +11,9 @@ from sleepcycle.feed.objects import row_of
 from sleepcycle.feed.rows import Row
 from sleepcycle.settings.config import FeedSettings
 
-WHOLE_BYTES = 8 << 20
-"""Largest YAML file; a parser reads some megabytes a second, and holds all of it."""
+WHOLE_BYTES = 4 << 20
+"""Largest YAML file: it takes some forty times its size in memory, and a few seconds
+a megabyte."""
 
 
 def read_yaml(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:

@@ -3,14 +3,19 @@
 300 files in the short form; 10,000 with `SLEEPCYCLE_FAULTS=full`.
 """
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import random
 import shutil
 import time
+from pathlib import PurePath
 
+import pyarrow
 import pytest
+import yaml
 import zstandard
 
 from sleepcycle.errors import FeedError
@@ -52,7 +57,16 @@ ODD_ROWS = (
     b"\xff\xfe{",
     b'{"text": "' + b"x" * 120_000 + b'"}',
 )
-SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", "", ".jsonl.gz", ".jsonl.zst")
+PACKERS = {
+    ".gz": gzip.compress,
+    ".zst": zstandard.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+SUFFIXES = (
+    ".jsonl", ".json", ".csv", ".tsv", ".yaml", ".txt", ".md", "", ".arrow",
+    *(f".jsonl{packed}" for packed in PACKERS),
+)  # fmt: skip
 
 
 def plain(rng: random.Random, suffix: str) -> bytes:
@@ -61,13 +75,34 @@ def plain(rng: random.Random, suffix: str) -> bytes:
         {**rng.choice(ROWS), "note": rng.random()} for _ in range(rng.randint(1, 12))
     ]
     if suffix in {".csv", ".tsv"}:
-        comma = "," if suffix == ".csv" else "\t"
+        comma = rng.choice(",;|") if suffix == ".csv" else "\t"
         lines = [f"prompt{comma}completion"]
         lines += [f'"q {rng.random()}"{comma}"a"' for _ in rows]
         return "\n".join(lines).encode()
     if suffix == ".json":
-        return json.dumps(rows).encode()
+        return json.dumps(
+            rng.choice(jsons(rows)), indent=rng.choice([None, 2])
+        ).encode()
+    if suffix == ".yaml":
+        return yaml.safe_dump(rows).encode()
+    if suffix == ".arrow":
+        return arrow(rows)
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def jsons(rows: list[dict]) -> list[object]:
+    """Return what a JSON file may be that holds these rows, and some others."""
+    columns = {"text": {str(number): "a" for number in range(len(rows))}}
+    return [rows, {"version": 1, "data": rows}, rows[0], columns, {"text": ["a", "b"]}]
+
+
+def arrow(rows: list[dict]) -> bytes:
+    """Return an Arrow stream of texts."""
+    table = pyarrow.table({"text": [json.dumps(row) for row in rows]})
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+    return sink.getvalue().to_pybytes()
 
 
 def flip(rng: random.Random, data: bytearray) -> None:
@@ -113,16 +148,15 @@ MUTATIONS = (flip, cut, splice, insert, mark)
 def mutant(rng: random.Random) -> tuple[str, bytes]:
     """Return a file's ending, and what is in it."""
     suffix = rng.choice(SUFFIXES)
-    data = bytearray(plain(rng, suffix.partition(".gz")[0].partition(".zst")[0]))
+    packer = PACKERS.get(PurePath(suffix).suffix)
+    data = bytearray(plain(rng, PurePath(suffix).stem if packer else suffix))
     for _ in range(rng.randint(1, 3)):
         if data:
             rng.choice(MUTATIONS)(rng, data)
     packed = bytes(data)
-    if suffix.endswith(".gz"):
-        packed = gzip.compress(packed)
-    elif suffix.endswith(".zst"):
-        packed = zstandard.compress(packed)
-    if suffix.endswith((".gz", ".zst")) and rng.random() < 0.5:
+    if packer:
+        packed = packer(packed)
+    if packer and rng.random() < 0.5:
         broken = bytearray(packed)
         rng.choice((flip, cut))(rng, broken)
         packed = bytes(broken)

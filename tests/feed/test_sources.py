@@ -4,6 +4,7 @@ import io
 import json
 import os
 import threading
+import time
 import tracemalloc
 
 import pyarrow
@@ -214,9 +215,119 @@ class TestCsv:
         with pytest.raises(FeedError, match=message):
             read(header + b"\nx,y\n", "a.csv")
 
+    @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+    def test_the_header_tells_what_divides(self, sign):
+        table = [["instruction", "output"], ["a, b; c|d", 'say "e"'], ["f\tg", "h\ni"]]
+        text = io.StringIO()
+        csv.writer(text, delimiter=sign).writerows(table)
+
+        rows = values(read(text.getvalue().encode(), "a.csv"))
+
+        assert rows == [dict(zip(table[0], row, strict=True)) for row in table[1:]]
+
+    @pytest.mark.parametrize("line", [b"sep=^\r\n", b'\xef\xbb\xbf"sep=^"\n'])
+    def test_a_first_line_may_say_what_divides(self, line):
+        rows = read(line + b"prompt^completion\na^b\n", "a.csv")
+
+        assert values(rows) == [{"prompt": "a", "completion": "b"}]
+        assert rows[0].line == 3
+
+    def test_columns_without_a_name_are_left_out(self):
+        data = b",prompt,completion,,\n0,a,b,,\n1,c,d,,\n,,,,\n2,e,f\n3,g,h,,,,\n"
+
+        assert values(read(data, "a.csv")) == [
+            {"prompt": "a", "completion": "b"},
+            {"prompt": "c", "completion": "d"},
+            "E_CSV",
+            {"prompt": "g", "completion": "h"},
+        ]
+
+    def test_what_stands_in_a_column_without_a_name_costs_the_row(self):
+        [row] = read(b"prompt,completion,\na,b,c\n", "a.csv")
+
+        assert str(row.fault) == "expected nothing in a column without a name"
+
+    def test_lines_may_end_in_carriage_returns(self):
+        data = b'prompt,completion\ra,b\r"c\rd",e\r'
+
+        assert values(read(data, "a.csv")) == [
+            {"prompt": "a", "completion": "b"},
+            {"prompt": "c\nd", "completion": "e"},
+        ]
+
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.txt", "a", "a.tsv"])
+    def test_a_table_is_read_whatever_the_name_says(self, name):
+        rows = read(b"prompt,completion\na,b\n", name)
+
+        assert values(rows) == [{"prompt": "a", "completion": "b"}]
+
+    def test_a_field_of_many_lines_is_read_in_few_steps(self):
+        """
+        Step by step, each of the 990,000 lines would copy those before it.
+        """
+        field = "\r\n" * 10 + "\n" * 990_000 + "last"
+        data = f'text\n"{field}"\nnext\n'.encode()
+        started = time.process_time()
+
+        rows = read(data, "a.csv", FeedSettings())
+
+        assert values(rows) == [
+            {"text": field.replace("\r\n", "\n")},
+            {"text": "next"},
+        ]
+        assert rows[1].line == 2 + 1 + 990_010
+        assert time.process_time() - started < 30
+
+    def test_turns_in_a_cell_are_read(self):
+        turns = [{"role": "user", "content": 'say "a", b'}]
+        text = io.StringIO()
+        csv.writer(text).writerows([["id", "messages"], ["1", json.dumps(turns)]])
+
+        rows = read(text.getvalue().encode(), "a.csv")
+
+        assert values(rows) == [{"id": "1", "messages": turns}]
+
+    def test_turns_as_python_writes_them_are_refused(self):
+        text = io.StringIO()
+        csv.writer(text).writerows([["messages"], [str([{"role": "user"}])]])
+
+        [row] = read(text.getvalue().encode(), "a.csv")
+
+        assert str(row.fault) == (
+            "expected JSON in messages, got Python's way of writing it; write the "
+            "column with json.dumps"
+        )
+
     def test_a_file_without_a_record_has_no_rows(self):
         assert read(b"", "a.csv") == []
         assert read(b"text\n", "a.csv") == []
+
+
+class TestTsv:
+    def test_a_quote_is_a_sign_like_any_other(self):
+        data = b'prompt\tcompletion\nsay "a" now\t"b" c\n"d\te\n'
+
+        assert values(read(data, "a.tsv")) == [
+            {"prompt": 'say "a" now', "completion": '"b" c'},
+            {"prompt": '"d', "completion": "e"},
+        ]
+
+    @pytest.mark.parametrize(
+        ("line", "code"),
+        [(b"a", "E_CSV"), (b"\xff\tb", "E_UTF8"), (b"x" * 2_000 + b"\tb", "E_TOO_BIG")],
+    )
+    def test_a_bad_line_costs_one_row(self, line, code):
+        data = b"prompt\tcompletion\na\tb\n\n" + line + b"\nc\td\n"
+
+        assert values(read(data, "a.tsv")) == [
+            {"prompt": "a", "completion": "b"},
+            code,
+            {"prompt": "c", "completion": "d"},
+        ]
+
+    def test_a_header_that_fits_no_shape_is_refused(self):
+        with pytest.raises(FeedError, match=r"expected columns .*, got: a, b"):
+            read(b"a\tb\nc\td\n", "a.tsv")
 
 
 class TestParquet:
@@ -293,62 +404,6 @@ class TestParquet:
             pytest.raises(FeedError, match="expected Parquet as an uncompressed file"),
         ):
             list(read_source(pipe, SETTINGS, None))
-
-
-class TestCompressed:
-    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
-    @pytest.mark.parametrize(
-        ("name", "data"),
-        [
-            ("a.jsonl", jsonl(*ROWS)),
-            ("a.json", json.dumps(ROWS).encode()),
-            ("a.csv", "\n".join(["text", *[row["text"] for row in ROWS]]).encode()),
-        ],
-    )
-    def test_what_is_in_it_is_read(self, compress, name, data):
-        for suffix in ("", ".gz", ".zst"):
-            assert values(read(compress(data), name + suffix)) == ROWS
-
-    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
-    def test_several_streams_in_one_file_are_read_on(self, compress):
-        data = compress(jsonl(*ROWS[:50])) + compress(jsonl(*ROWS[50:]))
-
-        assert values(read(data)) == ROWS
-
-    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
-    @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
-    def test_a_stream_cut_off_keeps_the_rows_before(self, compress, kept):
-        """
-        The lines cannot be compressed much, so some of them are before the cut.
-        """
-        lines = [{"text": os.urandom(200).hex()} for _ in range(1_500)]
-        data = compress(jsonl(*lines))
-
-        rows = values(read(data[: int(len(data) * kept)]))
-
-        assert rows[-1] == "E_STREAM"
-        assert rows[:-1] == lines[: len(rows) - 1]
-        assert kept < 0.5 or len(rows) > 300
-
-    @pytest.mark.parametrize("compress", [gzip.compress, CHECKED.compress])
-    def test_a_stream_that_is_damaged_is_one_bad_row(self, compress):
-        data = bytearray(compress(jsonl(*ROWS)))
-        data[len(data) // 2] ^= 0xFF
-
-        assert "E_STREAM" in values(read(bytes(data)))
-
-    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
-    def test_a_bomb_is_bounded(self, compress):
-        data = compress(b"x" * 50_000_000 + b'\n{"text": "next"}\n')
-        assert len(data) < 60_000
-        tracemalloc.start()
-
-        rows = read(data)
-
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert values(rows) == ["E_TOO_BIG", {"text": "next"}]
-        assert peak < 20_000_000
 
 
 class TestChoice:
