@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.rows import BOM, Row, parse
+from sleepcycle.feed.rows import BOM, Row, explained, parse
 from sleepcycle.settings.config import FeedSettings
 
 CHUNK_BYTES = 1 << 16
@@ -53,7 +53,8 @@ def read_objects(stream: BufferedIOBase, settings: FeedSettings) -> Iterator[Row
     What stands between two of them spoils the second. A missing end is one bad row.
     """
     scanner = _Objects(settings.max_row_bytes)
-    yield from _parsed(scanner, stream, settings)
+    for row in _parsed(scanner, stream, settings):
+        yield explained(row) if row.fault and row.fault.code == "E_JSON" else row
     rest = scanner.take()
     if rest.size:
         rest.fault = RowError("E_JSON", "expected } after an object, got the end")

@@ -184,9 +184,14 @@ def _holds_rows(key: str, text: str, place: int) -> bool:
     if first is None:  # longer than what is known of the source
         return key in LISTS
     follows = text[_past(text, first[1], "") :][:1]
-    if follows not in {",", "]", ""} or {"role", "from"} & first[0].keys():
+    return follows in {",", "]", ""} and are_rows(key, first[0])
+
+
+def are_rows(key: str, first: object) -> bool:
+    """Return whether a list with a name and a first element plainly holds rows."""
+    if not isinstance(first, dict) or {"role", "from"} & first.keys():
         return False
-    return key in LISTS or shape_of(first[0]) is not None
+    return key in LISTS or shape_of(first) is not None
 
 
 def _is_open(line: str) -> bool:

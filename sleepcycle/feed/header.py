@@ -19,7 +19,7 @@ def check_columns(names: list[str], shape: Format | None) -> None:
     Raises:
         FeedError: A column stands there twice, or the names are those of no shape.
     """
-    columns = ", ".join(names)
+    columns = " ".join(", ".join(names).split())  # a name may hold lines
     if len(set(names)) != len(names):
         raise FeedError(f"expected each column once, got: {columns:.200}")
     if not has_shape(names, shape):

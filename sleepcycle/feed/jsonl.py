@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from io import BufferedReader, BytesIO
 
-from sleepcycle.errors import RowError
 from sleepcycle.feed.array import read_objects
-from sleepcycle.feed.rows import BOM, Row, parse
+from sleepcycle.feed.rows import BOM, Row, explained, parse
 from sleepcycle.settings.config import FeedSettings
 
 PIECE_BYTES = 1 << 16
@@ -25,7 +24,7 @@ def read_jsonl(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
         if row.fault is None or row.fault.code != "E_JSON":
             yield row
         else:
-            yield from _glued(row, settings) or [_explained(row)]
+            yield from _glued(row, settings) or [explained(row)]
 
 
 class Lines:
@@ -91,16 +90,3 @@ def _glued(line: Row, settings: FeedSettings) -> list[Row]:
     for row in rows:
         row.line, row.offset = line.line, line.offset + row.offset
     return rows
-
-
-def _explained(row: Row) -> Row:
-    """Give a line that is no JSON a fault that names the mistake, if it is known."""
-    raw = row.raw.strip()
-    if raw.endswith(b","):
-        hint = "a comma after it; take the commas out, or put all of it into [ ]"
-    elif raw.startswith((b"//", b"#", b"/*")):
-        hint = "a comment; take it out"
-    else:
-        return row
-    row.fault = RowError("E_JSON", f"expected one JSON object a line, got {hint}")
-    return row

@@ -57,6 +57,19 @@ def parse(row: Row, settings: FeedSettings) -> Row:
     return row
 
 
+def explained(row: Row) -> Row:
+    """Give an object that is no JSON a fault that names the mistake, if it is known."""
+    raw = row.raw.strip()
+    if raw.endswith(b",") or raw.startswith(b","):
+        hint = "a comma beside it; take the commas out, or put all of it into [ ]"
+    elif raw.startswith((b"//", b"#", b"/*")):
+        hint = "a comment; take it out"
+    else:
+        return row
+    row.fault = RowError("E_JSON", f"expected JSON objects alone, got {hint}")
+    return row
+
+
 def check_size(size: int, settings: FeedSettings) -> None:
     """Refuse a row that is too big.
 

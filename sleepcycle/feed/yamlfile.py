@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from sleepcycle.errors import FeedError
+from sleepcycle.feed.beginning import are_rows
 from sleepcycle.feed.objects import row_of
 from sleepcycle.feed.rows import Row
 from sleepcycle.settings.config import FeedSettings
@@ -38,9 +39,22 @@ def read_yaml(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
         raise FeedError(f"expected YAML, got: {error}") from error
     number = 0
     for document in documents:
-        for value in document if isinstance(document, list) else [document]:
+        for value in _rows_of(document):
             number += 1
             yield row_of(number, value, settings)
+
+
+def _rows_of(document: object) -> list[Any]:
+    """Return the elements of a list, or of the one list that an object wraps."""
+    if isinstance(document, list):
+        return document
+    fields = document.items() if isinstance(document, dict) else []
+    inner = [(key, value) for key, value in fields if isinstance(value, list | dict)]
+    if len(inner) == 1:
+        [(key, value)] = inner
+        if isinstance(value, list) and value and are_rows(str(key), value[0]):
+            return value
+    return [document]
 
 
 def _check(data: bytes, max_depth: int) -> None:

@@ -51,6 +51,17 @@ class TestYaml:
             {"prompt": "d", "weight": 0.5},
         ]
 
+    def test_the_list_of_an_object_holds_the_rows(self):
+        data = b"version: 1\ndata:\n- text: a\n- text: b\n"
+
+        assert values(read(data, "a.yaml")) == [{"text": "a"}, {"text": "b"}]
+
+    def test_an_object_of_turns_is_a_row(self):
+        data = b"messages:\n- {role: user, content: q}\n"
+        turns = [{"role": "user", "content": "q"}]
+
+        assert values(read(data, "a.yaml")) == [{"messages": turns}]
+
     def test_documents_are_rows(self):
         assert values(read(b"text: a\n---\ntext: b\n---\n- text: c\n", "a.yaml")) == [
             {"text": "a"},

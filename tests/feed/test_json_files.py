@@ -56,6 +56,14 @@ class TestSpreadFaults:
 
         assert values(read(data)) == [PAIRS[0], "E_JSON", PAIRS[1]]
 
+    def test_commas_between_objects_are_named(self):
+        data = b",\n".join(pretty(row) for row in PAIRS[:2])
+
+        [first, second] = read(data)
+
+        assert first.value == PAIRS[0]
+        assert "got a comma beside it; take the commas out" in str(second.fault)
+
     def test_a_bracket_too_many_costs_one_row(self):
         data = pretty(PAIRS[0]) + b"\n}\n" + pretty(*PAIRS[1:3])
 
@@ -103,7 +111,7 @@ class TestLines:
     @pytest.mark.parametrize(
         ("line", "message"),
         [
-            (b'{"text": "b"},', "got a comma after it; take the commas out"),
+            (b'{"text": "b"},', "got a comma beside it; take the commas out"),
             (b"// note", "got a comment; take it out"),
             (b"# note", "got a comment; take it out"),
         ],

@@ -209,6 +209,7 @@ class TestCsv:
             (b"prompt", "expected columns"),
             (b"text,text", "expected each column once, got: text, text"),
             (b"\xff", "a.csv: header: expected UTF-8"),
+            (b'"a\nb",c', "got: a b, c"),
         ],
     )
     def test_a_header_that_fits_no_shape_is_refused(self, header, message):
