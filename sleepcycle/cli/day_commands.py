@@ -45,7 +45,9 @@ def feed(  # noqa: PLR0913 - one for each option
     ctx: typer.Context,
     files: Annotated[
         list[str],
-        typer.Argument(help="Files (also .gz, .zst, .bz2, .xz), or - for stdin."),
+        typer.Argument(
+            help="Files (also compressed), folders of datasets, or - for stdin."
+        ),
     ],
     source: Annotated[
         str | None,

@@ -107,14 +107,28 @@ def parse_json(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON has an
 
 
 def unfold(row: Row, settings: FeedSettings) -> Row:
-    """Read turns that a cell holds as the text of their JSON, as CSV has them."""
+    """Give turns as a list, which some containers have in another form.
+
+    That is the text of their JSON, as in CSV, or a list for each key of a turn, as
+    `datasets` keeps a sequence.
+    """
     fields = row.value
     if isinstance(fields, dict):
         for key in TURNS:
-            text = fields.get(key)
-            if isinstance(text, str):
-                _unfold(row, key, text, settings)
+            turns = fields.get(key)
+            if isinstance(turns, str):
+                _unfold(row, key, turns, settings)
+            elif isinstance(turns, dict):
+                fields[key] = _turned(turns)
     return row
+
+
+def _turned(columns: dict[str, Any]) -> object:
+    """Return turns of which each key has a list; anything else as it is."""
+    lists = [column for column in columns.values() if isinstance(column, list)]
+    if not lists or len(lists) != len(columns) or len({*map(len, lists)}) != 1:
+        return columns
+    return [dict(zip(columns, turn, strict=True)) for turn in zip(*lists, strict=True)]
 
 
 def _unfold(row: Row, key: str, text: str, settings: FeedSettings) -> None:

@@ -88,7 +88,7 @@ class Home:
         """Take in examples as one batch; all of it or, on an error, none.
 
         Args:
-            sources: Files, or `-` for standard input.
+            sources: Files, folders that `datasets` saved, or `-` for standard input.
             options: Name of the source, forced format, dry run.
 
         Raises:

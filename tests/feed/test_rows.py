@@ -121,6 +121,24 @@ class TestUnfold:
 
         assert (row.value, row.fault) == ({key: turns}, None)
 
+    def test_turns_by_their_keys_are_read(self, key):
+        columns = {"role": ["user", "assistant"], "content": ["q", "a"]}
+
+        row = unfold(Row(1, 0, 0, b"", {key: columns}), FeedSettings())
+
+        assert row.value[key] == [
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "content": "a"},
+        ]
+
+    @pytest.mark.parametrize(
+        "turns", [{}, {"role": "user"}, {"role": ["user"], "content": []}, None, [[]]]
+    )
+    def test_what_is_no_turns_stays_as_it_is(self, key, turns):
+        row = unfold(Row(1, 0, 0, b"", {key: turns}), FeedSettings())
+
+        assert row.value == {key: turns}
+
     @pytest.mark.parametrize(
         ("text", "code", "message"),
         [
