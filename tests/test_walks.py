@@ -10,7 +10,7 @@ import torch
 
 from sleepcycle.feed import shapes, sources
 from sleepcycle.feed.jsonl import read_lines
-from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.shapes import AS_THEY_ARE, Format
 from sleepcycle.home.export_formats import WRITERS, ExportFormat
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.learning import fold, gate, rem
@@ -118,7 +118,7 @@ def test_a_container_is_a_reader_and_a_line(monkeypatch, tmp_path):
     monkeypatch.setattr(sources, "CONTAINERS", (*sources.CONTAINERS, notes))
     (tmp_path / "a.notes").write_text("one\ntwo\n")
 
-    rows = sources.read_source(tmp_path / "a.notes", FeedSettings(), None)
+    rows = sources.read_source(tmp_path / "a.notes", FeedSettings(), AS_THEY_ARE)
 
     assert [row.value for row in rows] == [{"text": "one"}, {"text": "two"}]
 
@@ -128,7 +128,7 @@ def test_a_shape_is_its_keys_and_its_converter(monkeypatch):
     monkeypatch.setitem(
         shapes._CONVERTERS,
         Format.TEXT,
-        lambda fields: Text(f"{fields['title']}: {fields['body']}"),
+        lambda fields, _: Text(f"{fields.take('title')}: {fields.take('body')}"),
     )
     row = {"title": "Rain", "body": "It falls."}
 

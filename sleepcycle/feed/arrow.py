@@ -9,7 +9,7 @@ from sleepcycle.errors import FeedError, RowError
 from sleepcycle.feed.header import check_columns
 from sleepcycle.feed.objects import row_of
 from sleepcycle.feed.rows import Row
-from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.shapes import RowOptions
 from sleepcycle.settings.config import FeedSettings
 
 ROWS_AT_ONCE = 256
@@ -24,7 +24,7 @@ Table = tuple[list[str], Iterable[Any]]
 
 
 def read_parquet(
-    stream: BufferedReader, settings: FeedSettings, shape: Format | None
+    stream: BufferedReader, settings: FeedSettings, wanted: RowOptions
 ) -> Iterator[Row]:
     """Yield the rows of a Parquet file, with all their columns.
 
@@ -34,18 +34,18 @@ def read_parquet(
         FeedError: pyarrow is missing, the stream cannot seek, it is not Parquet, or
             its columns are those of no shape.
     """
-    return _read("Parquet", _parquet, stream, settings, shape)
+    return _read("Parquet", _parquet, stream, settings, wanted)
 
 
 def read_arrow(
-    stream: BufferedReader, settings: FeedSettings, shape: Format | None
+    stream: BufferedReader, settings: FeedSettings, wanted: RowOptions
 ) -> Iterator[Row]:
     """Yield the rows of an Arrow IPC file or stream, as `datasets` keeps them.
 
     Raises:
         FeedError: As `read_parquet`.
     """
-    return _read("Arrow", _arrow, stream, settings, shape)
+    return _read("Arrow", _arrow, stream, settings, wanted)
 
 
 def _parquet(stream: BufferedReader, pyarrow: ModuleType) -> Table:
@@ -78,7 +78,7 @@ def _read(
     opened: Callable[[BufferedReader, ModuleType], Table],
     stream: BufferedReader,
     settings: FeedSettings,
-    shape: Format | None,
+    wanted: RowOptions,
 ) -> Iterator[Row]:
     """Yield the rows of a table; where it cannot be read on is one bad row."""
     try:
@@ -92,7 +92,7 @@ def _read(
     number = 0
     try:
         names, batches = opened(stream, pyarrow)
-        check_columns(names, shape)
+        check_columns(names, wanted)
         for value in _values(batches):
             number += 1
             yield _row(number, value, settings)

@@ -11,12 +11,12 @@ from sleepcycle.feed.delimiter import delimiter_of, said_delimiter
 from sleepcycle.feed.header import check_columns
 from sleepcycle.feed.jsonl import read_lines
 from sleepcycle.feed.rows import Row, check_size
-from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.shapes import RowOptions
 from sleepcycle.settings.config import FeedSettings
 
 
 def read_csv(
-    stream: BufferedReader, settings: FeedSettings, shape: Format | None
+    stream: BufferedReader, settings: FeedSettings, wanted: RowOptions
 ) -> Iterator[Row]:
     """Yield the records after the header, each as an object of texts.
 
@@ -34,13 +34,13 @@ def read_csv(
     lines = _Lines(stream, settings)
     if said:
         next(lines)
-    delimiter = said or delimiter_of(first, shape)
+    delimiter = said or delimiter_of(first, wanted)
     records = csv.reader(lines, delimiter=delimiter, strict=True)
-    yield from _named(iter(lambda: _next(lines, records), None), shape)
+    yield from _named(iter(lambda: _next(lines, records), None), wanted)
 
 
 def read_tsv(
-    stream: BufferedReader, settings: FeedSettings, shape: Format | None
+    stream: BufferedReader, settings: FeedSettings, wanted: RowOptions
 ) -> Iterator[Row]:
     """Yield the lines after the header, each as an object of texts.
 
@@ -49,7 +49,7 @@ def read_tsv(
     Raises:
         FeedError: As `read_csv`.
     """
-    yield from _named(_divided(stream, settings), shape)
+    yield from _named(_divided(stream, settings), wanted)
 
 
 class _Lines:
@@ -162,7 +162,7 @@ def _no_utf8(error: UnicodeDecodeError) -> RowError:
     return RowError("E_UTF8", message)
 
 
-def _named(records: Iterator[Row], shape: Format | None) -> Iterator[Row]:
+def _named(records: Iterator[Row], wanted: RowOptions) -> Iterator[Row]:
     """Turn the fields of each record into an object with the header's names."""
     first = next(records, None)
     if first is None:
@@ -170,7 +170,7 @@ def _named(records: Iterator[Row], shape: Format | None) -> Iterator[Row]:
     if first.fault:
         raise FeedError(f"header: {first.fault}") from first.fault
     names = [name.strip() for name in first.value]
-    check_columns([name for name in names if name], shape)
+    check_columns([name for name in names if name], wanted)
     for row in records:
         if row.fault is None:
             if len(row.value) > 1 and not any(row.value):

@@ -5,7 +5,7 @@ import re
 
 from sleepcycle.feed.beginning import Beginning
 from sleepcycle.feed.header import has_shape
-from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.shapes import AS_THEY_ARE, RowOptions
 
 DELIMITERS = ",;\t|"
 _SAID = re.compile(r'"?sep=(.)"?\r?$')
@@ -17,7 +17,7 @@ def said_delimiter(line: str) -> str | None:
     return match[1] if match else None
 
 
-def delimiter_of(line: str, shape: Format | None) -> str:
+def delimiter_of(line: str, wanted: RowOptions) -> str:
     """Return the delimiter with which a header has the columns of a shape.
 
     Where it has them with none, that which makes most columns of it.
@@ -25,7 +25,7 @@ def delimiter_of(line: str, shape: Format | None) -> str:
     columns = {each: columns_of(line, each) for each in DELIMITERS}
     return max(
         DELIMITERS,
-        key=lambda each: (has_shape(columns[each], shape), len(columns[each])),
+        key=lambda each: (has_shape(columns[each], wanted), len(columns[each])),
     )
 
 
@@ -40,8 +40,8 @@ def columns_of(line: str, delimiter: str) -> list[str]:
 def is_table(found: Beginning) -> bool:
     """Return whether the first two lines are plainly a header and a record."""
     header, record = found.lines
-    sign = delimiter_of(header, None)
+    sign = delimiter_of(header, AS_THEY_ARE)
     names = columns_of(header, sign)
     named = [name for name in names if name]
-    is_one = len(named) > 1 and has_shape(named, None)
+    is_one = len(named) > 1 and has_shape(named, AS_THEY_ARE)
     return is_one and len(columns_of(record, sign)) == len(names)

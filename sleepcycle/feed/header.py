@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 
 from sleepcycle.errors import FeedError
-from sleepcycle.feed.shapes import KEYS, Format, shape_of
+from sleepcycle.feed.shapes import KEYS, RowOptions, has_keys, renamed, shape_of
 
 
-def has_shape(names: Iterable[str], shape: Format | None) -> bool:
-    """Return whether columns make rows of a shape; None stands for any shape."""
-    columns = dict.fromkeys(names)
-    wanted = shape or shape_of(columns)
-    return wanted is not None and KEYS[wanted] <= columns.keys()
+def has_shape(names: Iterable[str], wanted: RowOptions) -> bool:
+    """Return whether columns make rows of a shape."""
+    columns = renamed(dict.fromkeys(names), wanted)
+    shape = wanted.shape or shape_of(columns)
+    return shape is not None and has_keys(columns, shape)
 
 
-def check_columns(names: list[str], shape: Format | None) -> None:
+def check_columns(names: list[str], wanted: RowOptions) -> None:
     """Refuse a table that can hold no row of a shape.
 
     Raises:
@@ -22,6 +22,9 @@ def check_columns(names: list[str], shape: Format | None) -> None:
     columns = " ".join(", ".join(names).split())  # a name may hold lines
     if len(set(names)) != len(names):
         raise FeedError(f"expected each column once, got: {columns:.200}")
-    if not has_shape(names, shape):
+    if not has_shape(names, wanted):
         known = ", or ".join(" and ".join(sorted(keys)) for keys in KEYS.values())
-        raise FeedError(f"expected columns {known}, got: {columns:.200}")
+        raise FeedError(
+            f"expected columns {known}, got: {columns:.200}; name yours by --map "
+            "prompt=COLUMN,completion=COLUMN"
+        )

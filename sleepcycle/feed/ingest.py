@@ -110,11 +110,13 @@ def _judge(intake: Intake, max_bad_ratio: float, name: str) -> None:
     rows = "; ".join(
         f"{row.file}:{row.line} {row.code} {row.message}" for row in intake.first_bad
     )
-    most = (
-        f"at most {max_bad_ratio:.1%} bad rows" if bad > in_order else "rows to learn"
+    expected = (
+        f"at most {max_bad_ratio:.1%} bad rows, got {bad}"
+        if is_broken
+        else "rows to learn, got none"
     )
+    advice = "; mend them, name the right --format, or raise feed.max_bad_ratio"
     raise FeedError(
-        f"expected {most}, got {bad} bad ones of {intake.lines} ({codes}), so nothing "
-        f"was stored; the first are: {rows}; mend them, name the right --format, or "
-        "raise feed.max_bad_ratio"
+        f"expected {expected} of {intake.lines} ({codes}), so nothing was stored; the "
+        f"first are: {rows}{advice if is_broken else ''}"
     )

@@ -90,7 +90,7 @@ class Intake:
             FeedError: The source cannot be read.
         """
         name = name_of(source)
-        with closing(read_source(source, self._settings, self._shape)) as rows:
+        with closing(read_source(source, self._settings, self._options)) as rows:
             head = list(self._voters(rows)) if self._shape is None else []
             shape = self._shape or self._elect(head)
             for row in itertools.chain(head, rows):

@@ -103,6 +103,11 @@ def _match(keys: Iterable[str]) -> Format | None:
     return next((shape for shape, needed in KEYS.items() if needed <= present), None)
 
 
+def has_keys(value: object, shape: Format) -> bool:
+    """Return whether a row has the keys of a shape, however they are written."""
+    return _with_keys(value, KEYS[shape]) is not None
+
+
 def renamed(value: object, options: RowOptions) -> object:
     """Give the keys of a row the names that the user says they stand for."""
     if not options.renamed or not isinstance(value, Mapping):

@@ -32,7 +32,7 @@ from sleepcycle.feed.lineends import with_newlines
 from sleepcycle.feed.objects import read_columns, read_wrapped
 from sleepcycle.feed.refusal import refuse_known, refuse_no_text
 from sleepcycle.feed.rows import Row, unfold
-from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.shapes import RowOptions
 from sleepcycle.feed.yamlfile import read_yaml
 from sleepcycle.settings.config import FeedSettings
 
@@ -46,7 +46,7 @@ class Container:
 
     name: str
     fits: Callable[[Beginning], bool]
-    read: Callable[[BufferedReader, FeedSettings, Format | None], Iterator[Row]]
+    read: Callable[[BufferedReader, FeedSettings, RowOptions], Iterator[Row]]
     is_text: bool = True
     """Whether it is UTF-8, and may be compressed."""
 
@@ -121,7 +121,7 @@ def name_of(source: Source) -> str:
 
 
 def read_source(
-    source: Source, settings: FeedSettings, shape: Format | None
+    source: Source, settings: FeedSettings, wanted: RowOptions
 ) -> Generator[Row]:
     """Yield the rows of a source, whatever container holds them.
 
@@ -131,14 +131,14 @@ def read_source(
     Args:
         source: What to read.
         settings: The bounds of a row.
-        shape: The shape that a CSV header must fit; None for any.
+        wanted: What the columns of a table must fit.
 
     Raises:
         FeedError: The source cannot be read, or what it holds cannot be told.
     """
     line = offset = 0
     try:
-        for row in _parts(source, settings, shape):
+        for row in _parts(source, settings, wanted):
             line, offset = row.line, row.offset + row.size
             yield unfold(row, settings)
     except BROKEN as error:
@@ -152,9 +152,7 @@ def read_source(
         raise FeedError(f"cannot read {name_of(source)}: {reason}") from error
 
 
-def _parts(
-    source: Source, settings: FeedSettings, shape: Format | None
-) -> Iterator[Row]:
+def _parts(source: Source, settings: FeedSettings, wanted: RowOptions) -> Iterator[Row]:
     """Yield the rows of a file, or of the files of a folder, numbered on."""
     files = [source]
     is_path = isinstance(source, Path | str) and str(source) != "-"
@@ -164,7 +162,7 @@ def _parts(
     for each in files:
         number = 0
         with _opened(each) as file:
-            for row in _rows(name_of(each), file, settings, shape):
+            for row in _rows(name_of(each), file, settings, wanted):
                 number = row.line
                 row.line += before
                 yield row
@@ -187,7 +185,7 @@ def _opened(source: Source) -> Iterator[BufferedReader]:
 
 
 def _rows(
-    name: str, file: BufferedReader, settings: FeedSettings, shape: Format | None
+    name: str, file: BufferedReader, settings: FeedSettings, wanted: RowOptions
 ) -> Iterator[Row]:
     """Read by the first container that fits."""
     path = PurePath(name.lower())
@@ -203,14 +201,14 @@ def _rows(
                 f"expected {container.name} as it is, got it compressed; "
                 f"decompress it first ({container.name} compresses its columns itself)"
             )
-        return container.read(file, settings, shape)
+        return container.read(file, settings, wanted)
     refuse_no_text(found)
     if container is None:
         raise FeedError(
             f"expected {_names()} by its name or its first bytes, "
             f"got {found.head[:20]!r}; rename it"
         )
-    return container.read(stream, settings, shape)
+    return container.read(stream, settings, wanted)
 
 
 def _names() -> str:

@@ -297,8 +297,8 @@ def text_of(value: object, key: str) -> str:
     """
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, float) and value != value:
-        raise RowError("E_NAN", f"expected text in {key}, got NaN")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RowError("E_NAN", f"expected text in {key}, got {float(value)}")
     raise RowError("E_SHAPE", f"expected text in {key}, got {kind_of(value)}")
 
 

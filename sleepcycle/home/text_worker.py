@@ -45,6 +45,16 @@ class TextOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownTemplate:
+    """What was found out of a template, as `cache/template.json` holds it."""
+
+    fingerprint: str
+    """Of the files and settings that it depends on."""
+
+    abilities: TemplateAbilities
+
+
+@dataclass(frozen=True, slots=True)
 class TextResult:
     """What the base makes of it."""
 
@@ -58,12 +68,15 @@ def abilities_of(paths: HomePaths, settings: Settings) -> TemplateAbilities:
     Raises:
         ModelError: The base's tokenizer cannot be read, or the worker died over it.
     """
-    kept = paths.cache / f"template-{_fingerprint(settings.model)}.json"
+    file, now = paths.cache / "template.json", _fingerprint(settings.model)
     try:
-        return from_json(kept.read_text(encoding="utf-8"), TemplateAbilities)
+        known = from_json(file.read_text(encoding="utf-8"), KnownTemplate)
     except (OSError, ValueError):
-        found = render(paths, settings, ()).abilities
-    disk.write(kept, to_json(found))
+        known = None
+    if known is not None and known.fingerprint == now:
+        return known.abilities
+    found = render(paths, settings, ()).abilities
+    disk.write(file, to_json(KnownTemplate(now, found)))
     return found
 
 

@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RenderedAnswer:
     """One learned answer, as text."""
 
     prompt: str
@@ -99,7 +99,7 @@ class ChatTemplate:
         self._expect_able(conversation)
         return self._render(self._merged(conversation), answer_next=True)
 
-    def answers(self, conversation: Conversation) -> Iterator[Answer]:
+    def answers(self, conversation: Conversation) -> Iterator[RenderedAnswer]:
         """Yield each learned answer, rendered as it will be asked for.
 
         Templates drop earlier reasoning, mark the last turn, or open the reasoning of
@@ -118,7 +118,7 @@ class ChatTemplate:
             prompt = self._render(before, answer_next=True) if place else ""
             said = _said(prompt, self._render(upto, answer_next=False), message)
             self._expect_whole(said, message)
-            yield Answer(prompt, said, message.weight)
+            yield RenderedAnswer(prompt, said, message.weight)
 
     def _expect_able(self, conversation: Conversation) -> None:
         """Refuse what the template would leave out without a word.

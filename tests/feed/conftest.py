@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
+from sleepcycle.feed.shapes import AS_THEY_ARE
 from sleepcycle.feed.sources import read_source
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.content import parse_canonical
@@ -78,11 +79,11 @@ def jsonl(*values):
     return "".join(json.dumps(value) + "\n" for value in values).encode()
 
 
-def read(data, name="a.jsonl", settings=SETTINGS, shape=None):
+def read(data, name="a.jsonl", settings=SETTINGS, wanted=AS_THEY_ARE):
     """Return the rows of some bytes with a name."""
     stream = io.BytesIO(data)
     stream.name = name
-    return list(read_source(stream, settings, shape))
+    return list(read_source(stream, settings, wanted))
 
 
 def values(rows):

@@ -6,6 +6,7 @@ import pyarrow
 import pytest
 
 from sleepcycle.errors import FeedError
+from sleepcycle.feed.shapes import AS_THEY_ARE
 from sleepcycle.feed.sources import read_source
 from tests.feed.conftest import SETTINGS, read, values
 
@@ -83,7 +84,7 @@ def test_columns_of_no_shape_are_named():
 
 class TestFolder:
     def test_its_files_are_one_table(self, folder):
-        rows = list(read_source(folder, SETTINGS, None))
+        rows = list(read_source(folder, SETTINGS, AS_THEY_ARE))
 
         assert values(rows) == ROWS
         assert [row.line for row in rows] == list(range(1, 601))
@@ -94,7 +95,7 @@ class TestFolder:
         (tmp_path / "test").mkdir()
 
         with pytest.raises(FeedError, match="got a folder of test, train; feed the"):
-            list(read_source(str(tmp_path), SETTINGS, None))
+            list(read_source(str(tmp_path), SETTINGS, AS_THEY_ARE))
 
     @pytest.mark.parametrize(
         ("state", "message"),
@@ -110,11 +111,11 @@ class TestFolder:
         (folder / "state.json").write_text(state)
 
         with pytest.raises(FeedError, match=message):
-            list(read_source(folder, SETTINGS, None))
+            list(read_source(folder, SETTINGS, AS_THEY_ARE))
 
     def test_a_missing_file_is_named(self, folder):
         missing = "data-00001-of-00002.arrow"
         (folder / missing).unlink()
 
         with pytest.raises(FeedError, match=r"cannot read .*: no such file"):
-            list(read_source(folder, SETTINGS, None))
+            list(read_source(folder, SETTINGS, AS_THEY_ARE))

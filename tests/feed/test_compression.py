@@ -12,6 +12,7 @@ import zstandard
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.compression import FREE_BYTES, MAX_GROWTH, XZ_MEMORY
+from sleepcycle.feed.shapes import AS_THEY_ARE
 from sleepcycle.feed.sources import read_source
 from tests.feed.conftest import SETTINGS, jsonl, read, values
 
@@ -130,6 +131,6 @@ def test_a_stream_that_gives_little_at_once_is_read(pack):
             return super().readinto(memoryview(buffer)[:7])
 
     assert (
-        values(read_source(Slow(pack(jsonl(*ROWS[:50]))), SETTINGS, None))
+        values(read_source(Slow(pack(jsonl(*ROWS[:50]))), SETTINGS, AS_THEY_ARE))
         == (ROWS[:50])
     )

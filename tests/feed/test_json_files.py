@@ -8,6 +8,7 @@ import pytest
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.beginning import HEAD_BYTES
 from sleepcycle.feed.objects import WHOLE_BYTES
+from sleepcycle.feed.shapes import AS_THEY_ARE
 from sleepcycle.feed.sources import read_source
 from sleepcycle.settings.config import FeedSettings
 from tests.feed.conftest import SETTINGS, figures, jsonl, read, values
@@ -262,7 +263,7 @@ class TestColumns:
         stream = Endless()
 
         with pytest.raises(FeedError, match="bytes of JSON in columns, got more; wri"):
-            list(read_source(stream, SETTINGS, None))
+            list(read_source(stream, SETTINGS, AS_THEY_ARE))
         assert stream.given < WHOLE_BYTES + 4 * HEAD_BYTES
 
 

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.array import CHUNK_BYTES
+from sleepcycle.feed.shapes import AS_THEY_ARE
 from sleepcycle.feed.sources import read_source
 from sleepcycle.settings.config import FeedSettings
 from tests.feed.conftest import SETTINGS, jsonl, read, values
@@ -52,7 +53,7 @@ class TestJsonl:
             file.write(b'"}\n{"text": "next"}\n')
         tracemalloc.start()
 
-        rows = list(read_source(path, SETTINGS, None))
+        rows = list(read_source(path, SETTINGS, AS_THEY_ARE))
 
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -129,7 +130,7 @@ class TestArray:
         stream = io.BytesIO(b'[{"text": "a"}, ' + huge + b', {"text": "b"}]')
         tracemalloc.start()
 
-        rows = list(read_source(stream, SETTINGS, None))
+        rows = list(read_source(stream, SETTINGS, AS_THEY_ARE))
 
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -344,14 +345,14 @@ class TestParquet:
         row = {"messages": [{"role": "user", "content": "q"}], "weight": 0.5}
         file = path([row, {**row, "weight": None}])
 
-        rows = list(read_source(file, SETTINGS, None))
+        rows = list(read_source(file, SETTINGS, AS_THEY_ARE))
 
         assert values(rows) == [row, {**row, "weight": None}]
 
     def test_bytes_do_not_make_a_row_too_big(self, path):
         file = path([{"text": "a", "image": b"x" * 2_000}])
 
-        [row] = read_source(file, SETTINGS, None)
+        [row] = read_source(file, SETTINGS, AS_THEY_ARE)
 
         assert row.value["image"] == b"x" * 2_000
         assert json.loads(row.raw) == {"text": "a", "image": "2000 bytes"}
@@ -360,12 +361,12 @@ class TestParquet:
         file = path([{"query": "a", "reply": "b"}])
 
         with pytest.raises(FeedError, match=r"expected columns .*, got: query, reply"):
-            list(read_source(file, SETTINGS, None))
+            list(read_source(file, SETTINGS, AS_THEY_ARE))
 
     def test_a_row_too_big_costs_one_row(self, path):
         file = path([{"text": "a"}, {"text": "x" * 2_000}, {"text": None}], "a")
 
-        assert values(read_source(file, SETTINGS, None)) == [
+        assert values(read_source(file, SETTINGS, AS_THEY_ARE)) == [
             {"text": "a"},
             "E_TOO_BIG",
             {"text": None},
@@ -375,7 +376,7 @@ class TestParquet:
         texts = pyarrow.array([b"a", b"caf\xe9", b"b"]).view(pyarrow.utf8())
         parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "a.parquet")
 
-        rows = list(read_source(tmp_path / "a.parquet", SETTINGS, None))
+        rows = list(read_source(tmp_path / "a.parquet", SETTINGS, AS_THEY_ARE))
 
         assert values(rows) == [{"text": "a"}, "E_UTF8", {"text": "b"}]
         assert [row.line for row in rows] == [1, 2, 3]
@@ -403,18 +404,18 @@ class TestParquet:
             os.fdopen(reader, "rb") as pipe,
             pytest.raises(FeedError, match="expected Parquet as an uncompressed file"),
         ):
-            list(read_source(pipe, SETTINGS, None))
+            list(read_source(pipe, SETTINGS, AS_THEY_ARE))
 
 
 class TestChoice:
     def test_a_stream_without_a_name_is_judged_by_its_first_bytes(self):
         for data in (jsonl(*ROWS), json.dumps(ROWS).encode()):
-            assert values(read_source(io.BytesIO(data), SETTINGS, None)) == ROWS
+            assert values(read_source(io.BytesIO(data), SETTINGS, AS_THEY_ARE)) == ROWS
 
     def test_a_stream_is_left_open(self):
         stream = io.BytesIO(jsonl(*ROWS))
 
-        list(read_source(stream, SETTINGS, None))
+        list(read_source(stream, SETTINGS, AS_THEY_ARE))
 
         assert not stream.closed
 
@@ -433,11 +434,11 @@ class TestChoice:
 
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(FeedError, match=r"cannot read .*none\.jsonl: no such file"):
-            list(read_source(tmp_path / "none.jsonl", SETTINGS, None))
+            list(read_source(tmp_path / "none.jsonl", SETTINGS, AS_THEY_ARE))
 
     def test_a_directory_is_named(self, tmp_path):
         with pytest.raises(FeedError, match="got another folder; name the files in it"):
-            list(read_source(tmp_path, SETTINGS, None))
+            list(read_source(tmp_path, SETTINGS, AS_THEY_ARE))
 
     def test_a_pipe_is_read_as_it_comes(self):
         reader, writer = os.pipe()
@@ -451,5 +452,5 @@ class TestChoice:
         thread = threading.Thread(target=write)
         thread.start()
         with os.fdopen(reader, "rb") as pipe:
-            assert values(read_source(pipe, SETTINGS, None)) == ROWS
+            assert values(read_source(pipe, SETTINGS, AS_THEY_ARE)) == ROWS
         thread.join()
