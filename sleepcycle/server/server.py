@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 PATIENCE_S = 10.0  # until the thread serves, or ends
 POLL_S = 0.01
 DRAIN_S = 2  # for requests that are being answered when it stops
-BATCH = 16  # connections that are accepted before others are looked at
+BATCH = 4  # accepted in one turn: of those that there may be, one in so many
 QUEUE = 1024  # that the system keeps until then; they cost no file handle
 
 
@@ -61,6 +61,7 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
         ServiceError: The port is taken, or the server did not come up.
     """
     divert()
+    most = most_at_once()
     channel = _bind(settings.port)
     http = uvicorn.Server(
         uvicorn.Config(
@@ -73,8 +74,8 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=BATCH,
-            limit_concurrency=most_at_once() + 1,
+            backlog=max(1, most // BATCH),
+            limit_concurrency=most + 1,
             timeout_graceful_shutdown=DRAIN_S,
         )
     )
