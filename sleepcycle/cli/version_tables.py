@@ -23,6 +23,9 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
     parents = ", ".join(f"v{number}" for number in card["parents"])
     batches = ", ".join(f"{b} ({n} examples)" for b, n in card["batches"].items())
     facts = {name: card[name] for name in FACTS if card[name] is not None}
+    made_for = card.get("made_for") or {}
+    said = {"made for": made_for.get("base"), "note": made_for.get("warning")}
+    facts |= {name: words for name, words in said.items() if words is not None}
     show_facts(
         {
             "version": f"v{card['number']}",

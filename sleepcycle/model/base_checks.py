@@ -16,6 +16,7 @@ from sleepcycle.settings.config import ModelSettings
 
 TOKENS = 8  # of the text of which the last one is changed
 SMALL = 32  # what each width that nothing else hangs on is cut down to
+TINY = 1e-30  # below any logit but zero
 TOLERANCE = 2e-5  # of the largest logit; sums in another order differ by 1e-6 of it
 
 
@@ -142,7 +143,8 @@ def _change_before_last(config: Any) -> float:  # noqa: ANN401
     ids = torch.arange(1, TOKENS + 1).repeat(2, 1)  # (2, TOKENS); 0 may be padding
     ids[1, -1] += 1
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
-    return float((logits[0] - logits[1]).abs().max() / logits.abs().max())
+    largest = logits.abs().max().clamp(min=TINY)  # a head may begin as zero
+    return float((logits[0] - logits[1]).abs().max() / largest)
 
 
 def _shrunk(config: Any) -> Any:  # noqa: ANN401

@@ -205,7 +205,7 @@ def _awaited(index: Path) -> set[str]:
     Raises:
         ModelError: It is no index, or names what is no `*.safetensors` beside it.
     """
-    if not index.exists():
+    if not index.is_file():
         return set()
     names = read_object(index).get("weight_map")
     if not isinstance(names, dict):

@@ -199,6 +199,8 @@ class TestMadeFor:
             "base": "someone/another-model",
             "warning": taken["warning"],
         }
+        shown = lived.run("versions", "show", taken["version"]).stdout
+        assert taken["warning"] in " ".join(shown.split())
         text = lived.run("versions", "import", "--force", adapter).stdout
         assert f"note: {taken['warning']}" in " ".join(text.split())
 
