@@ -25,6 +25,7 @@ SleepcycleError
 │   └── ChildResultError   it ended, and left no result
 ├── ServiceError     the running service refused, or cannot be reached
 ├── BackupError      a backup cannot be made, or is not whole
+├── OutputError      nobody takes what a command writes
 ├── ExtensionError   a command's package is not installed
 ├── CalculationError an expression is not arithmetic, or is too large
 └── Interrupted      the user stopped a run; the message says what stands
@@ -183,6 +184,10 @@ class ServiceError(SleepcycleError, RuntimeError):
 
 class BackupError(SleepcycleError, ValueError):
     """A backup cannot be made, or is not whole."""
+
+
+class OutputError(SleepcycleError, OSError):
+    """Nobody takes what a command writes, such as a disk that is full."""
 
 
 class ExtensionError(SleepcycleError, ImportError):

@@ -2,11 +2,14 @@
 
 import signal
 import sys
+from contextlib import suppress
 
 from sleepcycle.cli.app import app
 from sleepcycle.cli.extensions import add_extensions, installed
-from sleepcycle.errors import DISK_FAILED, SleepcycleError
-from sleepcycle.files.disk import is_failed
+from sleepcycle.cli.terminal import drop_output, safe_streams
+from sleepcycle.errors import DISK_FAILED, OutputError, SleepcycleError
+from sleepcycle.files.disk import is_failed, said
+from sleepcycle.records.plain_text import one_line
 from sleepcycle.store.interrupt import stop
 
 # isort: off
@@ -29,11 +32,35 @@ add_extensions(app, installed())
 def main() -> None:
     """Run one command; a foreseen error is one line, and exit code 1 or 74."""
     _handle_stop_signals()
+    with safe_streams():
+        try:
+            _run()
+        except BrokenPipeError:  # whoever read the output has enough
+            drop_output()
+            sys.exit(1)
+        except (SleepcycleError, OSError) as error:
+            if isinstance(error, OutputError):
+                drop_output()
+            _tell(said(error))
+            sys.exit(DISK_FAILED if is_failed(error) else 1)
+        except UnicodeError as error:
+            got = error.object if isinstance(error, UnicodeEncodeError) else str(error)
+            _tell(f"expected names and texts in UTF-8, got {str(got)[:80]!r}")
+            sys.exit(1)
+
+
+def _run() -> None:
+    """Run one command, to the last word that it writes."""
     try:
         app()
-    except (SleepcycleError, OSError) as error:
-        print(f"sleepcycle: {error}", file=sys.stderr)
-        sys.exit(DISK_FAILED if is_failed(error) else 1)
+    finally:
+        sys.stdout.flush()
+
+
+def _tell(fault: str) -> None:
+    """Write why a command failed on standard error, on one line, if that is open."""
+    with suppress(OSError):
+        print(one_line(f"sleepcycle: {fault}"), file=sys.stderr)
 
 
 def _handle_stop_signals() -> None:

@@ -5,16 +5,49 @@ Nothing heavy is imported here or at the top of the command modules, so that
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from sleepcycle.records.plain_text import one_line
 
 if TYPE_CHECKING:
     from sleepcycle.home.home import Home
 
+WrongUsage: Any = typer.BadParameter.__base__  # of every release of typer
+
+
+class SafeGroup(TyperGroup):
+    """The root of all commands: no word of a command line that is wrong steers."""
+
+    def make_context(self, *words: Any, **more: Any) -> Any:  # noqa: ANN401 - as typer
+        """Read the words up to the command."""
+        with _safe_usage():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer
+        """Run the command."""
+        with _safe_usage():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _safe_usage() -> Iterator[None]:
+    """Make what is said of wrong usage in a block one line that is safe to print."""
+    try:
+        yield
+    except WrongUsage as error:
+        error.message = one_line(error.message)
+        raise
+
+
 app = typer.Typer(
     name="sleepcycle",
+    cls=SafeGroup,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

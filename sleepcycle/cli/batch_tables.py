@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sleepcycle.cli.render import (
     clean,
     console,
-    printable,
+    one_line,
     show_facts,
     show_json,
     show_table,
@@ -95,7 +95,7 @@ def show_run(run: "Run", phase: str | None, *, as_json: bool) -> None:
         return show_json({"run": run, "phase": phase, "report": report})
     show_runs([run], as_json=False)
     if phase is not None:
-        print(f"phase: {printable(phase)}")
+        print(f"phase: {one_line(phase)}")
     if report is None:
         return
     facts = {k: v for k, v in report.items() if not isinstance(v, dict | list)}

@@ -164,6 +164,7 @@ def ask(
     """Ask the live version, or another one, a question."""
     from sleepcycle.cli.day_output import show_answer
 
+    prompt.encode()  # or raises: it came in bytes that are no UTF-8
     answer = home_of(ctx).ask(
         prompt, version=version, max_new_tokens=max_new_tokens, tool=tool
     )

@@ -14,7 +14,7 @@ from sleepcycle.files.paths import HomePaths
 @app.command()
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """Look for whatever is wrong, and change nothing; exit 1 if something fails."""
-    from sleepcycle.cli.render import printable, show_json
+    from sleepcycle.cli.render import one_line, show_json
     from sleepcycle.doctor.doctor import examine, is_healthy
 
     found = examine(ctx.obj, answers=lambda: answers(HomePaths(ctx.obj)))
@@ -24,9 +24,9 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
         show_json({"healthy": healthy, "checks": checks})
     else:
         for name, one in found.items():
-            print(printable(f"{one.level.upper():<5} {name}: {one.message}"))
+            print(one_line(f"{one.level.upper():<5} {name}: {one.message}"))
             if one.fix:
-                print(printable(f"      {one.fix}"))
+                print(one_line(f"      {one.fix}"))
     if not healthy:
         raise typer.Exit(1)
 

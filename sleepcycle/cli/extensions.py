@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 import typer
 
 from sleepcycle.errors import ExtensionError
+from sleepcycle.records.plain_text import one_line
 
 GROUP = "sleepcycle.commands"
 STUDY = "study"
@@ -52,7 +53,8 @@ def _add(app: typer.Typer, name: str, point: EntryPoint) -> None:
     try:
         group = point.load()
     except (ImportError, AttributeError) as error:
-        print(f"sleepcycle: {name} cannot be loaded: {error}", file=sys.stderr)
+        said = one_line(f"sleepcycle: {name} cannot be loaded: {error}")
+        print(said, file=sys.stderr)
         return
     if not isinstance(group, typer.Typer):
         print(f"sleepcycle: {name} is no group of commands", file=sys.stderr)

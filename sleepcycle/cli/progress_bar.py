@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from sleepcycle.cli.safe_console import SafeConsole
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.progress import Progress as Heartbeat
 
@@ -19,7 +19,7 @@ def progress_bar(*, visible: bool) -> Iterator[OnProgress]:
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[facts]}"),
-        console=Console(stderr=True),
+        console=SafeConsole(stderr=True),
         disable=not visible,
         transient=True,
     ) as bar:
@@ -42,7 +42,7 @@ def progress_bar(*, visible: bool) -> Iterator[OnProgress]:
 @contextmanager
 def row_counter(*, visible: bool) -> Iterator[Callable[[int], None]]:
     """Yield what takes the rows read so far; on a terminal they are shown there."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} rows read"),

@@ -4,13 +4,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sleepcycle.cli.safe_console import SafeConsole
 from sleepcycle.records.codec import dumps
+from sleepcycle.records.plain_text import one_line, printable
 
-console = Console(highlight=False)
+__all__ = [
+    "clean",
+    "console",
+    "counted",
+    "facts_table",
+    "one_line",
+    "printable",
+    "show_facts",
+    "show_json",
+    "show_table",
+]
+
+console = SafeConsole()
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - whatever the command returns
@@ -56,15 +69,4 @@ def clean(value: object) -> str:
         return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, float):
         return f"{value:.4g}"
-    return escape(printable(str(value)))
-
-
-def printable(text: str) -> str:
-    """Return text with control characters shown by their code.
-
-    Line breaks and tabs stay as they are.
-    """
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}"
-        for char in text
-    )
+    return escape(one_line(str(value)))

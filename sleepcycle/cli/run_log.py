@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from sleepcycle.cli.progress_bar import facts
-from sleepcycle.cli.render import printable
+from sleepcycle.cli.render import one_line
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.home.run_history import RunHistory
 from sleepcycle.records.progress import HEARTBEAT, progress_from
@@ -35,7 +35,7 @@ def show_log(runs: RunHistory, run: int, *, follow: bool) -> None:
         while True:
             is_on = runs.get(run).state is RunState.RUNNING  # before the last look
             for line in chain(*(tail.lines(to_the_end=not is_on) for tail in tails)):
-                print(printable(line), flush=True)
+                print(one_line(line), flush=True)
             if not (follow and is_on):
                 return
             time.sleep(EVERY_S)

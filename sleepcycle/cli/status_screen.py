@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sleepcycle.cli.progress_bar import facts
-from sleepcycle.cli.render import console, facts_table, printable, show_json
+from sleepcycle.cli.render import console, facts_table, one_line, show_json
 from sleepcycle.records.progress import progress_from
 
 EVERY_S = 2.0
@@ -58,9 +58,9 @@ def screen(fields: Fields, now: datetime) -> RenderableType:
     """Return all that the status shows at one moment."""
     top = [Text(headline(fields, now), style="bold")]
     if fields["banner"]:
-        top.append(Text(printable(fields["banner"]), style="yellow"))
+        top.append(Text(one_line(fields["banner"]), style="yellow"))
     shown = facts_table({name: fields[name] for name in SHOWN})
-    return Group(*top, shown, *(Text(printable(line)) for line in _events(fields)))
+    return Group(*top, shown, *(Text(one_line(line)) for line in _events(fields)))
 
 
 def headline(fields: Fields, now: datetime) -> str:

@@ -88,7 +88,7 @@ def verify(
 
     A version is held against its manifest, an entry against the one before it.
     """
-    from sleepcycle.cli.render import counted, printable, show_json
+    from sleepcycle.cli.render import counted, one_line, show_json
 
     registry = home_of(ctx).versions
     found = registry.verify(names or [])
@@ -102,7 +102,7 @@ def verify(
         show_json({"checked": len(found), "failed": failed})
     else:
         for fault in failed:
-            print(printable(f"{fault['version']}: {fault['fault']}"))
+            print(one_line(f"{fault['version']}: {fault['fault']}"))
         checked = counted(len(found), "version") + " and the journal" * (not names)
         print(f"{checked} checked, {len(failed)} failed")
     if failed:

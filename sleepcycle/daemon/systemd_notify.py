@@ -4,6 +4,8 @@ import os
 import socket
 from contextlib import suppress
 
+from sleepcycle.records.plain_text import one_line
+
 
 def notify(*lines: str) -> None:
     """Send lines such as `READY=1`; nothing happens where nobody listens."""
@@ -18,7 +20,7 @@ def notify(*lines: str) -> None:
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
     ):
         channel.connect(address)
-        channel.sendall("\n".join(lines).encode())
+        channel.sendall("\n".join(map(one_line, lines)).encode())
 
 
 def watchdog_s() -> float | None:

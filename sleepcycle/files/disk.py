@@ -12,14 +12,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from sleepcycle.errors import DiskError
+from sleepcycle.errors import DiskError, SleepcycleError
 
 CHUNK_BYTES = 1 << 20
+PROBE_BYTES = 1 << 16
 FREE = "free some space, such as with: sleepcycle versions gc"
 OWNER = "check its owner and its mode"
 ADVICE = {
     errno.ENOSPC: FREE,
-    errno.EDQUOT: FREE,
+    errno.EDQUOT: f"your quota is used up; {FREE}",
+    errno.EROFS: "mount it for writing, or name a home elsewhere with --home",
     errno.EMFILE: "let the process open more files: ulimit -n",
     errno.ENFILE: "let the machine open more files: sysctl fs.file-max",
     errno.EACCES: OWNER,
@@ -234,6 +236,31 @@ def is_failed(error: BaseException) -> bool:
     is never taken for that, whatever its reason.
     """
     return isinstance(error, DiskError) and error.errno not in PASSING
+
+
+def said(error: Exception) -> str:
+    """Return what an error says; one of the system's own gets a sentence and advice."""
+    if isinstance(error, SleepcycleError) or not isinstance(error, OSError):
+        return str(error)
+    what = error.filename or error.filename2
+    reason = error.strerror or str(error) or type(error).__name__
+    advice = ADVICE.get(error.errno or 0, "see: sleepcycle doctor")
+    place = f" {os.fsdecode(what)}" if isinstance(what, str | bytes) else " a file"
+    return f"expected to use{place}, got: {reason}; {advice}"
+
+
+def refusal(folder: Path) -> int | None:
+    """Return the system's number for why nothing can be written in a folder, if so."""
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        with _opened(probe, os.O_CREAT | os.O_WRONLY) as handle:
+            _write_all(handle, bytes(PROBE_BYTES))
+    except OSError as error:
+        return error.errno
+    finally:
+        with suppress(OSError):
+            system.unlink(probe)
+    return None
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import math
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
+from sleepcycle.records.plain_text import escaped_json
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
@@ -17,15 +19,17 @@ def dumps(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401
     """Write what a program asked for as JSON, on one line or indented.
 
     Records are their fields, times ISO 8601, paths and numbers of other kinds text, NaN
-    and infinity null, since JSON has no word for them.
+    and infinity null, since JSON has no word for them. What would steer a terminal is
+    escaped.
     """
-    return json.dumps(
+    text = json.dumps(
         finite(value),
         default=_plain,
         ensure_ascii=False,
         indent=indent,
         allow_nan=False,
     )
+    return escaped_json(text)
 
 
 def to_json(record: Any) -> str:  # noqa: ANN401 - any of our dataclasses

@@ -24,7 +24,7 @@ _ADVICE = {
     sqlite3.SQLITE_BUSY: "another process is writing to it; try again when it is done",
     sqlite3.SQLITE_CORRUPT: "it is damaged; put back a whole copy: {restore}",
     sqlite3.SQLITE_NOTADB: "it is damaged; put back a whole copy: {restore}",
-    sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
+    sqlite3.SQLITE_FULL: "there is no room; free some space and try again",
     sqlite3.SQLITE_IOERR: "the disk failed; check it before anything else",
     sqlite3.SQLITE_READONLY: "it cannot be written; check its owner and its mode",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check its owner and its mode",
@@ -166,6 +166,9 @@ def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
     if not isinstance(error, sqlite3.Error) or "Could not decode" in str(error):
         code = sqlite3.SQLITE_CORRUPT
+    if code == sqlite3.SQLITE_IOERR and _is_quota(paths):
+        code = sqlite3.SQLITE_FULL
+        error = sqlite3.OperationalError("the quota is used up")
     advice = _ADVICE.get(code, "").format(restore=restore_command(paths))
     if _FOREIGN.search(str(error)):
         advice = f"it is not a sleepcycle database; {_ADVICE[sqlite3.SQLITE_NOTADB]}"
@@ -176,3 +179,8 @@ def explain(error: BaseException, paths: HomePaths) -> SleepcycleError:
     failed = DiskError(message)
     failed.errno = _DISK[code]
     return failed
+
+
+def _is_quota(paths: HomePaths) -> bool:
+    """Return whether a write failed since a quota is used up, which SQLite hides."""
+    return disk.refusal(paths.root) == errno.EDQUOT
