@@ -1,6 +1,7 @@
 """Checks of the database: schema, integrity, versions, aliases, journal, runs."""
 
 from sleepcycle.doctor.inspection import Finding, Inspection, fail, ok, warn
+from sleepcycle.files.restore_advice import RESTORED, is_free
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.settings.config import StoreSettings
 from sleepcycle.store import journal
@@ -167,10 +168,10 @@ def _some(faults: list[str]) -> str:
 
 def _init(inspection: Inspection) -> str:
     """Return the command for a home without a database: an old copy, or a new home."""
-    made = inspection.paths.versions.is_dir() and any(
-        inspection.paths.versions.iterdir()
-    )
-    return inspection.restore if made else inspection.command("init")
+    paths = inspection.paths
+    if (paths.scratch / RESTORED).exists():
+        return inspection.command("restore BACKUP")
+    return inspection.command("init") if is_free(paths) else inspection.restore
 
 
 def _back(inspection: Inspection, database: DatabaseReader) -> str:

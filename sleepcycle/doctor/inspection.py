@@ -76,6 +76,8 @@ class Machine:
     """The system's time zone; None where it cannot be told."""
 
     now: datetime
+    read_only: bool = False
+    """Whether the file system below the home takes no writes."""
 
 
 def inspect(root: Path) -> Machine:
@@ -91,6 +93,7 @@ def inspect(root: Path) -> Machine:
         memory_bytes=psutil.virtual_memory().available,
         zone=_zone(),
         now=datetime.now(UTC),
+        read_only=bool(os.statvfs(place).f_flag & os.ST_RDONLY),
     )
 
 

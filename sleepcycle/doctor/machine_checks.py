@@ -54,8 +54,14 @@ def check_sqlite(inspection: Inspection) -> Finding:
 
 
 def check_file_system(inspection: Inspection) -> Finding:
-    """Look whether the home is on a disk of this machine."""
+    """Look whether the home is on a disk of this machine that can be written."""
     kind = inspection.machine.file_system
+    if inspection.machine.read_only:
+        return fail(
+            f"the file system of {inspection.paths.root} is read-only, so nothing can "
+            "be learned or fed",
+            "mount it for writing, or name a home elsewhere with --home",
+        )
     if kind is None:
         return ok("the file system of the home cannot be told")
     if kind.removeprefix("fuse.").lower() in NETWORK:

@@ -3,7 +3,6 @@
 import getpass
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from loguru import logger
@@ -11,7 +10,7 @@ from loguru import logger
 from sleepcycle.errors import HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths, carried
-from sleepcycle.files.restore_advice import no_home
+from sleepcycle.files.restore_advice import folders, is_free, no_home, restore_command
 from sleepcycle.home.home import Home
 from sleepcycle.home.lock import locked
 from sleepcycle.model.base_files import BUILTIN, check_files, locate
@@ -84,11 +83,11 @@ def _settings(paths: HomePaths, base: str | None) -> Settings:
 
 def _expect_free(paths: HomePaths) -> None:
     """Refuse a place where there are other things than a home half made."""
-    root = paths.root
-    if root.exists() and not (root.is_dir() and all(_is_ours(paths))):
+    if not is_free(paths):
         raise HomeError(
-            f"expected {root} to be new or empty, but there are other things in it; "
-            "name another directory with --home"
+            f"expected {paths.root} to be new or empty, but there are other things in "
+            "it; name another directory with --home, or if it is a home that lost its "
+            f"database, put back a copy: {restore_command(paths)}"
         )
 
 
@@ -105,31 +104,14 @@ def _check_base(settings: ModelSettings) -> None:
         logger.warning("{note}", note=unreached)
 
 
-def _is_ours(paths: HomePaths) -> Iterator[bool]:
-    """Yield of each thing at a place whether it is left of a home's making."""
-    files = {paths.config, disk.partial_of(paths.config), paths.lock}
-    for path in paths.root.iterdir():
-        yield (
-            path in files
-            or path.name.startswith(paths.database.name)  # SQLite has files beside it
-            or path == paths.logs
-            or (path in _folders(paths) and not any(path.iterdir()))
-        )
-
-
 def _lay_out(paths: HomePaths, base: str | None) -> None:
     """Make the folders of a home, and its settings unless they are there."""
     disk.make(paths.root)
     if not paths.config.exists():
         disk.write(paths.config, _config_text(base))
-    for folder in _folders(paths):
+    for folder in folders(paths):
         disk.make(folder)
     disk.sync(paths.root)  # also what a making that was killed had left
-
-
-def _folders(paths: HomePaths) -> tuple[Path, ...]:
-    """Return the folders that every home has."""
-    return paths.versions, paths.staging, paths.runs, paths.cache, paths.logs
 
 
 def open_home(root: Path, *, settings: Settings | None = None) -> Home:

@@ -65,6 +65,28 @@ class TestHalfMade:
 
         assert list(paths.root.iterdir()) == [paths.cache]
 
+    def test_one_that_lost_its_database_is_told_to_put_back_a_copy(self, paths):
+        """
+        And not to make one, which would be refused, with the same advice.
+        """
+        create_home(paths.root)
+        (paths.versions / "v0001-0123456789ab").mkdir()
+        paths.database.unlink()
+
+        for make_or_open in (open_home, create_home):
+            with pytest.raises(
+                HomeError, match=r"put back a copy: .* restore BACKUP --replace"
+            ):
+                make_or_open(paths.root)
+
+    def test_one_that_a_killed_restore_left_is_not_told_to_make_one(self, paths):
+        (paths.scratch / "stage").mkdir(parents=True)
+
+        with pytest.raises(HomeError, match=r"restore BACKUP --replace") as refusal:
+            open_home(paths.root)
+
+        assert "make one" not in str(refusal.value)
+
     def test_a_database_that_is_not_ours_is_left_alone(self, paths):
         paths.root.mkdir()
         paths.database.write_bytes(b"no database at all" * 100)

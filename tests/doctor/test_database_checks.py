@@ -35,6 +35,21 @@ class TestDatabase:
         assert "restore" in found["database"].fix
         assert found["versions"].message == "all 1 sealed versions hold"
 
+    def test_one_that_is_gone_is_no_place_for_a_new_home_where_things_are(self, home):
+        """
+        `init` would refuse that place.
+        """
+        (home.paths.root / "replaced-20261130").mkdir()
+        home.paths.database.unlink()
+
+        assert "restore" in look(home)["database"].fix
+
+    def test_a_restore_that_was_cut_short_is_to_be_ended(self, home):
+        (home.paths.scratch / "restored").mkdir(parents=True)
+        home.paths.database.unlink()
+
+        assert look(home)["database"].fix.endswith("restore BACKUP")
+
     def test_the_newest_backup_is_what_to_put_back(self, home):
         home.paths.backups.mkdir(exist_ok=True)
         for name, age in {

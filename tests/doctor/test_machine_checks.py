@@ -21,6 +21,12 @@ class TestMachine:
     def test_a_network_file_system_is_worth_a_look(self, home, kind, level):
         assert look(home, file_system=kind)["file system"].level == level
 
+    def test_a_file_system_that_takes_no_writes_fails(self, home):
+        found = look(home, read_only=True)
+
+        assert worst(found) == ["file system"]
+        assert "is read-only, so nothing can be" in found["file system"].message
+
     def test_a_full_disk_fails(self, home):
         folder = add_version(home, 1)
         with (folder / "adapter_model.safetensors").open("ab") as file:

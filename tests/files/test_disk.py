@@ -206,7 +206,9 @@ class TestFailure:
         [
             (errno.EMFILE, "ulimit -n"),
             (errno.EACCES, "check its owner and its mode"),
-            (errno.EROFS, "check the disk before anything else"),
+            (errno.EROFS, "mount it for writing, or name a home .* with --home"),
+            (errno.EDQUOT, "your quota is used up; free some space, such as .* gc"),
+            (errno.EIO, "check the disk before anything else"),
         ],
     )
     def test_each_cause_has_its_advice(self, tmp_path, through, code, advice):
@@ -217,6 +219,34 @@ class TestFailure:
             disk.move(tmp_path / "a", tmp_path / "b")
 
         assert raised.value.errno == code
+
+
+class TestSaid:
+    def test_an_error_of_the_systems_is_a_sentence_with_its_file(self):
+        error = OSError(errno.EROFS, "Read-only file system", "/home/x")
+
+        said = disk.said(error)
+
+        assert said == (
+            "expected to use /home/x, got: Read-only file system; mount it for "
+            "writing, or name a home elsewhere with --home"
+        )
+
+    def test_one_of_ours_is_what_it_says(self):
+        assert disk.said(DiskError("as it says")) == "as it says"
+
+
+class TestRefusal:
+    def test_a_folder_that_can_be_written_has_none_and_is_left_as_it_was(
+        self, tmp_path
+    ):
+        assert disk.refusal(tmp_path) is None
+        assert not list(tmp_path.iterdir())
+
+    def test_it_is_the_systems_number(self, tmp_path, through):
+        through(Telling("write", errno.EDQUOT))
+
+        assert disk.refusal(tmp_path) == errno.EDQUOT
 
 
 class TestFolders:
