@@ -135,7 +135,9 @@ def is_columns(found: Beginning) -> bool:
     """Return whether one object may hold a list or a mapping for each column."""
     if not found.is_json or not _COLUMN.match(found.text):
         return False
-    return found.first_value is None or not found.text[found.first_value[1] :].strip()
+    if found.first_value is None:
+        return "\n" not in found.text or _goes_on(found)
+    return not found.text[found.first_value[1] :].strip()
 
 
 def is_spread(found: Beginning) -> bool:
@@ -147,8 +149,7 @@ def is_spread(found: Beginning) -> bool:
         value, more = found.text[:end], found.text[end:]
         glued = "\n" not in found.text and more.lstrip().startswith("{")
         return "\n" in value or glued
-    first, second = found.lines
-    return first[-1:] in {"{", "[", ","} and _is_open(first) and not is_object(second)
+    return _goes_on(found)
 
 
 def is_object(line: str) -> bool:
@@ -194,8 +195,13 @@ def are_rows(key: str, first: object) -> bool:
     return key in LISTS or shape_of(first) is not None
 
 
-def _is_open(line: str) -> bool:
-    """Return whether a line ends inside of a bracket."""
-    signs = [match[0] for match in _BRACKET.finditer(line)]
+def _goes_on(found: Beginning) -> bool:
+    """Return whether an object goes on behind the first line, which is not just broken.
+
+    The line then ends inside of a bracket, and the next one is no object of its own.
+    """
+    first, second = found.lines
+    signs = [match[0] for match in _BRACKET.finditer(first)]
     opened = sum(sign in "[{" for sign in signs)
-    return opened > sum(sign in "]}" for sign in signs)
+    is_open = opened > sum(sign in "]}" for sign in signs)
+    return is_open and first[-1] in "{[," and not is_object(second)

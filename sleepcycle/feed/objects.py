@@ -6,8 +6,8 @@ from io import BufferedReader, BytesIO
 from typing import Any
 
 from sleepcycle.errors import FeedError, RowError
-from sleepcycle.feed.array import read_array
-from sleepcycle.feed.beginning import HEAD_BYTES, Beginning, list_at
+from sleepcycle.feed.array import read_array, read_objects
+from sleepcycle.feed.beginning import HEAD_BYTES, Beginning, is_spread, list_at
 from sleepcycle.feed.jsonl import read_jsonl
 from sleepcycle.feed.rows import Row, check_size, parse_json
 from sleepcycle.settings.config import FeedSettings
@@ -40,7 +40,7 @@ def read_columns(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row
     """Yield the rows of an object with a mapping or a list for each column.
 
     So pandas' `to_json` writes a table, and `Dataset.to_dict`. What is none after all
-    is read as JSONL.
+    is read as objects over many lines, or as JSONL.
 
     Raises:
         FeedError: The file is too big to be read whole.
@@ -53,7 +53,9 @@ def read_columns(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row
         )
     columns = _columns(data, settings)
     if columns is None:
-        yield from read_jsonl(BufferedReader(BytesIO(data)), settings)
+        found = Beginning("", data[:HEAD_BYTES])
+        read = read_objects if is_spread(found) else read_jsonl
+        yield from read(BufferedReader(BytesIO(data)), settings)
         return
     for number, cells in enumerate(zip(*columns.values(), strict=True), 1):
         yield row_of(number, dict(zip(columns, cells, strict=True)), settings)

@@ -237,7 +237,19 @@ class TestColumns:
         ids=str,
     )
     def test_what_fits_no_table_is_a_row(self, row):
-        assert values(read(json.dumps(row).encode())) == [row]
+        for indent in (None, 2):
+            assert values(read(json.dumps(row, indent=indent).encode())) == [row]
+
+    @pytest.mark.parametrize("first", [b'{"text": ["a", nope}', b'{"text": ["a",'])
+    def test_a_broken_first_line_costs_one_row(self, first):
+        assert values(read(first + b"\n" + jsonl(*PAIRS))) == ["E_JSON", *PAIRS]
+
+    def test_columns_longer_than_what_is_looked_at_are_rows(self):
+        texts = ["x" * 900] * 200
+
+        for indent in (None, 2):
+            data = json.dumps({"text": texts}, indent=indent).encode()
+            assert values(read(data)) == [{"text": text} for text in texts]
 
     def test_a_row_that_is_too_big_costs_one_row(self):
         data = json.dumps({"text": ["a", "x" * 2_000, "b"]}).encode()
