@@ -64,7 +64,6 @@ class _GzipFrame:
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        self._cut = False  # what came out was cut at its greatest length
 
     @property
     def eof(self) -> bool:
@@ -72,7 +71,7 @@ class _GzipFrame:
 
     @property
     def needs_input(self) -> bool:
-        return not self._cut and not self._member.unconsumed_tail
+        return not self._member.unconsumed_tail
 
     @property
     def unused_data(self) -> bytes:
@@ -80,9 +79,7 @@ class _GzipFrame:
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         data = self._member.unconsumed_tail + data
-        output = self._member.decompress(data, max_length)
-        self._cut = len(output) == max_length
-        return output
+        return self._member.decompress(data, max_length)
 
 
 class _ZstdFrame:

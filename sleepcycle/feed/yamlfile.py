@@ -61,7 +61,7 @@ def _check(data: bytes, max_depth: int) -> None:
     """Refuse what makes much of little, before anything is built."""
     depth = 0
     for event in yaml.parse(data, Loader=_Loader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        if getattr(event, "anchor", None):
             raise FeedError(
                 "expected YAML without anchors (&) and aliases (*), got one; write "
                 "it as JSONL"
