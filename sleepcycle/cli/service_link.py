@@ -113,6 +113,7 @@ def pause(ctx: typer.Context, *, flag: bool) -> bool:
 def status_of_home(root: Path) -> dict[str, Any]:
     """Return what `status` shows of a home, asked of its service where one runs."""
     from sleepcycle.errors import ServiceError
+    from sleepcycle.files.inbox_files import not_fed
     from sleepcycle.server.status import status_of
     from sleepcycle.store.snapshot import read_snapshot
 
@@ -126,7 +127,8 @@ def status_of_home(root: Path) -> dict[str, Any]:
                 return service.call("GET", "/api/status")
         except ServiceError as error:
             banner = str(error)
-    return {**status_of(read_snapshot(paths)), "banner": banner}
+    fields = status_of(read_snapshot(paths), not_fed(paths.inbox))
+    return {**fields, "banner": banner}
 
 
 def _switch(answer: dict[str, Any]) -> "Switch":

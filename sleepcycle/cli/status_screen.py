@@ -14,6 +14,7 @@ from sleepcycle.cli.render import console, facts_table, one_line, show_json
 from sleepcycle.records.progress import progress_from
 
 EVERY_S = 2.0
+THINGS = 5  # of the inbox that are shown
 MINUTES_A_DAY = 24 * 60
 SHOWN = (
     "base",
@@ -122,5 +123,9 @@ def _events(fields: Fields) -> Iterator[str]:
     if night := fields["last_night"]:
         reason = f": {night['reason']}" if night["reason"] else ""
         yield f"last night: {night['date']}, {night['state']}{reason}"
+    for thing in fields["inbox"][:THINGS]:
+        yield f"inbox: {thing['name']} is not fed: {thing['why']}; {thing['fix']}"
+    if (more := len(fields["inbox"]) - THINGS) > 0:
+        yield f"inbox: {more} more are not fed; see: sleepcycle status --json"
     if daemon := fields["daemon"]:
         yield f"service: {daemon['url']}, process {daemon['pid']}"

@@ -3,34 +3,41 @@
 import itertools
 import json
 import os
+import re
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loguru import logger
 from watchfiles import watch
 
+from sleepcycle.daemon.fed_files import FedFiles
+from sleepcycle.daemon.feed_threads import (
+    SLOW_S,
+    Feed,
+    FeedThreads,
+    Stamp,
+    Unfinished,
+    stamp_of,
+)
 from sleepcycle.errors import DiskError, FeedError, HomeError, SleepcycleError
 from sleepcycle.feed.sources import name_of
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
+from sleepcycle.files.inbox_files import DONE, FAILED, REPORT, has_finished_name, shown
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.example import FeedReport
 from sleepcycle.settings.config import FeedSettings
 
-DONE, FAILED = "done", "failed"
-REPORT = ".report.json"
-UNFINISHED = (".partial", ".tmp", ".part", "~", ".swp", ".crdownload")
 NAME_BYTES = 200  # of 255, so that a number and the report's ending fit as well
+NUMBER = re.compile(r"\.\d+$")  # what tells files of one name apart
+NO_UTF8 = "Unable to decode path"  # in what watchfiles raises
 STEP_MS = 200  # how soon a stop is noticed, and how long to wait for more changes
-
-Feed = Callable[[Path], FeedReport]
-Stamp = tuple[int, int, int, int]  # inode, size, times of change of content and of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +48,45 @@ class FileSighting:
     since: float
     """By the monotonic clock, in seconds."""
 
+    missing: str | None = None
+    """What its end lacks, once that was looked at."""
+
 
 class Inbox:
     """The folder of one home that files are dropped into.
 
     A file is fed once two looks at it, `inbox_quiet_s` apart, find it unchanged, as one
-    that was renamed into place is at once. It then goes to `done` or `failed` in the
-    same folder, its report beside it. Hidden and unfinished names, folders, links and
-    special files are never touched.
+    that was renamed into place is at once; `inbox_unfinished_s` apart where its end is
+    missing. It then goes to `done` or `failed` in the same folder, with its report. One
+    that grows there, as its writer still has it open, comes back and is fed again.
+    A file that takes long does so beside the others. Hidden and unfinished names,
+    folders, links and special files are never touched.
 
     A crash between feeding and moving feeds the file again. That adds nothing: content
     which the store has is a duplicate.
     """
 
-    def __init__(self, paths: HomePaths, settings: FeedSettings, feed: Feed) -> None:
+    def __init__(
+        self,
+        paths: HomePaths,
+        settings: FeedSettings,
+        feed: Feed,
+        slow_s: float = SLOW_S,
+    ) -> None:
         """Make an inbox; nothing is read yet.
 
         Args:
             paths: The home; the folder is made where it is missing.
             settings: How long to wait for a file, and how often to look.
             feed: Takes in one file as one batch, all of it or nothing.
+            slow_s: After how long others go on beside a file.
         """
         self._root = paths.inbox
         self._quiet_s = settings.inbox_quiet_s
+        self._unfinished_s = settings.inbox_unfinished_s
         self._rescan_s = settings.inbox_rescan_s
-        self._feed = feed
+        self._threads = FeedThreads(feed, slow_s)
+        self._fed = FedFiles(paths.inbox)
         self._looks: dict[Path, FileSighting] = {}
         self._outcomes: dict[Path, FeedReport | FeedError] = {}
         self._warned: set[tuple[str, str]] = set()
@@ -88,6 +109,7 @@ class Inbox:
         """
         with self._busy:
             self._make()
+            self._take_back_grown()
             files = self._files()
             ready = [path for path in files if self._is_quiet(path, files[path])]
             self._waiting = len(ready) < len(files)
@@ -114,6 +136,21 @@ class Inbox:
         look_s = min(self._quiet_s, self._rescan_s)
         try:
             self._make()
+            while not stop.is_set():
+                yield from self._watched(stop, look_s)
+        except (OSError, RuntimeError) as error:
+            self._warn_once(
+                "", "the inbox cannot be watched, only looked through", error
+            )
+        while not stop.wait(look_s):
+            yield False
+
+    def _watched(self, stop: threading.Event, look_s: float) -> Iterator[bool]:
+        """Yield whether there are changes, as the system tells of them.
+
+        It ends at a name that is no UTF-8, which `watchfiles` cannot tell of.
+        """
+        try:
             for changes in watch(
                 self._root,
                 watch_filter=None,
@@ -124,12 +161,11 @@ class Inbox:
                 recursive=False,
             ):
                 yield bool(changes)
-        except (OSError, RuntimeError) as error:
-            self._warn_once(
-                "", "the inbox cannot be watched, only looked through", error
-            )
-        while not stop.wait(look_s):
-            yield False
+        except RuntimeError as error:
+            if NO_UTF8 not in str(error):
+                raise
+            stop.wait(STEP_MS / 1000)
+            yield True
 
     def _try_rescan(self) -> None:
         """Scan the folder again; log where that cannot be done."""
@@ -157,7 +193,7 @@ class Inbox:
             names = {entry.name for entry in entries}
         found = {
             path: stamp
-            for path in (self._root / name for name in names if _is_finished(name))
+            for path in (self._root / name for name in names if has_finished_name(name))
             if (stamp := self._stamp(path))
         }
         self._warned = {told for told in self._warned if told[0] in names}
@@ -176,7 +212,7 @@ class Inbox:
             self._warn_once(path.name, "left a file in the inbox", link)
         if not stat.S_ISREG(info.st_mode):
             return None
-        return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+        return stamp_of(info)
 
     def _is_quiet(self, path: Path, stamp: Stamp) -> bool:
         """Look at a file; return whether it has been the same for long enough."""
@@ -185,7 +221,9 @@ class Inbox:
         if look is None or look.stamp != stamp:
             self._looks[path] = look = FileSighting(stamp, now)
             self._outcomes.pop(path, None)
-        return now - look.since >= self._quiet_s
+        return now - look.since >= (
+            self._unfinished_s if look.missing else self._quiet_s
+        )
 
     def _take(self, path: Path) -> bool:
         """Feed a file and move it away; return whether it was fed."""
@@ -193,7 +231,10 @@ class Inbox:
             return False
         outcome = self._outcomes.get(path) or self._outcome(path)
         if outcome is None:
+            self._waiting |= self._threads.has(path)
             return False
+        if isinstance(outcome, Unfinished):
+            return self._wait_for_end(path, outcome.missing)
         failpoint("inbox.fed")
         if not self._is_same(path):
             return False  # what changed while it was read is fed again, when quiet
@@ -206,10 +247,39 @@ class Inbox:
         self._waiting |= not same
         return same
 
-    def _outcome(self, path: Path) -> FeedReport | FeedError | None:
+    def _wait_for_end(self, path: Path, missing: str) -> bool:
+        """Let a file rest for longer; return that it was not fed."""
+        self._looks[path] = replace(self._looks[path], missing=missing)
+        self._waiting = True
+        logger.info(
+            "waiting up to {limit:g} s for the rest of a file in the inbox: {file!r}: "
+            "{missing}",
+            limit=self._unfinished_s,
+            file=shown(path.name),
+            missing=missing,
+        )
+        return False
+
+    def _take_back_grown(self) -> None:
+        """Move files that grew after they were fed back into the inbox."""
+        for path in self._fed.grown():
+            back = self._root / NUMBER.sub("", path.name)
+            if os.path.lexists(back):
+                continue  # until that was fed
+            logger.warning(
+                "a file grew after it was fed, and is fed again: {file!r}; what was "
+                "added of it is not added twice",
+                file=shown(path.name),
+            )
+            disk.move(path, back)
+            self._fed.forget(path)
+
+    def _outcome(self, path: Path) -> FeedReport | FeedError | Unfinished | None:
         """Feed a file; return None where it is to be tried again."""
+        look = self._looks[path]
+        rested = time.monotonic() - look.since >= self._unfinished_s
         try:
-            return self._feed(path)
+            return self._threads.feed(path, look.stamp, whole=rested)
         except Exception as error:  # one file must not stop the others
             if disk.is_failed(error):
                 raise
@@ -224,8 +294,10 @@ class Inbox:
         target = _free(self._root / (DONE if fed else FAILED), _short(path.name))
         report = target.with_name(target.name + REPORT)
         try:
-            disk.write(report, _report(outcome))
+            size = self._looks[path].stamp[1]
+            disk.write(report, _report(outcome, size))
             disk.move(path, target)
+            self._fed.add(target, size)
         except DiskError as error:
             if disk.is_failed(error):
                 raise
@@ -256,16 +328,13 @@ class Inbox:
         )
 
 
-def _is_finished(name: str) -> bool:
-    """Return whether a name is not one of a file that is still being written."""
-    return not name.startswith(".") and not name.lower().endswith(UNFINISHED)
-
-
-def _report(outcome: FeedReport | FeedError) -> str:
-    """Return what came of a file as JSON."""
+def _report(outcome: FeedReport | FeedError, size: int) -> str:
+    """Return what came of a file as JSON, with how much of it was there to be read."""
     if isinstance(outcome, FeedReport):
-        return to_json(outcome)
-    return json.dumps({"error": str(outcome)}, indent=1)
+        told: dict[str, object] = json.loads(to_json(outcome))
+    else:
+        told = {"error": str(outcome)}
+    return json.dumps({**told, "size_bytes": size}, indent=1)
 
 
 def _is_scarce(error: FeedError) -> bool:

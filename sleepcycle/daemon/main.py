@@ -14,6 +14,7 @@ from typing import Protocol
 from loguru import logger
 
 from sleepcycle import log
+from sleepcycle.daemon.feed_threads import Unchanged
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.scheduler import Scheduler
@@ -21,6 +22,7 @@ from sleepcycle.daemon.signals import DISK, SignalQueue
 from sleepcycle.daemon.systemd_notify import notify, watchdog_s
 from sleepcycle.daemon.ticker import Ticker
 from sleepcycle.errors import DISK_FAILED, ConfigError, DiskError, HomeError
+from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.files import disk
 from sleepcycle.files.child_process import kill_all
 from sleepcycle.files.paths import HomePaths
@@ -245,7 +247,8 @@ class _Service:
 
     def _feed(self, file: Path) -> FeedReport:
         """Take in one file of the inbox, and look whether to wake for it."""
-        report = self._reloadable.open(INBOX).feed(file)
+        options = FeedOptions(on_rows=Unchanged(file))
+        report = self._reloadable.open(INBOX).feed(file, options=options)
         try:
             self._tick()
         except Exception as error:  # noqa: BLE001 - the file is fed all the same

@@ -8,6 +8,7 @@ from pathlib import Path
 from sleepcycle.doctor.inspection import Finding, Inspection, fail, is_held, ok, warn
 from sleepcycle.doctor.memory_estimate import read_shape
 from sleepcycle.errors import ConfigError, ModelError, ServiceError
+from sleepcycle.files.inbox_files import NotFed, not_fed
 from sleepcycle.files.paths import carried
 from sleepcycle.home.access_token import read_token
 from sleepcycle.model.base_files import BUILTIN, CONFIG, locate, read_object, recall
@@ -16,6 +17,7 @@ from sleepcycle.runs.phases import find_curriculum
 from sleepcycle.settings.config import ModelSettings
 from sleepcycle.settings.configfile import load_settings
 
+THINGS = 5  # of the inbox that are named
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -112,7 +114,17 @@ def check_inbox(inspection: Inspection) -> Finding | None:
         return fail(f"expected {inbox} to be a directory", f"mv {_word(inbox)} away")
     if not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
         return fail(f"{inbox} cannot be read and written", f"chmod 700 {_word(inbox)}")
+    left = not_fed(inbox)
+    if left:
+        told = "; ".join(f"'{each.name}' ({_why(each)})" for each in left[:THINGS])
+        more = f" and {len(left) - THINGS} more" if len(left) > THINGS else ""
+        return warn(f"the inbox holds what is not fed: {told}{more}", left[0].fix)
     return ok("the inbox can be read")
+
+
+def _why(thing: NotFed) -> str:
+    """Return why a thing is not fed, with nothing of what is in it."""
+    return "it was refused" if thing.is_refused else thing.why
 
 
 def check_base(inspection: Inspection) -> Finding | None:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
+from sleepcycle.files.inbox_files import not_fed
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
 from sleepcycle.server.auth import AuthMiddleware
@@ -128,7 +129,11 @@ def _status(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
         url = str(request.base_url).rstrip("/")
         state = scheduler.state()
         fields = status_with_service(
-            read_snapshot(paths), state, pid=os.getpid(), url=url
+            read_snapshot(paths),
+            state,
+            pid=os.getpid(),
+            url=url,
+            inbox=not_fed(paths.inbox),
         )
         return answer(fields)
 

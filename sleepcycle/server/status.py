@@ -1,16 +1,22 @@
 """The JSON of `status`, with a service or without; the standard library is enough."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sleepcycle.daemon.state import DaemonState
+from sleepcycle.files.inbox_files import NotFed
 from sleepcycle.store.values import Run, Snapshot
 
 
-def status_of(snapshot: Snapshot) -> dict[str, Any]:
+def status_of(snapshot: Snapshot, inbox: Sequence[NotFed] = ()) -> dict[str, Any]:
     """Return the JSON of `status` without a service; its keys are never renamed.
 
     No night comes by itself then, so none is named.
+
+    Args:
+        snapshot: One moment of the home.
+        inbox: What lies in its inbox and is not fed.
     """
     night = snapshot.last_night
     return {
@@ -31,6 +37,7 @@ def status_of(snapshot: Snapshot) -> dict[str, Any]:
         "quarantined": snapshot.counts.quarantined,
         "set_aside": snapshot.counts.set_aside,
         "versions": len(snapshot.versions),
+        "inbox": [asdict(each) for each in inbox],
         "last_run": _run(snapshot.runs[0], snapshot.phase) if snapshot.runs else None,
         "last_night": asdict(night) if night else None,
         "next_night": None,
@@ -39,11 +46,16 @@ def status_of(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def status_with_service(
-    snapshot: Snapshot, state: DaemonState, *, pid: int, url: str
+    snapshot: Snapshot,
+    state: DaemonState,
+    *,
+    pid: int,
+    url: str,
+    inbox: Sequence[NotFed] = (),
 ) -> dict[str, Any]:
     """Return the JSON of `status` where a service runs, with what that does."""
     return {
-        **status_of(snapshot),
+        **status_of(snapshot, inbox),
         "banner": state.banner,
         "next_night": state.next_night,
         "daemon": {"pid": pid, "url": url},

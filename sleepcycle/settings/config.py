@@ -107,6 +107,10 @@ class FeedSettings(Section):
     inbox_quiet_s: PositiveFloat = 2.0
     """A file in the inbox is fed once it has not changed for so long, in seconds."""
 
+    inbox_unfinished_s: PositiveFloat = 300.0
+    """The same for a file whose end is missing, as that of an upload that stalls: no
+    newline at its end, an array not closed, a compressed stream cut off."""
+
     inbox_rescan_s: PositiveFloat = 30.0
     """How often the inbox is looked through, should the system not tell of a file."""
 

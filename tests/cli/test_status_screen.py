@@ -111,3 +111,14 @@ def test_a_service_adds_to_the_keys_and_renames_none(snapshot):
     assert datetime.fromisoformat("2026-03-04T02:00:00+00:00") == (
         with_service["next_night"].astimezone(UTC)
     )
+
+
+def test_what_the_inbox_holds_and_is_not_fed_is_shown(fields):
+    thing = {"name": "july", "why": "it is a folder", "fix": "move its files up"}
+    out = Console(file=io.StringIO(), width=200)
+
+    out.print(screen({**fields, "inbox": [thing] * 7}, NOW))
+
+    text = out.file.getvalue()
+    assert text.count("inbox: july is not fed: it is a folder; move its files up") == 5
+    assert "inbox: 2 more are not fed" in text

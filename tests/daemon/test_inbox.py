@@ -1,6 +1,7 @@
 """Files in the inbox are fed once and whole, and nothing else is ever touched."""
 
 import errno
+import gzip
 import json
 import os
 import signal
@@ -13,8 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import zstandard
 from loguru import logger
 
+from sleepcycle.daemon.feed_threads import Unchanged
 from sleepcycle.daemon.inbox import Inbox
 from sleepcycle.errors import DiskError, FeedError, HomeError, StoreError
 from sleepcycle.feed.ingest import FeedOptions, feed_files
@@ -29,7 +32,10 @@ from sleepcycle.store.database import create_store, open_store
 QUIET_S = 0.1
 SOON_S = 8.0  # more than anything here takes on a busy machine
 SETTINGS = FeedSettings(
-    inbox_quiet_s=QUIET_S, inbox_rescan_s=3600.0, held_out_share=0.0
+    inbox_quiet_s=QUIET_S,
+    inbox_unfinished_s=QUIET_S,
+    inbox_rescan_s=3600.0,
+    held_out_share=0.0,
 )
 REPORT = FeedReport(1, 3, 2, 1, 0, 0, {})
 ROWS = b"".join(b'{"text": "row %d"}\n' % n for n in range(5))
@@ -154,6 +160,7 @@ class TestWhatIsFed:
             "quarantined": 0,
             "held_out": 0,
             "reasons": {},
+            "size_bytes": len(ROWS),
         }
         assert inside(folder) == ["done", "failed"]
 
@@ -343,7 +350,8 @@ class TestFailures:
 
         report = folder / "failed" / "a.jsonl.report.json"
         assert json.loads(report.read_text()) == {
-            "error": "expected rows, got none from a.jsonl"
+            "error": "expected rows, got none from a.jsonl",
+            "size_bytes": 1,
         }
         assert (folder / "failed" / "a.jsonl").read_bytes() == b"x"
         assert "expected rows, got none" in told[0]
@@ -452,6 +460,130 @@ class TestFailures:
         assert inside(folder / "done") == []
 
 
+PATIENT = FeedSettings(
+    inbox_quiet_s=QUIET_S, inbox_unfinished_s=3600.0, inbox_rescan_s=3600.0
+)
+
+
+class TestStalledWriters:
+    """An upload may stall in the middle of a line, for longer than a file rests."""
+
+    @pytest.fixture
+    def patient(self, paths, folder, feeding):
+        return Inbox(paths, PATIENT, feeding)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            ROWS + b'{"text": "ro',
+            b'[{"text": "row 0"}, {"text',
+            gzip.compress(ROWS * 1000)[:-20],
+            zstandard.compress(ROWS)[:-3],
+            gzip.compress(ROWS + b'{"text": "ro'),
+            b"PAR1 and no footer",
+            b"",
+        ],
+        ids=["line", "array", "gzip", "zstd", "line in gzip", "parquet", "empty"],
+    )
+    def test_a_file_whose_end_is_missing_waits_for_longer(
+        self, patient, folder, feeding, content
+    ):
+        path = folder / "a.jsonl"
+        path.write_bytes(content)
+
+        assert look_twice(patient) == 0
+        assert look_twice(patient) == 0
+
+        assert feeding.fed == []
+        path.write_bytes(ROWS)
+        assert look_twice(patient) == 1
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            ROWS,
+            ROWS.rstrip(),
+            b'[{"text": "row 0"}]',
+            gzip.compress(ROWS),
+            zstandard.compress(ROWS),
+            b"PAR1 and its footer PAR1",
+        ],
+        ids=["line", "no newline", "array", "gzip", "zstd", "parquet"],
+    )
+    def test_a_file_that_is_whole_does_not(self, patient, folder, feeding, content):
+        (folder / "a.jsonl").write_bytes(content)
+
+        assert look_twice(patient) == 1
+
+    def test_what_came_after_the_move_is_fed_too(self, inbox, folder, feeding, told):
+        """
+        The writer has the file open: it goes on in `done`.
+        """
+        with (folder / "a.jsonl").open("wb", buffering=0) as file:
+            file.write(ROWS)
+            assert look_twice(inbox) == 1
+            file.write(b'{"text": "late"}\n')
+            assert look_twice(inbox) == 1
+
+        assert feeding.fed[1] == ("a.jsonl", ROWS + b'{"text": "late"}\n')
+        assert inside(folder) == ["done", "failed"]
+        assert (folder / "done" / "a.jsonl.2").read_bytes() == feeding.fed[1][1]
+        assert "grew after it was fed" in told[0]
+
+    def test_it_is_fed_too_where_the_service_was_restarted(
+        self, inbox, paths, folder, feeding
+    ):
+        with (folder / "a.jsonl").open("wb", buffering=0) as file:
+            file.write(ROWS)
+            look_twice(inbox)
+            file.write(b'{"text": "late"}\n')
+
+        assert look_twice(Inbox(paths, SETTINGS, feeding)) == 1
+        assert feeding.names == ["a.jsonl", "a.jsonl"]
+
+    def test_a_refused_file_that_grows_is_tried_again(self, inbox, folder, feeding):
+        feeding.fail(FeedError("expected rows, got a half"))
+        with (folder / "a.jsonl").open("wb", buffering=0) as file:
+            file.write(b"half")
+            assert look_twice(inbox) == 0
+            file.write(b"whole")
+            assert look_twice(inbox) == 1
+
+
+class TestSlowFiles:
+    def test_others_go_on_beside_a_file_that_takes_long(self, paths, folder, feeding):
+        """
+        What was fed beside it is known at once, and it itself when it is done.
+        """
+        release = threading.Event()
+        feeding.then = lambda path: path.name == "slow" and release.wait(SOON_S)
+        inbox = Inbox(paths, SETTINGS, feeding, slow_s=0.05)
+        for name in ("slow", "b", "c"):
+            (folder / name).write_bytes(ROWS)
+        os.utime(folder / "slow", (0, 0))
+
+        assert look_twice(inbox) == 2
+        assert inside(folder) == ["done", "failed", "slow"]
+        assert inbox.rescan() == 0
+        release.set()
+        wait_until(lambda: inbox.rescan() == 1)
+
+        assert sorted(feeding.names) == ["b", "c", "slow"]
+
+    def test_a_file_that_changes_is_not_read_to_its_end(self, folder):
+        """
+        It could have none.
+        """
+        path = folder / "a.jsonl"
+        path.write_bytes(ROWS)
+        look = Unchanged(path)
+        look(1)
+        path.write_bytes(ROWS * 2)
+
+        with pytest.raises(FeedError, match=r"expected a\.jsonl to rest"):
+            look(2)
+
+
 class Refusing(disk.System):
     """Refuses to rename what lies in the inbox, so often."""
 
@@ -525,6 +657,21 @@ class TestWatch:
             wait_until((folder / "done" / "a.jsonl").exists)
 
         assert feeding.names == ["first", "a.jsonl"]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="names must be UTF-8 there")
+    @pytest.mark.parametrize("name", [b"caf\xe9.jsonl", b"two\nlines.jsonl"])
+    def test_a_file_of_any_name_is_fed_when_it_comes(
+        self, inbox, folder, feeding, told, name
+    ):
+        """With no look through the folder before an hour has gone."""
+        (folder / "first").write_bytes(ROWS)
+        path = folder / os.fsdecode(name)
+        with watching(inbox):
+            wait_until((folder / "done" / "first").exists)
+            path.write_bytes(ROWS)
+            wait_until((folder / "done" / path.name).exists)
+
+        assert told == []
 
     def test_what_was_there_before_is_fed(self, inbox, folder, feeding):
         (folder / "a.jsonl").write_bytes(ROWS)

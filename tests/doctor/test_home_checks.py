@@ -114,6 +114,22 @@ class TestPermissions:
 
         assert worst(look(home)) == ["inbox"]
 
+    def test_what_is_not_fed_is_named_with_what_to_do(self, home):
+        (home.paths.inbox / "july").mkdir(parents=True)
+        failed = home.paths.inbox / "failed"
+        failed.mkdir()
+        (failed / "a.jsonl").write_text("secret")
+        (failed / "a.jsonl.report.json").write_text('{"error": "got secret"}')
+
+        found = look(home)["inbox"]
+
+        assert found.level is Level.WARN
+        assert "'july' (it is a folder); 'failed/a.jsonl' (it was refused)" in (
+            found.message
+        )
+        assert "move its files up" in found.fix
+        assert "secret" not in found.message
+
 
 class TestSettings:
     def test_an_unknown_one_fails(self, home):
