@@ -1,16 +1,16 @@
 """Find out whether the end of a file is missing, as that of one still being copied."""
 
-import gzip
 import json
-from io import BufferedReader, RawIOBase
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, cast
 
-from sleepcycle.feed.sources import BROKEN, GZIP, PARQUET, ZSTD
-from sleepcycle.feed.zstd import ZstdReader
+from sleepcycle.errors import FeedError
+from sleepcycle.feed.compression import BROKEN, decompressed
 
 TAIL_BYTES = 1 << 20  # a row is seldom longer
 CHUNK_BYTES = 1 << 20
+MARKED = (b"PAR1", b"ARROW1")
+"""What files of columns begin and end with."""
 
 
 def missing_end(path: Path) -> str | None:
@@ -23,30 +23,30 @@ def missing_end(path: Path) -> str | None:
         OSError: It cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(len(PARQUET))
-        file.seek(0)
-        if head.startswith(GZIP) or head == ZSTD:
-            return _missing_in_stream(file, head)
+        stream = decompressed(file)
+        if stream is not file:
+            return _missing_in_stream(stream)
+        head = file.read(len(max(MARKED, key=len)))
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL_BYTES))
         tail = file.read(TAIL_BYTES)
-    if head == PARQUET:
-        return None if tail.endswith(PARQUET) else "its last column is cut off"
+    mark = next((mark for mark in MARKED if head.startswith(mark)), None)
+    if mark is not None:
+        return None if tail.endswith(mark) else "its last column is cut off"
     return _missing_in_text(head, tail)
 
 
-def _missing_in_stream(file: BinaryIO, head: bytes) -> str | None:
-    """Look at a compressed file."""
-    is_gzip = head.startswith(GZIP)
-    raw = gzip.GzipFile(fileobj=file) if is_gzip else ZstdReader(file)
-    stream = BufferedReader(cast("RawIOBase", raw), CHUNK_BYTES)
+def _missing_in_stream(stream: BufferedReader) -> str | None:
+    """Look at a compressed file; what becomes too large is the feed's to refuse."""
     first = tail = b""
     try:
         while chunk := stream.read(CHUNK_BYTES):
-            first = first or chunk[:4]
+            first = first or chunk[:6]
             tail = (tail + chunk)[-TAIL_BYTES:]
     except BROKEN:
         return "its compressed stream is cut off or damaged"
+    except FeedError:
+        return None
     return _missing_in_text(first, tail)
 
 
