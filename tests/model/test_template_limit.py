@@ -9,7 +9,8 @@ from transformers import AutoTokenizer
 
 from sleepcycle.errors import ModelError
 from sleepcycle.model import template_limit
-from sleepcycle.model.base import check_loadable, load_base
+from sleepcycle.model.base import load_base
+from sleepcycle.model.base_checks import check_loadable
 from sleepcycle.model.base_files import locate
 from sleepcycle.model.template_limit import expect_end
 from sleepcycle.settings.config import ModelSettings
