@@ -213,7 +213,12 @@ class TestThroughTheService:
 
         [sealed] = (quick.home / "versions").glob("v0001-*")
         found = quick.json("versions", "import", sealed)
-        assert found == {"version": "v2", "rank": 16}
+        assert found == {
+            "version": "v2",
+            "rank": 16,
+            "made_for": "builtin:nano",
+            "warning": None,
+        }
         assert "adapter_config.json" in quick.error("versions", "import", tmp_path)
         maps = Path(f"/proc/{pid_of(quick)}/maps")
         assert not maps.exists() or "libtorch" not in maps.read_text()
