@@ -4,6 +4,7 @@ A part is a short transaction, so that whoever reads or writes waits for a momen
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -95,8 +96,14 @@ def try_batch(store: Store, intake: Intake) -> FeedReport:
     return tally.report(None, intake)
 
 
-def drop_abandoned(store: Store) -> None:
-    """Delete what a feed left that did not come to its end; the caller has the turn."""
+def drop_abandoned(store: Store, limit_s: float = math.inf) -> None:
+    """Delete what a feed left that did not come to its end; the caller has the turn.
+
+    Args:
+        store: The database.
+        limit_s: When to leave the rest for the next call; nobody sees it.
+    """
+    until = time.monotonic() + limit_s
     with store.read() as session:
         batch = session.scalar(open_batch.hidden())
     if batch is None:
@@ -104,6 +111,8 @@ def drop_abandoned(store: Store) -> None:
     rows = 0
     while gone := _drop_some(store, batch):
         rows += gone
+        if time.monotonic() > until:
+            break
         time.sleep(GAP_S)
     logger.warning(
         "deleted {rows} rows of a feed that did not come to its end", rows=rows

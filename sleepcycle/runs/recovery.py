@@ -22,6 +22,7 @@ from sleepcycle.store import run_table, version_table
 ORPHANED = "the process that ran it ended before it was done"
 LOST = "it was paused, and files of its folder are missing"
 ACTOR = "recovery"
+DROP_S = 3.0  # for rows of a killed feed; a start must not wait for millions of them
 
 
 def recover(context: RunContext) -> None:
@@ -64,7 +65,7 @@ def _drop_abandoned(context: RunContext) -> None:
             stack.enter_context(turn.taken(context.paths, patience_s=0.0))
         except StoreError:
             return
-        drop_abandoned(context.store)
+        drop_abandoned(context.store, DROP_S)
 
 
 def _settle_runs(context: RunContext) -> None:

@@ -140,6 +140,13 @@ class TestNotWhole:
 
         assert rows(killed) == (0, 0, 0)
 
+    def test_what_there_is_no_time_for_is_left_and_still_not_seen(self, killed):
+        drop_abandoned(killed, limit_s=0.0)
+
+        assert read_snapshot(killed.paths).counts.accepted == 0
+        drop_abandoned(killed)
+        assert rows(killed) == (0, 0, 0)
+
     @pytest.mark.parametrize("place", ["feed.stored", "store.committed:1"])
     def test_killed_elsewhere_it_is_as_if_never_fed(self, store, large, place):
         kill_feeding(store, large, place)
