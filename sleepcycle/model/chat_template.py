@@ -17,7 +17,16 @@ from sleepcycle.records.template import TemplateAbilities
 
 THINK, THOUGHT = "<think>", "</think>"
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
-REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
+REFUSALS = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
 """What a template raises at turns that it was not made for."""
 
 _WORD = re.compile(r"[A-Za-z_]\w*")

@@ -9,8 +9,8 @@ from sleepcycle.records.example import NewExample
 from sleepcycle.store.connection import connect, explain
 
 NEW = (
-    "INSERT OR IGNORE INTO temp.seen SELECT ?1 "
-    "WHERE NOT EXISTS (SELECT 1 FROM example WHERE hash = ?1)"
+    "INSERT OR IGNORE INTO temp.seen SELECT :hash "
+    "WHERE NOT EXISTS (SELECT 1 FROM example WHERE hash = :hash)"
 )
 
 
@@ -29,7 +29,7 @@ class DryRun:
         if not rows:
             return 0
         self._connection.execute("BEGIN")
-        added = self._connection.executemany(NEW, ([digest] for digest, *_ in rows))
+        added = self._connection.executemany(NEW, ({"hash": digest} for digest, *_ in rows))
         self._connection.execute("COMMIT")
         return added.rowcount
 
