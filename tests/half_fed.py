@@ -7,7 +7,9 @@ from sleepcycle.store.values import ExampleState
 
 def leave_half_a_feed(store: Store, rows: int = 3) -> None:
     """Add rows of a batch that is never finished."""
-    added = [(bytes([200]) * 31 + bytes([n]), f'"half {n}"') for n in range(rows)]
+    added = [
+        (bytes([200]) * 31 + bytes([n]), f'"half {n}"', n, None) for n in range(rows)
+    ]
     with store.write() as session:
         batch = batch_table.add(session, "half", "text", 0.0)
         example_table.add(session, batch, ExampleState.PENDING, added)

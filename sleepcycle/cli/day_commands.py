@@ -76,13 +76,15 @@ def feed(  # noqa: PLR0913 - one for each option
     from sleepcycle.cli.progress_bar import row_counter
     from sleepcycle.feed.ingest import FeedOptions
     from sleepcycle.feed.shapes import RowOptions
+    from sleepcycle.records.example import DryRunReport
 
     with row_counter(visible=not as_json) as on_rows:
         rows = RowOptions(shape, parse_map(key_map), frozenset(ignored or ()))
         options = FeedOptions(source, rows, dry_run, on_rows)
         home = home_of(ctx)
         report = home.feed(*files, options=options)
-    shown = home.show_examples(report.samples) if dry_run else ()
+    samples = report.samples if isinstance(report, DryRunReport) else ()
+    shown = home.show_examples(samples) if samples else ()
     show_feed(report, shown, as_json=as_json)
 
 

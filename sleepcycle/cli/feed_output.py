@@ -47,7 +47,7 @@ def show_feed(
     """Print what a feed brought, and on a dry run how its first rows are learned."""
     if as_json:
         fields = asdict(report)
-        del fields["samples"]
+        fields.pop("samples", None)
         return show_json(fields | ({"shown": shown} if report.batch is None else {}))
     show_table(
         ["batch", "lines", "accepted", "duplicate", "quarantined", "held out"],

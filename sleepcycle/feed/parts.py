@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 
 from loguru import logger
 
@@ -16,7 +17,7 @@ from sleepcycle.errors import SleepcycleError
 from sleepcycle.feed.intake import Chunk, Intake
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
-from sleepcycle.records.example import FeedReport, NewExample
+from sleepcycle.records.example import DryRunReport, FeedReport, NewExample
 from sleepcycle.store import batch_table, example_table, journal, open_batch
 from sleepcycle.store.database import Session, Store
 from sleepcycle.store.values import ExampleState
@@ -65,7 +66,6 @@ class _Tally:
             held_out=self.held_out,
             reasons=dict(sorted(intake.reasons.items())),
             provenance=dict(intake.provenance.most_common(MOST_KEYS)),
-            samples=tuple(intake.samples),
         )
 
 
@@ -87,13 +87,15 @@ def store_batch(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
         raise
 
 
-def try_batch(store: Store, intake: Intake) -> FeedReport:
+def try_batch(store: Store, intake: Intake) -> DryRunReport:
     """Return what `store_batch` would, and add nothing."""
     tally = _Tally()
     with store.dry_run() as found:
         for chunk in intake.chunks():
             tally.take(chunk, lambda state, rows: found.add(rows))
-    return tally.report(None, intake)
+    report = tally.report(None, intake)
+    fields = {field.name: getattr(report, field.name) for field in fields_of(report)}
+    return DryRunReport(**fields, samples=tuple(intake.samples))
 
 
 def drop_abandoned(store: Store, limit_s: float = math.inf) -> None:

@@ -72,8 +72,13 @@ class FeedReport:
     """Keys that change nothing of what is learned, and how many rows have them; they
     are kept beside the examples."""
 
+
+@dataclass(frozen=True, slots=True)
+class DryRunReport(FeedReport):
+    """What a feed would bring; nothing was stored."""
+
     samples: tuple[str, ...] = ()
-    """Canonical content of the first accepted rows."""
+    """Canonical content of the first rows that would be accepted."""
 
 
 @dataclass(frozen=True, slots=True)

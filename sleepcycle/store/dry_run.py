@@ -29,7 +29,8 @@ class DryRun:
         if not rows:
             return 0
         self._connection.execute("BEGIN")
-        added = self._connection.executemany(NEW, ({"hash": digest} for digest, *_ in rows))
+        hashes = ({"hash": digest} for digest, *_ in rows)
+        added = self._connection.executemany(NEW, hashes)
         self._connection.execute("COMMIT")
         return added.rowcount
 

@@ -160,6 +160,7 @@ class TestWhatIsFed:
             "quarantined": 0,
             "held_out": 0,
             "reasons": {},
+            "provenance": {},
             "size_bytes": len(ROWS),
         }
         assert inside(folder) == ["done", "failed"]
