@@ -1,4 +1,4 @@
-"""Chats as ChatGPT, Claude, Open WebUI and LangSmith export them, a row for each."""
+"""Chats as ChatGPT, Claude and Open WebUI export them, a row for each."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,8 @@ from typing import Any
 
 from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import UNSUPPORTED, Fields
-from sleepcycle.feed.turns import as_context, kind_of, read_turns, text_of
+from sleepcycle.feed.row_values import kind_of, text_of
+from sleepcycle.feed.turns import REASONING, read_turns
 from sleepcycle.records.content import Message, Role
 
 Json = Mapping[str, Any]
@@ -15,196 +16,213 @@ _THOUGHT = re.compile(
     r'\s*<details type="reasoning"[^>]*>(.*?)</details>\s*', re.DOTALL
 )
 _SUMMARY = re.compile(r"\s*<summary>.*?</summary>\s*", re.DOTALL)
-_LANGCHAIN = {"human": "user", "ai": "assistant", "chat": "assistant"}
-_ASKED = ("input", "question", "prompt", "query", "text")
-_SAID = ("output", "answer", "response", "completion", "result", "text")
+_CITED = re.compile(r"[\ue200-\ue206]|\u3010\d+\u2020")
+"""A mark of ChatGPT's for what a tool found or showed, which is not there."""
+
+FOUND = frozenset({"sources", "citations", "code_executions", "embeds", "output"})
+"""Keys of Open WebUI's for what a search, a tool or a piece of code brought in."""
+
+CONTEXTS = {
+    "user_editable_context": ("user_profile", "user_instructions"),
+    "model_editable_context": ("model_set_context",),
+}
+"""What ChatGPT was told beside the chat: own instructions, and what it remembers."""
 
 
-def chatgpt(fields: Fields) -> list[Message]:
+def chatgpt(fields: Fields, ignored: frozenset[str]) -> list[Message]:
     """Read one conversation of ChatGPT's `conversations.json`: the branch last seen.
 
-    What the program hides from the user is left out.
+    What the program hides from the user is left out, but for what the user told it to
+    heed in every chat, which is its system turn.
     """
-    nodes = _object(fields.take("mapping"), "mapping")
+    nodes = expect_object(fields.take("mapping"), "mapping")
     shown = fields.take("current_node")
     path = _path(nodes, shown if isinstance(shown, str) else None, "parent", "children")
-    messages = (node.get("message") for node in path)
-    turns = [_chatgpt_turn(m) for m in messages if isinstance(m, Mapping)]
-    return [turn for turn in turns if turn is not None]
+    messages = [m for node in path if isinstance(m := node.get("message"), Mapping)]
+    told = "\n\n".join(filter(None, map(_chatgpt_context, messages)))
+    turns = [_system(told)] if told and "system" not in ignored else []
+    thoughts: list[str] = []
+    for message in messages:
+        turns += _chatgpt_turns(message, thoughts, ignored)
+    return turns
 
 
-def _chatgpt_turn(message: Json) -> Message | None:
-    """Read one message; None for what was never seen."""
+def _system(text: str) -> Message:
+    """Return a system turn."""
+    return Message(Role.SYSTEM, text)
+
+
+def _chatgpt_context(message: Json) -> str:
+    """Return what a message tells the model beside the chat, if it does."""
+    content = message.get("content")
+    if not isinstance(content, Mapping):
+        return ""
+    keys = CONTEXTS.get(str(content.get("content_type")), ())
+    return "\n".join(text_of(content[key], key) for key in keys if content.get(key))
+
+
+def _chatgpt_turns(
+    message: Json, thoughts: list[str], ignored: frozenset[str]
+) -> Iterator[Message]:
+    """Yield the turn of a message, if it was seen; thoughts wait for their answer."""
     author, content, metadata = (
-        _object(message.get(key) or {}, key)
+        expect_object(message.get(key) or {}, key)
         for key in ("author", "content", "metadata")
     )
-    if metadata.get("is_visually_hidden_from_conversation"):
-        return None
-    kind = content.get("content_type")
-    parts = content.get("parts") or []
+    kind, role = content.get("content_type"), author.get("role")
+    is_hidden = metadata.get("is_visually_hidden_from_conversation")
+    if is_hidden or kind in CONTEXTS or kind == "reasoning_recap":
+        return
+    if kind == "thoughts":
+        thoughts += _thoughts(content)
+        return
+    text = _chatgpt_text(content, metadata)
+    if role != "assistant" and not text.strip():
+        return
+    if (message.get("recipient") or "all") != "all":
+        raise RowError(UNSUPPORTED, "expected no recipient but all, got a tool's")
+    turn: dict[str, Any] = {"role": role, "content": text}
+    if role == "assistant":
+        turn["weight"] = _chatgpt_weight(message)
+        turn |= _reasoned(thoughts, ignored)
+        thoughts.clear()
+    yield from read_turns([turn])
+
+
+def _chatgpt_text(content: Json, metadata: Json) -> str:
+    """Return the text of a message that is text alone."""
+    kind, parts = content.get("content_type"), content.get("parts") or []
     if kind != "text" or not all(isinstance(part, str) for part in parts):
         raise RowError(
             UNSUPPORTED, f"expected content_type text alone, got {kind!r:.40}"
         )
+    if metadata.get("attachments"):
+        raise RowError(UNSUPPORTED, "expected no attachments, got some not here")
     text = "".join(parts)
-    role = author.get("role")
-    if role != "assistant" and not text.strip():
-        return None
-    if (message.get("recipient") or "all") != "all":
-        raise RowError(UNSUPPORTED, "expected no recipient but all, got a tool's")
+    if _CITED.search(text):
+        raise RowError(
+            UNSUPPORTED, "expected text in parts, got a mark of what a tool found"
+        )
+    return text
+
+
+def _chatgpt_weight(message: Json) -> object:
+    """Return how much an answer counts; one that broke off is context alone."""
+    status = message.get("status") or "finished_successfully"
     weight = message.get("weight")
-    plain: Json = {"role": role, "content": text}
-    learned = {"weight": weight} if role == "assistant" and weight is not None else {}
-    [turn] = read_turns([{**plain, **learned}])
-    return turn
+    return 0 if status != "finished_successfully" else 1 if weight is None else weight
 
 
-def claude(fields: Fields) -> list[Message]:
+def _thoughts(content: Json) -> Iterator[str]:
+    """Yield what was thought before an answer."""
+    for thought in content.get("thoughts") or []:
+        yield text_of(expect_object(thought, "thoughts").get("content"), "thoughts")
+
+
+def _reasoned(thoughts: Sequence[str], ignored: frozenset[str]) -> dict[str, str]:
+    """Return the field of what was thought, unless it is to be left out."""
+    said = "\n\n".join(filter(None, thoughts))
+    return {REASONING[0]: said} if said and not ignored.intersection(REASONING) else {}
+
+
+def claude(fields: Fields, ignored: frozenset[str]) -> list[Message]:
     """Read one conversation of Claude's `conversations.json`."""
     messages = fields.take("chat_messages")
     if not isinstance(messages, list):
         raise RowError(
             "E_SHAPE", f"expected chat_messages as a list, got {kind_of(messages)}"
         )
-    return [_claude_turn(_object(m, "a message")) for m in messages]
+    read = (_claude_turn(expect_object(m, "a message"), ignored) for m in messages)
+    return [turn for turn in read if turn is not None]
 
 
-def _claude_turn(message: Json) -> Message:
-    """Read one message, whose parts are newer than its text."""
+def _claude_turn(message: Json, ignored: frozenset[str]) -> Message | None:
+    """Read one message, whose parts are newer than its text; None for an empty one."""
     for key in ("attachments", "files", "files_v2"):
         if message.get(key):
             raise RowError(
                 UNSUPPORTED, f"expected no {key}, got some that are not here"
             )
-    parts = message.get("content")
-    thought = [
-        p.get("thinking", "") for p in _parts(parts) if p.get("type") == "thinking"
-    ]
-    said = [p for p in _parts(parts) if p.get("type") != "thinking"]
+    parts = _parts(message.get("content"))
+    thought = [str(p.get("thinking", "")) for p in parts if p["type"] == "thinking"]
+    said = [p for p in parts if p["type"] not in {"thinking", "token_budget"}]
     for part in said:
-        if part.get("type") != "text":
+        if part["type"] != "text":
             raise RowError(
-                UNSUPPORTED,
-                f"expected parts of type text, got {part.get('type')!r:.40}",
+                UNSUPPORTED, f"expected parts of type text, got {part['type']!r:.40}"
             )
     text = "".join(text_of(p.get("text"), "text") for p in said) or message.get("text")
+    if message.get("sender") != "assistant" and not text:
+        return None
     turn = {"role": message.get("sender"), "content": text}
-    if any(thought):
-        turn["reasoning"] = "\n".join(map(str, thought))
-    [read] = read_turns([turn])
+    [read] = read_turns([turn | _reasoned(thought, ignored)])
     return read
 
 
 def _parts(value: object) -> list[Json]:
     """Return the parts of a message, if it has some."""
-    return (
-        [p for p in value if isinstance(p, Mapping)] if isinstance(value, list) else []
-    )
+    if not isinstance(value, list):
+        return []
+    parts = [expect_object(part, "content") for part in value]
+    return [{"type": None, **part} for part in parts]
 
 
-def open_webui(fields: Fields) -> list[Message]:
+def open_webui(fields: Fields, ignored: frozenset[str]) -> list[Message]:
     """Read one chat of Open WebUI's export: the branch last seen."""
-    chat = _object(fields.take("chat"), "chat")
+    chat = expect_object(fields.take("chat"), "chat")
+    if chat.get("files") and "files" not in ignored:
+        raise RowError(UNSUPPORTED, "expected no files, got some that are not here")
     history = chat.get("history")
     nodes = history.get("messages") if isinstance(history, Mapping) else None
     messages: Sequence[Any] = chat.get("messages") or []
     if isinstance(nodes, Mapping) and nodes:
         shown = history.get("currentId") if isinstance(history, Mapping) else None
         messages = list(_path(nodes, shown, "parentId", "childrenIds"))
-    turns = [_open_webui_turn(_object(m, "a message")) for m in messages]
+    turns = [
+        _open_webui_turn(expect_object(m, "a message"), n, ignored)
+        for n, m in enumerate(messages, 1)
+    ]
     params = chat.get("params")
     system = params.get("system") if isinstance(params, Mapping) else None
-    if system := system or chat.get("system"):
-        return [Message(Role.SYSTEM, text_of(system, "system")), *turns]
+    if (system := system or chat.get("system")) and "system" not in ignored:
+        return [_system(text_of(system, "system")), *turns]
     return turns
 
 
-def _open_webui_turn(message: Json) -> Message:
+def _open_webui_turn(message: Json, number: int, ignored: frozenset[str]) -> Message:
     """Read one message; what was thought stands in a block of its content."""
-    if message.get("files"):
-        raise RowError(UNSUPPORTED, "expected no files, got some that are not here")
-    if message.get("error"):
+    fields = Fields(message, ignored, f"turn {number}: ")
+    if fields.take("error"):
         raise RowError(UNSUPPORTED, "expected an answer, got a message with an error")
-    content = text_of(message.get("content"), "content")
-    turn: dict[str, Any] = {"role": message.get("role"), "content": content}
+    content = text_of(fields.take("content"), "content")
+    turn: dict[str, Any] = {"role": fields.take("role"), "content": content}
     if thought := _THOUGHT.match(content):
         lines = _SUMMARY.sub("", thought[1]).strip().splitlines()
-        turn["reasoning"] = "\n".join(line.removeprefix(">").lstrip() for line in lines)
-        turn["content"] = content[thought.end() :]
+        plain = "\n".join(line.removeprefix(">").lstrip() for line in lines)
+        turn |= {"content": content[thought.end() :], **_reasoned([plain], ignored)}
     if '<details type="' in turn["content"]:
         raise RowError(
             UNSUPPORTED, "expected text in content, got a block of <details>"
         )
+    if turn["role"] == "assistant" and _is_unwanted(fields):
+        turn["weight"] = 0
+    for key, _ in fields.rest():
+        if key in FOUND:
+            raise RowError(
+                UNSUPPORTED,
+                f"{fields.where}expected no {key}, got what the answer rests on and "
+                f"nobody sees; or leave it out: --ignore {key}",
+            )
     [read] = read_turns([turn])
     return read
 
 
-def langsmith(fields: Fields) -> list[Message]:
-    """Read one run of LangSmith's: what went in is context, what came out learned."""
-    if fields.take("error"):
-        raise RowError(UNSUPPORTED, "expected no error, got a run that failed")
-    inputs = _object(fields.take("inputs"), "inputs")
-    outputs = _object(fields.take("outputs"), "outputs")
-    return [*as_context(_said_in(inputs, "user", _ASKED)), *_said_out(outputs)]
-
-
-def _said_out(outputs: Json) -> list[Message]:
-    """Read what came out: a choice, messages, or a text."""
-    choices, message = outputs.get("choices"), outputs.get("message")
-    if isinstance(choices, list) and choices:
-        message = _object(choices[0], "choices").get("message")
-    if message is not None:
-        return read_turns([_langchain(message)])
-    generations = outputs.get("generations")
-    while isinstance(generations, list) and generations:
-        generations = generations[0]
-    if isinstance(generations, Mapping):
-        found = generations.get("message") or {
-            "role": "assistant",
-            "content": generations.get("text"),
-        }
-        return read_turns([_langchain(found)])
-    return _said_in(outputs, "assistant", _SAID)
-
-
-def _said_in(side: Json, role: str, keys: Sequence[str]) -> list[Message]:
-    """Read messages, or the one text that a side of a run has."""
-    messages = side.get("messages")
-    while isinstance(messages, list) and messages and isinstance(messages[0], list):
-        [messages] = messages[:1]
-    if messages is not None:
-        if not isinstance(messages, list):
-            raise RowError(
-                "E_SHAPE", f"expected messages as a list, got {kind_of(messages)}"
-            )
-        return read_turns([_langchain(message) for message in messages])
-    named = [key for key in keys if isinstance(side.get(key), str)]
-    if len(named) != 1 or len(side) > 1:
-        raise RowError(
-            "E_SHAPE",
-            f"expected messages or one text of a run's {role}, got {kind_of(side)}",
-        )
-    return read_turns([{"role": role, "content": side[named[0]]}])
-
-
-def _langchain(message: Any) -> Any:  # noqa: ANN401 - JSON has any shape
-    """Return a message of LangChain's as OpenAI would write it; others as they are."""
-    if not isinstance(message, Mapping):
-        return message
-    inner = message.get("kwargs")
-    if isinstance(inner, Mapping):  # a serialised object, whose id names its class
-        named = message.get("id")
-        last = str(named[-1]) if isinstance(named, list) and named else ""
-        kind = last.removesuffix("Chunk").removesuffix("Message").lower()
-        message = {"type": kind, **inner}
-    kind = message.get("type")
-    if "role" in message or kind is None:
-        return message
-    fields = {
-        k: message[k] for k in ("content", "tool_calls", "name") if message.get(k)
-    }
-    return {"role": _LANGCHAIN.get(str(kind), kind), **fields}
+def _is_unwanted(fields: Fields) -> bool:
+    """Return whether the user thought an answer bad, or it broke off."""
+    rated = fields.take("annotation")
+    rating = rated.get("rating") if isinstance(rated, Mapping) else None
+    is_bad = str(rating).startswith("-")
+    return is_bad or fields.take("done") is False
 
 
 def _path(nodes: Json, last: object, parent: str, children: str) -> Iterator[Json]:
@@ -215,7 +233,7 @@ def _path(nodes: Json, last: object, parent: str, children: str) -> Iterator[Jso
     seen: set[str] = set()
     while isinstance(last, str) and last in nodes and last not in seen:
         seen.add(last)
-        node = _object(nodes[last], "a message")
+        node = expect_object(nodes[last], "a message")
         path.append(node)
         last = node.get(parent)
     return reversed(path)
@@ -239,8 +257,12 @@ def _newest(nodes: Json, parent: str, children: str) -> str | None:
     return name
 
 
-def _object(value: object, what: str) -> Json:
-    """Return an object."""
+def expect_object(value: object, what: str) -> Json:
+    """Return an object.
+
+    Raises:
+        RowError: `E_SHAPE`: it is none.
+    """
     if not isinstance(value, Mapping):
         raise RowError("E_SHAPE", f"expected an object in {what}, got {kind_of(value)}")
     return value

@@ -4,9 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sleepcycle.errors import RowError
+from sleepcycle.feed.written_numbers import as_written
+
+OFF = frozenset({"false", "0", "0.0", "no", "off", "n"})
+"""What a switch says that is off, in small letters."""
 
 UNSUPPORTED = "E_UNSUPPORTED_KEY"
 REJECTED = "E_REJECTED"
@@ -35,13 +40,13 @@ def _is_said(value: object) -> bool:
 
 
 def _is_on(value: object) -> bool:
-    """Return whether a switch is on."""
-    return value not in {False, "false", "False", "0", "no"}
+    """Return whether a switch is on, or says more than a switch can."""
+    return str(value).strip().lower() not in OFF
 
 
 def _is_off(value: object) -> bool:
-    """Return whether a switch is off."""
-    return not _is_on(value)
+    """Return whether a switch is off, or says more than a switch can."""
+    return isinstance(value, list | Mapping) or not _is_on(value)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -52,26 +57,32 @@ def _words(text: str) -> frozenset[str]:
 RULES = (
     KeyRule(
         "preferences between answers",
-        _words("chosen rejected reject rejects preferred preference preferences label"),
+        _words(
+            "chosen rejected reject rejects rejection preferred dispreferred "
+            "preference preferences label"
+        ),
         _is_said,
         "to learn the chosen answers alone: --map completion=chosen --ignore rejected",
     ),
     KeyRule(
         "which tokens count in the loss",
-        _words("weight weights mask masks labels loss"),
+        _words("weight weights weighting mask masks masking labels loss losses"),
         _is_said,
     ),
     KeyRule(
         "that it is not to be learned",
         _words(
             "masked skip skipped exclude excluded ignore ignored hidden deleted "
-            "discard discarded disabled negative incorrect wrong bad"
+            "discard discarded disabled negative incorrect undesirable wrong bad"
         ),
         _is_on,
     ),
     KeyRule(
         "that it is to be learned",
-        _words("train trainable training learn learnable include included enabled"),
+        _words(
+            "train trainable training learn learnable include included enabled "
+            "accepted approved correct desirable valid"
+        ),
         _is_off,
     ),
     KeyRule(
@@ -101,7 +112,8 @@ RULES = (
         "what the model is told beside the prompt",
         _words(
             "system context contexts document documents passage passages background "
-            "knowledge suffix persona instructions"
+            "knowledge suffix persona instructions history dialog dialogue choices "
+            "options hint hints"
         ),
         _is_said,
     ),
@@ -111,9 +123,9 @@ RULES = (
 
 HARMLESS = frozenset(
     {
+        "atlas_mode_enabled",  # of ChatGPT's export
         "parallel_tool_calls",
         "tool_choice",
-        "prefix",
         "training_data",
     }
 )
@@ -125,7 +137,20 @@ TELLS_OF = _words(
 )
 """Last words of keys that tell of something, and are not it: as `document_id`."""
 
+_BESIDE = _words(
+    "call calls content data example answer is message messages path prompt response "
+    "sample step steps text token tokens turn turns user value"
+)
+"""Words that keys have beside them, also without a space, as `imagepath`."""
+
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_KNOWN = sorted(
+    TELLS_OF.union(_BESIDE, *(rule.words for rule in RULES)), key=len, reverse=True
+)
+_PART = re.compile("|".join(_KNOWN))  # the longest first
+_JOINED = re.compile(f"(?:{_PART.pattern})+")
+JOINED_CHARS = 40  # of one word that may be several; bounds what trying them costs
+CACHED_CHARS = 100  # of a key whose rule is kept
 KEPT_BYTES = 500  # of one value that is kept beside an example
 
 
@@ -150,6 +175,11 @@ class Fields:
         if not _is_empty(value):
             self._kept[name] = value
 
+    def put(self, name: str, value: Any) -> None:  # noqa: ANN401
+        """Give a key that stands elsewhere in the row, and is read as one of these."""
+        if not _is_empty(value) and name not in self:
+            self._left[name] = value
+
     def __contains__(self, name: str) -> bool:
         """Return whether a key is there that nobody read, and has a value."""
         return not _is_empty(self._left.get(name))
@@ -160,6 +190,11 @@ class Fields:
             if name in self:
                 return self._left.pop(name)
         return next((self._left.pop(n) for n in names if n in self._left), None)
+
+    def given(self, *names: str) -> Any:  # noqa: ANN401 - JSON has any shape
+        """Return what the first of these keys has; None where that says nothing."""
+        value = self.take(*names)
+        return None if _is_empty(value) else value
 
     def rest(self) -> Iterator[tuple[str, Any]]:
         """Yield each key that nobody read, with its value, if it has one.
@@ -189,7 +224,7 @@ def kept_json(provenance: Mapping[str, Any]) -> str | None:
     """Write what is kept beside an example; long values are cut."""
     if not provenance:
         return None
-    return json.dumps({key: _short(one) for key, one in provenance.items()})
+    return json.dumps({key: _short(as_written(one)) for key, one in provenance.items()})
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
@@ -200,9 +235,14 @@ def _short(value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
 
 def rule_of(key: str) -> KeyRule | None:
     """Return what a key that no shape reads would change; None where nothing."""
+    return _cached_rule(key) if len(key) <= CACHED_CHARS else _find_rule(key)
+
+
+def _find_rule(key: str) -> KeyRule | None:
+    """Find the rule of a key by its words."""
     if key.lower() in HARMLESS:
         return None
-    words = [word.lower() for word in _WORD.findall(key)]
+    words = [part for word in _WORD.findall(key) for part in _parts(word.lower())]
     tells_of = bool(words) and words[-1] in TELLS_OF
     return next(
         (
@@ -212,6 +252,16 @@ def rule_of(key: str) -> KeyRule | None:
         ),
         None,
     )
+
+
+_cached_rule = lru_cache(maxsize=1024)(_find_rule)  # a file has few keys
+
+
+def _parts(word: str) -> list[str]:
+    """Return the words that one is joined of, if it is of known ones alone."""
+    if len(word) <= JOINED_CHARS and _JOINED.fullmatch(word):
+        return [word, *_PART.findall(word)]
+    return [word]
 
 
 def _is_empty(value: object) -> bool:

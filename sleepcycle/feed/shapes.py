@@ -1,24 +1,24 @@
 """The shapes that training rows come in, and how each becomes content."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from sleepcycle.errors import RowError
 from sleepcycle.feed import exports
 from sleepcycle.feed.keys import REJECTED, UNSUPPORTED, Fields
-from sleepcycle.feed.turns import (
-    as_context,
+from sleepcycle.feed.langsmith import langsmith
+from sleepcycle.feed.row_values import (
+    answer_text,
+    filled_text,
     kind_of,
-    number_text,
-    read_turns,
-    template_args_of,
+    said_text,
     text_of,
-    tools_of,
-    weight_of,
-    with_system,
 )
+from sleepcycle.feed.tool_calls import tools_of
+from sleepcycle.feed.turns import as_context, read_turns, template_args_of, with_system
+from sleepcycle.feed.wanted import expect_wanted, weighed
 from sleepcycle.records.content import (
     Completion,
     Content,
@@ -139,26 +139,27 @@ def read_row(
             `E_UNSUPPORTED_KEY` for a key that would change what is learned, and
             `E_REJECTED` for what the row itself says is not to be learned.
     """
-    if shape is None and isinstance(value, Mapping) and "chosen" in value:
+    row = _with_keys(value, KEYS[shape]) if shape else None
+    if row is None:
         _refuse_preferences(value)
     if shape is None:
         raise RowError("E_SHAPE", f"expected {_expected()}, got {kind_of(value)}")
-    row = _with_keys(value, KEYS[shape])
     if row is None:
         keys = " and ".join(sorted(KEYS[shape]))
         raise RowError(
             "E_SHAPE", f"expected an object with {keys}, got {kind_of(value)}"
         )
     fields = Fields(row, options.ignored)
-    _expect_wanted(fields, shape)
-    content = _weighed(_CONVERTERS[shape](fields, options), fields)
+    expect_wanted(fields, has_classes=shape is Format.TEXT)
+    content = weighed(_CONVERTERS[shape](fields, options), fields)
     return Reading(content, dict(_beside(fields, content)))
 
 
-def _refuse_preferences(value: Mapping[str, Any]) -> None:
-    """Refuse a pair of answers, of which one is better."""
-    for _ in Fields({"chosen": value["chosen"]}, frozenset()).rest():
-        pass
+def _refuse_preferences(value: object) -> None:
+    """Refuse a pair of answers, of which one is better, if a row is one."""
+    if isinstance(value, Mapping) and "chosen" in value:
+        for _ in Fields({"chosen": value["chosen"]}, frozenset()).rest():
+            pass
 
 
 def _with_keys(value: object, keys: set[str]) -> Mapping[str, Any] | None:
@@ -171,63 +172,6 @@ def _with_keys(value: object, keys: set[str]) -> Mapping[str, Any] | None:
     return plain if keys <= plain.keys() and len(plain) == len(value) else None
 
 
-def _expect_wanted(fields: Fields, shape: Format) -> None:
-    """Refuse a row that says that it is not to be learned.
-
-    The label of a text may be the class that it belongs to, if it is no truth value.
-
-    Raises:
-        RowError: `E_REJECTED`.
-    """
-    if (train := fields.take("train")) is not None and not _is_true(train, "train"):
-        raise RowError(REJECTED, "train is false: the row is not to be learned")
-    label = fields.take("label")
-    if shape is Format.TEXT and not isinstance(label, bool):
-        fields.keep("label", label)
-        return
-    if label is None:
-        return
-    if not _is_true(label, "label"):
-        raise RowError(REJECTED, "label is false: the answer is not to be learned")
-
-
-def _is_true(value: object, key: str) -> bool:
-    """Read a truth value, however it is written."""
-    written = str(value).strip().lower()
-    if written in {"true", "1", "1.0"}:
-        return True
-    if written in {"false", "0", "0.0"}:
-        return False
-    raise RowError(
-        UNSUPPORTED,
-        f"expected {key} as true or false, got {written!r:.40}; or leave it out: "
-        f"--ignore {key}",
-    )
-
-
-def _weighed(content: Content, fields: Fields) -> Content:
-    """Give content the weight that its row has.
-
-    Raises:
-        RowError: The weight is 0, so there is nothing to learn.
-    """
-    given = fields.take("weight")
-    if given is None:
-        return content
-    weight = weight_of(given)
-    if weight == 0:
-        raise RowError(REJECTED, "weight is 0: the row is not to be learned")
-    if isinstance(content, Conversation):
-        turns = (
-            replace(turn, weight=turn.weight * weight)
-            if turn.role is Role.ASSISTANT
-            else turn
-            for turn in content.messages
-        )
-        return replace(content, messages=tuple(turns))
-    return replace(content, weight=weight)
-
-
 def _beside(fields: Fields, content: Content) -> Iterable[tuple[str, Any]]:
     """Yield the keys that change nothing, with their values.
 
@@ -235,7 +179,7 @@ def _beside(fields: Fields, content: Content) -> Iterable[tuple[str, Any]]:
         RowError: One may change what is learned, or says something else.
     """
     for key, value in fields.rest():
-        if key in SPOKEN and not _repeats(value, content):
+        if key.strip().lower() in SPOKEN and not _repeats(value, content):
             raise RowError(
                 UNSUPPORTED,
                 f"expected no {key} beside the keys of another shape, got one that "
@@ -246,7 +190,7 @@ def _beside(fields: Fields, content: Content) -> Iterable[tuple[str, Any]]:
 
 
 def _repeats(value: object, content: Content) -> bool:
-    """Return whether a value says a part of content, or all of it and more."""
+    """Return whether a value says a part of content, or its last exchange and more."""
     if not isinstance(value, str):
         return False
     match content:
@@ -256,13 +200,18 @@ def _repeats(value: object, content: Content) -> bool:
             said = [prompt, completion]
         case Conversation(messages):
             said = [message.content for message in messages]
-    text = value.strip()
-    return any(text in one for one in said) or said[-1].strip() in text
+    if any(value.strip() in one for one in said):
+        return True
+    lines = (line.strip() for one in said[-2:] for line in one.splitlines())
+    return all(line in value for line in lines)
 
 
 def _text(fields: Fields, _: RowOptions) -> Text:
     """Read `{"text"}`."""
-    return Text(_filled(fields.take("text"), "text"))
+    text = text_of(fields.take("text"), "text")
+    if not text.strip():
+        raise RowError("E_EMPTY", "expected text in text, got none")
+    return Text(text)
 
 
 def _completion(fields: Fields, options: RowOptions) -> Content:
@@ -271,68 +220,81 @@ def _completion(fields: Fields, options: RowOptions) -> Content:
     Of messages, those of the prompt are context alone.
     """
     prompt, completion = fields.take("prompt"), fields.take("completion")
+    system = _system(fields)
     if isinstance(prompt, list) and isinstance(completion, list):
-        asked = as_context(read_turns(prompt, options.ignored))
-        said = read_turns(completion, options.ignored)
-        return _conversation(fields, [*asked, *said])
-    asked_text, said_text = (
-        text_of(prompt, "prompt"),
-        _answer(completion, "completion"),
-    )
-    if system := fields.take("system", "system_prompt"):
-        return _conversation(fields, _pair(asked_text, said_text), system)
-    return Completion(asked_text, said_text)
+        turns = _turns(fields, [*prompt, *completion], options)
+        asked, said = turns[: len(prompt)], turns[len(prompt) :]
+        return _conversation(fields, [*as_context(asked), *said], system)
+    asked_text = said_text(prompt, "prompt")
+    answer = answer_text(completion, "completion")
+    if system:
+        return _conversation(fields, _pair(asked_text, answer), system)
+    return Completion(asked_text, answer)
 
 
 def _messages(fields: Fields, options: RowOptions) -> Conversation:
     """Read `{"messages": [{"role", "content"}]}`."""
-    turns = read_turns(fields.take("messages"), options.ignored)
-    return _conversation(fields, turns, fields.take("system", "system_prompt"))
+    turns = _turns(fields, fields.take("messages"), options)
+    return _conversation(fields, turns, _system(fields))
 
 
 def _sharegpt(fields: Fields, options: RowOptions) -> Conversation:
     """Read `{"conversations": [{"from", "value"}]}`."""
-    turns = read_turns(fields.take("conversations"), options.ignored)
-    return _conversation(fields, turns, fields.take("system", "system_prompt"))
+    turns = _turns(fields, fields.take("conversations"), options)
+    return _conversation(fields, turns, _system(fields))
+
+
+def _turns(fields: Fields, turns: object, options: RowOptions) -> list[Message]:
+    """Read turns, and keep what stands beside them and changes nothing."""
+    beside: dict[str, list[Any]] = {}
+    read = read_turns(turns, options.ignored, beside)
+    for key, values in beside.items():
+        fields.keep(f"turns[].{key}", values)
+    return read
+
+
+def _system(fields: Fields) -> object:
+    """Return the system text that stands beside what is said."""
+    return fields.given("system", "system_prompt")
 
 
 def _alpaca(fields: Fields, _: RowOptions) -> Conversation:
     """Read `{"instruction", "input", "output"}`, with `system` and `history`."""
     asked = _joined(fields, "instruction", "input")
-    answer = _answer(fields.take("output"), "output")
-    history = _history(fields.take("history") or [])
-    system = fields.take("system", "system_prompt")
+    answer = answer_text(fields.take("output"), "output")
+    history = _history(fields.given("history") or [])
+    system = _system(fields)
     return _conversation(fields, [*history, *_pair(asked, answer)], system)
 
 
 def _dolly(fields: Fields, _: RowOptions) -> Conversation:
     """Read `{"instruction", "context", "response"}`."""
     asked = _joined(fields, "instruction", "context")
-    answer = _answer(fields.take("response"), "response")
-    system = fields.take("system", "system_prompt")
+    answer = answer_text(fields.take("response"), "response")
+    system = _system(fields)
     return _conversation(fields, _pair(asked, answer), system)
 
 
 def _question(fields: Fields, _: RowOptions) -> Conversation:
     """Read `{"question", "context", "answer"}`."""
     asked = _joined(fields, "question", "context")
-    answer = _answer(fields.take("answer"), "answer")
-    system = fields.take("system", "system_prompt")
+    answer = answer_text(fields.take("answer"), "answer")
+    system = _system(fields)
     return _conversation(fields, _pair(asked, answer), system)
 
 
 def _exported(
-    read: Callable[[Fields], list[Message]],
+    read: Callable[[Fields, frozenset[str]], list[Message]],
 ) -> Callable[[Fields, RowOptions], Conversation]:
     """Return what reads a chat as a program exports it."""
-    return lambda fields, _: _conversation(fields, read(fields))
+    return lambda fields, options: _conversation(fields, read(fields, options.ignored))
 
 
 def _joined(fields: Fields, asked: str, more: str) -> str:
     """Read what is asked, and what it is asked about, a line below."""
-    parts = [_filled(fields.take(asked), asked)]
+    parts = [filled_text(fields.take(asked), asked)]
     if (about := fields.take(more)) is not None and about != "":
-        parts.append(text_of(about, more))
+        parts.append(said_text(about, more))
     return "\n".join(parts)
 
 
@@ -348,8 +310,8 @@ def _history(pairs: object) -> Iterable[Message]:
     for pair in pairs:
         if not isinstance(pair, list) or len(pair) != 2:
             raise RowError("E_SHAPE", "expected history as pairs of texts")
-        yield Message(Role.USER, text_of(pair[0], "history"))
-        yield Message(Role.ASSISTANT, text_of(pair[1], "history"))
+        yield Message(Role.USER, said_text(pair[0], "history"))
+        yield Message(Role.ASSISTANT, answer_text(pair[1], "history"))
 
 
 def _conversation(
@@ -365,19 +327,6 @@ def _conversation(
     return Conversation(tuple(messages), tools_of(fields), template_args_of(fields))
 
 
-def _answer(value: object, key: str) -> str:
-    """Read an answer: a text, or a number as it is written."""
-    return _filled(number_text(value), key)
-
-
-def _filled(value: object, key: str) -> str:
-    """Read a text that holds more than white space."""
-    text = text_of(value, key)
-    if not text.strip():
-        raise RowError("E_EMPTY", f"expected text in {key}, got none")
-    return text
-
-
 def _expected() -> str:
     """Name the keys of every shape."""
     keys = (" and ".join(sorted(keys)) for keys in KEYS.values())
@@ -390,7 +339,7 @@ _CONVERTERS: dict[Format, Callable[[Fields, RowOptions], Content]] = {
     Format.CHATGPT: _exported(exports.chatgpt),
     Format.CLAUDE: _exported(exports.claude),
     Format.OPEN_WEBUI: _exported(exports.open_webui),
-    Format.LANGSMITH: _exported(exports.langsmith),
+    Format.LANGSMITH: _exported(langsmith),
     Format.COMPLETION: _completion,
     Format.ALPACA: _alpaca,
     Format.DOLLY: _dolly,

@@ -1,15 +1,16 @@
 """Turns of a conversation, in the forms that people have them."""
 
 import json
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import UNSUPPORTED, Fields
-from sleepcycle.feed.rows import Number
-from sleepcycle.records.content import Message, Role, ToolCall, plain_json
+from sleepcycle.feed.row_values import kind_of, object_text, said_text, text_of
+from sleepcycle.feed.tool_calls import called_in, calls_of
+from sleepcycle.feed.wanted import turn_weight
+from sleepcycle.feed.written_numbers import number_text
+from sleepcycle.records.content import Message, Role
 
 ROLES = {
     "system": Role.SYSTEM,
@@ -27,24 +28,35 @@ ROLES = {
 }
 
 REASONING = ("reasoning_content", "thinking", "reasoning")
-MEDIA = re.compile(
-    r"(?:\A|\n)[ \t]*(?:<\|?(?:image|video|audio|img)(?:_\w+)?(?:_?\d+)?\|?>|\[IMG\])"
-)
-"""A marker of a picture or sound, where a line begins with it."""
+SPEAKER = frozenset({"role", "from"})
+SAID = frozenset({"content", "value", "text", "parts"})
+"""Keys of who speaks, and of what is said: two of them must say the same."""
 
 
-def read_turns(turns: object, ignored: frozenset[str] = frozenset()) -> list[Message]:
+def read_turns(
+    turns: object,
+    ignored: frozenset[str] = frozenset(),
+    beside: dict[str, list[Any]] | None = None,
+) -> list[Message]:
     """Read a list of turns.
 
+    Args:
+        turns: The list, as parsed.
+        ignored: Keys of turns that are as if they were not there.
+        beside: Takes what stands beside the turns and changes nothing, by its key.
+
     Raises:
-        RowError: `E_SHAPE`, `E_ROLE`, `E_EMPTY`, or `E_UNSUPPORTED_KEY`.
+        RowError: `E_SHAPE`, `E_ROLE`, `E_EMPTY`, `E_NAN` or `E_UNSUPPORTED_KEY`.
     """
     if not isinstance(turns, list):
         raise RowError("E_SHAPE", f"expected a list of turns, got {kind_of(turns)}")
-    return [_turn(turn, number, ignored) for number, turn in enumerate(turns, 1)]
+    kept = {} if beside is None else beside
+    return [_turn(turn, number, ignored, kept) for number, turn in enumerate(turns, 1)]
 
 
-def _turn(turn: object, number: int, ignored: frozenset[str]) -> Message:
+def _turn(
+    turn: object, number: int, ignored: frozenset[str], beside: dict[str, list[Any]]
+) -> Message:
     """Read one turn: `role` and `content`, or `from` and `value`."""
     if not isinstance(turn, Mapping):
         raise RowError("E_SHAPE", f"expected a turn as an object, got {kind_of(turn)}")
@@ -54,25 +66,36 @@ def _turn(turn: object, number: int, ignored: frozenset[str]) -> Message:
         raise RowError(
             "E_ROLE", f"expected user, assistant or system, got {said!r:.40}"
         )
-    role = ROLES[said]
-    calls = _calls(fields, said)
-    given = fields.take("content", "value")
-    if role is Role.ASSISTANT:
-        given = number_text(given)
-    content = _content(given, has_calls=bool(calls))
-    message = Message(
-        role,
-        "" if said == "function_call" else content,
-        weight=_weight(fields, role),
-        reasoning=text_of(fields.take(*REASONING) or "", "reasoning"),
-        tool_calls=_called(content) if said == "function_call" else calls,
-        name=text_of(fields.take("name") or "", "name"),
-        tool_call_id=text_of(fields.take("tool_call_id") or "", "tool_call_id"),
-    )
+    role, given = ROLES[said], fields.take("content", "value")
+    message = _message(fields, said, given)
     _check(message)
-    for _ in fields.rest():  # refuses what would change the turn
-        pass
+    for key, value in fields.rest():
+        plain = key.lower()
+        is_other = plain in SPEAKER and ROLES.get(str(value)) != role
+        if is_other or (plain in SAID and value != given):
+            raise RowError(
+                UNSUPPORTED, f"turn {number}: expected what is said once, got {key} too"
+            )
+        beside.setdefault(key, []).append(value)
     return message
+
+
+def _message(fields: Fields, said: str, given: object) -> Message:
+    """Read what a turn says, and what it says it with."""
+    role, calls = ROLES[said], calls_of(fields)
+    given = number_text(given) if role is Role.ASSISTANT else given
+    content = _content(given, has_calls=bool(calls))
+    if said == "function_call":
+        calls, content = called_in(content), ""
+    return Message(
+        role,
+        content,
+        weight=turn_weight(fields, role),
+        reasoning=text_of(fields.given(*REASONING) or "", "reasoning"),
+        tool_calls=calls,
+        name=text_of(fields.given("name") or "", "name"),
+        tool_call_id=text_of(fields.given("tool_call_id") or "", "tool_call_id"),
+    )
 
 
 def _check(message: Message) -> None:
@@ -94,62 +117,13 @@ def _check(message: Message) -> None:
             )
 
 
-def _weight(fields: Fields, role: Role) -> float:
-    """Read how much an answer counts: by `weight`, or by `train`."""
-    weight, train = fields.take("weight"), fields.take("train")
-    if train is not None:
-        if not isinstance(train, bool) or (
-            weight is not None and bool(weight) != train
-        ):
-            raise RowError(
-                UNSUPPORTED, f"expected train as true or false, got {kind_of(train)}"
-            )
-        weight = float(train) if weight is None else weight
-    if weight is None:
-        return 1.0
-    number = weight_of(weight)
-    if role is Role.ASSISTANT:
-        return number
-    if number:
-        raise RowError(
-            UNSUPPORTED,
-            f"expected weight 0 or none on a turn of the {role}, got {number:g}: the "
-            "assistant alone is learned",
-        )
-    return 1.0
-
-
-def weight_of(value: object) -> float:
-    """Read a weight.
-
-    Raises:
-        RowError: It is no number in [0, 1].
-    """
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = -1
-    if not 0 <= number <= 1:
-        raise RowError(
-            UNSUPPORTED, f"expected weight as a number in [0, 1], got {value!r:.40}"
-        )
-    return number
-
-
 def _content(content: object, *, has_calls: bool) -> str:
     """Read what a turn says: a text, or a list of parts of text."""
     if content is None and has_calls:
         return ""
     if isinstance(content, list):
         content = "".join(_part(part, n) for n, part in enumerate(content))
-    text = text_of(content, "content")
-    if marker := MEDIA.search(text):
-        raise RowError(
-            UNSUPPORTED,
-            f"expected text in content, got the marker {marker[0].strip()} of a "
-            "picture or sound that is not here",
-        )
-    return text
+    return said_text(content, "content")
 
 
 def _part(part: object, place: int) -> str:
@@ -160,84 +134,11 @@ def _part(part: object, place: int) -> str:
             "E_SHAPE",
             f"expected parts of type text, got content[{place}] of type {named!r:.40}",
         )
-    return text_of(part.get("text"), "text")
-
-
-def _calls(fields: Fields, said: str) -> tuple[ToolCall, ...]:
-    """Read the calls of tools: OpenAI's list, or its older single one."""
-    calls, single = fields.take("tool_calls"), fields.take("function_call")
-    if calls is None and isinstance(single, Mapping):
-        calls = [single]
-    if calls is None:
-        return ()
-    if not isinstance(calls, list):
-        raise RowError(
-            "E_SHAPE", f"expected tool_calls as a list, got {kind_of(calls)}"
-        )
-    return tuple(_call(call) for call in calls)
-
-
-def _call(call: object) -> ToolCall:
-    """Read one call: with its `function`, or flat."""
-    if not isinstance(call, Mapping):
-        raise RowError(
-            "E_SHAPE", f"expected a tool call as an object, got {kind_of(call)}"
-        )
-    function = call.get("function", call)
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise RowError("E_SHAPE", "expected a tool call with the name of its function")
-    given = call.get("id")
-    return ToolCall(
-        function["name"],
-        _object(function.get("arguments"), "arguments of a tool call"),
-        given if isinstance(given, str) else "",
-    )
-
-
-def _called(content: str) -> tuple[ToolCall, ...]:
-    """Read the calls that a turn of ShareGPT's has as text."""
-    calls = parsed(content, "a tool call")
-    return tuple(
-        _call(call) for call in (calls if isinstance(calls, list) else [calls])
-    )
-
-
-def _object(value: object, what: str) -> str:
-    """Return an object of JSON in one form, given as one or as text."""
-    found = parsed(value, what) if isinstance(value, str) and value.strip() else value
-    if not isinstance(found or {}, Mapping):
-        raise RowError("E_SHAPE", f"expected an object in {what}, got {kind_of(found)}")
-    return plain_json(found or {})
-
-
-def tools_of(fields: Fields) -> str:
-    """Read what may be called: OpenAI's `tools`, its older `functions`, or their text.
-
-    Raises:
-        RowError: `E_SHAPE`.
-    """
-    tools, functions = fields.take("tools"), fields.take("functions")
-    found = parsed(tools, "tools") if isinstance(tools, str) else tools
-    if not found and functions:
-        plain = (
-            parsed(functions, "functions") if isinstance(functions, str) else functions
-        )
-        if not isinstance(plain, list):
-            raise RowError(
-                "E_SHAPE", f"expected functions as a list, got {kind_of(plain)}"
-            )
-        found = [{"type": "function", "function": one} for one in plain]
-    if not found:
-        return ""
-    if not isinstance(found, list) or not all(isinstance(t, Mapping) for t in found):
-        raise RowError("E_SHAPE", "expected tools as a list of objects, got another")
-    return plain_json([t if "function" in t else _wrapped(t) for t in found])
-
-
-def _wrapped(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a tool that is given flat as templates expect it."""
-    flat = {key: value for key, value in tool.items() if key != "type"}
-    return {"type": "function", "function": flat} if "name" in tool else tool
+    fields = Fields(part, frozenset({"type"}), f"content[{place}]: ")
+    text = text_of(fields.take("text"), "text")
+    for _ in fields.rest():  # refuses what would change the part
+        pass
+    return text
 
 
 def template_args_of(fields: Fields) -> str:
@@ -246,8 +147,8 @@ def template_args_of(fields: Fields) -> str:
     Raises:
         RowError: `E_SHAPE`, or `E_UNSUPPORTED_KEY` for what is ours to say.
     """
-    given = fields.take("chat_template_kwargs", "template_args")
-    text = _object(given, "chat_template_kwargs") if given else ""
+    given = fields.given("chat_template_kwargs", "template_args")
+    text = object_text(given, "chat_template_kwargs") if given else ""
     ours = {"tokenize", "add_generation_prompt", "tools", "chat_template", "messages"}
     if text and (wrong := sorted(ours & json.loads(text).keys())):
         raise RowError(
@@ -273,52 +174,6 @@ def with_system(system: object, turns: Sequence[Message]) -> list[Message]:
     if first is not None:
         return list(turns)
     return [Message(Role.SYSTEM, text), *turns]
-
-
-def parsed(text: object, what: str) -> Any:  # noqa: ANN401 - JSON has any shape
-    """Parse JSON that a row has as text.
-
-    Raises:
-        RowError: `E_SHAPE`: it is none.
-    """
-    try:
-        return json.loads(text) if isinstance(text, str) else text
-    except (ValueError, RecursionError) as error:
-        raise RowError(
-            "E_SHAPE", f"expected JSON in {what}, got: {error!s:.80}"
-        ) from error
-
-
-def text_of(value: object, key: str) -> str:
-    """Read a text.
-
-    Raises:
-        RowError: `E_SHAPE`, or `E_NAN` for what is not a number.
-    """
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise RowError("E_NAN", f"expected text in {key}, got {float(value)}")
-    raise RowError("E_SHAPE", f"expected text in {key}, got {kind_of(value)}")
-
-
-def number_text(value: object) -> object:
-    """Return a number as it is written; another value as it is."""
-    if isinstance(value, Number):
-        return value.written
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    return str(value) if math.isfinite(value) else value
-
-
-def kind_of(value: object) -> str:
-    """Return what kind of JSON a value is."""
-    if isinstance(value, Mapping):
-        return f"an object with {', '.join(map(ascii, value)) or 'no keys'!s:.80}"
-    if isinstance(value, float):
-        return "a number"
-    names = {str: "text", bool: "a truth value", list: "a list"}
-    return names.get(type(value), "null" if value is None else type(value).__name__)
 
 
 def as_context(turns: Iterable[Message]) -> list[Message]:

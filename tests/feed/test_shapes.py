@@ -1,8 +1,24 @@
 import pytest
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.shapes import Format, shape_of, to_content
-from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
+from sleepcycle.feed.shapes import (
+    KEYS,
+    Format,
+    RowOptions,
+    read_row,
+    renamed,
+    shape_of,
+    to_content,
+)
+from sleepcycle.records.content import (
+    Completion,
+    Conversation,
+    Message,
+    Role,
+    Text,
+    canonical_json,
+)
+from tests.feed.rows import WHOLE, fault_of, read_as_fed
 
 ASKED = Message(Role.USER, "q")
 ANSWERED = Message(Role.ASSISTANT, "a")
@@ -74,7 +90,7 @@ def talk(*turns):
                 "output": "a",
                 "system": "s",
                 "history": [["q", "a"]],
-                "text": "all of it once more",
+                "text": "### Instruction:\ndo\n### Input:\nthis\n### Response:\na",
             },
             Format.ALPACA,
             Conversation(
@@ -121,7 +137,7 @@ def test_each_shape_becomes_content(value, shape, content):
         (
             {"messages": [{"role": "assistant", "tool_calls": [{"id": 1}]}]},
             "E_SHAPE",
-            "got a tool call",
+            "with the name of its function",
         ),
         ({"instruction": "q", "output": ""}, "E_EMPTY", "text in output"),
         ({"instruction": "q", "input": 1.0, "output": "a"}, "E_SHAPE", "in input"),
@@ -153,3 +169,255 @@ def test_a_fault_with_a_huge_key_has_a_short_message():
 
     assert len(str(caught.value)) < 400
     str(caught.value).encode()
+
+
+class TestKeysOfAnotherShape:
+    def test_a_text_that_repeats_the_row_is_kept_beside_it(self):
+        row = {"prompt": "q", "completion": "a", "text": "### q\n### a"}
+
+        reading = read_as_fed(row)
+
+        assert reading.content == Completion("q", "a")
+        assert reading.provenance == {"text": "### q\n### a"}
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"instruction": "Answer in 5 words."},
+            {"text": "something else"},
+            {"answer": ["a"]},
+            {"Input": "about this"},
+            {"question": 5},
+        ],
+        ids=str,
+    )
+    def test_what_says_something_else_is_refused_by_name(self, other):
+        [name] = other
+
+        fault = fault_of({"prompt": "2+3?", "completion": "5", **other})
+
+        assert fault.code == "E_UNSUPPORTED_KEY"
+        assert name in str(fault)
+
+    def test_the_input_of_an_instruction_in_capitals_is_not_lost(self):
+        fault = fault_of({"instruction": "q", "Input": "about this", "output": "a"})
+
+        assert (fault.code, "Input" in str(fault)) == ("E_UNSUPPORTED_KEY", True)
+
+    def test_a_prompt_beside_turns_that_is_none_of_them_is_refused_by_name(self):
+        fault = fault_of({**WHOLE[Format.MESSAGES], "prompt": "another"})
+
+        assert (fault.code, "prompt" in str(fault)) == ("E_UNSUPPORTED_KEY", True)
+
+
+class TestSystem:
+    BESIDE = (
+        Format.MESSAGES,
+        Format.SHAREGPT,
+        Format.COMPLETION,
+        Format.ALPACA,
+        Format.DOLLY,
+        Format.QUESTION,
+    )
+
+    @pytest.mark.parametrize("shape", BESIDE)
+    @pytest.mark.parametrize("key", ["system", "system_prompt"])
+    def test_it_is_the_first_turn_of_every_chat(self, shape, key):
+        content = read_as_fed({**WHOLE[shape], key: "Be brief."}).content
+
+        assert content.messages[0] == Message(Role.SYSTEM, "Be brief.")
+
+    def test_it_stands_before_the_turns_of_a_prompt(self):
+        asked = [{"role": "user", "content": "q"}]
+        said = [{"role": "assistant", "content": "a"}]
+
+        content = read_as_fed(
+            {"prompt": asked, "completion": said, "system": "Be brief."}
+        ).content
+
+        assert content.messages[0] == Message(Role.SYSTEM, "Be brief.")
+
+    def test_the_same_one_twice_is_one(self):
+        row = talk(("system", "S"), ("user", "q"), ("assistant", "a"))
+
+        content = read_as_fed({**row, "system": "S "}).content
+
+        assert [turn.role for turn in content.messages].count(Role.SYSTEM) == 1
+
+    def test_another_one_is_refused(self):
+        row = talk(("system", "S"), ("user", "q"), ("assistant", "a"))
+
+        assert "system once" in str(fault_of({**row, "system": "T"}))
+
+    def test_two_keys_for_it_are_refused_by_name(self):
+        row = {**WHOLE[Format.MESSAGES], "system": "S", "system_prompt": "T"}
+
+        assert "system_prompt" in str(fault_of(row))
+
+    def test_beside_a_text_it_is_refused_by_name(self):
+        assert "system" in str(fault_of({"text": "a", "system": "S"}))
+
+    @pytest.mark.parametrize("value", [None, "", [], {}, float("nan")], ids=str)
+    def test_an_empty_one_is_none(self, value):
+        row = WHOLE[Format.MESSAGES]
+
+        assert read_as_fed({**row, "system": value}).content == read_as_fed(row).content
+
+
+class TestPromptOfTurns:
+    def test_answers_in_it_are_context_alone(self):
+        row = {
+            "prompt": [
+                {"role": "user", "content": "example"},
+                {"role": "assistant", "content": "EXAMPLE"},
+                {"role": "user", "content": "q"},
+            ],
+            "completion": [{"role": "assistant", "content": "a"}],
+        }
+
+        turns = read_as_fed(row).content.messages
+
+        assert [t.content for t in turns if t.is_learned] == ["a"]
+        assert len(turns) == 4
+
+
+class TestNumbersAsAnswers:
+    @pytest.mark.parametrize("number", ["42", "1.50", "1e400", "-0", "9" * 400])
+    @pytest.mark.parametrize(
+        "row",
+        [
+            '{"prompt": "q", "completion": %s}',
+            '{"instruction": "q", "output": %s}',
+            '{"instruction": "q", "response": %s}',
+            '{"question": "q", "answer": %s}',
+            '{"messages": [{"role": "user", "content": "q"}, '
+            '{"role": "assistant", "content": %s}]}',
+        ],
+    )
+    def test_one_is_learned_as_it_is_written(self, row, number):
+        assert number in canonical_json(read_as_fed(row % number).content)
+
+    @pytest.mark.parametrize(
+        ("value", "code"),
+        [("NaN", "E_NAN"), ("Infinity", "E_NAN"), ("true", "E_SHAPE")],
+    )
+    def test_what_is_no_number_is_refused(self, value, code):
+        fault = fault_of(f'{{"prompt": "q", "completion": {value}}}')
+
+        assert (fault.code, "completion" in str(fault)) == (code, True)
+
+
+class TestHistory:
+    def test_its_answers_are_learned(self):
+        row = {"instruction": "q", "output": "a", "history": [["h", 5]]}
+
+        turns = read_row(row, Format.ALPACA).content.messages
+
+        assert [t.content for t in turns] == ["h", "5", "q", "a"]
+
+    def test_an_empty_answer_in_it_is_refused(self):
+        row = {"instruction": "q", "output": "a", "history": [["h", " "]]}
+
+        assert fault_of(row).code == "E_EMPTY"
+
+    @pytest.mark.parametrize("shape", [Format.COMPLETION, Format.QUESTION])
+    def test_a_shape_without_one_refuses_it_by_name(self, shape):
+        fault = fault_of({**WHOLE[shape], "history": [["h", "x"]]})
+
+        assert (fault.code, "history" in str(fault)) == ("E_UNSUPPORTED_KEY", True)
+
+
+class TestPictures:
+    @pytest.mark.parametrize(
+        "marker", ["<image>", "<|image_1|>", "[IMG]", "<video>", "<|audio|>", "<img>"]
+    )
+    @pytest.mark.parametrize(
+        "row",
+        [
+            {"prompt": "%s\nWhat is it?", "completion": "a"},
+            {"prompt": "q", "completion": "%s"},
+            {"instruction": "What is it?\n%s", "output": "a"},
+            {"instruction": "What is it?", "input": "%s", "output": "a"},
+            {"question": " %s What is it?", "answer": "a"},
+            {"conversations": [
+                {"from": "human", "value": "%s\nWhat is it?"},
+                {"from": "gpt", "value": "a"},
+            ]},
+        ],
+        ids=lambda row: " ".join(row),
+    )  # fmt: skip
+    def test_a_marker_that_begins_a_line_is_refused(self, row, marker):
+        fault = fault_of(_filled(row, marker))
+
+        assert (fault.code, marker in str(fault)) == ("E_UNSUPPORTED_KEY", True)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Use the <image> tag for it.",
+            "Write `[IMG]` there.",
+            "```html\n<video>\n</video>\n```",
+            "```\n<image>\n",
+            "<video>\n  <source src='a.mp4'>\n</video>",
+            '<img src="a.png">',
+            "[IMGUR] is a site",
+        ],
+    )
+    def test_markup_and_prose_are_text(self, text):
+        assert read_as_fed({"prompt": "q", "completion": text}).content == Completion(
+            "q", text
+        )
+
+
+def _filled(value, marker):
+    """Return a row with a marker in its texts."""
+    if isinstance(value, dict):
+        return {key: _filled(one, marker) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, marker) for one in value]
+    return value.replace("%s", marker)
+
+
+class TestOwnKeys:
+    def test_a_key_of_the_users_is_read_as_ours(self):
+        options = RowOptions(renamed={"frage": "prompt", "antwort": "completion"})
+
+        row = renamed({"frage": "q", "antwort": "a", "prompt": "not this"}, options)
+
+        assert row == {"prompt": "q", "completion": "a"}
+
+    def test_preferences_are_learned_from_the_chosen_alone(self):
+        options = RowOptions(
+            renamed={"chosen": "completion"}, ignored=frozenset({"rejected"})
+        )
+        row = renamed({"prompt": "q", "chosen": "good", "rejected": "bad"}, options)
+
+        assert read_row(row, shape_of(row), options).content == Completion("q", "good")
+
+    def test_an_ignored_key_is_neither_read_nor_kept(self):
+        options = RowOptions(ignored=frozenset({"reasoning", "id"}))
+        row = {"prompt": "q", "completion": "a", "reasoning": "r", "id": 1}
+
+        reading = read_row(row, Format.COMPLETION, options)
+
+        assert (reading.content, reading.provenance) == (Completion("q", "a"), {})
+
+    def test_an_ignored_key_of_turns_is_not_read(self):
+        options = RowOptions(ignored=frozenset({"weight"}))
+        row = talk(("user", "q"), ("assistant", "a"))
+        row["messages"][1]["weight"] = 0
+
+        assert read_row(row, Format.MESSAGES, options).content == TALK
+
+
+def test_each_shape_is_told_by_its_keys_in_any_case():
+    for shape, keys in KEYS.items():
+        assert shape_of(dict.fromkeys(keys)) is shape
+        assert shape_of({f" {key.upper()}": None for key in keys}) is shape
+
+
+def test_preferences_in_a_file_of_another_shape_are_named_as_such():
+    row = {"prompt": "q", "chosen": "good", "rejected": "bad"}
+
+    with pytest.raises(RowError, match="preferences between answers"):
+        read_row(row, Format.COMPLETION)

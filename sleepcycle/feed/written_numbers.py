@@ -1,0 +1,38 @@
+"""Numbers of rows, as they are written."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sleepcycle.feed.rows import Number
+
+MOST_DIGITS = 300  # of a whole number that is kept as one; more are kept as text
+
+
+def number_text(value: object) -> object:
+    """Return a number as it is written; another value as it is."""
+    if isinstance(value, Number):
+        return value.written
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(value) if math.isfinite(value) else value
+
+
+def as_written(value: object) -> Any:  # noqa: ANN401 - JSON has any shape
+    """Return JSON whose numbers are written as they were: `5` is none of `5.0`."""
+    match value:
+        case Number():
+            return _written(value)
+        case Mapping():
+            return {key: as_written(one) for key, one in value.items()}
+        case list():
+            return [as_written(one) for one in value]
+    return value
+
+
+def _written(number: Number) -> object:
+    """Return a number that is written as it was; its text where none can be."""
+    digits = number.written.removeprefix("-")
+    if digits.isdecimal() and len(digits) <= MOST_DIGITS:
+        return int(number.written)
+    return float(number) if math.isfinite(number) else number.written
