@@ -32,6 +32,7 @@ REFUSALS = (
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _MARK = "slowly wandering heron"  # words that no template holds
 _CALL = ToolCall("find_heron", '{"where":"slow river"}', "heron0001")  # Mistral's: 9
+_IN_PYTHON = str(json.loads(_CALL.arguments))  # so a template prints an object bare
 _LOOSE = {"type": "object", "properties": {}}
 _NAMED = {"name": _CALL.name, "description": "find one", "parameters": _LOOSE}
 _TOOL = {"type": "function", "function": _NAMED}
@@ -161,7 +162,7 @@ class ChatTemplate:
         for style in (CallStyle(*pair) for pair in product((False, True), repeat=2)):
             rows = [_row(turn, style, None) for turn in turns]
             text = self._try(rows) or ""
-            if _CALL.name in text and "river" in text:
+            if _CALL.name in text and "river" in text and _IN_PYTHON not in text:
                 return style
         return None
 
@@ -227,7 +228,7 @@ class ChatTemplate:
                 tools=self._quoted(tools),
                 add_generation_prompt=answer_next,
                 tokenize=False,
-                **args,
+                **self._quoted(args),
             )
         except REFUSALS as error:
             roles = ", ".join(row["role"] for row in rows)
@@ -238,13 +239,13 @@ class ChatTemplate:
         return text
 
     def _quoted(self, value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
-        """Quote every text in a value but the roles, which are ours."""
+        """Quote every text in a value."""
         if isinstance(value, str):
             return token_ids.quote(self._tokenizer, value)
         if isinstance(value, list):
             return [self._quoted(one) for one in value]
         if isinstance(value, dict):
-            return {key: self._quoted(one) for key, one in value.items()}
+            return {self._quoted(key): self._quoted(one) for key, one in value.items()}
         return value
 
     def _expect_whole(self, said: str, message: Message) -> None:
@@ -319,9 +320,10 @@ def _said(prompt: str, whole: str, message: Message) -> str:
         return whole[len(prompt) :]
     before, opened, behind = prompt.rpartition(THINK)
     if not opened or behind.strip() or not whole.startswith(before):
+        part = "the reasoning of an" if _parted(message)[0] else "an"
         raise ExampleError(
             "E_TEMPLATE",
-            "the chat template renders an answer otherwise than it asks for one",
+            f"the chat template renders {part} answer otherwise than it asks for one",
         )
     rest = whole[len(before) :]
     if rest.startswith(THINK):

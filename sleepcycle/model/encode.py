@@ -25,6 +25,7 @@ from sleepcycle.records.content import (
     Role,
     Text,
 )
+from sleepcycle.records.template import TemplateAbilities
 
 SPOKEN = "words that no template holds"
 SHORTEST_PROMPT = 32  # tokens left of a prompt without its middle, or half; a guess
@@ -228,8 +229,8 @@ def _exchanges(
             before = _start(base) + tokens(base, prompt)
             after = tokens(base, completion) + _end(base)
             yield _Exchange(before, after, content.weight)
-        case Conversation(messages):
-            yield from _labelled(messages, base)
+        case Conversation() as conversation:
+            yield from _labelled(conversation, base)
 
 
 def _templated(conversation: Conversation, base: TextBase) -> Iterator[_Exchange]:
@@ -240,15 +241,12 @@ def _templated(conversation: Conversation, base: TextBase) -> Iterator[_Exchange
         yield _Exchange(prompt, said, answer.weight)
 
 
-def _labelled(messages: Sequence[Message], base: TextBase) -> Iterator[_Exchange]:
+def _labelled(conversation: Conversation, base: TextBase) -> Iterator[_Exchange]:
     """Yield a conversation's answers for a base without a template: turns by roles."""
+    for key in TemplateAbilities().missing_for(conversation):
+        raise ExampleError("E_TEMPLATE", f"without a chat template there is no {key}")
     before = _start(base)
-    for message in messages:
-        if message.reasoning or message.tool_calls:
-            raise ExampleError(
-                "E_TEMPLATE",
-                "the base has no chat template, so neither reasoning nor tool calls",
-            )
+    for message in conversation.messages:
         before = before + tokens(base, f"{message.role}: ")
         if message.role is Role.ASSISTANT:
             said = tokens(base, message.content) + _end(base)

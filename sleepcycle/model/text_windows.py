@@ -15,6 +15,7 @@ BREAKS = (
 )
 """What may end a window, the best first."""
 
+UNKNOWN = -1  # place of a token in the text
 LEAST = 0.5  # of a window is filled before a break is looked for; a guess
 
 
@@ -59,29 +60,41 @@ def split_text(
 def _last(
     first: int, size: int, starts: Sequence[int], ends: Sequence[set[int]]
 ) -> int:
-    """Return where a window ends: at the last of the best breaks in its latter part."""
+    """Return where a window ends: at the last of the best breaks in its latter part.
+
+    Without any, it ends between letters.
+    """
     full = first + size
     if full >= len(starts):
         return len(starts)
     earliest = first + max(int(size * LEAST), size // 4 + 1)
+    latter = range(full, earliest, -1)
     for places in ends:
-        for place in range(full, earliest, -1):
+        for place in latter:
             if starts[place] in places:
                 return place
-    return full
+    return next((place for place in latter if starts[place] != UNKNOWN), full)
 
 
 def _starts(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401
-    """Return where in the text each token starts; -1 where a tokenizer cannot tell."""
+    """Return where in the text each token starts, if a window may begin with it.
+
+    It may not within a letter that is several tokens, whose places are the same.
+    """
     if not tokenizer.is_fast:
-        return [-1] * count
+        return [UNKNOWN] * count
     found = tokenizer(
         text,
         add_special_tokens=False,
         split_special_tokens=True,
         return_offsets_mapping=True,
     )
-    return [_past_space(text, start, end) for start, end in found["offset_mapping"]]
+    starts = [_past_space(text, *place) for place in found["offset_mapping"]]
+    before = [UNKNOWN, *starts]
+    return [
+        UNKNOWN if start == last else start
+        for start, last in zip(starts, before, strict=False)
+    ]
 
 
 def _past_space(text: str, start: int, end: int) -> int:

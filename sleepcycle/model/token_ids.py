@@ -4,7 +4,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-OPEN, CLOSE = "\ue000", "\ue001"  # of the private use area: no template writes them
+OPEN, CLOSE = "\ue000", "\ue001"  # of the private use area: no template writes them,
+# and what content has of the first is quoted too
 _QUOTED = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 
 
@@ -19,8 +20,6 @@ def plain(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
 def quote(tokenizer: Any, text: str) -> str:  # noqa: ANN401
     """Replace what looks like a control token by a mark that `rendered` reads."""
     names, pattern = _controls(tokenizer)
-    if pattern is None:
-        return text
     return pattern.sub(lambda m: f"{OPEN}{names.index(m[0])}{CLOSE}", text)
 
 
@@ -54,20 +53,18 @@ def _all(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
 
 
 def _named(names: tuple[str, ...], mark: re.Match[str]) -> str:
-    """Return what a mark stands for; one that we did not make is itself."""
+    """Return what a mark stands for; one that a template made is itself."""
     place = int(mark[1])
     return names[place] if place < len(names) else mark[0]
 
 
 @lru_cache(maxsize=8)
-def _controls(tokenizer: Any) -> tuple[tuple[str, ...], re.Pattern[str] | None]:  # noqa: ANN401
-    """Return a tokenizer's control tokens, and what finds them in text."""
+def _controls(tokenizer: Any) -> tuple[tuple[str, ...], re.Pattern[str]]:  # noqa: ANN401
+    """Return a tokenizer's control tokens and our own mark, and what finds them."""
     added = tokenizer.added_tokens_decoder.values()
     names = {str(token) for token in added if token.special}
-    names |= set(tokenizer.all_special_tokens)
+    names |= {OPEN, *tokenizer.all_special_tokens}
     longest_first = tuple(
         sorted(filter(None, names), key=lambda name: (-len(name), name))
     )
-    if not longest_first:
-        return (), None
     return longest_first, re.compile("|".join(map(re.escape, longest_first)))
