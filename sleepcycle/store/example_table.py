@@ -128,19 +128,20 @@ def mark_trained(session: Session, run: int, version: int) -> int:
 def set_aside(session: Session, run: int, faults: Sequence[SetAside]) -> int:
     """Exclude those of a run's examples that the base cannot learn, with the reasons.
 
-    `requeue_batch` lets them be learned again.
+    The last reason of an example counts. `requeue_batch` lets them be learned again.
 
     Returns:
         How many there were.
     """
+    held = set(session.scalars(select(ExampleRow.id).where(ExampleRow.run == run)))
     rows = [
         {"example": number, "run": run, "code": one.code, "reason": one.reason}
         for one in faults
-        for number in one.examples
+        for number in held.intersection(one.examples)
     ]
     if not rows:
         return 0
-    session.execute(insert(SetAsideRow), rows)
+    session.execute(insert(SetAsideRow).prefix_with("OR REPLACE"), rows)
     aside = select(SetAsideRow.example).where(SetAsideRow.run == run)
     return _change(
         session,
