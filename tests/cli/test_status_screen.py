@@ -53,6 +53,8 @@ def test_the_first_line_counts_what_waits(fields):
     many = served(fields) | {"pending": 1204, "quarantined": 3}
 
     assert headline(many, NIGHT).endswith(" · 1,204 pending · 3 quarantined")
+    some = many | {"set_aside": 2}
+    assert headline(some, NIGHT).endswith(" · 3 quarantined · 2 set aside")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The stored form of content, as an export writes it: fed again it is the same."""
 
 import json
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -71,11 +72,9 @@ USERS = st.builds(Message, st.just(Role.USER), WORDS)
 ANSWERS = st.builds(
     Message, st.just(Role.ASSISTANT), WORDS, st.sampled_from([0.0, 0.5, 1.0]), WORDS
 )
+LEARNED = (Message(Role.USER, "q"), Message(Role.ASSISTANT, "a"))
 TALKS = st.lists(st.tuples(USERS, ANSWERS), min_size=1, max_size=3).map(
-    lambda pairs: Conversation(
-        tuple(turn for pair in pairs for turn in pair)
-        + (Message(Role.USER, "q"), Message(Role.ASSISTANT, "a"))
-    )
+    lambda pairs: Conversation((*chain.from_iterable(pairs), *LEARNED))
 )
 
 

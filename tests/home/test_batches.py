@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import text
 
 from sleepcycle.errors import FeedError, NotFoundError, StoreError
-from sleepcycle.records.example import BadRow
-from sleepcycle.records.run_order import RunKind
+from sleepcycle.home.opening import create_home, open_home
+from sleepcycle.records.content import canonical_json
+from sleepcycle.records.example import BadRow, SetAside
+from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.store import (
     batch_table,
@@ -15,7 +17,7 @@ from sleepcycle.store import (
     run_table,
     version_table,
 )
-from sleepcycle.store.values import Alias
+from sleepcycle.store.values import Alias, ExampleState
 from tests.journaled import journal_entries
 
 
@@ -50,6 +52,63 @@ class TestExportBad:
             home.batches.export_bad(None, tmp_path / "bad.jsonl")
 
         assert (tmp_path / "bad.jsonl").read_text() == "mine"
+
+
+class TestSetAside:
+    """What a wake found the base cannot learn."""
+
+    @pytest.fixture
+    def aside(self, fed):
+        """The home, with one of its four examples set aside; returns its content."""
+        with fed.store.write() as session:
+            run = run_table.start(session, RunKind.WAKE, 1, "boot")
+            example, *_ = example_table.claim(session, run, 1)
+            fault = SetAside("E_TOO_LONG", "too long", (example.id,))
+            example_table.set_aside(session, run, [fault])
+            run_table.finish(session, run, RunState.DONE, report=None, error=None)
+        return canonical_json(example.content)
+
+    def test_it_is_shown_behind_what_was_quarantined(self, fed, aside):
+        with fed.store.write() as session:
+            row = BadRow("a.jsonl", 1, 0, "E_JSON", "why", b"{", 1)
+            batch_table.add_bad_rows(session, 1, [row])
+
+        quarantined, last = fed.batches.bad_rows(1)
+
+        assert quarantined.code == "E_JSON"
+        assert (last.file, last.code, last.raw) == (
+            "test",
+            "E_TOO_LONG",
+            aside.encode(),
+        )
+        assert last.message == "too long"
+
+    def test_status_counts_it(self, fed, aside):
+        assert fed.status().counts.set_aside == 1
+
+    def test_what_is_exported_is_learned_by_another_home(self, fed, aside, tmp_path):
+        file = tmp_path / "bad.jsonl"
+        assert fed.batches.export_bad(None, file) == 1
+        create_home(tmp_path / "other")
+        other = open_home(tmp_path / "other")
+
+        report = other.feed(file)
+
+        assert (report.accepted, report.quarantined) == (1, 0)
+        assert [one.content for one in other.batches.examples(1)] == [aside]
+
+    def test_fed_again_unmended_it_is_a_duplicate(self, fed, aside, tmp_path):
+        file = tmp_path / "bad.jsonl"
+        fed.batches.export_bad(1, file)
+
+        assert fed.feed(file).duplicate == 1
+
+    def test_queued_again_it_is_pending(self, fed, aside):
+        states = fed.batches.requeue(1)
+
+        assert states[ExampleState.PENDING] == 4
+        assert list(fed.batches.bad_rows()) == []
+        assert fed.status().counts.set_aside == 0
 
 
 class TestRequeue:

@@ -1,4 +1,4 @@
-"""Examples that a base cannot learn: set aside with the reason, and never in the way."""
+"""Examples that a base cannot learn: set aside by reason, and never in the way."""
 
 import json
 from dataclasses import replace

@@ -15,7 +15,8 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from sleepcycle.files.paths import HomePaths
-from sleepcycle.store import journal, migrate, run_table, version_table
+from sleepcycle.records.example import SetAside
+from sleepcycle.store import example_table, journal, migrate, run_table, version_table
 from sleepcycle.store.connection import head, make_file, migrations
 from sleepcycle.store.database import open_store
 from tests.store.conftest import SETTINGS
@@ -238,3 +239,41 @@ def test_killed_at_any_step_it_is_old_or_new_and_can_be_upgraded(
         assert {"journal_no_update", "journal_no_delete"} <= others
         with open_store(paths, SETTINGS).read() as session:
             assert journal.check(session, paths) == [], name
+
+
+class TestFromTheSecondSchema:
+    """The one before examples were set aside."""
+
+    @pytest.fixture
+    def second(self, old):
+        """A home of the second schema, with rows."""
+        config = Config()
+        config.set_main_option("script_location", str(migrations()))
+        with create_engine(f"sqlite:///{old.database}").begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0002")
+        return old
+
+    def test_every_row_outlives_the_upgrade(self, second):
+        done = migrate.upgrade(second, SETTINGS)
+
+        assert (done.before, done.after) == ("0002", head())
+        assert look(second.database) == (head(), EXPECTED)
+
+    def test_of_no_row_its_line_is_known(self, second):
+        migrate.upgrade(second, SETTINGS)
+
+        with open_store(second, SETTINGS).read() as session:
+            found = example_table.stored(session, 1, None, 9)
+        assert {(one.line, one.provenance) for one in found} == {(None, None)}
+        assert len(found) == 5
+
+    def test_what_a_run_holds_can_be_set_aside(self, second):
+        migrate.upgrade(second, SETTINGS)
+
+        with open_store(second, SETTINGS).write() as session:
+            assert list(example_table.set_aside_rows(session)) == []
+            fault = SetAside("E_TEMPLATE", "why", (4,))
+            assert example_table.set_aside(session, 4, [fault]) == 1
+            [row] = example_table.set_aside_rows(session)
+        assert (row.file, row.line, row.code) == ("ä.jsonl", 0, "E_TEMPLATE")
