@@ -36,6 +36,7 @@ CHECKS: dict[str, Check] = {
     "aliases": database_checks.check_aliases,
     "runs": database_checks.check_runs,
     "base": home_checks.check_base,
+    "chat template": home_checks.check_template,
     "inbox": home_checks.check_inbox,
     "disk": machine_checks.check_disk,
     "file system": machine_checks.check_file_system,

@@ -11,6 +11,7 @@ from sleepcycle.errors import ConfigError, ModelError, ServiceError
 from sleepcycle.files.inbox_files import NotFed, not_fed
 from sleepcycle.files.paths import carried
 from sleepcycle.home.access_token import read_token
+from sleepcycle.home.text_worker import abilities_of
 from sleepcycle.model.base_files import BUILTIN, CONFIG, locate, read_object, recall
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_curriculum
@@ -157,6 +158,24 @@ def _reach(folder: Path, settings: ModelSettings) -> str:
 
     note = unreached(settings)
     return f"; {note}" if note else ""
+
+
+def check_template(inspection: Inspection) -> Finding | None:
+    """Look whether the owner's chat template can be used."""
+    settings = inspection.settings
+    if settings is None or not settings.model.chat_template:
+        return None
+    try:
+        able = abilities_of(inspection.paths, settings)
+    except (ConfigError, ModelError) as error:
+        return fail(
+            str(error),
+            f"mend it, or set model.chat_template in {inspection.paths.config}",
+        )
+    rendered = [
+        name for name in ("system", "tools", "reasoning") if getattr(able, name)
+    ]
+    return ok(f"the chat template renders turns, {', '.join(rendered) or 'no more'}")
 
 
 def _fetch(base: str, inspection: Inspection) -> str:

@@ -38,7 +38,8 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
 
     Raises:
         HomeError: There are other things at that place, or it has another base.
-        ConfigError: A setting is wrong; nothing is made then.
+        ConfigError: A setting is wrong, or `model.chat_template` cannot be used;
+            nothing is made then.
         ModelError: The base cannot be loaded, or cannot learn; nothing is made then.
     """
     paths = HomePaths(root)
@@ -48,6 +49,7 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
         return False
     _expect_free(paths)
     _check_base(settings.model)
+    _check_template(settings.model)
     try:
         _lay_out(paths, base)
     except OSError as error:
@@ -102,6 +104,14 @@ def _check_base(settings: ModelSettings) -> None:
     unreached = check_loadable(settings)
     if unreached:
         logger.warning("{note}", note=unreached)
+
+
+def _check_template(settings: ModelSettings) -> None:
+    """Refuse a chat template of the owner's that cannot be used."""
+    if settings.chat_template:
+        from sleepcycle.model.base import load_text_base  # loads torch
+
+        load_text_base(settings)
 
 
 def _lay_out(paths: HomePaths, base: str | None) -> None:

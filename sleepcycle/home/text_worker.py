@@ -80,8 +80,20 @@ def abilities_of(paths: HomePaths, settings: Settings) -> TemplateAbilities:
     return found
 
 
-def render(paths: HomePaths, settings: Settings, examples: Sequence[str]) -> TextResult:
-    """Return what the base makes of examples, given as canonical content.
+def render(
+    paths: HomePaths,
+    settings: Settings,
+    examples: Sequence[str],
+    *,
+    limit_s: float = LIMIT_S,
+) -> TextResult:
+    """Return what the base makes of examples.
+
+    Args:
+        paths: The home.
+        settings: Its settings.
+        examples: Canonical content.
+        limit_s: For the worker, which is ended then.
 
     Raises:
         ModelError: As for `abilities_of`.
@@ -99,13 +111,13 @@ def render(paths: HomePaths, settings: Settings, examples: Sequence[str]) -> Tex
             Path(place),
             offline_environment(),
             log,
-            limit_s=LIMIT_S,
+            limit_s=limit_s,
         )
         try:
             found = ask_worker(call, order, TextResult, Fault)
         except ChildTimeoutError as error:
             raise ModelError(
-                f"expected the chat template to render within {LIMIT_S:g} s, got no "
+                f"expected the chat template to render within {limit_s:g} s, got no "
                 f"end of it; see {log}"
             ) from error
         except ChildError as error:

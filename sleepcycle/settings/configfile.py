@@ -42,7 +42,8 @@ def _resolve_template(fields: dict[str, Any], file: Path) -> None:
     """Let the chat template's path begin at the folder of the file that names it."""
     model = fields.get("model")
     if isinstance(model, dict) and isinstance(name := model.get("chat_template"), str):
-        model["chat_template"] = name and str(file.absolute().parent / name)
+        folder = file.absolute().parent
+        model["chat_template"] = name and str(folder / Path(name).expanduser())
 
 
 def settings_from(fields: dict[str, Any]) -> Settings:

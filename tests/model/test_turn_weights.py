@@ -6,8 +6,8 @@ from transformers import AutoTokenizer
 from sleepcycle.errors import ExampleError
 from sleepcycle.files.paths import PACKAGE
 from sleepcycle.model.base import TextBase
-from sleepcycle.model.encode import encode
-from sleepcycle.records.content import Conversation
+from sleepcycle.model.encode import encode, render_prompt
+from sleepcycle.records.content import Completion, Conversation
 from tests.model import templates
 from tests.model.templates import TALKS, TOOLS, answer, user
 
@@ -135,3 +135,15 @@ def test_without_a_template_what_needs_one_is_named(talk, key, tokenizer):
 
     with pytest.raises(ExampleError, match=f"without a chat template .* {key}"):
         encode(talk, base, prompt_weight=0)
+
+
+def test_what_is_asked_by_an_own_template_is_what_was_learned(load, tmp_path):
+    file = tmp_path / "own.jinja"
+    file.write_text("{{ 'LOUD ' }}" + templates.PLAIN)
+    base = load("builtin:nano", chat_template=str(file))
+
+    asked = render_prompt("ask", base)
+
+    [encoded] = encode(Completion("ask", "heron"), base, prompt_weight=0)
+    assert base.tokenizer.decode(asked) == "LOUD <|user|>ask<|end|><|assistant|>"
+    assert list(encoded.ids[: len(asked)]) == asked
