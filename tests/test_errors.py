@@ -23,7 +23,8 @@ CLASSES = [
     if issubclass(kind, SleepcycleError)
 ]
 MADE_OF_MORE = {"RowError", "ChildStartError", "ChildResultError"}
-"""They take a code, a program or an exit code."""
+MADE_OF_MORE |= {"ExampleError", "UnlearnableError"}
+"""They take a code, a program, an exit code or examples."""
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)

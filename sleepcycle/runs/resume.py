@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 from loguru import logger
 
-from sleepcycle.errors import DiskError, RunError
+from sleepcycle.errors import ConfigError, DiskError, RunError
 from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import ExampleFile, RunFolder
 from sleepcycle.records.run_order import RunOrder, RunState
 from sleepcycle.runs.context import RunContext
 from sleepcycle.runs.lineage import read_lineage
 from sleepcycle.runs.phases import with_phase
+from sleepcycle.settings.configfile import recorded_settings
 from sleepcycle.store import example_table, journal, run_table
 
 MAX_FAILURES = 3  # workers that one run may lose before it is undone
@@ -158,7 +159,11 @@ def _obstacle(context: RunContext, run: int) -> str | None:
     if _has_other_parents(context, order):
         return "live or the open day is another version now"
     now = with_phase(context.settings, order.phase)
-    changed = _changed(order.settings, now.model_dump(mode="json"))
+    try:  # a setting that is newer than the run was at its default then
+        then = recorded_settings(dict(order.settings))
+    except ConfigError as error:
+        return f"its settings are of another release: {error}"
+    changed = _changed(then.model_dump(mode="json"), now.model_dump(mode="json"))
     if changed:
         return f"other settings now: {', '.join(changed)}"
     with context.store.read() as session:

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import FastAPI, Request
 from fastapi import Path as Part
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -36,6 +36,7 @@ from sleepcycle.server.responses import (
 from sleepcycle.server.status import status_with_service
 from sleepcycle.store.snapshot import read_snapshot
 
+LONGEST_PATH = 4096  # that Linux opens
 POLL_S = 0.2  # between looks whether who asked for an import is still there
 
 Number = Annotated[int, Part(ge=1, lt=2**63)]
@@ -55,10 +56,21 @@ class RollbackBody(Body):
     requeue: bool = False
 
 
+def expect_path(path: str) -> str:
+    """Refuse what is longer than any path; pydantic's own bound wants UTF-8.
+
+    Raises:
+        ValueError: It is longer.
+    """
+    if len(path) > LONGEST_PATH:
+        raise ValueError(f"expected at most {LONGEST_PATH} characters, got {len(path)}")
+    return path
+
+
 class ImportBody(Body):
     """What to take in."""
 
-    path: Annotated[str, Field(max_length=4096)]  # the longest that Linux opens
+    path: Annotated[str, AfterValidator(expect_path)]
     """A folder on this machine, by its whole path."""
 
     force: bool = False

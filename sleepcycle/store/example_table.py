@@ -23,7 +23,7 @@ from sleepcycle.records.content import parse_canonical
 from sleepcycle.records.example import BadRow, Example, NewExample, SetAside
 from sleepcycle.store import batch_table, open_batch, version_table
 from sleepcycle.store.schema import BatchRow, ExampleRow, SetAsideRow, VersionExampleRow
-from sleepcycle.store.values import Alias, ExampleState, StoredExample
+from sleepcycle.store.values import Alias, ExampleState, StoredExample, one_known
 
 
 def add(
@@ -185,7 +185,7 @@ def stored(
     if line is not None:
         query = query.where(ExampleRow.line == line)
     return [
-        StoredExample(id_, row, ExampleState(state), content, provenance)
+        StoredExample(id_, row, one_known(ExampleState, state), content, provenance)
         for id_, row, state, content, provenance in session.execute(query)
     ]
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from sleepcycle.errors import RunError
 from sleepcycle.store.schema import NightRow
-from sleepcycle.store.values import Night, NightState
+from sleepcycle.store.values import Night, NightState, one_known
 
 SETTLED = frozenset({NightState.DONE, NightState.SKIPPED})
 
@@ -126,7 +126,7 @@ def _record(row: NightRow) -> Night:
     """Return a row's record."""
     return Night(
         date=datetime.date.fromisoformat(row.date),
-        state=NightState(row.state),
+        state=one_known(NightState, row.state),
         attempts=row.attempts,
         run=row.run,
         reason=row.reason,

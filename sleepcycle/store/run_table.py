@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from sleepcycle.errors import NotFoundError, RunError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store.schema import RunRow
-from sleepcycle.store.values import Run
+from sleepcycle.store.values import Run, one_known
 
 OPEN = (RunState.RUNNING, RunState.PAUSED)
 
@@ -141,8 +141,8 @@ def _record(row: RunRow) -> Run:
     """Return a row's record."""
     return Run(
         id=row.id,
-        kind=RunKind(row.kind),
-        state=RunState(row.state),
+        kind=one_known(RunKind, row.kind),
+        state=one_known(RunState, row.state),
         started_at=row.started_at,
         ended_at=row.ended_at,
         pid=row.pid,

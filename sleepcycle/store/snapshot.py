@@ -29,6 +29,7 @@ from sleepcycle.store.values import (
     NightState,
     Run,
     Snapshot,
+    one_known,
 )
 
 WAIT_S = 60.0  # for a writer that is just committing, as `store.busy_timeout_s`
@@ -129,7 +130,7 @@ def _last_night(connection: sqlite3.Connection) -> Night | None:
     day, state, attempts, run, reason, at = row
     return Night(
         date.fromisoformat(day),
-        NightState(state),
+        one_known(NightState, state),
         attempts,
         run,
         reason,
@@ -199,7 +200,7 @@ def _versions(connection: sqlite3.Connection) -> tuple[Version, ...]:
     return tuple(
         Version(
             number=number,
-            kind=VersionKind(kind),
+            kind=one_known(VersionKind, kind),
             folder=folder,
             parents=tuple(parents.get(number, ())),
             rank=rank,
@@ -221,8 +222,8 @@ def _runs(connection: sqlite3.Connection) -> tuple[Run, ...]:
     return tuple(
         Run(
             id=number,
-            kind=RunKind(kind),
-            state=RunState(state),
+            kind=one_known(RunKind, kind),
+            state=one_known(RunState, state),
             started_at=datetime.fromisoformat(started_at),
             ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
             pid=pid,

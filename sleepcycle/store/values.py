@@ -6,7 +6,9 @@ from datetime import date as Date  # noqa: N812 - a night has a field of that na
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
+from sleepcycle.errors import StoreError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version
 
@@ -39,6 +41,24 @@ class Alias(StrEnum):
     LIVE = "live"
     PREVIOUS = "previous"
     DAY = "day"
+
+
+K = TypeVar("K", bound=StrEnum)
+
+
+def one_known(kind: type[K], written: str) -> K:
+    """Return the member of an enumeration that a row names.
+
+    Raises:
+        StoreError: There is none.
+    """
+    try:
+        return kind(written)
+    except ValueError as error:
+        raise StoreError(
+            f"expected one of {', '.join(kind)} in the database, got {written!r}; it "
+            "is damaged, see: sleepcycle doctor"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sleepcycle.store.schema import (
     VersionParentRow,
     VersionRow,
 )
-from sleepcycle.store.values import Alias, ExampleState, Removed
+from sleepcycle.store.values import Alias, ExampleState, Removed, one_known
 
 ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 NUMBER = re.compile(r"v?(0|[1-9][0-9]{0,8})")
@@ -312,7 +312,7 @@ def _records(session: Session, rows: Iterable[VersionRow]) -> list[Version]:
     return [
         Version(
             number=row.number,
-            kind=VersionKind(row.kind),
+            kind=one_known(VersionKind, row.kind),
             folder=row.folder,
             parents=tuple(parents[row.number]),
             rank=row.rank,

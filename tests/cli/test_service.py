@@ -151,7 +151,8 @@ class TestStatus:
         finally:
             os.kill(pid_of(idle), signal.SIGCONT)
 
-        assert f"the service (pid {pid_of(idle)}) runs, but" in status["banner"]
+        assert f"the service (pid {pid_of(idle)}) at http" in status["banner"]
+        assert "does not answer" in status["banner"]
         assert (status["daemon"], status["live"]) == (None, "v0")
         assert f"stop it: kill {pid_of(idle)}" in refused
 

@@ -13,7 +13,7 @@ from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.feed.intake import CHUNK_ROWS
-from sleepcycle.feed.shapes import Format, RowOptions
+from sleepcycle.feed.shapes import Format
 from sleepcycle.records.content import (
     Completion,
     Text,
@@ -143,7 +143,7 @@ class TestShape:
     def test_a_forced_shape_is_kept_to(self, feed):
         report = feed(
             jsonl(*ROWS, {"prompt": "q", "completion": "a"}),
-            rows=RowOptions(Format.COMPLETION),
+            shape=Format.COMPLETION,
         )
 
         assert figures(report) == (101, 1, 0, 100)
