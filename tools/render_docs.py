@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.reference.commands import commands_page
+from tools.reference.formats import formats_page
 from tools.reference.home import home_page
 from tools.reference.packages import modules_page, package_tree
 from tools.reference.python import python_page
@@ -22,6 +23,7 @@ TREE = re.compile(r"(?<=<!-- tree -->\n```\n).*?(?=\n```\n)", re.DOTALL)
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "settings.md": settings_page,
+    "formats.md": formats_page,
     "json.md": json_page,
     "http.md": http_page,
     "home.md": home_page,
