@@ -56,7 +56,7 @@ def quarantine(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the rows that could not become examples, and why."""
+    """Show the rows that could not become examples, or not be learned, and why."""
     from sleepcycle.cli.batch_tables import show_bad_rows
     from sleepcycle.cli.render import counted
 

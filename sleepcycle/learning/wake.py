@@ -23,6 +23,7 @@ from sleepcycle.records.verdict import Loss, Verdict, losses_text
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 
+ENCODED_AT_ONCE = 500  # between two signs of life
 LIVE = "live"
 DAY = "day"
 
@@ -96,7 +97,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         DivergedError: The loss exploded or is not a number.
         Paused: `keep` asked for it.
     """
-    new = _encode_new(base, lesson.new, settings)
+    new = _encode_new(base, lesson.new, settings, on_progress)
     replayed = (example.content for example in lesson.replay)
     source = BatchSource(
         new=new.sequences,
@@ -218,7 +219,10 @@ def _plan(
 
 
 def _encode_new(
-    base: Base, examples: Sequence[Example], settings: WakeSettings
+    base: Base,
+    examples: Sequence[Example],
+    settings: WakeSettings,
+    on_progress: OnProgress,
 ) -> EncodedLesson:
     """Encode new examples; those that cannot be learned are set aside by their reason.
 
@@ -228,7 +232,9 @@ def _encode_new(
     parts: list[list[Encoded]] = []
     split = 0
     faults: dict[tuple[str, str], list[int]] = {}
-    for example in examples:
+    for number, example in enumerate(examples):
+        if number % ENCODED_AT_ONCE == 0:
+            on_progress(HEARTBEAT)
         try:
             found = encode(example.content, base, prompt_weight=settings.prompt_weight)
         except ExampleError as error:

@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property, lru_cache
-from itertools import product
 from typing import Any
 
 from jinja2 import TemplateError
@@ -54,15 +54,12 @@ class RenderedAnswer:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class CallStyle:
-    """In which form a template wants the turn of a tool call."""
+class CallStyle(StrEnum):
+    """In which form a template wants the arguments of a tool call."""
 
-    as_text: bool = False
-    """Whether arguments are JSON as text, and not an object."""
-
-    silent: bool = False
-    """Whether a call without words has no content, and not an empty one."""
+    OBJECT = "object"
+    TEXT = "text"
+    """Their JSON."""
 
 
 class ChatTemplate:
@@ -159,7 +156,7 @@ class ChatTemplate:
     def _call_style(self) -> CallStyle | None:
         """Return the first form of a tool call that the template renders whole."""
         turns = [_ASKED, Message(Role.ASSISTANT, "", tool_calls=(_CALL,))]
-        for style in (CallStyle(*pair) for pair in product((False, True), repeat=2)):
+        for style in CallStyle:
             rows = [_row(turn, style, None) for turn in turns]
             text = self._try(rows) or ""
             if _CALL.name in text and "river" in text and _IN_PYTHON not in text:
@@ -171,7 +168,7 @@ class ChatTemplate:
         """Return the key under which the template reads the reasoning of a turn."""
         said = Message(Role.ASSISTANT, "hi", reasoning=_MARK)
         for key in REASONING_KEYS:
-            rows = [_row(turn, CallStyle(), key) for turn in (_ASKED, said)]
+            rows = [_row(turn, CallStyle.OBJECT, key) for turn in (_ASKED, said)]
             if _MARK in (self._try(rows) or ""):
                 return key
         return None
@@ -185,7 +182,7 @@ class ChatTemplate:
     @cached_property
     def _opens_reasoning(self) -> bool:
         """Whether an answer is asked for by opening its reasoning."""
-        rows = [_row(_ASKED, CallStyle(), None)]
+        rows = [_row(_ASKED, CallStyle.OBJECT, None)]
         text = self._try(rows, add_generation_prompt=True) or ""
         return text.rstrip().endswith(THINK)
 
@@ -193,7 +190,7 @@ class ChatTemplate:
         self, turns: Sequence[Message], words: str, tools: list[Row] | None = None
     ) -> bool:
         """Return whether words are in the rendering of turns."""
-        style = self._call_style or CallStyle()
+        style = self._call_style or CallStyle.OBJECT
         rows = [_row(turn, style, None) for turn in turns]
         text = self._try(rows, tools=tools, add_generation_prompt=True)
         return words in (text or "")
@@ -216,7 +213,7 @@ class ChatTemplate:
 
     def _render(self, conversation: Conversation, *, answer_next: bool) -> str:
         """Render turns; what they say is quoted, what the template says is not."""
-        style = self._call_style or CallStyle()
+        style = self._call_style or CallStyle.OBJECT
         rows = [_row(m, style, self._reasoning_key) for m in conversation.messages]
         if self._wants_parts:
             rows = [_in_parts(row) for row in rows]
@@ -286,8 +283,6 @@ def _row(message: Message, style: CallStyle, reasoning_key: str | None) -> Row:
         row[reasoning_key] = message.reasoning
     if message.tool_calls:
         row["tool_calls"] = [_called(call, style) for call in message.tool_calls]
-        if style.silent and not message.content:
-            row["content"] = None
     for key in ("name", "tool_call_id"):
         if said := getattr(message, key):
             row[key] = said
@@ -296,12 +291,14 @@ def _row(message: Message, style: CallStyle, reasoning_key: str | None) -> Row:
 
 def _in_parts(row: Row) -> Row:
     """Return a turn whose words are a part of their own."""
-    return row | {"content": [{"type": "text", "text": row["content"] or ""}]}
+    return row | {"content": [{"type": "text", "text": row["content"]}]}
 
 
 def _called(call: ToolCall, style: CallStyle) -> Row:
     """Return a tool call as templates read it."""
-    arguments = call.arguments if style.as_text else json.loads(call.arguments)
+    arguments = (
+        call.arguments if style is CallStyle.TEXT else json.loads(call.arguments)
+    )
     function = {"name": call.name, "arguments": arguments}
     given = {"id": call.id} if call.id else {}
     return {"type": "function", "function": function, **given}

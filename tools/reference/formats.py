@@ -8,7 +8,7 @@ from typing import Any
 from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import HARMLESS, RULES, TELLS_OF, KeyRule
 from sleepcycle.feed.shapes import KEYS, Format, Reading, read_row
-from sleepcycle.records.content import Conversation, Role
+from sleepcycle.records.content import Conversation
 from tests.feed.rows import ANSWERED, ASKED, WHOLE
 
 HEAD = """\
