@@ -67,7 +67,10 @@ def show_feed(
         print(printable(f"kept beside the examples, not learned: {keys}"))
     if report.reasons:
         show_table(["code", "rows"], sorted(report.reasons.items()))
-        print(f"see them: sleepcycle batches quarantine {report.batch or ''}".rstrip())
+        for why, rows in report.refusals.items():
+            print(printable(f"refused, {counted(rows, 'row')}: {why}"))
+        if report.batch is not None:
+            print(f"see them: sleepcycle batches quarantine {report.batch}")
     show_examples(shown)
 
 

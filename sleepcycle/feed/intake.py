@@ -31,6 +31,7 @@ CHUNK_ROWS = 2_000
 CHUNK_BYTES = 4 << 20
 SPOOL_BYTES = 8 << 20
 SHOWN = 3
+REFUSALS = 100  # different ones that are counted
 
 
 Missing = Callable[[Conversation], Iterable[str]]
@@ -74,6 +75,7 @@ class Intake:
         self._frames: list[int] = []  # bytes of each chunk in the spool
         self.lines = 0
         self.reasons: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
         self.shapes: set[Format] = set()
         self.first_bad: list[BadRow] = []
         self.samples: list[str] = []
@@ -160,6 +162,8 @@ class Intake:
         fields = (name, row.line, row.offset, fault.code, str(fault), raw, row.size)
         self._chunk[2].append(fields)
         self.reasons[fault.code] += 1
+        if len(self.refusals) < REFUSALS or str(fault) in self.refusals:
+            self.refusals[str(fault)] += 1
         if len(self.first_bad) < SHOWN:
             self.first_bad.append(BadRow(*fields))
 

@@ -28,6 +28,7 @@ PART_ROWS = 20_000  # that are deleted in one transaction
 GAP_S = 0.02  # between two parts, in which others find the database free
 
 MOST_KEYS = 50  # of those that rows have beside what is learned, that are named
+MOST_REFUSALS = 10  # that a report names
 
 AddRows = Callable[[ExampleState, Sequence[NewExample]], int]
 
@@ -66,6 +67,7 @@ class _Tally:
             held_out=self.held_out,
             reasons=dict(sorted(intake.reasons.items())),
             provenance=dict(intake.provenance.most_common(MOST_KEYS)),
+            refusals=dict(intake.refusals.most_common(MOST_REFUSALS)),
         )
 
 

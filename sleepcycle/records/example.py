@@ -72,6 +72,9 @@ class FeedReport:
     """Keys that change nothing of what is learned, and how many rows have them; they
     are kept beside the examples."""
 
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """Why rows were quarantined, in words, and how many; the most frequent first."""
+
 
 @dataclass(frozen=True, slots=True)
 class DryRunReport(FeedReport):

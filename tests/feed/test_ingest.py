@@ -330,3 +330,20 @@ def test_whatever_comes_in_is_counted_and_nothing_breaks(store, name, data):
     with store.read() as session:
         counts = count_examples(session)
     assert (counts.accepted, counts.quarantined) == (accepted, quarantined)
+
+
+class TestRefusals:
+    def test_a_report_says_in_words_why_rows_were_refused(self, feed):
+        row = {"text": "a", "image": "x.png"}
+
+        report = feed(jsonl(*({**row, "id": n} for n in range(3)), {"text": "b"}))
+
+        [(why, rows)] = report.refusals.items()
+        assert ("'image'" in why, rows) == (True, 3)
+
+    def test_there_are_few_of_them(self, feed):
+        rows = ({"text": "a", f"image{n}": "x.png"} for n in range(500))
+
+        report = feed(jsonl(*rows, {"text": "b"}))
+
+        assert len(report.refusals) == 10
