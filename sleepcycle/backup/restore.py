@@ -11,7 +11,7 @@ from pathlib import Path
 from sleepcycle.backup import archive, workspace
 from sleepcycle.backup.staging import NOTE, Restored, make_ready, placed
 from sleepcycle.errors import BackupError, HomeError
-from sleepcycle.feed import turn
+from sleepcycle.feed import feed_lock
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
@@ -70,7 +70,7 @@ def _restore(file: Path, paths: HomePaths, in_place: bool, actor: str) -> Restor
     failpoint("restore.checked")
     with ExitStack() as stack:
         if paths.database.exists():  # what a feed adds in parts stays in one database
-            stack.enter_context(turn.taken(paths, FEED_S))
+            stack.enter_context(feed_lock.held(paths, FEED_S))
         stack.enter_context(no_writers(paths))
         return _put_in_place(paths, ready)
 

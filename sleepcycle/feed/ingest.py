@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from sleepcycle.errors import FeedError
-from sleepcycle.feed import turn
+from sleepcycle.feed import feed_lock
 from sleepcycle.feed.intake import Intake, Missing, nothing_missing
 from sleepcycle.feed.keys import REJECTED, UNSUPPORTED
 from sleepcycle.feed.parts import BatchLabel, drop_abandoned, store_batch, try_batch
@@ -76,7 +76,7 @@ def feed_files(
                 options.on_rows(lines)
         _judge(intake, settings.max_bad_ratio, name)
         failpoint("feed.begun")
-        with turn.taken(store.paths):
+        with feed_lock.held(store.paths):
             drop_abandoned(store)
             if options.dry_run:
                 return try_batch(store, intake)

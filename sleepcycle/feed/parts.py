@@ -72,7 +72,7 @@ class _Tally:
 
 
 def store_batch(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
-    """Add all that was taken in as one batch; the caller has the turn.
+    """Add all that was taken in as one batch; the caller holds the lock of feeding.
 
     Where that fails nothing is left of it. What a killed process leaves is seen by
     nobody, and deleted by `drop_abandoned`.
@@ -101,7 +101,7 @@ def try_batch(store: Store, intake: Intake) -> DryRunReport:
 
 
 def drop_abandoned(store: Store, limit_s: float = math.inf) -> None:
-    """Delete what a feed left that did not come to its end; the caller has the turn.
+    """Delete what a feed left that did not end; the caller holds the lock of feeding.
 
     Args:
         store: The database.

@@ -7,7 +7,7 @@ from pathlib import Path
 from loguru import logger
 
 from sleepcycle.errors import ManifestError, StoreError
-from sleepcycle.feed import turn
+from sleepcycle.feed import feed_lock
 from sleepcycle.feed.parts import drop_abandoned
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
@@ -62,7 +62,7 @@ def _drop_abandoned(context: RunContext) -> None:
     """Delete what a killed feed left, unless another is on, which does so itself."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(turn.taken(context.paths, patience_s=0.0))
+            stack.enter_context(feed_lock.held(context.paths, patience_s=0.0))
         except StoreError:
             return
         drop_abandoned(context.store, DROP_S)

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from sleepcycle.errors import HomeError, StoreError
-from sleepcycle.feed import turn
+from sleepcycle.feed import feed_lock
 from sleepcycle.home.lock import owned
 from sleepcycle.home.opening import open_home
 from sleepcycle.records.run_order import RunKind
@@ -37,7 +37,7 @@ class TestRestore:
         """
         done = save(lived, tmp_path / "b.tar")
 
-        with ThreadPoolExecutor(1) as pool, turn.taken(lived.paths):
+        with ThreadPoolExecutor(1) as pool, feed_lock.held(lived.paths):
             restored = pool.submit(put_back, done.file, lived.paths.root, in_place=True)
             with pytest.raises(StoreError, match="expected no feed to be adding rows"):
                 restored.result()

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sleepcycle.errors import NotFoundError, StoreError
-from sleepcycle.feed import turn
+from sleepcycle.feed import feed_lock
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.feed.parts import drop_abandoned
 from sleepcycle.records.run_order import RunKind
@@ -184,10 +184,10 @@ class TestTwoAtOnce:
 
     def test_a_turn_that_is_taken_can_be_refused(self, store):
         def take():
-            with turn.taken(store.paths, patience_s=0.0):
+            with feed_lock.held(store.paths, patience_s=0.0):
                 pass
 
-        with turn.taken(store.paths), ThreadPoolExecutor(1) as pool:
+        with feed_lock.held(store.paths), ThreadPoolExecutor(1) as pool:
             refused = pool.submit(take)
 
             with pytest.raises(StoreError, match="expected no feed to be adding rows"):

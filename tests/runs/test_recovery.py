@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 
 from sleepcycle.errors import ManifestError
-from sleepcycle.feed import turn
+from sleepcycle.feed import feed_lock
 from sleepcycle.files import disk
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.files.sealed import seal, verify
@@ -331,7 +331,7 @@ class TestFeeds:
     def test_what_a_feed_adds_that_is_on_stays(self, context):
         leave_half_a_feed(context.store)
 
-        with ThreadPoolExecutor(1) as pool, turn.taken(context.paths):
+        with ThreadPoolExecutor(1) as pool, feed_lock.held(context.paths):
             pool.submit(recover, context).result()
 
         assert count_half_fed(context.store) == 3

@@ -1,4 +1,4 @@
-"""The turn to add rows: one feed of a home at a time has it."""
+"""The lock of feeding: one feed of a home at a time adds rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ POLL_S = 0.05
 
 
 @contextmanager
-def taken(paths: HomePaths, patience_s: float | None = None) -> Iterator[None]:
-    """Have the turn for the length of a block, after whoever has it.
+def held(paths: HomePaths, patience_s: float | None = None) -> Iterator[None]:
+    """Hold the lock for the length of a block, after whoever has it.
 
     The operating system takes it from a process that ends, however that ends.
 
