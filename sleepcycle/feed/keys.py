@@ -186,10 +186,17 @@ class Fields:
 
     def take(self, *names: str) -> Any:  # noqa: ANN401 - JSON has any shape
         """Return what the first of these keys has that is there; the others stay."""
+        left, empty = self._left, None
         for name in names:
-            if name in self:
-                return self._left.pop(name)
-        return next((self._left.pop(n) for n in names if n in self._left), None)
+            if name in left:
+                if not _is_empty(left[name]):
+                    return left.pop(name)
+                empty = empty or name
+        return left.pop(empty) if empty else None
+
+    def is_read(self) -> bool:
+        """Return whether every key was read, so that it is in vain to ask for more."""
+        return not self._left
 
     def given(self, *names: str) -> Any:  # noqa: ANN401 - JSON has any shape
         """Return what the first of these keys has; None where that says nothing."""
@@ -229,6 +236,8 @@ def kept_json(provenance: Mapping[str, Any]) -> str | None:
 
 def _short(value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
     """Return a value, or how it begins."""
+    if isinstance(value, int | float):
+        return value
     written = json.dumps(value, default=str)
     return value if len(written) <= KEPT_BYTES else written[:KEPT_BYTES] + "..."
 
