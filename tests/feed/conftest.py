@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.feed.shapes import AS_THEY_ARE, RowOptions
+from sleepcycle.feed.shapes import AS_THEY_ARE
 from sleepcycle.feed.sources import read_source
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.content import parse_canonical
@@ -39,11 +39,12 @@ def store(new_home, tmp_path):
 def feed(store, tmp_path):
     """Feed one file with some bytes, and return the report."""
 
-    def act(data, name="a.jsonl", settings=LENIENT, shape=None, **options):
+    def act(data, name="a.jsonl", settings=LENIENT, **options):
         path = tmp_path / name
         path.write_bytes(data)
-        fed = FeedOptions(rows=RowOptions(shape), **options)
-        return feed_files(store, [path], settings, fed, actor="user:test")
+        return feed_files(
+            store, [path], settings, FeedOptions(**options), actor="user:test"
+        )
 
     return act
 
