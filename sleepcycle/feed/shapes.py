@@ -150,8 +150,12 @@ def read_row(
             "E_SHAPE", f"expected an object with {keys}, got {kind_of(value)}"
         )
     fields = Fields(row, options.ignored)
-    expect_wanted(fields, has_classes=shape is Format.TEXT)
-    content = weighed(_CONVERTERS[shape](fields, options), fields)
+    has_more = len(row) > len(KEYS[shape])
+    if has_more:
+        expect_wanted(fields, has_classes=shape is Format.TEXT)
+    content = _CONVERTERS[shape](fields, options)
+    if has_more:
+        content = weighed(content, fields)
     return Reading(content, dict(_beside(fields, content)))
 
 
@@ -324,6 +328,8 @@ def _conversation(
         raise RowError("E_ROLE", "expected a turn of the assistant, got none")
     if not any(turn.is_learned for turn in answers):
         raise RowError(REJECTED, "every answer has weight 0: there is nothing to learn")
+    if fields.is_read():
+        return Conversation(tuple(messages))
     return Conversation(tuple(messages), tools_of(fields), template_args_of(fields))
 
 

@@ -90,6 +90,7 @@ class Conversation:
     """What the chat template is given beside: an object of JSON, or nothing."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 Content = Text | Completion | Conversation
 
 
@@ -114,7 +115,7 @@ def canonical_json(content: Content) -> str:
 
 def plain_json(value: object) -> str:
     """Write a value as JSON without white space, its text not escaped."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _weight(weight: float) -> dict[str, Any]:
