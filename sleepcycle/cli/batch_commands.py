@@ -62,8 +62,13 @@ def quarantine(
 
     registry = home_of(ctx).batches
     if export is not None:
-        written = registry.export_bad(batch, export)
+        written, cut = registry.export_bad(batch, export)
         print(f"wrote {counted(written, 'row')} to {export}; mend and feed that file")
+        if cut:
+            print(
+                f"{counted(cut, 'row')} of them longer than feed.preview_bytes is cut: "
+                "take those from the file that was fed"
+            )
         return
     show_bad_rows(registry.bad_rows(batch), as_json=as_json)
 

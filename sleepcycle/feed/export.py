@@ -9,7 +9,7 @@ from sleepcycle.store.database import Session
 _ENDS = bytes.maketrans(b"\r\n", b"  ")  # in JSON a line's end can only be white space
 
 
-def export_bad(session: Session, batch: int | None, out: BinaryIO) -> int:
+def export_bad(session: Session, batch: int | None, out: BinaryIO) -> tuple[int, int]:
     """Write the bad rows of a batch, or of all batches, as JSONL.
 
     What was accepted and then set aside comes after them, in its stored form.
@@ -18,9 +18,9 @@ def export_bad(session: Session, batch: int | None, out: BinaryIO) -> int:
     written as the object it stands for, if it could be read that far.
 
     Returns:
-        How many rows were written.
+        How many rows were written, and how many of them are cut.
     """
-    written = 0
+    written = cut = 0
     rows = (
         batch_table.bad_rows(session, batch),
         example_table.set_aside_rows(session, batch),
@@ -28,4 +28,5 @@ def export_bad(session: Session, batch: int | None, out: BinaryIO) -> int:
     for row in chain.from_iterable(rows):
         out.write(row.raw.translate(_ENDS) + b"\n")
         written += 1
-    return written
+        cut += row.size_bytes > len(row.raw)
+    return written, cut

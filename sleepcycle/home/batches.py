@@ -59,11 +59,11 @@ class BatchRegistry:
             yield from batch_table.bad_rows(session, batch)
             yield from example_table.set_aside_rows(session, batch)
 
-    def export_bad(self, batch: int | None, file: Path) -> int:
+    def export_bad(self, batch: int | None, file: Path) -> tuple[int, int]:
         """Write quarantined rows, and what was set aside, to be mended and fed again.
 
         Returns:
-            How many were written.
+            How many were written, and how many of them are cut.
 
         Raises:
             NotFoundError: There is no such batch.

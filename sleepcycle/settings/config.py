@@ -114,8 +114,9 @@ class FeedSettings(Section):
     inbox_rescan_s: PositiveFloat = 30.0
     """How often the inbox is looked through, should the system not tell of a file."""
 
-    preview_bytes: PositiveInt = 2_000
-    """How much of a bad row is kept for `batches quarantine --export`."""
+    preview_bytes: PositiveInt = 100_000
+    """How much of a bad row is kept for `batches quarantine --export`; a guess, which
+    holds all but very long chats."""
 
 
 class WakeSettings(Section):

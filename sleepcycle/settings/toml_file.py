@@ -44,8 +44,12 @@ def parse_toml(data: bytes, file: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{file}: expected TOML, got: brackets that are nested too deep"
         ) from error
-    except ValueError as error:  # also a number of more digits than Python reads
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: expected TOML, got: {error}") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{file}: expected TOML, got: a number of more digits than can be read"
+        ) from error
 
 
 def _kind(mode: int) -> str:

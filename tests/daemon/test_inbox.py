@@ -161,6 +161,7 @@ class TestWhatIsFed:
             "held_out": 0,
             "reasons": {},
             "provenance": {},
+            "refusals": {},
             "size_bytes": len(ROWS),
         }
         assert inside(folder) == ["done", "failed"]

@@ -13,7 +13,7 @@ from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.feed.intake import CHUNK_ROWS
-from sleepcycle.feed.shapes import Format
+from sleepcycle.feed.shapes import Format, RowOptions
 from sleepcycle.records.content import (
     Completion,
     Text,
@@ -143,7 +143,7 @@ class TestShape:
     def test_a_forced_shape_is_kept_to(self, feed):
         report = feed(
             jsonl(*ROWS, {"prompt": "q", "completion": "a"}),
-            shape=Format.COMPLETION,
+            rows=RowOptions(Format.COMPLETION),
         )
 
         assert figures(report) == (101, 1, 0, 100)
@@ -206,12 +206,19 @@ class TestBadRows:
         with store.read() as session:
             assert len(batch_table.list_batches(session)) == 1
 
+    def test_what_is_cut_is_counted_when_it_is_exported(self, feed, store):
+        settings = LENIENT.model_copy(update={"preview_bytes": 10})
+        feed(b'{"text": "a"}\n{"text": "b" and much more}\n', settings=settings)
+
+        with store.read() as session:
+            assert export_bad(session, 1, io.BytesIO()) == (1, 1)
+
     def test_what_is_exported_can_be_mended_and_fed(self, feed, store, stored):
         feed(b'{"text": "a"}\n{"text": "b"\n{"text": "c" "d"}\n')
         out = io.BytesIO()
 
         with store.read() as session:
-            assert export_bad(session, 1, out) == 2
+            assert export_bad(session, 1, out) == (2, 0)
 
         assert out.getvalue() == b'{"text": "b"\n{"text": "c" "d"}\n'
         mended = out.getvalue().replace(b'"b"', b'"b"}').replace(b'" "', b" ")

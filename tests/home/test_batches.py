@@ -27,7 +27,7 @@ class TestExportBad:
             row = BadRow("a.jsonl", 1, 0, "E_JSON", "why", b"{", 1)
             batch_table.add_bad_rows(session, 1, [row])
 
-        assert fed.batches.export_bad(1, tmp_path / "bad.jsonl") == 1
+        assert fed.batches.export_bad(1, tmp_path / "bad.jsonl") == (1, 0)
         assert (tmp_path / "bad.jsonl").read_bytes() == b"{\n"
 
     def test_an_unknown_batch_makes_no_file(self, home, tmp_path):
@@ -88,7 +88,7 @@ class TestSetAside:
 
     def test_what_is_exported_is_learned_by_another_home(self, fed, aside, tmp_path):
         file = tmp_path / "bad.jsonl"
-        assert fed.batches.export_bad(None, file) == 1
+        assert fed.batches.export_bad(None, file) == (1, 0)
         create_home(tmp_path / "other")
         other = open_home(tmp_path / "other")
 
