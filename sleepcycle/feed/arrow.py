@@ -105,18 +105,18 @@ def _read(
 
 
 def _values(batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield each row of record batches, or what is wrong with its text."""
+    """Yield each row of record batches, or what is wrong with it."""
     for batch in batches:
         for start in range(0, batch.num_rows, ROWS_AT_ONCE):
             yield from _rows_of(batch.slice(start, ROWS_AT_ONCE))
 
 
 def _rows_of(part: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow has no types
-    """Yield each row of a record batch, or what is wrong with its text."""
+    """Yield each row of a record batch, or what is wrong with it."""
     try:
         rows = part.to_pylist()
         yield from map(_plain, rows) if "map<" in str(part.schema) else rows
-    except UnicodeDecodeError as error:
+    except (ValueError, OverflowError) as error:  # text in no UTF-8, a date too late
         if part.num_rows == 1:
             yield error
             return
@@ -145,4 +145,7 @@ def _row(number: int, value: object, settings: FeedSettings) -> Row:
         raw = value.object[: settings.max_row_bytes]
         fault = RowError("E_UTF8", message)
         return Row(number, 0, len(value.object), raw, fault=fault)
+    if isinstance(value, Exception):
+        message = f"expected values that Python can hold, got: {value!s:.80}"
+        return Row(number, 0, 0, b"", fault=RowError("E_SHAPE", message))
     return row_of(number, value, settings)

@@ -10,7 +10,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.keys import UNSUPPORTED, kept_json
+from sleepcycle.feed.keys import UNSUPPORTED, kept_json, short_name
 from sleepcycle.feed.rows import Row
 from sleepcycle.feed.shapes import Format, RowOptions, read_row, renamed, shape_of
 from sleepcycle.feed.sources import Source, name_of, read_source
@@ -32,6 +32,7 @@ CHUNK_BYTES = 4 << 20
 SPOOL_BYTES = 8 << 20
 SHOWN = 3
 REFUSALS = 100  # different ones that are counted
+NAMES = 1_000  # different ones of keys beside examples that are counted
 
 
 Missing = Callable[[Conversation], Iterable[str]]
@@ -132,13 +133,19 @@ class Intake:
         except UnicodeEncodeError as error:
             raise RowError("E_UTF8", "expected text, got a lone surrogate") from error
         held_out = is_held_out(digest, self._settings.held_out_share)
-        self.provenance.update(reading.provenance.keys())
+        self._count(reading.provenance)
         kept = kept_json(reading.provenance)
         self._chunk[0 if held_out else 1].append((digest, canonical, row.line, kept))
         if len(self.samples) < SHOWN:
             self.samples.append(canonical)
         if shape:
             self.shapes.add(shape)
+
+    def _count(self, provenance: Iterable[str]) -> None:
+        """Count the keys beside an example; the rarer of too many count together."""
+        for name in map(short_name, provenance):
+            is_known = name in self.provenance or len(self.provenance) < NAMES
+            self.provenance[name if is_known else "..."] += 1
 
     def _expect_seen(self, content: Content) -> None:
         """Refuse what the base would learn only in part.

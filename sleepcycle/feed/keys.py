@@ -1,5 +1,6 @@
 """Keys that no shape reads: which may change what a row means, and which may not."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from sleepcycle.errors import RowError
+from sleepcycle.feed.plain_values import named_bytes
 from sleepcycle.feed.written_numbers import as_written
 
 OFF = frozenset({"false", "0", "0.0", "no", "off", "n"})
@@ -152,6 +154,8 @@ _JOINED = re.compile(f"(?:{_PART.pattern})+")
 JOINED_CHARS = 40  # of one word that may be several; bounds what trying them costs
 CACHED_CHARS = 100  # of a key whose rule is kept
 KEPT_BYTES = 500  # of one value that is kept beside an example
+KEPT_KEYS = 50  # beside one example
+NAME_CHARS = 100  # of a key that is kept
 
 
 class Fields:
@@ -228,17 +232,26 @@ class Fields:
 
 
 def kept_json(provenance: Mapping[str, Any]) -> str | None:
-    """Write what is kept beside an example; long values are cut."""
+    """Write what is kept beside an example: so many keys, long values cut."""
     if not provenance:
         return None
-    return json.dumps({key: _short(as_written(one)) for key, one in provenance.items()})
+    kept = {
+        short_name(key): _short(as_written(one))
+        for key, one in itertools.islice(provenance.items(), KEPT_KEYS)
+    }
+    return json.dumps(kept, default=named_bytes)
+
+
+def short_name(key: str) -> str:
+    """Return the name of a key, or how it begins."""
+    return key if len(key) <= NAME_CHARS else key[:NAME_CHARS] + "..."
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
     """Return a value, or how it begins."""
     if isinstance(value, int | float):
         return value
-    written = json.dumps(value, default=str)
+    written = json.dumps(value, default=named_bytes)
     return value if len(written) <= KEPT_BYTES else written[:KEPT_BYTES] + "..."
 
 

@@ -9,6 +9,7 @@ from sleepcycle.errors import FeedError, RowError
 from sleepcycle.feed.array import read_array, read_objects
 from sleepcycle.feed.beginning import HEAD_BYTES, Beginning, is_spread, list_at
 from sleepcycle.feed.jsonl import read_jsonl
+from sleepcycle.feed.plain_values import named_bytes, plain_value
 from sleepcycle.feed.rows import Row, check_size, parse_json
 from sleepcycle.settings.config import FeedSettings
 
@@ -63,18 +64,19 @@ def read_columns(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row
 
 def row_of(number: int, value: object, settings: FeedSettings) -> Row:
     """Build a row that has no place of its own; JSON is its raw form."""
-    raw = json.dumps(value, ensure_ascii=False, default=_named).encode(errors="replace")
-    row = Row(number, 0, len(raw), raw, value)
+    row = Row(number, 0, 0, b"")
     try:
-        check_size(len(raw), settings)
+        row.value = plain_value(value)
+    except RowError as fault:
+        row.fault = fault
+    raw = json.dumps(row.value, ensure_ascii=False, default=named_bytes)
+    row.raw = raw.encode(errors="replace")
+    row.size = len(row.raw)
+    try:
+        check_size(row.size, settings)
     except RowError as fault:
         row.fault = fault
     return row
-
-
-def _named(value: object) -> str:
-    """Return words for what JSON cannot hold; bytes are counted alone."""
-    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
 
 
 def _columns(data: bytes, settings: FeedSettings) -> dict[str, list[Any]] | None:

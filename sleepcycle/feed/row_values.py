@@ -1,6 +1,5 @@
 """Values of rows as text and JSON, or what is wrong with them."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -8,8 +7,8 @@ from typing import Any
 
 from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import UNSUPPORTED
-from sleepcycle.feed.written_numbers import as_written, number_text
-from sleepcycle.records.content import plain_json
+from sleepcycle.feed.rows import parse_json
+from sleepcycle.feed.written_numbers import number_text, written_json
 
 MEDIA = re.compile(
     r"(?:\A|\n)[ \t]*(?:<\|?(image|video|audio|img)(?:_\w+)?(?:_?\d+)?\|?>|\[IMG\])"
@@ -18,6 +17,10 @@ MEDIA = re.compile(
 
 FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
 """A block of code, in which such a marker is code."""
+
+
+MAX_DEPTH = 64
+"""Levels of JSON that stands as text in a row."""
 
 
 def text_of(value: object, key: str) -> str:
@@ -82,29 +85,32 @@ def answer_text(value: object, key: str) -> str:
 
 
 def parsed(text: object, what: str) -> Any:  # noqa: ANN401 - JSON has any shape
-    """Parse JSON that a row has as text; another value is returned.
+    """Parse JSON that a row has as text, as a row is; another value is returned.
 
     Raises:
-        RowError: `E_SHAPE`: it is none.
+        RowError: `E_SHAPE`: it is none; else as `parse_json`.
     """
+    if not isinstance(text, str):
+        return text
     try:
-        return json.loads(text) if isinstance(text, str) else text
-    except (ValueError, RecursionError) as error:
-        raise RowError(
-            "E_SHAPE", f"expected JSON in {what}, got: {error!s:.80}"
-        ) from error
+        return parse_json(text.encode(errors="surrogatepass"), MAX_DEPTH)
+    except RowError as error:
+        if error.code != "E_JSON":
+            raise RowError(error.code, f"{what}: {error}") from error
+        reason = str(error).replace("expected JSON", f"expected JSON in {what}", 1)
+        raise RowError("E_SHAPE", reason) from error
 
 
 def object_text(value: object, what: str) -> str:
     """Return an object of JSON in one form, given as one or as text.
 
     Raises:
-        RowError: `E_SHAPE`.
+        RowError: `E_SHAPE`, or as `parsed` and `written_json`.
     """
     found = parsed(value, what) if isinstance(value, str) and value.strip() else value
     if not isinstance(found or {}, Mapping):
         raise RowError("E_SHAPE", f"expected an object in {what}, got {kind_of(found)}")
-    return plain_json(as_written(found or {}))
+    return written_json(found or {}, what)
 
 
 def kind_of(value: object) -> str:

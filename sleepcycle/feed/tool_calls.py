@@ -6,8 +6,8 @@ from typing import Any
 from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import UNSUPPORTED, Fields
 from sleepcycle.feed.row_values import kind_of, object_text, parsed
-from sleepcycle.feed.written_numbers import as_written
-from sleepcycle.records.content import ToolCall, plain_json
+from sleepcycle.feed.written_numbers import written_json
+from sleepcycle.records.content import ToolCall
 
 ARGUMENTS = ("arguments", "args", "parameters", "input")
 """Keys of what a call is made with: OpenAI's, LangChain's, and others'."""
@@ -87,7 +87,7 @@ def tools_of(fields: Fields) -> str:
             "E_SHAPE", f"expected {named} as a list of objects, got {kind_of(found)}"
         )
     whole = [tool if "function" in tool else _wrapped(tool) for tool in found]
-    return plain_json(as_written(whole))
+    return written_json(whole, "tools")
 
 
 def _wrapped(tool: Mapping[str, Any]) -> Mapping[str, Any]:

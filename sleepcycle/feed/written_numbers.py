@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sleepcycle.errors import RowError
 from sleepcycle.feed.rows import Number
+from sleepcycle.records.content import plain_json
 
 MOST_DIGITS = 300  # of a whole number that is kept as one; more are kept as text
 
@@ -28,6 +30,33 @@ def as_written(value: object) -> Any:  # noqa: ANN401 - JSON has any shape
         case list():
             return [as_written(one) for one in value]
     return value
+
+
+def written_json(value: object, what: str) -> str:
+    """Write JSON that is learned, without white space, each number as it was written.
+
+    Raises:
+        RowError: `E_NAN` for a number that is none or too big for one, `E_SHAPE` for
+            bytes.
+    """
+    match value:
+        case float() if not math.isfinite(value):
+            raise RowError("E_NAN", f"expected numbers in {what}, got {float(value)}")
+        case Number() if isinstance(_written(value), int | float):
+            return value.written
+        case Number():
+            return plain_json(value.written)
+        case Mapping():
+            pairs = (
+                f"{plain_json(str(key))}:{written_json(one, what)}"
+                for key, one in value.items()
+            )
+            return "{" + ",".join(pairs) + "}"
+        case list():
+            return "[" + ",".join(written_json(one, what) for one in value) + "]"
+        case bytes():
+            raise RowError("E_SHAPE", f"expected JSON in {what}, got bytes")
+    return plain_json(value)
 
 
 def _written(number: Number) -> object:

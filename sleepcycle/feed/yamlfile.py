@@ -9,6 +9,7 @@ import yaml
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.beginning import are_rows
 from sleepcycle.feed.objects import row_of
+from sleepcycle.feed.plain_values import key_text
 from sleepcycle.feed.rows import Row
 from sleepcycle.settings.config import FeedSettings
 
@@ -52,9 +53,17 @@ def _rows_of(document: object) -> list[Any]:
     inner = [(key, value) for key, value in fields if isinstance(value, list | dict)]
     if len(inner) == 1:
         [(key, value)] = inner
-        if isinstance(value, list) and value and are_rows(str(key), value[0]):
+        if isinstance(value, list) and value and are_rows(key_text(key), _keyed(value)):
             return value
     return [document]
+
+
+def _keyed(rows: list[Any]) -> object:
+    """Return the first element of a list, its keys as text."""
+    first = rows[0]
+    if isinstance(first, dict):
+        return {key_text(key): value for key, value in first.items()}
+    return first
 
 
 def _check(data: bytes, max_depth: int) -> None:

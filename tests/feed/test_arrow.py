@@ -1,12 +1,15 @@
 """Arrow IPC, and the folders that `datasets` makes of it."""
 
 import json
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 import pyarrow
 import pytest
+from pyarrow import parquet
 
-from sleepcycle.errors import FeedError
-from sleepcycle.feed.shapes import AS_THEY_ARE
+from sleepcycle.errors import FeedError, RowError
+from sleepcycle.feed.shapes import AS_THEY_ARE, read_row, shape_of
 from sleepcycle.feed.sources import read_source
 from tests.feed.conftest import SETTINGS, read, values
 
@@ -119,3 +122,74 @@ class TestFolder:
 
         with pytest.raises(FeedError, match=r"cannot read .*: no such file"):
             list(read_source(folder, SETTINGS, AS_THEY_ARE))
+
+
+COLUMNS = {
+    "day": (date(2020, 1, 2), "2020-01-02"),
+    "created": (datetime(2020, 1, 2, 3, 4), "2020-01-02T03:04:00"),
+    "zoned": (datetime(2020, 1, 2, tzinfo=UTC), "2020-01-02T00:00:00+00:00"),
+    "hour": (time(3, 4), "03:04:00"),
+    "took": (timedelta(seconds=5), "0:00:05"),
+    "price": (Decimal("1.50"), "1.50"),
+    "raw": (b"\xff\x00", "2 bytes"),
+    "n": (5, 5),
+    "share": (0.5, 0.5),
+    "on": (True, True),
+    "many": ([date(2020, 1, 2)], ["2020-01-02"]),
+    "meta": ({"day": date(2020, 1, 2)}, {"day": "2020-01-02"}),
+}
+"""A value of each type, and how it is kept."""
+
+
+class TestForeignValues:
+    """What Arrow holds and JSON does not: kept as text, or refused where learned."""
+
+    def test_every_type_of_a_column_is_kept_as_json(self, feed, store):
+        row = {"prompt": "q", "completion": "a"}
+        row |= {key: value for key, (value, _) in COLUMNS.items()}
+        sink = pyarrow.BufferOutputStream()
+        parquet.write_table(pyarrow.Table.from_pylist([row]), sink)
+
+        report = feed(sink.getvalue().to_pybytes(), "a.parquet")
+
+        assert (report.accepted, report.quarantined) == (1, 0)
+        with store.read() as session:
+            [kept] = session.connection().exec_driver_sql(
+                "SELECT provenance FROM example"
+            )
+        assert json.loads(kept[0]) == {key: text for key, (_, text) in COLUMNS.items()}
+
+    @pytest.mark.parametrize("place", ["answer", "arguments", "tools"])
+    def test_bytes_are_refused_where_they_are_learned(self, place):
+        row = {"question": "q", "answer": "a"}
+        if place == "answer":
+            row["answer"] = b"a"
+        elif place == "tools":
+            row["tools"] = [{"name": "f", "parameters": {"a": b"a"}}]
+        else:
+            call = {"name": "f", "arguments": {"a": b"a"}}
+            turn = {"role": "assistant", "content": "a", "tool_calls": [call]}
+            row = {"messages": [{"role": "user", "content": "q"}, turn]}
+
+        [found] = read(stream([row]), "a.arrow")
+
+        with pytest.raises(RowError, match="got bytes"):
+            read_row(found.value, shape_of(found.value))
+
+    def test_dates_in_what_is_learned_are_text(self):
+        row = {"question": "q", "answer": date(2020, 1, 2)}
+
+        assert values(read(stream([row]), "a.arrow")) == [
+            {"question": "q", "answer": "2020-01-02"}
+        ]
+
+    def test_a_time_that_python_cannot_hold_costs_one_row(self):
+        times = pyarrow.array([0, 2**62], pyarrow.timestamp("s"))
+        table = pyarrow.table({"text": ["a", "b"], "at": times})
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+
+        rows = values(read(sink.getvalue().to_pybytes(), "a.arrow"))
+
+        assert rows == [{"text": "a", "at": "1970-01-01T00:00:00"}, "E_SHAPE"]

@@ -7,6 +7,8 @@ import zipfile
 import pytest
 
 from sleepcycle.errors import FeedError
+from sleepcycle.feed.keys import kept_json
+from sleepcycle.feed.shapes import read_row, shape_of
 from sleepcycle.feed.yamlfile import WHOLE_BYTES
 from sleepcycle.settings.config import FeedSettings
 from tests.feed.conftest import read, values
@@ -68,6 +70,44 @@ class TestYaml:
             {"text": "b"},
             {"text": "c"},
         ]
+
+    def test_keys_and_values_that_json_does_not_know_are_text(self):
+        data = (
+            b"- {prompt: q, completion: a, 7: 2, 2020-01-02: x, null: y, true: z,\n"
+            b"   day: 2020-01-02, at: 2020-01-02T03:04:05Z, s: !!set {b},\n"
+            b"   m: {1: {2: 3}}, raw: !!binary AAA=}\n"
+        )
+
+        [row] = read(data, "a.yaml")
+
+        assert row.value == {
+            "prompt": "q",
+            "completion": "a",
+            "7": 2,
+            "2020-01-02": "x",
+            "null": "y",
+            "true": "z",
+            "day": "2020-01-02",
+            "at": "2020-01-02T03:04:05+00:00",
+            "s": ["b"],
+            "m": {"1": {"2": 3}},
+            "raw": b"\0\0",
+        }
+        assert kept_json(read_row(row.value, shape_of(row.value)).provenance)
+
+    def test_keys_of_turns_are_text_too(self):
+        data = b"data:\n- messages:\n  - {role: user, content: q, 1: 2}\n"
+        data += b"  - {role: assistant, content: a}\n  5: six\n"
+
+        [row] = read(data, "a.yaml")
+
+        reading = read_row(row.value, shape_of(row.value))
+        assert reading.provenance == {"turns[].1": [2], "5": "six"}
+
+    def test_keys_of_one_text_cost_one_row(self):
+        data = b"- {text: a, 1: b, '1': c}\n- {text: b}\n"
+
+        assert values(read(data, "a.yaml")) == ["E_DUPKEY", {"text": "b"}]
 
     def test_a_row_too_big_costs_one_row(self):
         data = b"- text: a\n- text: " + b"x" * 2_000 + b"\n"

@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 
 import pytest
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.export import export_bad
 from sleepcycle.feed.ingest import FeedOptions, feed_files
-from sleepcycle.feed.intake import CHUNK_ROWS
-from sleepcycle.feed.shapes import Format, RowOptions
+from sleepcycle.feed.intake import CHUNK_ROWS, NAMES, Intake
+from sleepcycle.feed.shapes import AS_THEY_ARE, Format, RowOptions
 from sleepcycle.records.content import (
     Completion,
     Text,
@@ -354,3 +355,16 @@ class TestRefusals:
         report = feed(jsonl(*rows, {"text": "b"}))
 
         assert len(report.refusals) == 10
+
+
+def test_names_of_keys_beside_the_rows_are_bounded(store):
+    rows = [{"text": f"t{n}", f"{n:04}" + "k" * 200: n} for n in range(NAMES + 50)]
+    stream = io.BytesIO(jsonl(*rows))
+    stream.name = "a.jsonl"
+
+    with closing(Intake(LENIENT, AS_THEY_ARE, store.paths.root)) as intake:
+        list(intake.read(stream))
+
+    assert len(intake.provenance) == NAMES + 1
+    assert intake.provenance["..."] == 50
+    assert max(map(len, intake.provenance)) < 110

@@ -5,6 +5,8 @@ import pytest
 from sleepcycle.feed.keys import (
     HARMLESS,
     KEPT_BYTES,
+    KEPT_KEYS,
+    NAME_CHARS,
     REJECTED,
     RULES,
     TELLS_OF,
@@ -176,3 +178,11 @@ class TestKept:
         kept = json.loads(kept_json({"a": "x" * 10_000}))
 
         assert len(kept["a"]) == KEPT_BYTES + 3
+
+    def test_so_many_keys_are_kept_with_names_not_too_long(self):
+        many = {f"{n:03}" + "k" * 200: 1 for n in range(KEPT_KEYS * 2)}
+
+        kept = json.loads(kept_json(many))
+
+        assert len(kept) == KEPT_KEYS
+        assert max(map(len, kept)) == NAME_CHARS + 3

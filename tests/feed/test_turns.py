@@ -155,7 +155,33 @@ class TestToolCalls:
 
         [call] = read_as_fed(big).content.messages[1].tool_calls
 
-        assert call.arguments == '{"a":12345678901234567890,"b":1.5,"c":[2]}'
+        assert call.arguments == '{"a":12345678901234567890,"b":1.50,"c":[2]}'
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ('{"a":' * 600 + "1" + "}" * 600, "E_DEPTH"),
+            ('{"a": 1, "a": 2}', "E_DUPKEY"),
+            ('{"a": NaN}', "E_NAN"),
+            ('{"a": [-Infinity]}', "E_NAN"),
+            ('{"a": ', "E_SHAPE"),
+        ],
+        ids=["deep", "twice", "nan", "infinite", "broken"],
+    )
+    def test_json_in_a_text_is_as_strict_as_a_row(self, text, code):
+        call = {"name": "f", "arguments": text}
+        turn = {"role": "assistant", "content": "a", "tool_calls": [call]}
+        user = {"role": "user", "content": "q"}
+        tools = f'[{{"name": "f", "parameters": {text}}}]'
+
+        assert fault_of({"messages": [user, turn]}).code == code
+        assert fault_of({"question": "q", "answer": "a", "tools": tools}).code == code
+
+    def test_tools_as_text_keep_their_numbers(self):
+        tools = '[{"type": "function", "function": {"name": "f", "cost": 1.50}}]'
+        row = {"question": "q", "answer": "a", "tools": tools}
+
+        assert read_as_fed(row).content.tools == tools.replace(" ", "")
 
     @pytest.mark.parametrize("call", [CALL["function"], json.dumps(CALL["function"])])
     def test_the_older_single_one_is_a_call(self, call):
