@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sleepcycle.errors import RowError
@@ -199,10 +200,6 @@ def with_system(system: object, turns: Sequence[Message]) -> list[Message]:
 def as_context(turns: Iterable[Message]) -> list[Message]:
     """Return turns of which nothing is learned."""
     return [
-        Message(
-            t.role, t.content, 0.0, t.reasoning, t.tool_calls, t.name, t.tool_call_id
-        )
-        if t.role is Role.ASSISTANT
-        else t
-        for t in turns
+        replace(turn, weight=0.0) if turn.role is Role.ASSISTANT else turn
+        for turn in turns
     ]
