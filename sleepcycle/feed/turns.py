@@ -34,6 +34,9 @@ SPEAKER = frozenset({"role", "from"})
 SAID = frozenset({"content", "value", "text", "parts"})
 """Keys of who speaks, and of what is said: two of them must say the same."""
 
+MEDIA_WORDS = frozenset({"image", "audio", "video", "file", "document", "media"})
+"""Words in the type of a part that is a picture, sound or a file."""
+
 
 def read_turns(
     turns: object,
@@ -151,8 +154,9 @@ def _part(part: object, place: int) -> str:
     """Read one part of a message that comes in parts: text alone is known."""
     if not isinstance(part, Mapping) or part.get("type") != "text":
         named = part.get("type") if isinstance(part, Mapping) else kind_of(part)
+        is_media = not MEDIA_WORDS.isdisjoint(str(named).lower().split("_"))
         raise RowError(
-            "E_SHAPE",
+            UNSUPPORTED if is_media else "E_SHAPE",
             f"expected parts of type text, got content[{place}] of type {named!r:.40}",
         )
     fields = Fields(part, frozenset({"type"}), f"content[{place}]: ")

@@ -100,7 +100,7 @@ REFUSED = {
     "d16_dpo_only/d.jsonl": "E_UNSUPPORTED_KEY 12.*'chosen'.*--ignore rejected",
     "d18_empty_assistant_mid/d.jsonl": "E_EMPTY 12",
     "d23_parts_openai_responses/d.jsonl": "E_SHAPE 12.*input_text",
-    "d24_multimodal/d.jsonl": "E_SHAPE 12.*image_url",
+    "d24_multimodal/d.jsonl": "E_UNSUPPORTED_KEY 12.*image_url",
     "d30_bedrock_nova/d.jsonl": "E_SHAPE 12",
     "d31_vertex_gemini/d.jsonl": "E_SHAPE 12.*contents",
     "d32_cohere/d.jsonl": "E_ROLE 12.*'System'",

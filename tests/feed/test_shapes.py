@@ -133,7 +133,7 @@ def test_each_shape_becomes_content(value, shape, content):
         (talk((None, "q")), "E_ROLE", "got None"),
         (talk((["user"], "q")), "E_ROLE", r"got \['user'\]"),
         (talk(("user", None)), "E_SHAPE", "expected text in content, got null"),
-        (talk(("user", [{"type": "image"}])), "E_SHAPE", "parts of type text"),
+        (talk(("user", [{"type": "input_text"}])), "E_SHAPE", "parts of type text"),
         (
             {"messages": [{"role": "assistant", "tool_calls": [{"id": 1}]}]},
             "E_SHAPE",

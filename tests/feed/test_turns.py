@@ -331,6 +331,25 @@ class TestContent:
 
         assert "content[0]" in str(fault_of(row))
 
+    @pytest.mark.parametrize(
+        ("kind", "code"),
+        [
+            ("image_url", UNSUPPORTED),
+            ("input_image", UNSUPPORTED),
+            ("input_audio", UNSUPPORTED),
+            ("video", UNSUPPORTED),
+            ("file", UNSUPPORTED),
+            ("input_text", "E_SHAPE"),
+            (None, "E_SHAPE"),
+        ],
+    )
+    def test_pictures_sound_and_files_are_in_order(self, kind, code):
+        asked = {"role": "user", "content": [{"type": kind}]}
+        fault = fault_of({"messages": [asked, ANSWERED]})
+
+        assert fault.code == code
+        assert f"got content[0] of type {kind!r}" in str(fault)
+
     def test_a_turn_that_says_two_things_is_refused_by_name(self):
         assert "value" in str(fault_of(chat(value="another")))
 
