@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from io import BufferedReader, BytesIO
 from typing import Any
 
@@ -9,23 +10,47 @@ from sleepcycle.errors import FeedError, RowError
 from sleepcycle.feed.array import read_array, read_objects
 from sleepcycle.feed.beginning import HEAD_BYTES, Beginning, is_spread, list_at
 from sleepcycle.feed.jsonl import read_jsonl
+from sleepcycle.feed.keys import Fields
 from sleepcycle.feed.plain_values import named_bytes, plain_value
 from sleepcycle.feed.rows import Row, check_size, parse_json
+from sleepcycle.feed.shapes import RowOptions
 from sleepcycle.settings.config import FeedSettings
 
 WHOLE_BYTES = 32 << 20
 """Largest file of columns: its first row is known only once all of it is read."""
 
 
-def read_wrapped(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
-    """Yield the elements of the one list that an object holds, as `{"data": […]}`."""
+def read_wrapped(
+    stream: BufferedReader, settings: FeedSettings, options: RowOptions
+) -> Iterator[Row]:
+    """Yield the elements of the one list that an object holds, as `{"data": […]}`.
+
+    Raises:
+        FeedError: A key beside the list may change what the rows mean.
+    """
     found = Beginning("", stream.peek(HEAD_BYTES))
-    offset = found.offset_of(list_at(found) or 0)
+    place = list_at(found) or 0
+    expect_harmless(json.loads(found.text[:place] + "null}"), options.ignored)
+    offset = found.offset_of(place)
     stream.read(offset)
-    yield from read_array(stream, settings, offset, _wrong_rest)
+    wrong = partial(_wrong_rest, options.ignored)
+    yield from read_array(stream, settings, offset, wrong)
 
 
-def _wrong_rest(rest: bytes) -> str | None:
+def expect_harmless(beside: Mapping[str, Any], ignored: frozenset[str]) -> None:
+    """Refuse what stands beside a list of rows, and may change what they mean.
+
+    Raises:
+        FeedError: A key does.
+    """
+    fields = Fields(beside, ignored, "beside the list of rows: ")
+    try:
+        list(fields.rest())
+    except RowError as error:
+        raise FeedError(str(error)) from error
+
+
+def _wrong_rest(ignored: frozenset[str], rest: bytes) -> str | None:
     """Return what is wrong with what stands in an object behind its list of rows."""
     try:
         more = json.loads(b"{" + rest.removeprefix(b","))
@@ -34,6 +59,7 @@ def _wrong_rest(rest: bytes) -> str | None:
     lists = [key for key, value in more.items() if isinstance(value, list | dict)]
     if lists:
         return f"expected one list of rows, got another in {', '.join(lists):.80}"
+    expect_harmless(more, ignored)
     return None
 
 

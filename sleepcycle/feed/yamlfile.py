@@ -8,9 +8,10 @@ import yaml
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.beginning import are_rows
-from sleepcycle.feed.objects import row_of
+from sleepcycle.feed.objects import expect_harmless, row_of
 from sleepcycle.feed.plain_values import key_text
 from sleepcycle.feed.rows import Row
+from sleepcycle.feed.shapes import RowOptions
 from sleepcycle.settings.config import FeedSettings
 
 WHOLE_BYTES = 4 << 20
@@ -18,12 +19,15 @@ WHOLE_BYTES = 4 << 20
 a megabyte."""
 
 
-def read_yaml(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
+def read_yaml(
+    stream: BufferedReader, settings: FeedSettings, options: RowOptions
+) -> Iterator[Row]:
     """Yield the elements of each document that is a list, and each other document.
 
     Raises:
-        FeedError: The file is no YAML, too big, nested too deep, or has aliases,
-            which a small file can grow without bound with.
+        FeedError: The file is no YAML, too big, nested too deep, has aliases, which a
+            small file can grow without bound with, or a key beside its list of rows
+            that may change what they mean.
     """
     data = stream.read(WHOLE_BYTES + 1)
     if len(data) > WHOLE_BYTES:
@@ -40,12 +44,12 @@ def read_yaml(stream: BufferedReader, settings: FeedSettings) -> Iterator[Row]:
         raise FeedError(f"expected YAML, got: {error}") from error
     number = 0
     for document in documents:
-        for value in _rows_of(document):
+        for value in _rows_of(document, options.ignored):
             number += 1
             yield row_of(number, value, settings)
 
 
-def _rows_of(document: object) -> list[Any]:
+def _rows_of(document: object, ignored: frozenset[str]) -> list[Any]:
     """Return the elements of a list, or of the one list that an object wraps."""
     if isinstance(document, list):
         return document
@@ -54,6 +58,8 @@ def _rows_of(document: object) -> list[Any]:
     if len(inner) == 1:
         [(key, value)] = inner
         if isinstance(value, list) and value and are_rows(key_text(key), _keyed(value)):
+            beside = {key_text(name): one for name, one in fields if name != key}
+            expect_harmless(beside, ignored)
             return value
     return [document]
 

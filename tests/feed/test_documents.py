@@ -8,7 +8,7 @@ import pytest
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.keys import kept_json
-from sleepcycle.feed.shapes import read_row, shape_of
+from sleepcycle.feed.shapes import RowOptions, read_row, shape_of
 from sleepcycle.feed.yamlfile import WHOLE_BYTES
 from sleepcycle.settings.config import FeedSettings
 from tests.feed.conftest import read, values
@@ -57,6 +57,14 @@ class TestYaml:
         data = b"version: 1\ndata:\n- text: a\n- text: b\n"
 
         assert values(read(data, "a.yaml")) == [{"text": "a"}, {"text": "b"}]
+
+    def test_a_key_beside_the_list_is_refused_by_name(self):
+        data = b"system: Be rude.\ndata:\n- text: a\n"
+        options = RowOptions(ignored=frozenset({"system"}))
+
+        with pytest.raises(FeedError, match=r"no key 'system'.*--ignore system"):
+            read(data, "a.yaml")
+        assert values(read(data, "a.yaml", wanted=options)) == [{"text": "a"}]
 
     def test_an_object_of_turns_is_a_row(self):
         data = b"messages:\n- {role: user, content: q}\n"

@@ -8,7 +8,7 @@ import pytest
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.beginning import HEAD_BYTES
 from sleepcycle.feed.objects import WHOLE_BYTES
-from sleepcycle.feed.shapes import AS_THEY_ARE
+from sleepcycle.feed.shapes import AS_THEY_ARE, RowOptions
 from sleepcycle.feed.sources import read_source
 from sleepcycle.settings.config import FeedSettings
 from tests.feed.conftest import SETTINGS, figures, jsonl, read, values
@@ -20,6 +20,10 @@ NAMES = ["a.json", "a.jsonl", "a", "a.csv", "a.txt"]
 
 def pretty(*rows):
     return "\n".join(json.dumps(row, indent=2) for row in rows).encode()
+
+
+def without(key):
+    return RowOptions(ignored=frozenset({key}))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -165,6 +169,19 @@ class TestWrapped:
         assert values(read_rows) == rows
         for row in read_rows:
             assert data[row.offset : row.offset + row.size] == row.raw
+
+    @pytest.mark.parametrize("is_behind", [False, True])
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("system", "Be rude."), ("weight", 0), ("label", False), ("train", False)],
+    )
+    def test_a_key_beside_the_list_is_refused_by_name(self, key, value, is_behind):
+        members = [("data", PAIRS), (key, value)]
+        data = json.dumps(dict(members if is_behind else members[::-1])).encode()
+
+        with pytest.raises(FeedError, match=f"no key '{key}'.*--ignore"):
+            read(data, "a.json")
+        assert values(read(data, "a.json", wanted=without(key))) == PAIRS
 
     def test_a_list_longer_than_what_is_looked_at_is_read(self):
         rows = [{"text": "é" * 100}] * 2_000
