@@ -64,7 +64,10 @@ def _chatgpt_context(message: Json) -> str:
 def _chatgpt_turns(
     message: Json, thoughts: list[str], ignored: frozenset[str]
 ) -> Iterator[Message]:
-    """Yield the turn of a message, if it was seen; thoughts wait for their answer."""
+    """Yield the turn of a message, if it was seen.
+
+    Thoughts wait for their answer, up to the next question.
+    """
     author, content, metadata = (
         expect_object(message.get(key) or {}, key)
         for key in ("author", "content", "metadata")
@@ -76,6 +79,8 @@ def _chatgpt_turns(
     if kind == "thoughts":
         thoughts += _thoughts(content)
         return
+    if role == "user":
+        thoughts.clear()
     text = _chatgpt_text(content, metadata)
     if role != "assistant" and not text.strip():
         return

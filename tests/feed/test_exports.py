@@ -166,6 +166,13 @@ class TestChatgpt:
 
         assert read_as_fed(row).content.messages[1].reasoning == "hm\n\nso"
 
+    def test_thoughts_of_a_question_without_an_answer_are_left_out(self):
+        row = chatgpt(
+            said("user", "x"), THOUGHT, said("user", "q"), said("assistant", "a")
+        )
+
+        assert read_as_fed(row).content.messages[2].reasoning == ""
+
     @pytest.mark.parametrize("key", ["reasoning_content", "thinking", "reasoning"])
     def test_thoughts_may_be_left_out(self, key):
         row = chatgpt(said("user", "q"), THOUGHT, said("assistant", "a"))
