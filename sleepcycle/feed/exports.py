@@ -1,5 +1,6 @@
 """Chats as ChatGPT, Claude and Open WebUI export them, a row for each."""
 
+import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,6 @@ Json = Mapping[str, Any]
 _THOUGHT = re.compile(
     r'\s*<details type="reasoning"[^>]*>(.*?)</details>\s*', re.DOTALL
 )
-_SUMMARY = re.compile(r"\s*<summary>.*?</summary>\s*", re.DOTALL)
 _CITED = re.compile(r"[\ue200-\ue206]|\u3010\d+\u2020")
 """A mark of ChatGPT's for what a tool found or showed, which is not there."""
 
@@ -202,8 +202,7 @@ def _open_webui_turn(message: Json, number: int, ignored: frozenset[str]) -> Mes
     content = text_of(fields.take("content"), "content")
     turn: dict[str, Any] = {"role": fields.take("role"), "content": content}
     if thought := _THOUGHT.match(content):
-        lines = _SUMMARY.sub("", thought[1]).strip().splitlines()
-        plain = "\n".join(line.removeprefix(">").lstrip() for line in lines)
+        plain = _thought_in(thought[1])
         turn |= {"content": content[thought.end() :], **_reasoned([plain], ignored)}
     if '<details type="' in turn["content"]:
         raise RowError(
@@ -211,6 +210,12 @@ def _open_webui_turn(message: Json, number: int, ignored: frozenset[str]) -> Mes
         )
     if turn["role"] == "assistant" and _is_unwanted(fields):
         turn["weight"] = 0
+    if fields.given("merged"):
+        raise RowError(
+            UNSUPPORTED,
+            f"{fields.where}expected no merged, got an answer made of those of several "
+            "models; or leave it out: --ignore merged",
+        )
     for key, _ in fields.rest():
         if key in FOUND:
             raise RowError(
@@ -220,6 +225,16 @@ def _open_webui_turn(message: Json, number: int, ignored: frozenset[str]) -> Mes
             )
     [read] = read_turns([turn])
     return read
+
+
+def _thought_in(block: str) -> str:
+    """Return what was thought, as a block has it: below a summary, and quoted."""
+    said = block.strip()
+    if said.startswith("<summary>"):
+        said = said.partition("</summary>")[2].strip()
+    if not said.startswith(">"):  # newer versions escape all of it
+        said = html.unescape(said)
+    return "\n".join(line.removeprefix(">").lstrip() for line in said.splitlines())
 
 
 def _is_unwanted(fields: Fields) -> bool:

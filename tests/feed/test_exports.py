@@ -1,4 +1,5 @@
 import copy
+import time
 
 import pytest
 
@@ -323,6 +324,35 @@ class TestOpenWebui:
 
         assert (answer.reasoning, answer.content) == ("hm\nso", "a")
         assert turns_of(row, "reasoning") == [("user", "q"), ("assistant", "a")]
+
+    @pytest.mark.parametrize(
+        ("quoted", "plain"),
+        [
+            ("&gt; is 1 &lt; 2?\n&gt; I&#x27;d say", "is 1 < 2?\nI'd say"),
+            ("> so `&lt;` is <", "so `&lt;` is <"),
+            ("&gt; a &lt;summary&gt;x&lt;/summary&gt;", "a <summary>x</summary>"),
+        ],
+    )
+    def test_reasoning_is_learned_as_it_was_thought(self, quoted, plain):
+        block = BLOCK.replace("> hm\n> so", quoted)
+        row = webui(ASKED, {**ANSWERED, "content": block + "a"})
+
+        assert read_as_fed(row).content.messages[1].reasoning == plain
+
+    def test_a_block_of_blanks_takes_no_time(self):
+        block = BLOCK.replace("> so", " " * 200_000 + ".")
+        begin = time.process_time()
+
+        answer = read_as_fed(webui(ASKED, {**ANSWERED, "content": block + "a"}))
+
+        assert answer.content.messages[1].reasoning == "hm\n."
+        assert time.process_time() - begin < 5
+
+    def test_an_answer_merged_from_several_is_refused(self):
+        row = webui({**ASKED, "merged": {"status": True, "content": "ab"}}, ANSWERED)
+
+        assert "turn 1: expected no merged" in str(fault_of(row))
+        assert turns_of(row, "merged") == [("user", "q"), ("assistant", "a")]
 
     @pytest.mark.parametrize("kind", ["tool_calls", "code_interpreter"])
     def test_another_block_is_refused(self, kind):
