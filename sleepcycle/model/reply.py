@@ -12,6 +12,7 @@ same characters. What looks like a special token in them stays text, whoever wro
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from sleepcycle.model import token_ids
 from sleepcycle.model.base import Base
 from sleepcycle.model.calculator import (
     ToolUse,
@@ -110,7 +111,7 @@ def _write(base: Base, drafts: Sequence[_Draft]) -> None:
     """
     for most in sorted({draft.asked.max_new_tokens for draft in drafts}):
         written = [
-            (draft, _ids(base, draft.text))
+            (draft, token_ids.plain(base.tokenizer, draft.text))
             for draft in drafts
             if draft.asked.max_new_tokens == most
         ]
@@ -148,14 +149,6 @@ def _side_by_side(
 def _prompt(base: Base, draft: _Draft) -> list[int]:
     """Return the ids after which a reply begins."""
     return render_prompt(draft.asked.prompt, base)
-
-
-def _ids(base: Base, text: str) -> list[int]:
-    """Tokenize what was written; what looks like a special token is plain text."""
-    if not text:
-        return []
-    encoded = base.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-    return list(encoded["input_ids"])
 
 
 def _text_after(base: Base, before: list[int], said: Generated, room: int) -> str:

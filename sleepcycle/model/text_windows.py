@@ -83,13 +83,16 @@ def _starts(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401
     """
     if not tokenizer.is_fast:
         return [UNKNOWN] * count
-    found = tokenizer(
-        text,
-        add_special_tokens=False,
-        split_special_tokens=True,
-        return_offsets_mapping=True,
-    )
-    starts = [_past_space(text, *place) for place in found["offset_mapping"]]
+    starts: list[int] = []
+    for shift, part in token_ids.parts(tokenizer, text):
+        found = tokenizer(
+            part,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+        )
+        places = found["offset_mapping"]
+        starts += [_past_space(text, shift + a, shift + b) for a, b in places]
     before = [UNKNOWN, *starts]
     return [
         UNKNOWN if start == last else start

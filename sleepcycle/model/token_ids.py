@@ -1,6 +1,7 @@
 """Text as token ids: what looks like a control token in content stays plain text."""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -8,13 +9,36 @@ OPEN, CLOSE = "\ue000", "\ue001"  # of the private use area: no template writes 
 # and what content has of the first is quoted too
 _QUOTED = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 
+REASONING = ("<think>", "</think>")  # content may mark its reasoning by them
+_MARKED = re.compile(r"(?=.*\w).*[<|\[{\uff5c].*", re.DOTALL)
+_HTML = re.compile(
+    r"</?(a|b|blockquote|br|caption|code|del|div|em|h[1-6]|hr|i|img|li|ol|p|pre|span|"
+    r"strong|su[bp]|table|tbody|td|tfoot|th|thead|tr|u|ul)/?>"
+)
+
 
 def plain(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
     """Tokenize text in which no control token is one."""
-    if not text:
-        return []
-    found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-    return list(found["input_ids"])
+    ids: list[int] = []
+    for _, part in parts(tokenizer, text):
+        found = tokenizer(part, add_special_tokens=False, split_special_tokens=True)
+        ids += found["input_ids"]
+    return ids
+
+
+def parts(tokenizer: Any, text: str) -> Iterator[tuple[int, str]]:  # noqa: ANN401
+    """Yield where the parts of a text begin, and them: each is tokenized by itself.
+
+    Told to, a tokenizer splits its special tokens, but no others that were added. So
+    the text is cut behind the first letter of each of those.
+    """
+    start, joined = 0, _joined(tokenizer)
+    while found := joined and joined.search(text, start):
+        end = found.start() + 1
+        yield start, text[start:end]
+        start = end
+    if start < len(text):
+        yield start, text[start:]
 
 
 def quote(tokenizer: Any, text: str) -> str:  # noqa: ANN401
@@ -62,9 +86,35 @@ def _named(names: tuple[str, ...], mark: re.Match[str]) -> str:
 def _controls(tokenizer: Any) -> tuple[tuple[str, ...], re.Pattern[str]]:  # noqa: ANN401
     """Return a tokenizer's control tokens and our own mark, and what finds them."""
     added = tokenizer.added_tokens_decoder.values()
-    names = {str(token) for token in added if token.special}
+    names = {str(token) for token in added if token.special or _is_mark(str(token))}
     names |= {OPEN, *tokenizer.all_special_tokens}
     longest_first = tuple(
         sorted(filter(None, names), key=lambda name: (-len(name), name))
     )
-    return longest_first, re.compile("|".join(map(re.escape, longest_first)))
+    return longest_first, _any_of(longest_first)
+
+
+@lru_cache(maxsize=8)
+def _joined(tokenizer: Any) -> re.Pattern[str] | None:  # noqa: ANN401
+    """Return what finds added tokens that are not special, yet control a model."""
+    added = tokenizer.added_tokens_decoder.values()
+    names = [str(token) for token in added if not token.special]
+    marks = tuple(filter(_is_mark, names))
+    return _any_of(marks) if marks else None
+
+
+def _is_mark(name: str) -> bool:
+    """Return whether an added token that is not special controls a model all the same.
+
+    Such as `<tool_call>` and those for filling in. Words, digits, operators, runs of
+    white space and HTML's tags, which some tokenizers add too (Gemma's, Phi's), are
+    what content is made of: they stay tokens.
+    """
+    if name in REASONING or _HTML.fullmatch(name):
+        return False
+    return bool(_MARKED.fullmatch(name))
+
+
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what finds any of some words."""
+    return re.compile("|".join(map(re.escape, names)))

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AddedToken, AutoTokenizer
 
 from sleepcycle.files.paths import PACKAGE
 from sleepcycle.model import token_ids
+from sleepcycle.model.text_windows import split_text
 
 NANO = AutoTokenizer.from_pretrained(PACKAGE / "nano")
 SPECIAL = set(NANO.all_special_ids)
@@ -92,6 +93,58 @@ def test_a_tokenizer_without_control_tokens_quotes_none(tokenizer):
     )
 
     assert token_ids.quote(bare, "<|end|> a") == "<|end|> a"
+
+
+class TestAddedTokens:
+    """Those that are not special: a tokenizer makes them tokens wherever they stand."""
+
+    KEPT = ("<think>", "<h1>", "\n\n", "  ", "7", "river", "||")
+    WORDS = "say <tool_call>{}</tool_call><|fim|> now"
+
+    @pytest.fixture
+    def marked(self, tokenizer):
+        """A tokenizer with marks such as Qwen's."""
+        names = ["<tool_call>", "</tool_call>", "<|fim|>", *self.KEPT]
+        tokenizer.add_tokens([AddedToken(name, special=False) for name in names])
+        return tokenizer
+
+    @pytest.mark.parametrize("quoted", [True, False])
+    def test_content_does_not_write_them(self, marked, quoted):
+        ids = (
+            token_ids.rendered(marked, token_ids.quote(marked, self.WORDS))
+            if quoted
+            else token_ids.plain(marked, self.WORDS)
+        )
+
+        assert not set(marked.added_tokens_encoder.values()) & set(ids)
+        assert marked.decode(ids) == self.WORDS
+
+    def test_the_template_does(self, marked):
+        mark = marked.convert_tokens_to_ids("<tool_call>")
+
+        assert mark in token_ids.rendered(marked, "<tool_call>{}")
+
+    @pytest.mark.parametrize("name", KEPT)
+    def test_what_content_is_made_of_stays_a_token(self, marked, name):
+        mark = marked.convert_tokens_to_ids(name)
+
+        assert mark in token_ids.plain(marked, f"a{name}b")
+        assert mark in token_ids.rendered(marked, token_ids.quote(marked, name))
+
+    def test_one_within_another_is_none_either(self, tokenizer):
+        tokenizer.add_tokens(["<|a|><|b|>", "<|b|>", "|><|"])
+
+        ids = token_ids.plain(tokenizer, "<|a|><|b|>")
+
+        assert not set(tokenizer.added_tokens_encoder.values()) & set(ids)
+
+    def test_a_long_text_with_them_is_split_as_it_is_tokenized(self, marked):
+        text = f"{self.WORDS}. " * 40
+
+        windows = split_text(marked, text, 64, 0)
+
+        assert [i for one in windows for i in one.ids] == token_ids.plain(marked, text)
+        assert max(len(one.ids) for one in windows) <= 64
 
 
 @pytest.fixture
