@@ -37,11 +37,11 @@ def columns_of(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def is_table(found: Beginning) -> bool:
+def is_table(found: Beginning, wanted: RowOptions = AS_THEY_ARE) -> bool:
     """Return whether the first two lines are plainly a header and a record."""
     header, record = found.lines
-    sign = delimiter_of(header, AS_THEY_ARE)
+    sign = delimiter_of(header, wanted)
     names = columns_of(header, sign)
     named = [name for name in names if name]
-    is_one = len(named) > 1 and has_shape(named, AS_THEY_ARE)
+    is_one = len(named) > 1 and has_shape(named, wanted)
     return is_one and len(columns_of(record, sign)) == len(names)

@@ -195,6 +195,8 @@ def _rows(
     found = Beginning(suffix, stream.peek(HEAD_BYTES))
     refuse_known(found)
     container = next((each for each in CONTAINERS if each.fits(found)), None)
+    if container is None and is_table(found, wanted):  # whose columns are mapped
+        container = Container("CSV", _is_csv, read_csv)
     if container is not None and not container.is_text:
         if unpacked is not file:
             raise FeedError(

@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.array import CHUNK_BYTES
-from sleepcycle.feed.shapes import AS_THEY_ARE
+from sleepcycle.feed.shapes import AS_THEY_ARE, RowOptions
 from sleepcycle.feed.sources import read_source
 from sleepcycle.settings.config import FeedSettings
 from tests.feed.conftest import SETTINGS, jsonl, read, values
@@ -454,3 +454,14 @@ class TestChoice:
         with os.fdopen(reader, "rb") as pipe:
             assert values(read_source(pipe, SETTINGS, AS_THEY_ARE)) == ROWS
         thread.join()
+
+
+def test_mapped_columns_tell_a_table_that_no_name_tells():
+    """
+    As on standard input.
+    """
+    wanted = RowOptions(renamed={"Frage": "prompt", "Antwort": "completion"})
+
+    rows = read(b"Frage,Antwort\na,b\n", "stdin", wanted=wanted)
+
+    assert values(rows) == [{"Frage": "a", "Antwort": "b"}]
