@@ -118,7 +118,17 @@ class Home:
         """Return what of a conversation the base would not get to see."""
         if not TemplateAbilities.concern(conversation):
             return ()
+        if conversation.has_system and not self._abilities.system:
+            _ = self._said_of_system
         return self._abilities.missing_for(conversation)
+
+    @cached_property
+    def _said_of_system(self) -> None:
+        """Tell once that system turns are put elsewhere."""
+        logger.warning(
+            "the base's chat template has no system turn: what the system says is put "
+            "before the user's first words"
+        )
 
     @cached_property
     def _abilities(self) -> TemplateAbilities:

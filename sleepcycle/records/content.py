@@ -89,6 +89,11 @@ class Conversation:
     template_args: str = ""
     """What the chat template is given beside: an object of JSON, or nothing."""
 
+    @property
+    def has_system(self) -> bool:
+        """Whether the system says something."""
+        return any(turn.role is Role.SYSTEM for turn in self.messages)
+
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 Content = Text | Completion | Conversation

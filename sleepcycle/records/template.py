@@ -28,9 +28,14 @@ class TemplateAbilities:
     @staticmethod
     def concern(conversation: Conversation) -> bool:
         """Return whether a conversation has more than turns that everybody renders."""
-        return bool(conversation.tools or conversation.template_args) or any(
-            turn.tool_calls or turn.reasoning or turn.role is Role.TOOL
-            for turn in conversation.messages
+        more = conversation.tools or conversation.template_args
+        return (
+            bool(more)
+            or conversation.has_system
+            or any(
+                turn.tool_calls or turn.reasoning or turn.role is Role.TOOL
+                for turn in conversation.messages
+            )
         )
 
     def missing_for(self, conversation: Conversation) -> Iterator[str]:

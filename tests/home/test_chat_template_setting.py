@@ -1,6 +1,9 @@
 """An own chat template: found beside the settings, probed once, refused in words."""
 
+import json
+
 import pytest
+from loguru import logger
 
 from sleepcycle.doctor.inspection import Level
 from sleepcycle.errors import ConfigError, ModelError, RunError
@@ -10,7 +13,7 @@ from sleepcycle.records.content import Completion, canonical_json
 from sleepcycle.settings.configfile import load_settings
 from tests.counting import count_examples
 from tests.doctor.examined import look
-from tests.model.templates import CALLS_TOOLS, DROPS_REASONING, PLAIN
+from tests.model.templates import ALTERNATES, CALLS_TOOLS, DROPS_REASONING, PLAIN
 
 LOOP = "{% for i in range(99999) %}"
 ENDLESS = LOOP * 4 + "{% endfor %}" * 4
@@ -139,3 +142,22 @@ class TestProbed:
 
         words = "".join(part.text for part in shown.sequences[0])
         assert words == "LOUD <|user|>ask<|end|><|assistant|>heron<|end|>"
+
+
+def test_that_there_is_no_system_turn_is_told_once(own, tmp_path):
+    turns = [("system", "Be brief."), ("user", "q"), ("assistant", "a")]
+    talks = [[{"role": r, "content": f"{t} {n}"} for r, t in turns] for n in range(3)]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"messages": t}) + "\n" for t in talks))
+    told: list[str] = []
+    handler = logger.add(told.append, format="{message}", level="WARNING")
+
+    try:
+        report = own(ALTERNATES).feed(rows)
+    finally:
+        logger.remove(handler)
+
+    assert report.accepted == 3
+    assert [line.partition(":")[0] for line in told] == [
+        "the base's chat template has no system turn"
+    ]
