@@ -3,10 +3,11 @@
 import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.keys import UNSUPPORTED, Fields
+from sleepcycle.feed.keys import OFF, UNSUPPORTED, Fields
 from sleepcycle.feed.row_values import kind_of, text_of
 from sleepcycle.feed.turns import REASONING, read_turns
 from sleepcycle.records.content import Message, Role
@@ -21,6 +22,15 @@ _CITED = re.compile(r"[\ue200-\ue206]|\u3010\d+\u2020")
 
 FOUND = frozenset({"sources", "citations", "code_executions", "embeds", "output"})
 """Keys of Open WebUI's for what a search, a tool or a piece of code brought in."""
+
+FINISHED = frozenset({"end_turn", "stop", "stop_sequence"})
+"""Why an answer ended that did not break off."""
+
+LIKED = frozenset({"upvote", "thumbs_up", "up", "positive", "good", "like", "1", "1.0"})
+"""What a user says of a good answer; all else is of a bad one."""
+
+CHATGPT_PARTS = frozenset({"author", "content", "metadata"})
+"""Keys of each message of ChatGPT's that cannot be left out: they say what it is."""
 
 CONTEXTS = {
     "user_editable_context": ("user_profile", "user_instructions"),
@@ -42,8 +52,9 @@ def chatgpt(fields: Fields, ignored: frozenset[str]) -> list[Message]:
     told = "\n\n".join(filter(None, map(_chatgpt_context, messages)))
     turns = [_system(told)] if told and "system" not in ignored else []
     thoughts: list[str] = []
-    for message in messages:
-        turns += _chatgpt_turns(message, thoughts, ignored)
+    for number, message in enumerate(messages, 1):
+        fields = Fields(message, ignored - CHATGPT_PARTS, f"message {number}: ")
+        turns += _chatgpt_turns(fields, thoughts, ignored)
     return turns
 
 
@@ -62,14 +73,14 @@ def _chatgpt_context(message: Json) -> str:
 
 
 def _chatgpt_turns(
-    message: Json, thoughts: list[str], ignored: frozenset[str]
+    fields: Fields, thoughts: list[str], ignored: frozenset[str]
 ) -> Iterator[Message]:
     """Yield the turn of a message, if it was seen.
 
     Thoughts wait for their answer, up to the next question.
     """
     author, content, metadata = (
-        expect_object(message.get(key) or {}, key)
+        expect_object(fields.take(key) or {}, key)
         for key in ("author", "content", "metadata")
     )
     kind, role = content.get("content_type"), author.get("role")
@@ -84,12 +95,13 @@ def _chatgpt_turns(
     text = _chatgpt_text(content, metadata)
     if role != "assistant" and not text.strip():
         return
-    if (message.get("recipient") or "all") != "all":
+    if (fields.take("recipient") or "all") != "all":
         raise RowError(UNSUPPORTED, "expected no recipient but all, got a tool's")
     turn: dict[str, Any] = {"role": role, "content": text}
+    weight = _chatgpt_weight(fields, metadata)
+    list(fields.rest())  # refuses what would change the message
     if role == "assistant":
-        turn["weight"] = _chatgpt_weight(message)
-        turn |= _reasoned(thoughts, ignored)
+        turn |= {"weight": weight, **_reasoned(thoughts, ignored)}
         thoughts.clear()
     yield from read_turns([turn])
 
@@ -111,11 +123,16 @@ def _chatgpt_text(content: Json, metadata: Json) -> str:
     return text
 
 
-def _chatgpt_weight(message: Json) -> object:
+def _chatgpt_weight(fields: Fields, metadata: Json) -> object:
     """Return how much an answer counts; one that broke off is context alone."""
-    status = message.get("status") or "finished_successfully"
-    weight = message.get("weight")
-    return 0 if status != "finished_successfully" else 1 if weight is None else weight
+    status = fields.take("status") or "finished_successfully"
+    details = metadata.get("finish_details")
+    how = details.get("type") if isinstance(details, Mapping) else None
+    is_whole = status == "finished_successfully" and str(how or "stop") in FINISHED
+    weight = fields.take("weight")
+    if _is_unwanted(fields) or not is_whole or metadata.get("is_complete") is False:
+        return 0
+    return 1 if weight is None else weight
 
 
 def _thoughts(content: Json) -> Iterator[str]:
@@ -131,24 +148,49 @@ def _reasoned(thoughts: Sequence[str], ignored: frozenset[str]) -> dict[str, str
 
 
 def claude(fields: Fields, ignored: frozenset[str]) -> list[Message]:
-    """Read one conversation of Claude's `conversations.json`."""
-    messages = fields.take("chat_messages")
-    if not isinstance(messages, list):
+    """Read one conversation of Claude's `conversations.json`: its newest branch."""
+    found = fields.take("chat_messages")
+    if not isinstance(found, list):
         raise RowError(
-            "E_SHAPE", f"expected chat_messages as a list, got {kind_of(messages)}"
+            "E_SHAPE", f"expected chat_messages as a list, got {kind_of(found)}"
         )
-    read = (_claude_turn(expect_object(m, "a message"), ignored) for m in messages)
-    return [turn for turn in read if turn is not None]
+    messages = [expect_object(message, "a message") for message in found]
+    branch = _claude_branch(messages)
+    read = (
+        _claude_turn(Fields(message, ignored, f"message {number}: "), ignored)
+        for number, message in enumerate(branch or messages, 1)
+    )
+    turns = [turn for turn in read if turn is not None]
+    return turns if branch else _last_answers(turns)
 
 
-def _claude_turn(message: Json, ignored: frozenset[str]) -> Message | None:
+def _claude_branch(messages: Sequence[Json]) -> list[Json]:
+    """Return the branch with the newest end; none where messages name no parents."""
+    parent = "parent_message_uuid"
+    nodes = {str(message.get("uuid")): message for message in messages}
+    is_tree = all(isinstance(m.get(parent), str) for m in messages[1:])
+    if not is_tree or len(nodes) < len(messages):
+        return []
+    parents = {str(message.get(parent)) for message in messages}
+    ends = [name for name in reversed(nodes) if name not in parents]
+    newest = max(
+        ends, key=lambda name: str(nodes[name].get("created_at")), default=None
+    )
+    return list(_path(nodes, newest, parent, "")) if newest else []
+
+
+def _last_answers(turns: Sequence[Message]) -> list[Message]:
+    """Return turns where, of several answers in a row, the last alone is learned."""
+    after = [*(turn.role for turn in turns[1:]), None]
+    return [
+        replace(turn, weight=0.0) if turn.role is then is Role.ASSISTANT else turn
+        for turn, then in zip(turns, after, strict=False)
+    ]
+
+
+def _claude_turn(fields: Fields, ignored: frozenset[str]) -> Message | None:
     """Read one message, whose parts are newer than its text; None for an empty one."""
-    for key in ("attachments", "files", "files_v2"):
-        if message.get(key):
-            raise RowError(
-                UNSUPPORTED, f"expected no {key}, got some that are not here"
-            )
-    parts = _parts(message.get("content"))
+    parts = _parts(fields.take("content"))
     thought = [str(p.get("thinking", "")) for p in parts if p["type"] == "thinking"]
     said = [p for p in parts if p["type"] not in {"thinking", "token_budget"}]
     for part in said:
@@ -156,10 +198,17 @@ def _claude_turn(message: Json, ignored: frozenset[str]) -> Message | None:
             raise RowError(
                 UNSUPPORTED, f"expected parts of type text, got {part['type']!r:.40}"
             )
-    text = "".join(text_of(p.get("text"), "text") for p in said) or message.get("text")
-    if message.get("sender") != "assistant" and not text:
+        list(Fields(part, ignored, f"{fields.where}content: ").rest())
+    text = "".join(text_of(p.get("text"), "text") for p in said) or fields.take("text")
+    turn: dict[str, Any] = {"role": fields.take("sender"), "content": text}
+    for key in ("weight", "train"):
+        if key in fields:
+            turn[key] = fields.take(key)
+    if _is_unwanted(fields) or any(part.get("cut_off") for part in parts):
+        turn |= {"weight": 0, "train": None}
+    list(fields.rest())  # refuses what would change the message
+    if turn["role"] != "assistant" and not text:
         return None
-    turn = {"role": message.get("sender"), "content": text}
     [read] = read_turns([turn | _reasoned(thought, ignored)])
     return read
 
@@ -241,8 +290,13 @@ def _is_unwanted(fields: Fields) -> bool:
     """Return whether the user thought an answer bad, or it broke off."""
     rated = fields.take("annotation")
     rating = rated.get("rating") if isinstance(rated, Mapping) else None
+    told = fields.given("feedback", "chat_feedback")
+    liked = told.get("type") if isinstance(told, Mapping) else told
     is_bad = str(rating).startswith("-")
-    return is_bad or fields.take("done") is False
+    is_bad |= told is not None and str(liked).lower() not in LIKED
+    end = str(fields.given("stop_reason") or "stop").lower()
+    is_cut = str(fields.take("truncated") or False).lower() not in OFF
+    return is_bad or is_cut or end not in FINISHED or fields.take("done") is False
 
 
 def _path(nodes: Json, last: object, parent: str, children: str) -> Iterator[Json]:

@@ -135,6 +135,12 @@ class TestChatgpt:
 
         assert read_as_fed(row).content == TALK
 
+    def test_what_is_hidden_stays_so_whatever_is_left_out(self):
+        secret = said("assistant", "secret", metadata=HIDDEN)
+        row = chatgpt(said("user", "q"), secret, said("assistant", "a"))
+
+        assert turns_of(row, "metadata") == [("user", "q"), ("assistant", "a")]
+
     def test_own_instructions_are_the_system_turn(self):
         row = chatgpt(TOLD, said("user", "q"), said("assistant", "a"))
 
@@ -158,6 +164,32 @@ class TestChatgpt:
         row = chatgpt(said("user", "q"), said("assistant", "half", status=status))
 
         assert fault_of(row).code == REJECTED
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"finish_details": {"type": "max_tokens"}},
+            {"finish_details": {"type": "interrupted"}},
+            {"is_complete": False},
+        ],
+        ids=str,
+    )
+    def test_one_that_did_not_come_to_its_end_is_not_learned(self, metadata):
+        row = chatgpt(said("user", "q"), said("assistant", "half", metadata=metadata))
+
+        assert fault_of(row).code == REJECTED
+
+    def test_one_that_did_is(self):
+        ended = {"finish_details": {"type": "stop"}, "is_complete": True}
+        row = chatgpt(said("user", "q"), said("assistant", "a", metadata=ended))
+
+        assert read_as_fed(row).content == TALK
+
+    @pytest.mark.parametrize("key", [{"rejected": True}, {"train": False}], ids=str)
+    def test_a_key_of_a_message_is_refused_by_name(self, key):
+        row = chatgpt(said("user", "q"), said("assistant", "a", **key))
+
+        assert f"message 2: expected no key {next(iter(key))!r}" in str(fault_of(row))
 
     def test_thoughts_are_the_reasoning_of_the_answer_after_them(self):
         recap = said(
@@ -260,6 +292,88 @@ class TestClaude:
         row["chat_messages"][1]["text"] = ""
 
         assert fault_of(row).code == "E_EMPTY"
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"weight": 0},
+            {"train": False},
+            {"feedback": "downvote"},
+            {"feedback": {"type": "downvote", "reason": "wrong"}},
+            {"stop_reason": "user_canceled"},
+            {"stop_reason": "max_tokens", "train": True},
+            {"truncated": True},
+            {"content": [{"type": "text", "text": "a", "cut_off": True}]},
+        ],
+        ids=str,
+    )
+    def test_an_answer_that_is_bad_or_broke_off_is_not_learned(self, more):
+        row = copy.deepcopy(WHOLE[Format.CLAUDE])
+        row["chat_messages"][1] |= more
+
+        assert fault_of(row).code == REJECTED
+
+    def test_one_that_is_good_and_whole_is(self):
+        row = copy.deepcopy(WHOLE[Format.CLAUDE])
+        row["chat_messages"][1] |= {
+            "feedback": {"type": "upvote"},
+            "stop_reason": "end_turn",
+            "truncated": False,
+            "weight": 1,
+        }
+
+        assert read_as_fed(row).content == TALK
+
+    @pytest.mark.parametrize("where", ["message", "part"])
+    def test_a_key_of_a_message_is_refused_by_name(self, where):
+        row = copy.deepcopy(WHOLE[Format.CLAUDE])
+        answer = row["chat_messages"][1]
+        part = {"type": "text", "text": "a"}
+        answer["content"] = [part]
+        (answer if where == "message" else part)["rejected"] = True
+
+        assert "no key 'rejected'" in str(fault_of(row))
+        assert turns_of(row, "rejected") == [("user", "q"), ("assistant", "a")]
+
+    def test_the_branch_with_the_newest_end_is_read(self):
+        row = branched("root", "q", "q")
+
+        assert turns_of(row) == [("user", "q"), ("assistant", "a2")]
+        row["chat_messages"][1]["created_at"] = "2026-01-09"
+        assert turns_of(row) == [("user", "q"), ("assistant", "a1")]
+
+    def test_messages_in_a_circle_end(self):
+        row = branched("a2", "q", "a1")
+
+        assert turns_of(row)[-1] == ("assistant", "a2")
+
+    @pytest.mark.parametrize("parent", [None, 5, ["q"]], ids=repr)
+    def test_without_parents_the_last_of_several_answers_is_learned(self, parent):
+        row = branched(parent, parent, parent)
+
+        turns = read_as_fed(row).content.messages
+
+        assert [turn.content for turn in turns] == ["q", "a1", "a2"]
+        assert [turn.is_learned for turn in turns] == [False, False, True]
+
+
+def branched(*parents):
+    """Return a chat of Claude's with two answers, each message with its parent."""
+    said = zip(("q", "a1", "a2"), ("human", "assistant", "assistant"), strict=True)
+    return {
+        "chat_messages": [
+            {
+                "uuid": text,
+                "parent_message_uuid": parent,
+                "sender": sender,
+                "text": text,
+                "created_at": f"2026-01-0{day}",
+            }
+            for day, ((text, sender), parent) in enumerate(
+                zip(said, parents, strict=True), 1
+            )
+        ]
+    }
 
 
 def webui(*messages, **chat):
