@@ -1,12 +1,13 @@
 """Runs that LangSmith exports: what went in is context, what came out is learned."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sleepcycle.errors import RowError
 from sleepcycle.feed.exports import expect_object
 from sleepcycle.feed.keys import UNSUPPORTED, Fields
-from sleepcycle.feed.row_values import kind_of
+from sleepcycle.feed.row_values import kind_of, parsed
 from sleepcycle.feed.turns import as_context, read_turns
 from sleepcycle.records.content import Message
 
@@ -17,6 +18,12 @@ ASKED = ("input", "question", "prompt", "query", "text")
 ANSWERED = ("output", "answer", "response", "completion", "result", "text")
 """Keys of a side that is one text."""
 
+SCORED = frozenset({"user", "rating", "thumbs", "feedback", "correctness"})
+"""Words in the names of scores that are high where a run is good."""
+
+LOW = 0.5
+"""Where a score from 0 to 1, or from -1 to 1, is of a bad run below it."""
+
 SHARED = ("tools", "functions")
 """Keys of what went in that are those of a row."""
 
@@ -25,10 +32,10 @@ def langsmith(fields: Fields, ignored: frozenset[str]) -> list[Message]:
     """Read one run.
 
     Raises:
-        RowError: It failed, or has more than a chat or a text on a side.
+        RowError: It failed, its user thought it bad, or it has more than a chat or a
+            text on a side.
     """
-    if fields.take("error"):
-        raise RowError(UNSUPPORTED, "expected no error, got a run that failed")
+    _expect_good(fields)
     given = expect_object(fields.take("inputs"), "inputs")
     inputs = Fields(given, ignored, "inputs: ")
     outputs = Fields(
@@ -42,6 +49,32 @@ def langsmith(fields: Fields, ignored: frozenset[str]) -> list[Message]:
         for key, value in side.rest():  # refuses what would change the run
             fields.keep(f"{name}.{key}", value)
     return [*as_context(asked), *said]
+
+
+def _expect_good(fields: Fields) -> None:
+    """Refuse a run that did not succeed, or whose user gave it a low score."""
+    if fields.take("error"):
+        raise RowError(UNSUPPORTED, "expected no error, got a run that failed")
+    status = fields.given("status")
+    if status is not None and status != "success":
+        raise RowError(
+            UNSUPPORTED,
+            f"expected status 'success', got {status!r:.40}; or leave it out: "
+            "--ignore status",
+        )
+    stats = parsed(fields.given("feedback_stats"), "feedback_stats")
+    for key, told in stats.items() if isinstance(stats, Mapping) else ():
+        score = told.get("avg") if isinstance(told, Mapping) else told
+        words = set(re.findall("[a-z]+", key.lower()))
+        is_users = words == {"score"} or not SCORED.isdisjoint(words)
+        if is_users and isinstance(score, int | float) and score < LOW:
+            raise RowError(
+                UNSUPPORTED,
+                f"expected feedback_stats of a good run, got {key!a:.60} at {score:g}; "
+                "or leave it out: --ignore feedback_stats",
+            )
+    fields.keep("status", status)
+    fields.keep("feedback_stats", stats)
 
 
 def _called_with(fields: Fields) -> Mapping[str, Any]:

@@ -1,4 +1,5 @@
 import copy
+import json
 import time
 
 import pytest
@@ -524,6 +525,11 @@ def run(inputs, outputs, **more):
     }
 
 
+def scored(stats):
+    """Return a run that succeeded, with what was thought of it."""
+    return run({"input": "q"}, {"output": "a"}, status="success", feedback_stats=stats)
+
+
 def lc(name, **kwargs):
     """Return a message as LangChain serialises it."""
     path = ["langchain", "schema", "messages", name]
@@ -616,6 +622,17 @@ class TestLangsmith:
         assert turns[1].tool_calls == (ToolCall("lamp", '{"a":1}', "1"),)
         assert turns[2] == Message(Role.TOOL, "on", tool_call_id="1")
 
+    @pytest.mark.parametrize(
+        "stats",
+        [{}, {"user_score": {"avg": 1}}, {"toxicity_score": {"avg": 0}}, {"score": {"n": 0}}],
+        ids=str,
+    )
+    def test_a_run_that_succeeded_and_was_liked_is_learned(self, stats):
+        row = scored(stats)
+
+        assert read_as_fed(row).content == TALK
+        assert read_as_fed(row).provenance["status"] == "success"
+
     def test_what_changes_nothing_is_kept(self):
         row = run({"messages": [ASKED], "model": "m"}, {"message": ANSWERED})
 
@@ -625,6 +642,12 @@ class TestLangsmith:
         ("row", "named"),
         [
             (run({"input": "q"}, {"output": "a"}, error="Timeout"), "error"),
+            (run({"input": "q"}, {"output": "a"}, status="error"), "status"),
+            (run({"input": "q"}, {"output": "a"}, status="pending"), "status"),
+            (scored({"user_score": {"n": 1, "avg": 0}}), "user_score"),
+            (scored({"score": {"avg": 0}}), "'score' at 0"),
+            (scored({"thumbs": {"n": 1, "avg": -1.0}}), "feedback_stats"),
+            (scored(json.dumps({"user_score": {"avg": 0.2}})), "user_score"),
             (run({"input": "q", "context": "c"}, {"output": "a"}), "context"),
             (run({"messages": [ASKED], "images": ["x"]}, {"output": "a"}), "images"),
             (run({"messages": [ASKED]}, {"choices": [{}, {}]}), "choices"),
