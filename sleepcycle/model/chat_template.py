@@ -1,44 +1,25 @@
 """Conversations by a base's chat template: each answer as it will be asked for."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from typing import Any
-
-from jinja2 import TemplateError
 
 from sleepcycle.errors import ExampleError
 from sleepcycle.model import token_ids
-from sleepcycle.records.content import Conversation, Message, Role, ToolCall
+from sleepcycle.model.template_check import MarkedParts, left_out, parted
+from sleepcycle.model.template_probe import (
+    REFUSALS,
+    THINK,
+    THOUGHT,
+    TemplateProbe,
+)
+from sleepcycle.records.content import Conversation, Message, Role
 from sleepcycle.records.template import TemplateAbilities
 
-THINK, THOUGHT = "<think>", "</think>"
-REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
-REFUSALS = (
-    TemplateError,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    MemoryError,
-)
-"""What a template raises at turns that it was not made for."""
-
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_MARK = "slowly wandering heron"  # words that no template holds
-_CALL = ToolCall("find_heron", '{"where":"slow river"}', "heron0001")  # Mistral's: 9
-_IN_PYTHON = str(json.loads(_CALL.arguments))  # so a template prints an object bare
-_LOOSE = {"type": "object", "properties": {}}
-_NAMED = {"name": _CALL.name, "description": "find one", "parameters": _LOOSE}
-_TOOL = {"type": "function", "function": _NAMED}
-_ASKED = Message(Role.USER, "hello")
-
-Row = dict[str, Any]
+_OTHERS = ("slowly", "heron")  # answers that begin otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +33,6 @@ class RenderedAnswer:
     """What the assistant says then, and what ends its turn."""
 
     weight: float
-
-
-class CallStyle(StrEnum):
-    """In which form a template wants the arguments of a tool call."""
-
-    OBJECT = "object"
-    TEXT = "text"
-    """Their JSON."""
 
 
 class ChatTemplate:
@@ -77,25 +50,12 @@ class ChatTemplate:
     @cached_property
     def abilities(self) -> TemplateAbilities:
         """What the template renders, found out by letting it render."""
-        template = self._tokenizer.chat_template
-        sources = template.values() if isinstance(template, dict) else [template]
-        return TemplateAbilities(
-            system=self._holds([Message(Role.SYSTEM, _MARK), _ASKED], _MARK),
-            tools=self._holds([_ASKED], _CALL.name, tools=[_TOOL]),
-            tool_calls=self._call_style is not None,
-            tool_turns=self._holds(
-                [
-                    _ASKED,
-                    Message(Role.ASSISTANT, "", tool_calls=(_CALL,)),
-                    Message(Role.TOOL, _MARK, name=_CALL.name, tool_call_id=_CALL.id),
-                ],
-                _MARK,
-            ),
-            reasoning=bool(self._reasoning_key) or self._opens_reasoning,
-            words=tuple(
-                sorted({w for source in sources for w in _WORD.findall(source)})
-            ),
-        )
+        return self._probe.abilities
+
+    @cached_property
+    def _probe(self) -> TemplateProbe:
+        """What finds out what the template renders."""
+        return TemplateProbe(self._tokenizer)
 
     def prompt(self, conversation: Conversation) -> str:
         """Render a conversation up to where the assistant answers its last turn.
@@ -117,13 +77,22 @@ class ChatTemplate:
         """
         self._expect_able(conversation)
         whole = self._merged(conversation)
+        self._expect_all(whole)
         for place, message in enumerate(whole.messages):
             if not message.is_learned:
                 continue
             before = replace(whole, messages=whole.messages[:place])
             upto = replace(whole, messages=whole.messages[: place + 1])
-            prompt = self._render(before, answer_next=True) if place else ""
-            said = _said(prompt, self._render(upto, answer_next=False), message)
+            text = self._render(upto, answer_next=False)
+            prompt = (
+                self._render(before, answer_next=True)
+                if place
+                else self._head(upto, text)
+            )
+            if prompt is None:
+                continue
+            said = _said(prompt, text, message)
+            self._expect_heard(prompt, before)
             self._expect_whole(said, message)
             yield RenderedAnswer(prompt, said, message.weight)
 
@@ -137,86 +106,97 @@ class ChatTemplate:
             raise ExampleError("E_TEMPLATE", f"the chat template renders no {key}")
 
     def _merged(self, conversation: Conversation) -> Conversation:
-        """Put what the system says into the user's first turn, if it has none."""
-        spoken = conversation.messages
-        system = [m.content for m in spoken if m.role is Role.SYSTEM]
-        if not system or self.abilities.system:
-            return conversation
-        others = [m for m in spoken if m.role is not Role.SYSTEM]
-        first = next((i for i, m in enumerate(others) if m.role is Role.USER), None)
-        if first is None:
-            raise ExampleError(
-                "E_TEMPLATE", "the chat template has no system turn, and no user's is"
-            )
-        words = "\n\n".join([*system, others[first].content])
-        others[first] = replace(others[first], content=words)
-        return replace(conversation, messages=tuple(others))
+        """Put what the system says into a user's turn, where it is rendered nowhere.
 
-    @cached_property
-    def _call_style(self) -> CallStyle | None:
-        """Return the first form of a tool call that the template renders whole."""
-        turns = [_ASKED, Message(Role.ASSISTANT, "", tool_calls=(_CALL,))]
-        for style in CallStyle:
-            rows = [_row(turn, style, None) for turn in turns]
-            text = self._try(rows) or ""
-            if _CALL.name in text and "river" in text and _IN_PYTHON not in text:
-                return style
-        return None
+        It is the next user's, or that before, with no learned answer between them: so
+        what an answer is asked with does not depend on what comes behind it.
 
-    @cached_property
-    def _reasoning_key(self) -> str | None:
-        """Return the key under which the template reads the reasoning of a turn."""
-        said = Message(Role.ASSISTANT, "hi", reasoning=_MARK)
-        for key in REASONING_KEYS:
-            rows = [_row(turn, CallStyle.OBJECT, key) for turn in (_ASKED, said)]
-            if _MARK in (self._try(rows) or ""):
-                return key
-        return None
+        Raises:
+            ExampleError: There is none.
+        """
+        turns = list(conversation.messages)
+        for place in range(len(turns) - 1, -1, -1):  # so the first comes first
+            system = turns[place]
+            if system.role is not Role.SYSTEM or self._stays(turns, place):
+                continue
+            at = _user_near(turns, place)
+            if at is None:
+                raise ExampleError(
+                    "E_TEMPLATE",
+                    "the chat template has no system turn there, and no user's is",
+                )
+            said = [system.content, turns[at].content]
+            words = "\n\n".join(said if at > place else said[::-1])
+            turns[at] = replace(turns[at], content=words)
+            del turns[place]
+        return replace(conversation, messages=tuple(turns))
 
-    @cached_property
-    def _wants_parts(self) -> bool:
-        """Whether what a turn says is read in parts, as templates with pictures do."""
-        rows = [{"role": "user", "content": _MARK}]
-        return _MARK not in (self._apply(rows) or "")
+    def _stays(self, turns: Sequence[Message], place: int) -> bool:
+        """Return whether a system turn is rendered where it stands."""
+        if not place:
+            return self.abilities.system
+        if all(turn.role is Role.SYSTEM for turn in turns[:place]):
+            return self.abilities.system and self._probe.second_system
+        return self._probe.later_system
 
-    @cached_property
-    def _opens_reasoning(self) -> bool:
-        """Whether an answer is asked for by opening its reasoning."""
-        rows = [_row(_ASKED, CallStyle.OBJECT, None)]
-        text = self._try(rows, add_generation_prompt=True) or ""
-        return text.rstrip().endswith(THINK)
+    def _head(self, first: Conversation, text: str) -> str | None:
+        """Return what a rendering begins with before the words of its one answer.
 
-    def _holds(
-        self, turns: Sequence[Message], words: str, tools: list[Row] | None = None
-    ) -> bool:
-        """Return whether words are in the rendering of turns."""
-        style = self._call_style or CallStyle.OBJECT
-        rows = [_row(turn, style, None) for turn in turns]
-        text = self._try(rows, tools=tools, add_generation_prompt=True)
-        return words in (text or "")
-
-    def _try(self, rows: list[Row], **more: Any) -> str | None:  # noqa: ANN401
-        """Return a rendering, or None where the template refuses."""
-        if self._wants_parts:
-            rows = [_in_parts(row) for row in rows]
-        return self._apply(rows, **more)
-
-    def _apply(self, rows: list[Row], **more: Any) -> str | None:  # noqa: ANN401
-        """Return a rendering of turns as they are, or None where it is refused."""
+        None where that cannot be found out: then the answer is context alone, for what
+        the template says before it is not to be learned.
+        """
+        [answer] = first.messages
+        others = [
+            replace(answer, content=w, reasoning="", tool_calls=()) for w in _OTHERS
+        ]
         try:
-            text: str = self._tokenizer.apply_chat_template(
-                rows, tokenize=False, **more
-            )
-        except REFUSALS:
+            texts = [
+                self._render(replace(first, messages=(other,)), answer_next=False)
+                for other in others
+            ]
+        except ExampleError:
             return None
-        return text
+        head = _common(text, *texts)
+        if parted(answer)[0] or answer.tool_calls:
+            return head
+        words = token_ids.quote(self._tokenizer, answer.content.strip())
+        return head if text[len(head) :].lstrip().startswith(words) else None
+
+    def _expect_all(self, whole: Conversation) -> None:
+        """Refuse a conversation of which the template leaves out a part.
+
+        Raises:
+            ExampleError: It does.
+        """
+        learned = [n for n, turn in enumerate(whole.messages) if turn.is_learned]
+        if not learned:
+            return
+        upto = replace(whole, messages=whole.messages[: learned[-1] + 1])
+        marked = MarkedParts(upto)
+        try:
+            text = self._render(marked.conversation, answer_next=False)
+        except ExampleError:
+            return  # of the marks alone, or of the words too, which come next
+        for key in marked.missing_in(text):
+            raise ExampleError("E_TEMPLATE", f"the chat template leaves out the {key}")
+
+    def _expect_heard(self, prompt: str, before: Conversation) -> None:
+        """Refuse a prompt that has not all that was said before.
+
+        Raises:
+            ExampleError: A part of it is missing, or changed.
+        """
+        for turn in before.messages:
+            if key := left_out(turn, prompt, self._quoted):
+                raise ExampleError(
+                    "E_TEMPLATE",
+                    f"the chat template leaves out or changes the {key} of a turn of "
+                    f"{turn.role}",
+                )
 
     def _render(self, conversation: Conversation, *, answer_next: bool) -> str:
         """Render turns; what they say is quoted, what the template says is not."""
-        style = self._call_style or CallStyle.OBJECT
-        rows = [_row(m, style, self._reasoning_key) for m in conversation.messages]
-        if self._wants_parts:
-            rows = [_in_parts(row) for row in rows]
+        rows = self._probe.rows(conversation.messages)
         args = json.loads(conversation.template_args or "{}")
         tools = json.loads(conversation.tools or "null")
         try:
@@ -251,18 +231,13 @@ class ChatTemplate:
         Raises:
             ExampleError: A part of it is missing.
         """
-        reasoning, content = _parted(message)
-        called = (call.name for call in message.tool_calls)
-        for key, part in (
-            ("reasoning", reasoning),
-            ("content", content),
-            *(("tool_calls", name) for name in called),
-        ):
-            if token_ids.quote(self._tokenizer, part.strip()) not in said:
-                raise ExampleError(
-                    "E_TEMPLATE",
-                    f"the chat template leaves out or changes the {key} of an answer",
-                )
+        reasoning = token_ids.quote(self._tokenizer, parted(message)[0].strip())
+        key = "reasoning" if reasoning not in said else None
+        if key := key or left_out(message, said, self._quoted):
+            raise ExampleError(
+                "E_TEMPLATE",
+                f"the chat template leaves out or changes the {key} of an answer",
+            )
 
 
 def template_of(tokenizer: Any) -> ChatTemplate:  # noqa: ANN401
@@ -276,32 +251,21 @@ def _kept(tokenizer: Any, source: str) -> ChatTemplate:  # noqa: ANN401
     return ChatTemplate(tokenizer)
 
 
-def _row(message: Message, style: CallStyle, reasoning_key: str | None) -> Row:
-    """Return a turn as templates read it."""
-    row: Row = {"role": str(message.role), "content": message.content}
-    if message.reasoning and reasoning_key:
-        row[reasoning_key] = message.reasoning
-    if message.tool_calls:
-        row["tool_calls"] = [_called(call, style) for call in message.tool_calls]
-    for key in ("name", "tool_call_id"):
-        if said := getattr(message, key):
-            row[key] = said
-    return row
+def _user_near(turns: Sequence[Message], place: int) -> int | None:
+    """Return the user's turn that a system turn belongs to, the next one first."""
+    for way in (range(place + 1, len(turns)), range(place - 1, -1, -1)):
+        for at in way:
+            if turns[at].is_learned:
+                break
+            if turns[at].role is Role.USER:
+                return at
+    return None
 
 
-def _in_parts(row: Row) -> Row:
-    """Return a turn whose words are a part of their own."""
-    return row | {"content": [{"type": "text", "text": row["content"]}]}
-
-
-def _called(call: ToolCall, style: CallStyle) -> Row:
-    """Return a tool call as templates read it."""
-    arguments = (
-        call.arguments if style is CallStyle.TEXT else json.loads(call.arguments)
-    )
-    function = {"name": call.name, "arguments": arguments}
-    given = {"id": call.id} if call.id else {}
-    return {"type": "function", "function": function, **given}
+def _common(*texts: str) -> str:
+    """Return what texts begin with alike."""
+    alike = takewhile(lambda letters: len({*letters}) == 1, zip(*texts, strict=False))
+    return "".join(letters[0] for letters in alike)
 
 
 def _said(prompt: str, whole: str, message: Message) -> str:
@@ -317,7 +281,7 @@ def _said(prompt: str, whole: str, message: Message) -> str:
         return whole[len(prompt) :]
     before, opened, behind = prompt.rpartition(THINK)
     if not opened or behind.strip() or not whole.startswith(before):
-        part = "the reasoning of an" if _parted(message)[0] else "an"
+        part = "the reasoning of an" if parted(message)[0] else "an"
         raise ExampleError(
             "E_TEMPLATE",
             f"the chat template renders {part} answer otherwise than it asks for one",
@@ -325,13 +289,5 @@ def _said(prompt: str, whole: str, message: Message) -> str:
     rest = whole[len(before) :]
     if rest.startswith(THINK):
         return rest.removeprefix(THINK).lstrip("\n")
-    reasoning, _ = _parted(message)
+    reasoning, _ = parted(message)
     return f"{reasoning}\n{THOUGHT}\n\n{rest.lstrip()}"
-
-
-def _parted(message: Message) -> tuple[str, str]:
-    """Return the reasoning and the words of a turn, which may hold it marked."""
-    head, closed, rest = message.content.partition(THOUGHT)
-    if message.reasoning or not closed or not head.lstrip().startswith(THINK):
-        return message.reasoning, message.content
-    return head.replace(THINK, "", 1).strip(), rest

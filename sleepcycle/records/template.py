@@ -1,10 +1,11 @@
 """What a base's chat template can render."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from sleepcycle.records.content import Conversation, Role
+from sleepcycle.records.content import Conversation, Message, Role, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,12 @@ class TemplateAbilities:
     """Whether definitions of tools are rendered."""
 
     tool_calls: bool = False
+    parallel_calls: bool = False
+    """Whether more than one call of a turn is rendered."""
+
+    nested_arguments: bool = False
+    """Whether objects and lists in the arguments of a call are rendered."""
+
     tool_turns: bool = True
     """Whether what a tool answers is rendered."""
 
@@ -47,8 +54,7 @@ class TemplateAbilities:
         turns = conversation.messages
         if conversation.tools and not self.tools:
             yield "tools"
-        if any(turn.tool_calls for turn in turns) and not self.tool_calls:
-            yield "tool_calls"
+        yield from self._missing_calls(turns)
         if any(turn.role is Role.TOOL for turn in turns) and not self.tool_turns:
             yield "turn of a tool"
         if not self.reasoning and any(t.reasoning and t.is_learned for t in turns):
@@ -56,3 +62,21 @@ class TemplateAbilities:
         for name in json.loads(conversation.template_args or "{}"):
             if name not in self.words:
                 yield f"template argument {name}"
+
+    def _missing_calls(self, turns: Sequence[Message]) -> Iterator[str]:
+        """Yield what of the tool calls of turns would be left out."""
+        calling = [turn.tool_calls for turn in turns if turn.tool_calls]
+        if not self.tool_calls:
+            if calling:
+                yield "tool_calls"
+            return
+        if not self.parallel_calls and any(len(calls) > 1 for calls in calling):
+            yield "tool_calls of which a turn has several"
+        if not self.nested_arguments and any(map(_is_nested, chain(*calling))):
+            yield "tool_calls with nested arguments"
+
+
+def _is_nested(call: ToolCall) -> bool:
+    """Return whether an argument of a call is an object or a list that holds some."""
+    values = json.loads(call.arguments).values()
+    return any(isinstance(value, dict | list) and value for value in values)

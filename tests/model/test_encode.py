@@ -113,12 +113,13 @@ class TestTemplate:
             TALK, nano, prompt_weight=0
         )
 
-    def test_a_first_answer_is_learned_whole(self, nano):
+    def test_a_first_answer_is_learned_from_its_words_on(self, nano):
         talk = Conversation((Message(Role.ASSISTANT, "Hello"),))
 
         [encoded] = encode(talk, nano, prompt_weight=0)
 
-        assert learned(encoded, nano) == "<|assistant|>Hello<|end|>"
+        assert shown(encoded, nano) == "<|bos|><|assistant|>Hello<|end|>"
+        assert learned(encoded, nano) == "Hello<|end|>"
 
     def test_plain_text_is_not_a_turn(self, nano):
         [encoded] = encode(Text("A river."), nano, prompt_weight=0)
