@@ -10,7 +10,7 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sleepcycle.errors import ChildError, ChildTimeoutError, ModelError, SleepcycleError
@@ -68,7 +68,10 @@ def abilities_of(paths: HomePaths, settings: Settings) -> TemplateAbilities:
     Raises:
         ModelError: The base's tokenizer cannot be read, or the worker died over it.
     """
-    file, now = paths.cache / "template.json", _fingerprint(settings.model)
+    from importlib.metadata import version  # slow to import, and seldom needed
+
+    file = paths.cache / "template.json"
+    now = fingerprint(settings.model, version("sleepcycle"))
     try:
         known = from_json(file.read_text(encoding="utf-8"), KnownTemplate)
     except (OSError, ValueError):
@@ -129,16 +132,26 @@ def render(
     return found
 
 
-def _fingerprint(settings: ModelSettings) -> str:
-    """Return what changes when another template may render."""
-    digest = hashlib.sha256(f"{settings.base}|{settings.chat}".encode())
+def fingerprint(settings: ModelSettings, release: str) -> str:
+    """Return what changes when another template may render, or may be probed anew.
+
+    Args:
+        settings: The base, and the template of its owner.
+        release: Of this package.
+    """
     folder = locate(settings)
     files = [file for pattern in TEMPLATE_FILES for file in folder.glob(pattern)]
     if settings.chat_template:
         files.append(Path(settings.chat_template))
+    probed = [field.name for field in fields(TemplateAbilities)]
+    said = [release, *probed, str(settings.base), str(settings.chat)]
+    parts = [text.encode() for text in said]
     for file in sorted(files):
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes() if file.is_file() else b"")
+        parts += [file.name.encode(), file.read_bytes() if file.is_file() else b""]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8))  # else two lists of parts could be one
+        digest.update(part)
     return digest.hexdigest()[:16]
 
 

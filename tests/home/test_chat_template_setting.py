@@ -9,6 +9,7 @@ from sleepcycle.doctor.inspection import Level
 from sleepcycle.errors import ConfigError, ModelError, RunError
 from sleepcycle.home import text_worker
 from sleepcycle.home.opening import create_home, open_home
+from sleepcycle.home.text_worker import fingerprint
 from sleepcycle.records.content import Completion, canonical_json
 from sleepcycle.settings.configfile import load_settings
 from tests.counting import count_examples
@@ -122,6 +123,24 @@ class TestProbed:
 
         assert found.tools
         assert found.tool_calls
+
+    def test_anew_by_another_release(self, home):
+        """
+        Which may probe otherwise.
+        """
+        settings = home.settings.model
+
+        assert fingerprint(settings, "0.1.0") != fingerprint(settings, "0.1.1")
+
+    def test_anew_where_names_and_contents_run_together_alike(self, home, tmp_path):
+        found = set()
+        for name, source in (("own.jin", "ja"), ("own.jinj", "a")):
+            (tmp_path / name).write_text(source)
+            own = {"chat_template": str(tmp_path / name)}
+            settings = home.settings.model.model_copy(update=own)
+            found.add(fingerprint(settings, "0.1.0"))
+
+        assert len(found) == 2
 
     def test_anew_where_what_was_kept_is_damaged(self, own):
         home = own(PLAIN)
