@@ -29,6 +29,7 @@ WORDS = """
 | turn | the text becomes a turn of the chat, and is part of what is stored |
 | weight | it decides how much the answers count in the loss, and is part of what is stored |
 | honoured | it is part of what is stored, and given to the base's chat template; a base whose template does not render it quarantines the row (`E_UNSUPPORTED_KEY`) |
+| given | it is part of what is stored, and given to the base's chat template; it is rendered where the template reads it, and a base whose template does not is told nothing of it |
 | rejected | the row says itself that it is not to be learned (`E_REJECTED`) |
 | refused | the row is quarantined, and the reason names the key (`E_UNSUPPORTED_KEY`); `--ignore KEY` leaves it out |
 | wrong | the row is quarantined for what it says (the code stands beside) |
@@ -175,8 +176,10 @@ def _difference(before: Reading, after: Reading) -> str:
     weights = [[t.weight for t in one.messages] for one in (old, new)]
     if weights[0] != weights[1][-len(weights[0]) :]:
         return "weight"
-    is_shown = any(t.reasoning or t.tool_calls or t.name for t in new.messages)
-    return "honoured" if new.tools or new.template_args or is_shown else "turn"
+    is_shown = any(t.reasoning or t.tool_calls for t in new.messages)
+    if new.tools or new.template_args or is_shown:
+        return "honoured"
+    return "given" if any(t.name for t in new.messages) else "turn"
 
 
 def _short(value: object) -> str:
