@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
 LEFT_OUT = (
-    "learned without the middle of the prompt, which does not fit",
+    "learned without the middle of the prompt or an answer, which does not fit",
     "learned in several parts, being long text",
     "set aside, which the base cannot learn; see: sleepcycle batches quarantine",
+    "held out that cannot be measured, since the base cannot learn such",
 )
 SLEEP_FIELDS = ("rank", "kept_energy")
 
@@ -36,7 +37,7 @@ def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
         fields = _fields(outcome, WAKE_FIELDS)
         return show_json({**fields, **kept, "phase": phase})
     _show(outcome, WAKE_FIELDS)
-    for words, count in zip(LEFT_OUT, kept.values(), strict=True):
+    for words, count in zip(LEFT_OUT, kept.values(), strict=False):
         if count:
             print(f"{counted(count, 'example')} {words}")
     if phase:
@@ -46,7 +47,9 @@ def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
 def _left_out(report: WakeReport) -> dict[str, int]:
     """Return how many examples were not learned as they stand."""
     aside = sum(len(one.examples) for one in report.set_aside)
-    return {"cut": report.cut, "split": report.split, "set_aside": aside}
+    kept = {"cut": report.cut, "split": report.split, "set_aside": aside}
+    unfit = report.held_out_left_out
+    return kept | ({"held_out_left_out": unfit} if unfit else {})
 
 
 def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:

@@ -83,6 +83,8 @@ def show_examples(shown: "Iterable[ShownExample]") -> None:
             continue
         count = counted(len(example.sequences), "sequence")
         cut = f", {example.cut} tokens of prompts cut" if example.cut else ""
+        if example.left_out:
+            cut += f", {counted(example.left_out, 'answer')} too long to be learned"
         print(f"example {number}: {count}{cut}; in {MARKS[0]} {MARKS[1]} is learned")
         for sequence in example.sequences[:MOST_SEQUENCES]:
             console.print(_marked(sequence), soft_wrap=True)

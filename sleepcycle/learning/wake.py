@@ -1,9 +1,9 @@
 """One wake: train the day adapter on new examples, over the frozen live adapter."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 
 from sleepcycle.errors import ExampleError, UnlearnableError
 from sleepcycle.model import adapters
@@ -13,7 +13,7 @@ from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.monitor import FitPlan, FitResult
-from sleepcycle.model.score import compare, encode_held_out, held_out_loss
+from sleepcycle.model.score import compare, encode_counted, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
 from sleepcycle.records.content import Text
 from sleepcycle.records.example import Example, SetAside
@@ -23,7 +23,7 @@ from sleepcycle.records.verdict import Loss, Verdict, losses_text
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 
-ENCODED_AT_ONCE = 500  # between two signs of life
+ENCODED_AT_ONCE = 100  # examples and answers, between two signs of life
 LIVE = "live"
 DAY = "day"
 
@@ -52,7 +52,7 @@ class EncodedLesson:
     """Examples that they are of."""
 
     cut: int
-    """Examples whose prompt lost its middle."""
+    """Examples whose prompt lost its middle, or that lost an answer."""
 
     split: int
     """Texts in several parts."""
@@ -106,7 +106,9 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         batch_size=settings.batch_size,
     )
     fit_plan = _plan(base, settings, source, seed)
-    measured = held_out_loss(base, [encode_held_out(base, lesson.today)], on_progress)
+    today, unfit_today = encode_counted(base, lesson.today)
+    known, unfit_known = encode_counted(base, lesson.known)
+    measured = held_out_loss(base, [today], on_progress)
     with adapters.removed_after(base, [LIVE, DAY]):
         live = _attach(base, start_from, settings, seed)
         adapters.activate(base, [*live, DAY])
@@ -119,8 +121,9 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
             keep=keep,
         )
         day = adapters.read(base, DAY)
-        verdict = _measure(base, live, lesson, day, on_progress)
+        verdict = _measure(base, live, (today, known), day, on_progress)
     report = _report(result, source, new, start_from, day, verdict)
+    report = replace(report, held_out_left_out=unfit_today + unfit_known)
     whole = compose_layers(start_from.live, day) if start_from.live else day
     return whole, report
 
@@ -181,11 +184,12 @@ def _attach(
 def _measure(
     base: Base,
     live: list[str],
-    lesson: Lesson,
+    held_out: tuple[Sequence[Encoded], Sequence[Encoded]],
     day: LayerChanges,
     on_progress: OnProgress,
 ) -> Verdict:
-    """Compare what was learned with live, on what is held out."""
+    """Compare what was learned with live, on what is held out: of today, and known."""
+    today, known = held_out
     moved = partial(
         compare,
         base,
@@ -194,8 +198,8 @@ def _measure(
         on_batch=lambda: on_progress(HEARTBEAT),
     )
     return wake_verdict(
-        moved(encode_held_out(base, lesson.today)),
-        moved(encode_held_out(base, lesson.known)),
+        moved(today),
+        moved(known),
         finite=adapters.is_finite(day),
     )
 
@@ -232,11 +236,14 @@ def _encode_new(
     parts: list[list[Encoded]] = []
     split = 0
     faults: dict[tuple[str, str], list[int]] = {}
-    for number, example in enumerate(examples):
-        if number % ENCODED_AT_ONCE == 0:
-            on_progress(HEARTBEAT)
+    alive = _now_and_then(lambda: on_progress(HEARTBEAT))
+    encode_one = partial(
+        encode, base=base, prompt_weight=settings.prompt_weight, on_answer=alive
+    )
+    for example in examples:
+        alive()
         try:
-            found = encode(example.content, base, prompt_weight=settings.prompt_weight)
+            found = encode_one(example.content)
         except ExampleError as error:
             faults.setdefault((error.code, str(error)), []).append(example.id)
             continue
@@ -250,10 +257,22 @@ def _encode_new(
     return EncodedLesson(
         sequences=list(chain.from_iterable(parts)),
         learned=len(parts),
-        cut=sum(any(part.cut for part in found) for found in parts),
+        cut=sum(any(one.cut or one.left_out for one in found) for found in parts),
         split=split,
         set_aside=set_aside,
     )
+
+
+def _now_and_then(tell: Callable[[], None]) -> Callable[[], None]:
+    """Return what tells the first time it is called, and so on each so many times."""
+    numbers = count()
+
+    def step() -> None:
+        """Count, and tell if it is time."""
+        if next(numbers) % ENCODED_AT_ONCE == 0:
+            tell()
+
+    return step
 
 
 def _none_of(count: int, set_aside: Sequence[SetAside]) -> str:

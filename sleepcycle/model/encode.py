@@ -4,9 +4,9 @@ Training, scoring and asking all go through here, so what was learned as a promp
 what is asked.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from sleepcycle.model import token_ids
 from sleepcycle.model.base import Base, TextBase
 from sleepcycle.model.chat_template import template_of
 from sleepcycle.model.text_windows import split_text
+from sleepcycle.model.token_ids import GrowingText, common_start
 from sleepcycle.records.content import (
     Completion,
     Content,
@@ -29,6 +30,8 @@ from sleepcycle.records.template import TemplateAbilities
 
 SPOKEN = "words that no template holds"
 SHORTEST_PROMPT = 32  # tokens left of a prompt without its middle, or half; a guess
+MOST_ANSWERS = 500  # of a conversation by a template: for each, all before is rendered
+MOST_RENDERED = 50_000_000  # letters, of all its prompts together: some seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class Encoded:
 
     cut: int = 0
     """Tokens that are missing in the middle of its prompt."""
+
+    left_out: int = 0
+    """Answers of its content that are too long to be learned, told of the first."""
 
     @property
     def learned(self) -> int:
@@ -55,11 +61,8 @@ class _Exchange:
     prompt: list[int]
     answer: list[int]
     weight: float
-
-    @property
-    def whole(self) -> list[int]:
-        """The ids of both."""
-        return self.prompt + self.answer
+    missing: int = 0
+    """Tokens that the middle of the prompt is too long by to be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +80,31 @@ class PaddedBatch:
         )
 
 
-def encode(content: Content, base: TextBase, *, prompt_weight: float) -> list[Encoded]:
+def ignore_answer() -> None:
+    """Take an answer, and do nothing."""
+
+
+def encode(
+    content: Content,
+    base: TextBase,
+    *,
+    prompt_weight: float,
+    on_answer: Callable[[], None] = ignore_answer,
+) -> list[Encoded]:
     """Turn content into sequences of at most the base's `max_length` tokens.
 
     Of prompts and conversations, what the model shall say counts by its weight, its
     end token included, and all else by `prompt_weight`; beside an answer that must not
     be learned, nothing else counts. Answers are learned in one sequence where each is
     in it what it will be asked as, else each in its own. A prompt that leaves its
-    answer no room loses its middle. Text counts whole, and a long one is split.
+    answer no room loses its middle; an answer that is too long stays context, if there
+    are others. Text counts whole, and a long one is split.
+
+    Args:
+        content: What is encoded.
+        base: Whose tokenizer, template and `max_length` are taken.
+        prompt_weight: Of what the model shall not say.
+        on_answer: Called before each answer of a conversation, since many take long.
 
     Raises:
         ExampleError: It cannot be learned: `E_TEMPLATE`, `E_TOO_LONG`, or `E_EMPTY`.
@@ -95,8 +115,8 @@ def encode(content: Content, base: TextBase, *, prompt_weight: float) -> list[En
         masked = isinstance(content, Conversation) and any(
             m.role is Role.ASSISTANT and not m.is_learned for m in content.messages
         )
-        exchanges = list(_exchanges(content, base))
-        encoded = _sequences(exchanges, base, 0 if masked else prompt_weight)
+        exchanges = _told(_exchanges(content, base), on_answer)
+        encoded = _sequences(exchanges, base.max_length, 0 if masked else prompt_weight)
     if not any(one.learned for one in encoded):
         raise ExampleError("E_EMPTY", "expected something to learn, got no such token")
     return encoded
@@ -214,6 +234,15 @@ def _windows(content: Text, base: TextBase) -> list[Encoded]:
     return encoded
 
 
+def _told(
+    exchanges: Iterable[_Exchange], on_answer: Callable[[], None]
+) -> Iterator[_Exchange]:
+    """Yield what comes, and tell of each."""
+    for one in exchanges:
+        on_answer()
+        yield one
+
+
 def _exchanges(
     content: Completion | Conversation, base: TextBase
 ) -> Iterator[_Exchange]:
@@ -234,11 +263,32 @@ def _exchanges(
 
 
 def _templated(conversation: Conversation, base: TextBase) -> Iterator[_Exchange]:
-    """Yield a conversation's answers by the tokenizer's chat template."""
+    """Yield a conversation's answers by the tokenizer's chat template.
+
+    Raises:
+        ExampleError: It is too long to be rendered for each of its answers.
+    """
+    learned = sum(message.is_learned for message in conversation.messages)
+    if learned > MOST_ANSWERS:
+        raise _too_much(f"{MOST_ANSWERS} answers to learn", f"{learned}")
+    prompts, letters = GrowingText(base.tokenizer, base.max_length), 0
     for answer in template_of(base.tokenizer).answers(conversation):
-        prompt = token_ids.rendered(base.tokenizer, answer.prompt)
+        letters += len(answer.prompt) + len(answer.said)
+        if letters > MOST_RENDERED:
+            raise _too_much(
+                f"{MOST_RENDERED} letters in the prompts of its answers", "more"
+            )
+        prompt = prompts.ids(answer.prompt)
         said = token_ids.rendered(base.tokenizer, answer.said)
-        yield _Exchange(prompt, said, answer.weight)
+        yield _Exchange(prompt, said, answer.weight, prompts.missing)
+
+
+def _too_much(most: str, came: str) -> ExampleError:
+    """Return that a conversation is too long, in words."""
+    return ExampleError(
+        "E_TOO_LONG",
+        f"expected a conversation of at most {most}, got {came}; split it into several",
+    )
 
 
 def _labelled(conversation: Conversation, base: TextBase) -> Iterator[_Exchange]:
@@ -258,35 +308,49 @@ def _labelled(conversation: Conversation, base: TextBase) -> Iterator[_Exchange]
 
 
 def _sequences(
-    exchanges: Sequence[_Exchange], base: TextBase, prompt_weight: float
+    exchanges: Iterable[_Exchange], most: int, prompt_weight: float
 ) -> list[Encoded]:
-    """Put the answers of a conversation into as few sequences as hold them."""
+    """Put the answers of a conversation into as few sequences as hold them.
+
+    Raises:
+        ExampleError: Every answer is too long.
+    """
     done: list[Encoded] = []
-    ids: list[int] = []
+    ids: list[int] = []  # of the sequence that may go on
     weights: list[float] = []
+    learned: list[int] = []  # up to the last answer, nothing cut
+    faults: list[ExampleError] = []
     for one in exchanges:
-        goes_on = bool(ids) and one.prompt[: len(ids)] == ids
-        if not goes_on or len(one.whole) > base.max_length:
-            if ids:
-                done.append(Encoded(tuple(ids), (0.0, *weights[1:])))
-            seen = _common(ids, one.prompt)
-            ids, weights = [], [0.0] * seen
+        whole = one.prompt + one.answer
+        fits = len(whole) <= most and not one.missing
+        if not (fits and ids and one.prompt[: len(ids)] == ids):
+            done += _ended(ids, weights)
+            ids, weights = [], [0.0] * common_start(learned, one.prompt)
         weights += [prompt_weight] * (len(one.prompt) - len(weights))
         weights += [one.weight] * len(one.answer)
-        ids = one.whole
-        if len(ids) > base.max_length:
-            done.append(_shortened(one, weights, base.max_length))
-            ids = []
-    return [*done, Encoded(tuple(ids), (0.0, *weights[1:]))] if ids else done
+        if fits:
+            ids = whole
+        else:
+            try:
+                done.append(_shortened(one, whole, weights, most))
+            except ExampleError as error:
+                faults.append(error)
+                continue
+        learned = whole
+    done += _ended(ids, weights)
+    if faults and not done:
+        raise faults[0]
+    return [*(replace(one, left_out=len(faults)) for one in done[:1]), *done[1:]]
 
 
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
-    """Return how many ids two sequences begin with alike."""
-    pairs = zip(left, right, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+def _ended(ids: Sequence[int], weights: Sequence[float]) -> list[Encoded]:
+    """Return the sequence that goes on no further, if there is one."""
+    return [Encoded(tuple(ids), (0.0, *weights[1:]))] if ids else []
 
 
-def _shortened(one: _Exchange, weights: Sequence[float], most: int) -> Encoded:
+def _shortened(
+    one: _Exchange, whole: Sequence[int], weights: Sequence[float], most: int
+) -> Encoded:
     """Cut the middle out of a prompt, so that its whole answer fits.
 
     Raises:
@@ -299,11 +363,11 @@ def _shortened(one: _Exchange, weights: Sequence[float], most: int) -> Encoded:
             f"expected an answer that fits into {most} tokens with its prompt, got one "
             f"of {len(one.answer)}; raise model.max_length, if the base allows it",
         )
-    cut = len(one.prompt) - room
+    cut = max(0, len(one.prompt) - room)
     first = room // 2
-    ids = (*one.whole[:first], *one.whole[first + cut :])
+    ids = (*whole[:first], *whole[first + cut :])
     kept = (*weights[:first], *weights[first + cut :])
-    return Encoded(ids, (0.0, *kept[1:]), cut)
+    return Encoded(ids, (0.0, *kept[1:]), cut + one.missing)
 
 
 def tokens(base: TextBase, text: str) -> list[int]:

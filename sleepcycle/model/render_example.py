@@ -18,7 +18,8 @@ def show_example(
     except ExampleError as error:
         return ShownExample((), 0, f"{error.code} {error}")
     sequences = tuple(_segments(one, base) for one in encoded)
-    return ShownExample(sequences, sum(one.cut for one in encoded), None)
+    left_out = sum(one.left_out for one in encoded)
+    return ShownExample(sequences, sum(one.cut for one in encoded), None, left_out)
 
 
 def _segments(encoded: Encoded, base: TextBase) -> tuple[Segment, ...]:

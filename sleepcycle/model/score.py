@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -10,7 +11,14 @@ from torch.nn import functional
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import Encoded, PaddedBatch, collate, encode_all, pad_id
+from sleepcycle.model.encode import (
+    Encoded,
+    PaddedBatch,
+    collate,
+    encode_all,
+    encode_if_possible,
+    pad_id,
+)
 from sleepcycle.numerics.distill import TopScores, top_scores
 from sleepcycle.records.content import Content
 from sleepcycle.records.example import Example
@@ -92,6 +100,14 @@ def compare(
 def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
     """Encode examples as they are measured: by what the model shall say alone."""
     return encode_contents(base, [example.content for example in examples])
+
+
+def encode_counted(
+    base: Base, examples: Sequence[Example]
+) -> tuple[list[Encoded], int]:
+    """Encode examples as `encode_held_out`, and count those that are left out."""
+    parts = [encode_if_possible(one.content, base, 0) for one in examples]
+    return list(chain.from_iterable(parts)), sum(not part for part in parts)
 
 
 def encode_contents(base: Base, contents: Sequence[Content]) -> list[Encoded]:

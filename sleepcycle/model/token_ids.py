@@ -1,13 +1,17 @@
 """Text as token ids: what looks like a control token in content stays plain text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 OPEN, CLOSE = "\ue000", "\ue001"  # of the private use area: no template writes them,
 # and what content has of the first is quoted too
 _QUOTED = re.compile(f"{OPEN}([0-9]+){CLOSE}")
+
+LETTERS = 16  # of a far too long text are read for each token that has room; four times
+# what is usual, so that only runs of white space and the like are more
 
 REASONING = ("<think>", "</think>")  # content may mark its reasoning by them
 _MARKED = re.compile(r"(?=.*\w).*[<|\[{\uff5c].*", re.DOTALL)
@@ -67,6 +71,100 @@ def rendered(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
         ids += plain(tokenizer, _named(names, mark))
         end = mark.end()
     return ids + _all(tokenizer, text[end:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A control token within a rendered text."""
+
+    start: int
+    end: int
+    ids_before: int
+    missing: int
+
+
+class GrowingText:
+    """Rendered texts, each of which mostly goes on from the one before.
+
+    Only what is new is tokenized: from the last control token on up to which both are
+    the same, since a tokenizer cuts every text there. Of more new text than can be of
+    use the middle is left out, before it is tokenized.
+
+    Args:
+        tokenizer: Transformers' tokenizer.
+        most: Tokens for which there is room.
+    """
+
+    def __init__(self, tokenizer: Any, most: int) -> None:  # noqa: ANN401
+        self._tokenizer = tokenizer
+        self._most = LETTERS * most
+        self._text = ""
+        self._ids: list[int] = []
+        self._marks: list[_Mark] = []
+        self.missing = 0
+        """About how many tokens the last text has that were left out."""
+
+    def ids(self, text: str) -> list[int]:
+        """Return what `rendered` does, but for what is left out in the middle."""
+        same = common_start(self._text, text)
+        while self._marks and self._marks[-1].end > same:
+            self._marks.pop()
+        known = self._marks[-1] if self._marks else _Mark(0, 0, 0, 0)
+        self._text, self._ids = text, self._ids[: known.ids_before]
+        self.missing = known.missing
+        if len(text) - known.start <= 2 * self._most:
+            self._read(known.start, len(text))
+        else:
+            self._read_ends(known.start)
+        return self._ids
+
+    def _read_ends(self, start: int) -> None:
+        """Tokenize the ends of what is new, with no half mark of `quote`."""
+        head = re.sub(f"{OPEN}[0-9]*$", "", self._text[start : start + self._most])
+        tail = re.sub(f"^[0-9]*{CLOSE}", "", self._text[-self._most :])
+        before = len(self._ids)
+        self._read(start, start + len(head))
+        left_out = len(self._text) - start - len(head) - len(tail)
+        self.missing += left_out * (len(self._ids) - before) // len(head)
+        self._read(len(self._text) - len(tail), len(self._text))
+
+    def _read(self, start: int, end: int) -> None:
+        """Tokenize a part of the text, cut where control tokens begin."""
+        _, pattern = _controls(self._tokenizer)
+        for found in pattern.finditer(self._text, start, end):
+            if found[0] == OPEN or not _cuts(self._tokenizer, found[0]):
+                continue
+            self._ids += rendered(self._tokenizer, self._text[start : found.start()])
+            start = found.start()
+            self._marks.append(_Mark(*found.span(), len(self._ids), self.missing))
+        self._ids += rendered(self._tokenizer, self._text[start:end])
+
+
+def common_start(left: Sequence[Any], right: Sequence[Any]) -> int:
+    """Return how long two texts or lists are alike from their beginning."""
+    low, high = 0, min(len(left), len(right))
+    if left[:high] == right[:high]:
+        return high
+    while high - low > 1:  # alike up to low, and not up to high
+        middle = (low + high) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@lru_cache(maxsize=1000)
+def _cuts(tokenizer: Any, name: str) -> bool:  # noqa: ANN401
+    """Return whether text may be cut before a control token without changing tokens.
+
+    One that takes the white space before it forbids that.
+    """
+    return all(
+        _all(tokenizer, before + name + behind)
+        == _all(tokenizer, before) + _all(tokenizer, name + behind)
+        for before, behind in (("a", "b"), ("a b ", " b"), ("a.\n", "\nb"))
+    )
 
 
 def _all(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401

@@ -36,7 +36,8 @@ class WakeReport:
     """New examples trained on (replayed ones not counted)."""
 
     cut: int
-    """New examples whose prompt lost its middle, so that the answer fits."""
+    """New examples of which not all fits: a prompt lost its middle, or a conversation
+    an answer."""
 
     replayed: int
     steps: int
@@ -68,6 +69,9 @@ class WakeReport:
 
     set_aside: tuple[SetAside, ...] = ()
     """New examples that the base cannot learn; they are not trained."""
+
+    held_out_left_out: int = 0
+    """Held-out examples that cannot be measured, for the same reasons."""
 
     phase: PhasePlan | None = None
     """None where the wake learned no phase, but all that was pending."""

@@ -22,3 +22,6 @@ class ShownExample:
 
     fault: str | None
     """Why the base cannot learn it, if it cannot."""
+
+    left_out: int = 0
+    """Answers that are too long, so that they are only read."""

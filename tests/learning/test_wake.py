@@ -11,8 +11,9 @@ from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR, learning_rate
 from sleepcycle.numerics.lowrank import LowRank
-from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.records.example import Example
+from sleepcycle.records.progress import HEARTBEAT
 from sleepcycle.records.verdict import Loss
 from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
 from tests.numerics.conftest import dense
@@ -201,6 +202,16 @@ def too_long(count):
     return wake.Lesson(rows, (), today=rows, known=())
 
 
+def talk(*pairs):
+    """Return a conversation of questions and answers."""
+    turns = [
+        Message(role, words)
+        for pair in pairs
+        for role, words in zip((Role.USER, Role.ASSISTANT), pair, strict=True)
+    ]
+    return Conversation(tuple(turns))
+
+
 class TestNothingToLearn:
     """Answers that do not fit, which nobody may call learned."""
 
@@ -220,6 +231,7 @@ class TestNothingToLearn:
         assert report.examples == 24
         assert [one.examples for one in report.set_aside] == [(101, 102, 103, 104)]
         assert report.verdict.acquisition is None
+        assert report.held_out_left_out == 4
 
     def test_a_prompt_that_leaves_no_room_is_cut_and_counted(self, base):
         good, long = lesson("Who has"), lesson("Who " * 600, count=4)
@@ -228,6 +240,36 @@ class TestNothingToLearn:
         _, report = learn(base, wake.WakeStart({}, {}), both)
 
         assert (report.examples, report.cut, report.set_aside) == (28, 4, ())
+
+    def test_so_is_a_conversation_that_lost_an_answer(self, base):
+        good, long = lesson("Who has"), talk(("Hi", "ho " * 600), ("Who?", "Mia"))
+        both = wake.Lesson(
+            [*good.new, Example(99, 1, long)], (), today=good.today, known=()
+        )
+
+        _, report = learn(base, wake.WakeStart({}, {}), both)
+
+        assert (report.examples, report.cut, report.set_aside) == (25, 1, ())
+        assert report.held_out_left_out == 0
+
+    def test_a_long_conversation_gives_signs_of_life(self, base):
+        many = [Example(99, 1, talk(*[("Hi", "Ho")] * 250))]
+        short = SHORT.model_copy(update={"min_steps": 1, "max_steps": 1})
+        beats = []
+
+        for examples in (lesson("Who has").new[:1], many):
+            told = []
+            wake.learn(
+                base,
+                wake.WakeStart({}, {}),
+                wake.Lesson(examples, (), today=(), known=()),
+                short,
+                seed=1,
+                on_progress=told.append,
+            )
+            beats.append(told.count(HEARTBEAT))
+
+        assert beats[1] == beats[0] + 2
 
     def test_a_long_text_is_split_and_counted(self, base):
         text = "A river runs by the house. " * 200
