@@ -624,7 +624,12 @@ class TestLangsmith:
 
     @pytest.mark.parametrize(
         "stats",
-        [{}, {"user_score": {"avg": 1}}, {"toxicity_score": {"avg": 0}}, {"score": {"n": 0}}],
+        [
+            {},
+            {"user_score": {"avg": 1}},
+            {"toxicity_score": {"avg": 0}},
+            {"score": {"n": 0}},
+        ],
         ids=str,
     )
     def test_a_run_that_succeeded_and_was_liked_is_learned(self, stats):
