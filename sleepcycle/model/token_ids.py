@@ -74,7 +74,7 @@ def rendered(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class _Control:
     """A control token within a rendered text."""
 
     start: int
@@ -100,16 +100,16 @@ class GrowingText:
         self._most = LETTERS * most
         self._text = ""
         self._ids: list[int] = []
-        self._marks: list[_Mark] = []
+        self._found: list[_Control] = []
         self.missing = 0
         """About how many tokens the last text has that were left out."""
 
     def ids(self, text: str) -> list[int]:
         """Return what `rendered` does, but for what is left out in the middle."""
         same = common_start(self._text, text)
-        while self._marks and self._marks[-1].end > same:
-            self._marks.pop()
-        known = self._marks[-1] if self._marks else _Mark(0, 0, 0, 0)
+        while self._found and self._found[-1].end > same:
+            self._found.pop()
+        known = self._found[-1] if self._found else _Control(0, 0, 0, 0)
         self._text, self._ids = text, self._ids[: known.ids_before]
         self.missing = known.missing
         if len(text) - known.start <= 2 * self._most:
@@ -136,7 +136,7 @@ class GrowingText:
                 continue
             self._ids += rendered(self._tokenizer, self._text[start : found.start()])
             start = found.start()
-            self._marks.append(_Mark(*found.span(), len(self._ids), self.missing))
+            self._found.append(_Control(*found.span(), len(self._ids), self.missing))
         self._ids += rendered(self._tokenizer, self._text[start:end])
 
 

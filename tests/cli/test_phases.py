@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -71,6 +72,24 @@ def test_a_wake_without_one_says_none(capsys):
 
     assert fields["phase"] is None
     assert "phase" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_wake_says_what_it_could_not_measure(capsys, count):
+    """
+    Only where there is some.
+    """
+    report = replace(OUTCOME.report, held_out_left_out=count)
+    outcome = replace(OUTCOME, report=report)
+
+    show_wake(outcome, as_json=True)
+    fields = json_of(capsys)
+    show_wake(outcome, as_json=False)
+
+    assert fields.get("held_out_left_out", 0) == count
+    assert ("held_out_left_out" in fields) is bool(count)
+    said = "2 examples held out that cannot be measured" in capsys.readouterr().out
+    assert said is bool(count)
 
 
 def test_a_run_is_shown_with_its_phase(home, capsys):
