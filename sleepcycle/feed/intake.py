@@ -12,7 +12,14 @@ from typing import IO, Any, NamedTuple
 from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import UNSUPPORTED, kept_json, short_name
 from sleepcycle.feed.rows import Row
-from sleepcycle.feed.shapes import Format, RowOptions, read_row, renamed, shape_of
+from sleepcycle.feed.shapes import (
+    Format,
+    RowOptions,
+    expect_none_displaced,
+    read_row,
+    renamed,
+    shape_of,
+)
 from sleepcycle.feed.sources import Source, name_of, read_source
 from sleepcycle.records.content import (
     Content,
@@ -123,6 +130,7 @@ class Intake:
         """Keep a row as an example."""
         if row.fault:
             raise row.fault
+        expect_none_displaced(row.value, self._options)
         value = renamed(row.value, self._options)
         shape = shape or shape_of(value)
         reading = read_row(value, shape, self._options)

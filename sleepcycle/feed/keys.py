@@ -35,6 +35,9 @@ class KeyRule:
     always: bool = False
     """Whether also a key that ends in a word like `id` is such a key."""
 
+    whole: frozenset[str] = frozenset()
+    """Such keys as a whole only, without signs and in small letters, as `code`."""
+
 
 def _is_said(value: object) -> bool:
     """Return whether there is a value."""
@@ -51,10 +54,46 @@ def _is_off(value: object) -> bool:
     return isinstance(value, list | Mapping) or not _is_on(value)
 
 
+def _is_negative(value: object) -> bool:
+    """Return whether a number is below zero, however it is written."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return False
+    try:
+        return float(value) < 0
+    except (ValueError, OverflowError):
+        return False
+
+
 def _words(text: str) -> frozenset[str]:
     """Return the words of a text as a set."""
     return frozenset(text.split())
 
+
+EXCLUDED = KeyRule(
+    "that it is not to be learned",
+    _words(
+        "masked skip skipped exclude excluded ignore ignored hidden deleted "
+        "discard discarded disabled negative incorrect undesirable wrong bad "
+        "invalid unapproved rejected dropped removed flagged toxic unsafe banned "
+        "blocked disliked thumbsdown thumbdown optout optedout evalonly testonly "
+        "holdout heldout"
+    ),
+    _is_on,
+    whole=_words(
+        "drop remove block todrop toremove shoulddrop shouldremove notrain donttrain "
+        "donottrain nolearn dontlearn donotlearn"
+    ),
+)
+INCLUDED = KeyRule(
+    "that it is to be learned",
+    _words(
+        "train trainable training learn learned learnable include included enabled "
+        "accept accepted approved correct desirable valid good usable thumbsup thumbup"
+    ),
+    _is_off,
+    whole=_words("use keep touse tokeep shoulduse shouldkeep"),
+)
+"""With `not` before its word a key says the other of the two: `do_not_learn`."""
 
 RULES = (
     KeyRule(
@@ -71,21 +110,12 @@ RULES = (
         _words("weight weights weighting mask masks masking labels loss losses"),
         _is_said,
     ),
+    EXCLUDED,
+    INCLUDED,
     KeyRule(
-        "that it is not to be learned",
-        _words(
-            "masked skip skipped exclude excluded ignore ignored hidden deleted "
-            "discard discarded disabled negative incorrect undesirable wrong bad"
-        ),
-        _is_on,
-    ),
-    KeyRule(
-        "that it is to be learned",
-        _words(
-            "train trainable training learn learnable include included enabled "
-            "accepted approved correct desirable valid"
-        ),
-        _is_off,
+        "that it was judged bad",
+        _words("rating ratings score scores vote votes reward rewards feedback"),
+        _is_negative,
     ),
     KeyRule(
         "pictures, sound or files",
@@ -115,9 +145,14 @@ RULES = (
         _words(
             "system context contexts document documents passage passages background "
             "knowledge suffix persona instructions history dialog dialogue choices "
-            "options hint hints"
+            "option options hint hints article articles story paragraph paragraphs "
+            "premise hypothesis evidence preamble preprompt fewshot"
         ),
         _is_said,
+        whole=_words(
+            "schema dbschema table tables code sourcecode memory memories sys "
+            "character examples a b c d"
+        ),
     ),
     KeyRule("how a chat is rendered", _words("template"), _is_said),
 )
@@ -126,6 +161,7 @@ RULES = (
 HARMLESS = frozenset(
     {
         "atlas_mode_enabled",  # of ChatGPT's export
+        "blocked_urls",
         "parallel_tool_calls",
         "tool_choice",
         "training_data",
@@ -139,6 +175,18 @@ TELLS_OF = _words(
 )
 """Last words of keys that tell of something, and are not it: as `document_id`."""
 
+MOMENTS = frozenset({"at", "date"})
+"""Last words of keys that tell when something was done, so that it was."""
+
+NOT = _words("no not non never don dont")
+"""Words that turn one round that comes after them."""
+
+BAD = _words("negative bad wrong rejected failed incorrect invalid toxic unsafe")
+"""A text that is one of these judges the row, whatever its key is."""
+
+OF_THE_TEXT = _words("sentiment emotion polarity tone mood")
+"""Words of keys that judge what a text says, and not the row."""
+
 _BESIDE = _words(
     "call calls content data example answer is message messages path prompt response "
     "sample step steps text token tokens turn turns user value"
@@ -146,6 +194,7 @@ _BESIDE = _words(
 """Words that keys have beside them, also without a space, as `imagepath`."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_SIGN = re.compile(r"[\s_-]")
 _KNOWN = sorted(
     TELLS_OF.union(_BESIDE, *(rule.words for rule in RULES)), key=len, reverse=True
 )
@@ -163,14 +212,16 @@ class Fields:
 
     Args:
         value: The object.
-        ignored: Keys that are as if they were not there.
+        ignored: Keys that are as if they were not there, however they are written.
         where: Comes before a key's name in messages, such as `turn 2: `.
     """
 
     def __init__(
         self, value: Mapping[str, Any], ignored: frozenset[str], where: str = ""
     ) -> None:
-        self._left = {k: v for k, v in value.items() if k not in ignored}
+        self._left = dict(value)
+        if ignored:
+            self._left = {k: v for k, v in value.items() if plain(k) not in ignored}
         self._kept: dict[str, Any] = {}
         self.where = where
 
@@ -218,17 +269,20 @@ class Fields:
             if _is_empty(value):
                 continue
             rule = rule_of(key)
-            if rule is None or not rule.counts(value):
-                yield key, value
-                continue
-            advice = (
-                rule.advice.replace("KEY", key) or f"or leave it out: --ignore {key}"
-            )
-            raise RowError(
-                UNSUPPORTED,
-                f"{self.where}expected no key {key!a:.60}, which says "
-                f"{rule.meaning}, and is not read here; {advice}",
-            )
+            if rule is not None and rule.counts(value):
+                advice = rule.advice.replace("KEY", key)
+                raise self.refusal(key, f"says {rule.meaning}", advice)
+            if _is_bad(key, value):
+                raise self.refusal(key, f"says that it is {value}")
+            yield key, value
+
+    def refusal(self, key: str, reason: str, advice: str = "") -> RowError:
+        """Return the fault of a key that may change what the row means."""
+        return RowError(
+            UNSUPPORTED,
+            f"{self.where}expected no key {key!a:.60}, which {reason}, and is not "
+            f"read here; {advice or f'or leave it out: --ignore {key}'}",
+        )
 
 
 def kept_json(provenance: Mapping[str, Any]) -> str | None:
@@ -255,6 +309,11 @@ def _short(value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
     return value if len(written) <= KEPT_BYTES else written[:KEPT_BYTES] + "..."
 
 
+def plain(key: str) -> str:
+    """Return a key in the one form in which it is ignored."""
+    return key.strip().lower()
+
+
 def rule_of(key: str) -> KeyRule | None:
     """Return what a key that no shape reads would change; None where nothing."""
     return _cached_rule(key) if len(key) <= CACHED_CHARS else _find_rule(key)
@@ -264,16 +323,34 @@ def _find_rule(key: str) -> KeyRule | None:
     """Find the rule of a key by its words."""
     if key.lower() in HARMLESS:
         return None
-    words = [part for word in _WORD.findall(key) for part in _parts(word.lower())]
-    tells_of = bool(words) and words[-1] in TELLS_OF
-    return next(
-        (
-            rule
-            for rule in RULES
-            if rule.words.intersection(words) and (rule.always or not tells_of)
-        ),
-        None,
-    )
+    words = words_of(key)
+    pairs = map("".join, itertools.pairwise(words))  # as `opt_out`
+    known, whole = {*words, *pairs}, _SIGN.sub("", key).lower()
+    last = words[-1] if words else ""
+    for rule in RULES:
+        counts = rule.always or last not in TELLS_OF
+        if whole in rule.whole:
+            return rule
+        if rule.words & known and (counts or (rule is EXCLUDED and last in MOMENTS)):
+            return _turned(rule) if NOT.intersection(words[:-1]) else rule
+    return None
+
+
+def words_of(key: str) -> list[str]:
+    """Return the words of a key in small letters, also those that are joined."""
+    return [part for word in _WORD.findall(key) for part in _parts(word.lower())]
+
+
+def _turned(rule: KeyRule) -> KeyRule:
+    """Return what a rule's words say with a `not` before them."""
+    return {EXCLUDED: INCLUDED, INCLUDED: EXCLUDED}.get(rule, rule)
+
+
+def _is_bad(key: str, value: object) -> bool:
+    """Return whether a value is but a word that judges the row to be bad."""
+    if not isinstance(value, str) or value.strip().lower() not in BAD:
+        return False
+    return not OF_THE_TEXT.intersection(words_of(key))
 
 
 _cached_rule = lru_cache(maxsize=1024)(_find_rule)  # a file has few keys

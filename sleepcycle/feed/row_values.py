@@ -19,6 +19,9 @@ FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTI
 """A block of code, in which such a marker is code."""
 
 
+TURNS_TEXT = re.compile(r'\s*\[\s*\{\s*"(?:role|from|content|value)"\s*:')
+"""How the JSON of turns begins."""
+
 MAX_DEPTH = 64
 """Levels of JSON that stands as text in a row."""
 
@@ -99,6 +102,17 @@ def parsed(text: object, what: str) -> Any:  # noqa: ANN401 - JSON has any shape
             raise RowError(error.code, f"{what}: {error}") from error
         reason = str(error).replace("expected JSON", f"expected JSON in {what}", 1)
         raise RowError("E_SHAPE", reason) from error
+
+
+def unfolded(value: object, what: str) -> object:
+    """Return the turns whose JSON a text is; any other value as it is.
+
+    Raises:
+        RowError: As for `parsed`.
+    """
+    if isinstance(value, str) and TURNS_TEXT.match(value) and value.rstrip()[-1] == "]":
+        return parsed(value, what)
+    return value
 
 
 def object_text(value: object, what: str) -> str:

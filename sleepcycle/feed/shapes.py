@@ -7,14 +7,16 @@ from typing import Any
 
 from sleepcycle.errors import RowError
 from sleepcycle.feed import exports
-from sleepcycle.feed.keys import REJECTED, UNSUPPORTED, Fields
+from sleepcycle.feed.keys import REJECTED, UNSUPPORTED, Fields, plain
 from sleepcycle.feed.langsmith import langsmith
+from sleepcycle.feed.repeats import is_left_out, repeats
 from sleepcycle.feed.row_values import (
     answer_text,
     filled_text,
     kind_of,
     said_text,
     text_of,
+    unfolded,
 )
 from sleepcycle.feed.tool_calls import tools_of
 from sleepcycle.feed.turns import as_context, read_turns, template_args_of, with_system
@@ -62,6 +64,12 @@ KEYS = {
 SPOKEN = frozenset().union(*KEYS.values()) | {"input"}
 """Keys of the shapes: beside another's they may only repeat what that says."""
 
+PROMPTED = {Format.COMPLETION, Format.ALPACA, Format.DOLLY, Format.QUESTION}
+"""Shapes whose answer may rest on a long text beside them, whatever its key is."""
+
+OF_TURNS = "turns[]."
+"""Comes before the name of a key that stands in the turns."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowOptions:
@@ -74,7 +82,11 @@ class RowOptions:
     """Our key for each of the user's that has another name."""
 
     ignored: frozenset[str] = frozenset()
-    """Keys that are as if they were not there."""
+    """Keys that are as if they were not there, however they are written."""
+
+    def __post_init__(self) -> None:
+        """Write the keys that are ignored in one form."""
+        object.__setattr__(self, "ignored", frozenset(map(plain, self.ignored)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +121,40 @@ def has_keys(value: object, shape: Format) -> bool:
 
 
 def renamed(value: object, options: RowOptions) -> object:
-    """Give the keys of a row the names that the user says they stand for."""
+    """Give the keys of a row the names that the user says they stand for.
+
+    Ignored keys are left out first, and so is one whose name another one takes.
+    """
     if not options.renamed or not isinstance(value, Mapping):
         return value
-    taken = set(options.renamed.values())
-    kept = {key: one for key, one in value.items() if key not in taken}
-    return {options.renamed.get(key, key): one for key, one in kept.items()}
+    kept = {key: one for key, one in value.items() if plain(key) not in options.ignored}
+    taken = {options.renamed[key] for key in kept if key in options.renamed}
+    return {
+        options.renamed.get(key, key): one
+        for key, one in kept.items()
+        if key in options.renamed or key not in taken
+    }
+
+
+def expect_none_displaced(value: object, options: RowOptions) -> None:
+    """Refuse a row whose own key says something else than one that takes its name.
+
+    Raises:
+        RowError: `E_UNSUPPORTED_KEY`.
+    """
+    if not options.renamed or not isinstance(value, Mapping):
+        return
+    for theirs, ours in options.renamed.items():
+        own = value.get(ours)
+        is_left = ours in options.renamed or plain(ours) in options.ignored
+        if theirs not in value or own in (None, "", value[theirs]) or is_left:
+            continue
+        raise RowError(
+            UNSUPPORTED,
+            f"expected no key {ours!a:.60} beside {theirs!a:.60}, which is read as it "
+            f"by --map, got one that says something else; or leave it out: --ignore "
+            f"{ours}",
+        )
 
 
 def to_content(
@@ -149,14 +189,15 @@ def read_row(
         raise RowError(
             "E_SHAPE", f"expected an object with {keys}, got {kind_of(value)}"
         )
-    fields = Fields(row, options.ignored)
+    ours = map(plain, options.renamed.values())
+    fields = Fields(row, options.ignored.difference(ours))
     has_more = len(row) > len(KEYS[shape])
     if has_more:
         expect_wanted(fields, has_classes=shape is Format.TEXT)
     content = _CONVERTERS[shape](fields, options)
     if has_more:
         content = weighed(content, fields)
-    return Reading(content, dict(_beside(fields, content)))
+    return Reading(content, dict(_beside(fields, shape, content)))
 
 
 def _refuse_preferences(value: object) -> None:
@@ -176,38 +217,27 @@ def _with_keys(value: object, keys: set[str]) -> Mapping[str, Any] | None:
     return plain if keys <= plain.keys() and len(plain) == len(value) else None
 
 
-def _beside(fields: Fields, content: Content) -> Iterable[tuple[str, Any]]:
+def _beside(
+    fields: Fields, shape: Format, content: Content
+) -> Iterable[tuple[str, Any]]:
     """Yield the keys that change nothing, with their values.
 
     Raises:
         RowError: One may change what is learned, or says something else.
     """
     for key, value in fields.rest():
-        if key.strip().lower() in SPOKEN and not _repeats(value, content):
+        name = plain(key)
+        if name in SPOKEN and not repeats(name, value, content):
             raise RowError(
                 UNSUPPORTED,
                 f"expected no {key} beside the keys of another shape, got one that "
                 "says something else; name the right --format, or leave it out: "
                 f"--ignore {key}",
             )
+        is_asked = shape in PROMPTED and not key.startswith(OF_TURNS)
+        if is_asked and name not in SPOKEN and is_left_out(key, value, content):
+            raise fields.refusal(key, "has a long text that is not learned")
         yield key, value
-
-
-def _repeats(value: object, content: Content) -> bool:
-    """Return whether a value says a part of content, or its last exchange and more."""
-    if not isinstance(value, str):
-        return False
-    match content:
-        case Text(text):
-            said = [text]
-        case Completion(prompt, completion):
-            said = [prompt, completion]
-        case Conversation(messages):
-            said = [message.content for message in messages]
-    if any(value.strip() in one for one in said):
-        return True
-    lines = (line.strip() for one in said[-2:] for line in one.splitlines())
-    return all(line in value for line in lines)
 
 
 def _text(fields: Fields, _: RowOptions) -> Text:
@@ -223,7 +253,8 @@ def _completion(fields: Fields, options: RowOptions) -> Content:
 
     Of messages, those of the prompt are context alone.
     """
-    prompt, completion = fields.take("prompt"), fields.take("completion")
+    prompt = unfolded(fields.take("prompt"), "prompt")
+    completion = unfolded(fields.take("completion"), "completion")
     system = _system(fields)
     if isinstance(prompt, list) and isinstance(completion, list):
         turns = _turns(fields, [*prompt, *completion], options)
@@ -253,7 +284,7 @@ def _turns(fields: Fields, turns: object, options: RowOptions) -> list[Message]:
     beside: dict[str, list[Any]] = {}
     read = read_turns(turns, options.ignored, beside)
     for key, values in beside.items():
-        fields.keep(f"turns[].{key}", values)
+        fields.keep(f"{OF_TURNS}{key}", values)
     return read
 
 

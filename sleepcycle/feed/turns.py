@@ -9,7 +9,7 @@ from sleepcycle.errors import RowError
 from sleepcycle.feed.keys import UNSUPPORTED, Fields
 from sleepcycle.feed.row_values import kind_of, object_text, said_text, text_of
 from sleepcycle.feed.tool_calls import called_in, calls_of
-from sleepcycle.feed.wanted import turn_weight
+from sleepcycle.feed.wanted import expect_final, turn_weight
 from sleepcycle.feed.written_numbers import number_text
 from sleepcycle.records.content import Message, Role
 
@@ -79,6 +79,8 @@ def _turn(
             raise RowError(
                 UNSUPPORTED, f"turn {number}: expected what is said once, got {key} too"
             )
+        if role is Role.ASSISTANT:
+            expect_final(fields, key, value)
         beside.setdefault(key, []).append(value)
     return message
 

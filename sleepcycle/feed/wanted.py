@@ -3,10 +3,33 @@
 from dataclasses import replace
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.keys import REJECTED, UNSUPPORTED, Fields
+from sleepcycle.feed.keys import OFF, REJECTED, UNSUPPORTED, Fields, plain
 from sleepcycle.records.content import Content, Conversation, Role
 
 YES, NO = frozenset({"true", "1", "1.0"}), frozenset({"false", "0", "0.0"})
+FINAL = {
+    "channel": frozenset({"final"}),
+    "recipient": frozenset({"all"}),
+    "error": frozenset[str](),
+}
+"""What keys of an answer say, where they are there, of one that the user got."""
+
+FAILED = frozenset(
+    [
+        "failed",
+        "failure",
+        "error",
+        "errored",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "interrupted",
+        "incomplete",
+        "in_progress",
+    ]
+)
+"""What its status says of an answer that broke off."""
+
 WORDS = frozenset({"true", "false"})
 """What a label that is no class says."""
 
@@ -50,6 +73,22 @@ def is_true(value: object, key: str) -> bool:
         f"expected {key} as true or false, got {written!r:.40}; or leave it out: "
         f"--ignore {key}",
     )
+
+
+def expect_final(fields: Fields, key: str, value: object) -> None:
+    """Refuse an answer that was not said to the user, or that failed.
+
+    Raises:
+        RowError: `E_UNSUPPORTED_KEY`.
+    """
+    name, said = plain(key), str(value).strip().lower()
+    if name == "error" and said in OFF:
+        return
+    if name in FINAL and said not in FINAL[name]:
+        wanted = " or ".join(sorted(FINAL[name])) or "none"
+        raise fields.refusal(key, f"is {said!r:.40}, where an answer has {wanted}")
+    if name == "status" and said in FAILED:
+        raise fields.refusal(key, f"says that the answer is {said}")
 
 
 def turn_weight(fields: Fields, role: Role) -> float:

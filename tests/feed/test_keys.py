@@ -3,6 +3,7 @@ import json
 import pytest
 
 from sleepcycle.feed.keys import (
+    BAD,
     HARMLESS,
     KEPT_BYTES,
     KEPT_KEYS,
@@ -18,6 +19,43 @@ from sleepcycle.feed.shapes import Format
 from tests.feed.rows import WHOLE, fault_of, read_as_fed
 
 PAIR = WHOLE[Format.COMPLETION]
+NOT_TO_LEARN = [
+    "do_not_learn",
+    "not_for_training",
+    "dont_train",
+    "no_train",
+    "exclude_from_training",
+    "invalid",
+    "unapproved",
+    "opt_out",
+    "optOut",
+    "eval_only",
+    "holdout",
+    "flagged",
+    "toxic",
+    "unsafe",
+    "banned",
+    "blocked",
+    "drop",
+    "remove",
+    "removed",
+    "thumbs_down",
+    "is_not_good",
+]
+TO_LEARN = [
+    "is_good",
+    "good",
+    "usable",
+    "keep",
+    "use",
+    "accept",
+    "accepted",
+    "approved",
+    "valid",
+    "learned",
+    "correct",
+    "thumbs_up",
+]
 WORDS = sorted(set().union(*(rule.words for rule in RULES)))
 FORMS = ("{}", "is_{}", "my-{}", "{}2", "the {}")
 
@@ -90,6 +128,86 @@ class TestRow:
         fault = fault_of({**PAIR, key: value})
 
         assert (fault.code, key in str(fault)) == (UNSUPPORTED, True)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            *[(key, True) for key in NOT_TO_LEARN],
+            *[(key, False) for key in TO_LEARN],
+            *[(key, -1) for key in ("rating", "score", "user_vote", "reward")],
+            ("score", "-0.5"),
+            *[("verdict", word) for word in sorted(BAD)],
+            ("status", "Failed"),
+            ("review", " wrong "),
+            ("deleted_at", "2020-01-01"),
+            ("excludedAt", 5),
+            ("rejected_date", "2020-01-01"),
+            ("not_excluded", False),
+        ],
+    )
+    def test_what_says_that_it_is_not_to_be_learned_is_refused(self, key, value):
+        fault = fault_of({**PAIR, key: value})
+
+        assert (fault.code, repr(key) in str(fault)) == (UNSUPPORTED, True)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            *[(key, False) for key in NOT_TO_LEARN],
+            *[(key, True) for key in TO_LEARN],
+            ("score", 0.93),
+            ("rating", 5),
+            ("status", "done"),
+            ("language", "en"),
+            ("language_code", "en"),
+            ("source", "forum"),
+            ("date", "2020-01-01"),
+            ("split", "train"),
+            ("sentiment", "negative"),
+            ("is_archived", True),
+            ("use_cache", False),
+            ("$schema", "v1"),
+            ("table_name", "t"),
+            ("note", "not bad"),
+        ],
+    )
+    def test_what_only_tells_of_a_row_is_kept(self, key, value):
+        assert read_as_fed({**PAIR, key: value}).provenance == {key: value}
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "article",
+            "story",
+            "paragraph",
+            "premise",
+            "hypothesis",
+            "evidence",
+            "schema",
+            "table",
+            "code",
+            "memory",
+            "preamble",
+            "sys",
+            "preprompt",
+            "character",
+            "examples",
+            "fewshot",
+            "few_shot",
+            "few_shot_examples",
+            "choices",
+            "options",
+            "option_a",
+            "A",
+            "B",
+            "C",
+            "D",
+        ],
+    )
+    def test_what_the_model_would_be_told_is_refused(self, key):
+        fault = fault_of({"question": "q", "answer": "a", key: "about"})
+
+        assert (fault.code, repr(key) in str(fault)) == (UNSUPPORTED, True)
 
     @pytest.mark.parametrize("key", ["loss_mask", "rejected", "tools", "thinking"])
     @pytest.mark.parametrize("empty", [None, "", [], {}, float("nan")], ids=repr)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from sleepcycle.errors import RowError
@@ -5,6 +7,7 @@ from sleepcycle.feed.shapes import (
     KEYS,
     Format,
     RowOptions,
+    expect_none_displaced,
     read_row,
     renamed,
     shape_of,
@@ -179,6 +182,58 @@ class TestKeysOfAnotherShape:
 
         assert reading.content == Completion("q", "a")
         assert reading.provenance == {"text": "### q\n### a"}
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            {
+                **talk(("user", "Is it yes or no?"), ("assistant", "yes")),
+                "answer": "no",
+            },
+            {"prompt": "Pick A or B", "completion": "A", "output": "B"},
+            {"prompt": "Pick A or B", "completion": "A", "text": "B"},
+            {"prompt": "q", "completion": "a long answer", "response": "answer"},
+        ],
+        ids=["messages", "output", "text", "part"],
+    )
+    def test_a_second_answer_is_refused(self, row):
+        fault = fault_of(row)
+
+        assert fault.code == "E_UNSUPPORTED_KEY"
+        assert "says something else" in str(fault)
+
+    @pytest.mark.parametrize(
+        "other",
+        [{"answer": " a\n"}, {"prompt": "q"}, {"question": "first"}, {"text": "q\na"}],
+        ids=str,
+    )
+    def test_what_says_the_same_is_kept(self, other):
+        turns = talk(
+            ("user", "first"), ("assistant", "b"), ("user", "q"), ("assistant", "a")
+        )
+
+        assert read_as_fed({**turns, **other}).provenance == other
+
+    @pytest.mark.parametrize("key", ["report", "notes", "extra_info"])
+    def test_a_long_text_beside_a_question_is_refused_by_name(self, key):
+        row = {"question": "q", "answer": "a", key: "It was so. " * 30}
+
+        assert repr(key) in str(fault_of(row))
+        ignoring = RowOptions(ignored=frozenset({key.title()}))
+        assert read_as_fed(row, ignoring).provenance == {}
+
+    def test_a_long_text_that_the_row_says_is_kept(self):
+        long = "It was so. " * 30
+        row = {"prompt": f"Read this. {long} Now?", "completion": "a", "report": long}
+
+        assert read_as_fed(row).provenance == {"report": long}
+
+    def test_a_long_name_is_kept(self):
+        url = "https://example.org/" + "x" * 300
+
+        row = {"question": "q", "answer": "a", "page_url": url}
+
+        assert read_as_fed(row).provenance == {"page_url": url}
 
     @pytest.mark.parametrize(
         "other",
@@ -378,7 +433,61 @@ def _filled(value, marker):
     return value.replace("%s", marker)
 
 
+class TestTurnsAsText:
+    @pytest.mark.parametrize(("who", "what"), [("role", "content"), ("from", "value")])
+    def test_turns_in_a_text_are_turns(self, who, what):
+        row = {
+            "prompt": json.dumps([{who: "user", what: "q"}]),
+            "completion": json.dumps([{who: "assistant", what: "a"}]),
+        }
+
+        assert read_as_fed(row).content == TALK
+
+    def test_a_text_that_only_begins_so_stays_one(self):
+        asked = '[{"role": "user"}] is what?'
+
+        row = {"prompt": asked, "completion": "turns"}
+
+        assert read_as_fed(row).content == Completion(asked, "turns")
+
+
 class TestOwnKeys:
+    def test_a_key_whose_name_another_takes_is_refused(self):
+        options = RowOptions(renamed={"question": "prompt"})
+        row = {"prompt": "MINE", "question": "q", "completion": "a"}
+
+        with pytest.raises(RowError, match=r"'prompt'.*--ignore prompt"):
+            expect_none_displaced(row, options)
+
+    @pytest.mark.parametrize("own", [None, "", "q"], ids=repr)
+    def test_one_that_says_nothing_else_is_not(self, own):
+        options = RowOptions(renamed={"question": "prompt"})
+
+        expect_none_displaced({"prompt": own, "question": "q"}, options)
+
+    def test_one_that_is_ignored_gives_its_name(self):
+        options = RowOptions(
+            renamed={"question": "prompt"}, ignored=frozenset({"Prompt"})
+        )
+        row = {"prompt": "MINE", "question": "q", "completion": "a"}
+
+        expect_none_displaced(row, options)
+        assert read_as_fed(renamed(row, options), options).content == (
+            Completion("q", "a")
+        )
+
+    def test_a_row_without_the_users_key_keeps_its_own(self):
+        options = RowOptions(renamed={"question": "prompt"})
+        row = {"prompt": "p", "completion": "a"}
+
+        assert renamed(row, options) == row
+
+    def test_a_key_is_ignored_however_it_is_written(self):
+        options = RowOptions(ignored=frozenset({"Context"}))
+        row = {"prompt": "q", "completion": "a", " context": "about"}
+
+        assert read_as_fed(row, options).provenance == {}
+
     def test_a_key_of_the_users_is_read_as_ours(self):
         options = RowOptions(renamed={"frage": "prompt", "antwort": "completion"})
 

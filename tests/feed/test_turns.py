@@ -109,6 +109,43 @@ class TestTrain:
         assert (fault.code, name in str(fault)) == (UNSUPPORTED, True)
 
 
+class TestFinal:
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("channel", "analysis"),
+            ("channel", "commentary"),
+            ("recipient", "python"),
+            ("error", "timeout"),
+            ("error", True),
+            ("status", "failed"),
+            ("Status", "incomplete"),
+            ("feedback", "bad"),
+        ],
+    )
+    def test_an_answer_that_nobody_got_is_refused_by_name(self, key, value):
+        fault = fault_of(chat(**{key: value}))
+
+        assert (fault.code, repr(key) in str(fault)) == (UNSUPPORTED, True)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("channel", "final"),
+            ("recipient", "all"),
+            ("error", False),
+            ("status", "done"),
+        ],
+    )
+    def test_one_that_the_user_got_is_learned(self, key, value):
+        assert read_as_fed(chat(**{key: value})).content == read_as_fed(chat()).content
+
+    def test_the_channel_of_a_user_is_kept(self):
+        row = {"messages": [{**ASKED, "channel": "mail"}, ANSWERED]}
+
+        assert read_as_fed(row).provenance == {"turns[].channel": ["mail"]}
+
+
 class TestReasoning:
     @pytest.mark.parametrize("key", ["reasoning_content", "thinking", "reasoning"])
     def test_it_is_kept_by_any_of_its_names(self, key):

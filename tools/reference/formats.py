@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.keys import HARMLESS, RULES, TELLS_OF, KeyRule
+from sleepcycle.feed.keys import BAD, HARMLESS, KEPT_KEYS, RULES, TELLS_OF, KeyRule
+from sleepcycle.feed.repeats import LONG_CHARS
 from sleepcycle.feed.shapes import KEYS, Format, Reading, read_row
 from sleepcycle.records.content import Conversation
 from tests.feed.rows import ANSWERED, ASKED, WHOLE
@@ -198,17 +199,27 @@ def _rules() -> Iterator[str]:
     )
     for rule in RULES:
         words = ", ".join(sorted(rule.words))
+        if rule.whole:
+            words += f"; as a whole key: {', '.join(sorted(rule.whole))}"
         yield f"| {words} | {rule.meaning} | {_when(rule)} |\n"
     last, harmless = (
         ", ".join(f"`{w}`" for w in sorted(s)) for s in (TELLS_OF, HARMLESS)
     )
     yield (
         f"\nA key whose last word is one of {last} tells of something, and is kept, "
-        f"but for pictures, sound and files. These are kept too: {harmless}.\n"
+        f"but for pictures, sound and files. These are kept too: {harmless}.\n\n"
+        f"A word like *not* before a word turns it round: `do_not_learn`. A key that "
+        f"says when the row was taken out counts (`deleted_at`). A text that is but "
+        f"one of {', '.join(sorted(BAD))} is refused under any key but that of a "
+        f"sentiment. Beside a prompt a text of over {LONG_CHARS} characters that is no "
+        f"part of it is refused under any key. At most {KEPT_KEYS} keys are kept "
+        f"beside an example.\n"
     )
 
 
 def _when(rule: KeyRule) -> str:
     """Return in words for which values a rule refuses a row."""
     on, off = rule.counts(True), rule.counts(False)
+    if not on and not off:
+        return "where it is below 0"
     return "always" if on and off else "where it is on" if on else "where it is off"
