@@ -124,7 +124,7 @@ class Home:
 
     @cached_property
     def _said_of_system(self) -> None:
-        """Tell once that system turns are put elsewhere."""
+        """Warn once that system turns are put elsewhere."""
         logger.warning(
             "the base's chat template has no system turn: what the system says is put "
             "before the user's first words"

@@ -38,7 +38,7 @@ class Beside(Cli):
             timeout=PATIENCE_S,
         )
 
-    def start(self, *words):
+    def start(self, *words, command=()):
         return subprocess.Popen(
             [*AS_MODULE, *map(str, words)],
             env=self._env(),
