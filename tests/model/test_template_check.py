@@ -261,7 +261,7 @@ class TestCalls:
 
     def test_one_that_an_earlier_turn_alone_loses_is_named(self, by):
         source = CALLS_TOOLS.replace(
-            "m.tool_calls or []", "(m.tool_calls or []) if m == messages[-1] else []"
+            "m.tool_calls or []", "(m.tool_calls or [] if loop.last else [])"
         )
         talk = Conversation(
             (user("ask"), calling('{"room":"hall"}'), user("more"), answer("done")),
