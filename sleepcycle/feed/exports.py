@@ -99,7 +99,7 @@ def _chatgpt_turns(
         raise RowError(UNSUPPORTED, "expected no recipient but all, got a tool's")
     turn: dict[str, Any] = {"role": role, "content": text}
     weight = _chatgpt_weight(fields, metadata)
-    list(fields.rest())  # refuses what would change the message
+    fields.expect_harmless()
     if role == "assistant":
         turn |= {"weight": weight, **_reasoned(thoughts, ignored)}
         thoughts.clear()
@@ -198,7 +198,7 @@ def _claude_turn(fields: Fields, ignored: frozenset[str]) -> Message | None:
             raise RowError(
                 UNSUPPORTED, f"expected parts of type text, got {part['type']!r:.40}"
             )
-        list(Fields(part, ignored, f"{fields.where}content: ").rest())
+        Fields(part, ignored, f"{fields.where}content: ").expect_harmless()
     text = "".join(text_of(p.get("text"), "text") for p in said) or fields.take("text")
     turn: dict[str, Any] = {"role": fields.take("sender"), "content": text}
     for key in ("weight", "train"):
@@ -206,7 +206,7 @@ def _claude_turn(fields: Fields, ignored: frozenset[str]) -> Message | None:
             turn[key] = fields.take(key)
     if _is_unwanted(fields) or any(part.get("cut_off") for part in parts):
         turn |= {"weight": 0, "train": None}
-    list(fields.rest())  # refuses what would change the message
+    fields.expect_harmless()
     if turn["role"] != "assistant" and not text:
         return None
     [read] = read_turns([turn | _reasoned(thought, ignored)])

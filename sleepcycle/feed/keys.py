@@ -276,6 +276,15 @@ class Fields:
                 raise self.refusal(key, f"says that it is {value}")
             yield key, value
 
+    def expect_harmless(self) -> None:
+        """Refuse what `rest` refuses, where what it yields is not kept.
+
+        Raises:
+            RowError: As for `rest`.
+        """
+        for _ in self.rest():
+            pass
+
     def refusal(self, key: str, reason: str, advice: str = "") -> RowError:
         """Return the fault of a key that may change what the row means."""
         return RowError(
@@ -310,7 +319,7 @@ def _short(value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
 
 
 def plain(key: str) -> str:
-    """Return a key in the one form in which it is ignored."""
+    """Return a key in the one form in which keys are compared."""
     return key.strip().lower()
 
 

@@ -45,7 +45,7 @@ def expect_harmless(beside: Mapping[str, Any], ignored: frozenset[str]) -> None:
     """
     fields = Fields(beside, ignored, "beside the list of rows: ")
     try:
-        list(fields.rest())
+        fields.expect_harmless()
     except RowError as error:
         raise FeedError(str(error)) from error
 

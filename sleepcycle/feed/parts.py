@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
+from typing import Any
 
 from loguru import logger
 
@@ -54,21 +54,20 @@ class _Tally:
         self.held_out += add(ExampleState.HELD_OUT, chunk.held_out)
         self.lines += len(chunk.pending) + len(chunk.held_out) + len(chunk.bad)
 
-    def report(self, batch: int | None, intake: Intake) -> FeedReport:
-        """Return what all of it came to."""
+    def figures(self, intake: Intake) -> dict[str, Any]:
+        """Return what all of it came to, as the fields of a report."""
         accepted = self.pending + self.held_out
         quarantined = intake.reasons.total()
-        return FeedReport(
-            batch=batch,
-            lines=intake.lines,
-            accepted=accepted,
-            duplicate=intake.lines - quarantined - accepted,
-            quarantined=quarantined,
-            held_out=self.held_out,
-            reasons=dict(sorted(intake.reasons.items())),
-            provenance=dict(intake.provenance.most_common(MOST_KEYS)),
-            refusals=dict(intake.refusals.most_common(MOST_REFUSALS)),
-        )
+        return {
+            "lines": intake.lines,
+            "accepted": accepted,
+            "duplicate": intake.lines - quarantined - accepted,
+            "quarantined": quarantined,
+            "held_out": self.held_out,
+            "reasons": dict(sorted(intake.reasons.items())),
+            "provenance": dict(intake.provenance.most_common(MOST_KEYS)),
+            "refusals": dict(intake.refusals.most_common(MOST_REFUSALS)),
+        }
 
 
 def store_batch(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
@@ -95,9 +94,8 @@ def try_batch(store: Store, intake: Intake) -> DryRunReport:
     with store.dry_run() as found:
         for chunk in intake.chunks():
             tally.take(chunk, lambda state, rows: found.add(rows))
-    report = tally.report(None, intake)
-    fields = {field.name: getattr(report, field.name) for field in fields_of(report)}
-    return DryRunReport(**fields, samples=tuple(intake.samples))
+    samples = tuple(intake.samples)
+    return DryRunReport(batch=None, **tally.figures(intake), samples=samples)
 
 
 def drop_abandoned(store: Store, limit_s: float = math.inf) -> None:
@@ -137,7 +135,7 @@ def _store_parts(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
             _add_some(session, batch, chunks, tally)
             failpoint("feed.part")
             if tally.lines == intake.lines:
-                report = tally.report(batch, intake)
+                report = FeedReport(batch=batch, **tally.figures(intake))
                 _finish(session, report, label.actor)
                 break
             open_batch.hide(session, batch)

@@ -106,7 +106,7 @@ def shape_of(value: object) -> Format | None:
     if not isinstance(value, Mapping):
         return None
     found = _match(value.keys())
-    return found or _match({key.strip().lower() for key in value})
+    return found or _match({plain(key) for key in value})
 
 
 def _match(keys: Iterable[str]) -> Format | None:
@@ -203,8 +203,7 @@ def read_row(
 def _refuse_preferences(value: object) -> None:
     """Refuse a pair of answers, of which one is better, if a row is one."""
     if isinstance(value, Mapping) and "chosen" in value:
-        for _ in Fields({"chosen": value["chosen"]}, frozenset()).rest():
-            pass
+        Fields({"chosen": value["chosen"]}, frozenset()).expect_harmless()
 
 
 def _with_keys(value: object, keys: set[str]) -> Mapping[str, Any] | None:
@@ -213,8 +212,8 @@ def _with_keys(value: object, keys: set[str]) -> Mapping[str, Any] | None:
         return None
     if keys <= value.keys():
         return value
-    plain = {key.strip().lower(): one for key, one in value.items()}
-    return plain if keys <= plain.keys() and len(plain) == len(value) else None
+    same = {plain(key): one for key, one in value.items()}
+    return same if keys <= same.keys() and len(same) == len(value) else None
 
 
 def _beside(

@@ -91,6 +91,7 @@ def _is_lines(found: Beginning) -> bool:
     return found.suffix in {*LINES, ".json"} or found.first in {b"{", b""}
 
 
+CSV = Container("CSV", _is_csv, read_csv)
 CONTAINERS = (
     Container("Parquet", _is_parquet, read_parquet, is_text=False),
     Container("Arrow", _is_arrow, read_arrow, is_text=False),
@@ -100,7 +101,7 @@ CONTAINERS = (
     Container("JSON", is_spread, lambda f, s, _: read_objects(f, s)),
     Container("JSONL", _is_one_a_line, lambda f, s, _: read_jsonl(f, s)),
     Container("TSV", _is_tsv, read_tsv),
-    Container("CSV", _is_csv, read_csv),
+    CSV,
     Container("YAML", _ends_in(".yaml", ".yml"), read_yaml),
     Container(
         "text",
@@ -196,7 +197,7 @@ def _rows(
     refuse_known(found)
     container = next((each for each in CONTAINERS if each.fits(found)), None)
     if container is None and is_table(found, wanted):  # whose columns are mapped
-        container = Container("CSV", _is_csv, read_csv)
+        container = CSV
     if container is not None and not container.is_text:
         if unpacked is not file:
             raise FeedError(

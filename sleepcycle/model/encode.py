@@ -144,18 +144,9 @@ def render_prompt(prompt: str, base: TextBase) -> list[int]:
     """Return the ids after which the model answers, as training saw them."""
     if base.chat:
         asked = Conversation((Message(Role.USER, prompt),))
-        return render_conversation(asked, base)
+        text = template_of(base.tokenizer).prompt(asked)
+        return token_ids.rendered(base.tokenizer, text)
     return _start(base) + tokens(base, prompt)
-
-
-def render_conversation(conversation: Conversation, base: TextBase) -> list[int]:
-    """Return the ids after which the model answers a conversation's last turn.
-
-    Raises:
-        ExampleError: The base's chat template refuses it, or there is none.
-    """
-    text = template_of(base.tokenizer).prompt(conversation)
-    return token_ids.rendered(base.tokenizer, text)
 
 
 def dream_start(base: Base) -> list[int]:
