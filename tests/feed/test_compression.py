@@ -4,7 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
-import os
+import random
 import tracemalloc
 
 import pytest
@@ -16,13 +16,14 @@ from sleepcycle.feed.shapes import AS_THEY_ARE
 from sleepcycle.feed.sources import read_source
 from tests.feed.conftest import SETTINGS, jsonl, read, values
 
+RANDOM = random.Random(0)
+ROWS = [{"text": RANDOM.randbytes(100).hex()} for _ in range(1_500)]
 PACKERS = {
     ".gz": gzip.compress,
     ".zst": zstandard.compress,
-    ".bz2": bz2.compress,
+    ".bz2": lambda data: bz2.compress(data, 1),  # several blocks, as a long file has
     ".xz": lzma.compress,
 }
-ROWS = [{"text": os.urandom(100).hex()} for _ in range(1_500)]
 
 
 @pytest.fixture(params=PACKERS)
