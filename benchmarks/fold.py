@@ -55,7 +55,7 @@ class Day:
         """Print a row that ends with the loss of each part, in nats per token."""
         parts = self.parts.values()
         with adapters.attached(self.base, "measured", change):
-            sums = [score.nll(self.base, part, score.BATCH_SIZE) for part in parts]
+            sums = [score.nll(self.base, part) for part in parts]
         losses = [f"{nats / tokens:.3f}" for nats, tokens in sums]
         print("|", " | ".join([*map(str, cells), *losses]), "|")
 
@@ -81,7 +81,7 @@ def _measured(
     """Prepare what measures two lessons, none of which was learned from."""
     read = [e for lesson in taught for e in _encode(base, lesson.rows[:128])]
     with adapters.on_base(base, {"read": change}):
-        seen = moments(base, "read", read, score.BATCH_SIZE)
+        seen = moments(base, "read", read)
     parts = {x.name: _encode(base, (*x.held_out, *x.questions)) for x in taught}
     gather = partial(ReplayBuilder, wake=config.WakeSettings(), seed=seed)
     past, rem = ReplayInputs(change, {}), config.RemSettings()

@@ -27,7 +27,6 @@ from sleepcycle.records.content import Completion, Text
 
 TASKS = {"AG News": "TC/agnews", "SST-2": "SC/SST-2"}
 MAX_CHARS = 240
-BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def accuracy(base: Base, task: Task) -> float:
     right = 0
     for prompt, label in task.test:
         losses = {
-            choice: nll(base, [_question(prompt, choice, base)], 1)[0]
+            choice: nll(base, [_question(prompt, choice, base)])[0]
             for choice in task.labels
         }
         right += min(losses, key=lambda choice: losses[choice]) == label
@@ -99,7 +98,7 @@ class Board:
         folder = self.home.versions.folder(self.home.versions.get(name))
         with adapters.attached(self.base, "measured", load_sealed(folder)):
             scores = [accuracy(self.base, task) for task in self.tasks]
-            nats, tokens = nll(self.base, self.stories, BATCH_SIZE)
+            nats, tokens = nll(self.base, self.stories)
         cells = [step, name, *(f"{score:.3f}" for score in scores)]
         print("| " + " | ".join([*cells, f"{nats / tokens:.3f}", held_out]) + " |")
 

@@ -16,7 +16,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.exam import ExamQuestion, ask, question
 from sleepcycle.model.portable import load_sealed
-from sleepcycle.model.score import BATCH_SIZE, encode_held_out, nll
+from sleepcycle.model.score import encode_held_out, nll
 from sleepcycle.numerics.metrics import RetentionMetrics, retention_metrics
 from sleepcycle.records.example import Example
 from sleepcycle.records.version import Version, VersionKind
@@ -210,7 +210,7 @@ def score(base: Base, exams: Sequence[HeldOutExam]) -> tuple[list[float], list[f
     """
     scores, losses = [], []
     for exam in exams:
-        nats, tokens = nll(base, exam.encoded, BATCH_SIZE)
+        nats, tokens = nll(base, exam.encoded)
         loss = nats / tokens if tokens else math.nan  # all of it cut off
         losses.append(loss)
         if exam.unit is ScoreUnit.PROBABILITY:

@@ -23,7 +23,6 @@ from sleepcycle.model.fit import learning_rate
 from sleepcycle.model.moments import moments
 from sleepcycle.model.monitor import FitResult
 from sleepcycle.model.score import (
-    BATCH_SIZE,
     encode_contents,
     encode_held_out,
     held_out_loss,
@@ -223,7 +222,7 @@ class _Night:
         random.Random(self._inputs.seed).shuffle(contents)
         encoded = encode_contents(self._base, contents[:MOMENT_EXAMPLES])
         with adapters.on_base(self._base, {CANDIDATE: change}):
-            found = moments(self._base, CANDIDATE, encoded, BATCH_SIZE)
+            found = moments(self._base, CANDIDATE, encoded)
         return {
             name: found[name][: layer.rank, : layer.rank]
             for name, layer in change.items()

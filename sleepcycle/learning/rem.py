@@ -5,20 +5,24 @@ for what it knows best: the pre-sleep adapters for today, the last good version 
 what was known, past wake versions for their own lessons, the bare base for the rest.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
-from sleepcycle.model.encode import Encoded, collate
+from sleepcycle.model.encode import Encoded
 from sleepcycle.model.fit import fit
+from sleepcycle.model.forward import token_nll
+from sleepcycle.model.gradients import Objective
 from sleepcycle.model.monitor import FitPlan, FitResult
+from sleepcycle.model.token_batch import LearnedTokens, learned_tokens
 from sleepcycle.numerics.distill import TopScores, top_divergence
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, trim
 from sleepcycle.records.progress import OnProgress
@@ -27,9 +31,6 @@ from sleepcycle.settings.config import RemSettings
 STUDENT = "student"
 PASSES_TO_LEARN = (
     3  # passes that a learned token costs: one forward, two's worth backward
-)
-NO_SCORES = TopScores(
-    torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1), torch.zeros(0)
 )
 MAX_LOSS = 30.0  # nats per token; a night that exceeds it is exploding
 
@@ -59,16 +60,13 @@ class ReplaySource:
 
 
 @dataclass(frozen=True, eq=False)
-class TaughtBatch:
-    """Examples side by side, with their teachers' scores of all learned tokens."""
+class TaughtTokens(LearnedTokens):
+    """Learned tokens, and what their teachers think of each."""
 
-    ids: Tensor  # (batch, seq)
-    mask: Tensor  # (batch, seq)
-    weights: Tensor  # (batch, seq)
     gold: Tensor  # (learned,)
-    top_ids: Tensor  # (learned with a teacher, k)
-    top_logs: Tensor  # (learned with a teacher, k)
-    tail: Tensor  # (learned with a teacher,)
+    top_ids: Tensor  # (learned, k)
+    top_logs: Tensor  # (learned, k)
+    tail: Tensor  # (learned,)
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,7 @@ def relearn(
             mix(_parts(sources), batch_size, terms.steps, terms.seed),
             on_progress=terms.on_progress,
             held_out_loss=terms.held_out_loss,
-            objective=rem_loss,
-            collate=collate_taught,
+            objective=REM,
         )
         return trim(adapters.read(base, STUDENT)), result
 
@@ -147,42 +144,46 @@ def steps_within(
     return min(int(budget.left / (PASSES_TO_LEARN * batch_size * size)), max_steps)
 
 
-def rem_loss(model: nn.Module, batch: TaughtBatch) -> Tensor:
-    """Return the weighted mean over learned tokens of their loss, in nats per token.
+def rem_losses(logits: Tensor, tokens: TaughtTokens) -> Tensor:
+    """Return the loss of each learned token, in nats.
 
     It is the cross-entropy of the example's own token in part, and the rest its
     teacher's KL divergence.
     """
-    logits = model(input_ids=batch.ids, attention_mask=batch.mask).logits[:, :-1]
-    learned = batch.weights[:, 1:] > 0
-    weights = batch.weights[:, 1:][learned]
-    chosen = logits[learned].float()  # (learned, vocabulary)
-    own = functional.cross_entropy(chosen, batch.ids[:, 1:][learned], reduction="none")
-    losses = batch.gold * own
-    taught = batch.gold < 1
-    if taught.any():
-        teacher = TopScores(batch.top_ids, batch.top_logs, batch.tail)
-        opinion = top_divergence(chosen[taught], teacher)
-        losses = losses.index_add(
-            0, taught.nonzero()[:, 0], (1 - batch.gold[taught]) * opinion
-        )
-    return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
+    own = token_nll(logits, tokens)
+    teacher = TopScores(tokens.top_ids, tokens.top_logs, tokens.tail)
+    opinion = top_divergence(logits, teacher)
+    return tokens.gold * own + (1 - tokens.gold) * opinion
 
 
-def collate_taught(examples: Sequence[ReplayExample], pad: int) -> TaughtBatch:
-    """Put examples side by side, and their teachers' scores one after the other."""
-    batch = collate([example.encoded for example in examples], pad)
-    counts = batch.weights[:, 1:].gt(0).sum(dim=1)
+def taught_tokens(examples: Sequence[ReplayExample]) -> TaughtTokens:
+    """Return the learned tokens of examples, with their teachers' scores."""
+    learned = learned_tokens([example.encoded for example in examples])
+    k = max((s.ids.shape[1] for e in examples if (s := e.scores)), default=1)
+    scores = [_scores(example, k) for example in examples]
+    counts = torch.tensor([example.encoded.learned for example in examples])
     gold = torch.tensor([example.gold for example in examples])
-    scores = [example.scores for example in examples if example.scores] or [NO_SCORES]
-    return TaughtBatch(
-        ids=batch.ids,
-        mask=batch.mask,
-        weights=batch.weights,
+    return TaughtTokens(
+        **vars(learned),
         gold=gold.repeat_interleave(counts),
         top_ids=torch.cat([score.ids for score in scores]),
         top_logs=torch.cat([score.logs for score in scores]),
         tail=torch.cat([score.tail for score in scores]),
+    )
+
+
+REM = Objective(rem_losses, taught_tokens, attrgetter("encoded"))
+
+
+def _scores(example: ReplayExample, k: int) -> TopScores:
+    """Return a teacher's scores; where there was none, some that do not count."""
+    if example.scores is not None:
+        return example.scores
+    count = example.encoded.learned
+    return TopScores(
+        torch.zeros(count, k, dtype=torch.long),
+        torch.full((count, k), -math.log(2 * k)),
+        torch.full((count,), -math.log(2)),
     )
 
 

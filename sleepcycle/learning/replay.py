@@ -17,7 +17,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode_all, render_prompt
 from sleepcycle.model.generate import GREEDY, fits, generate, text_of
-from sleepcycle.model.score import BATCH_SIZE, each_nll, encode_contents, teach
+from sleepcycle.model.score import each_nll, encode_contents, teach
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Dream, Example
@@ -239,7 +239,6 @@ class ReplayBuilder:
             self._base,
             encoded,
             self._settings.top_k,
-            BATCH_SIZE,
             on_batch=self._on_batch,
         )
         return [
@@ -297,7 +296,7 @@ class ReplayBuilder:
         contents = self._sample(contents, SURVEYED * count)  # all would cost a night
         encoded = encode_contents(self._base, contents)
         with self._teaching(self._past.whole):
-            nats = each_nll(self._base, encoded, BATCH_SIZE, on_batch=self._on_batch)
+            nats = each_nll(self._base, encoded, on_batch=self._on_batch)
         losses = [
             total / max(1, one.learned)
             for total, one in zip(nats, encoded, strict=True)

@@ -105,7 +105,9 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
     )
-    fit_plan = _plan(base, settings, source, seed)
+    fit_plan = replace(
+        _plan(base, settings, source, seed), holds_zeros=start_from.holds_zeros
+    )
     today, unfit_today = encode_counted(base, lesson.today)
     known, unfit_known = encode_counted(base, lesson.known)
     measured = held_out_loss(base, [today], on_progress)
@@ -176,8 +178,6 @@ def _attach(
         seed=seed,
         start=start_from.day or None,
     )
-    if start_from.holds_zeros:
-        adapters.hold_zeros(base, DAY)
     return live
 
 

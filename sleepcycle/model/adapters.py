@@ -7,15 +7,16 @@ package knows of them.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from sleepcycle.errors import AdapterError
 from sleepcycle.model.base import Base, Targets
+from sleepcycle.model.lora_layer import LowRankLinear
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, pad
 
 
@@ -142,13 +143,6 @@ def parameters(base: Base, name: str) -> list[nn.Parameter]:
     return found
 
 
-def hold_zeros(base: Base, name: str) -> None:
-    """Let what is zero in an adapter's factors stay zero while it is trained."""
-    for parameter in parameters(base, name):
-        kept = parameter.detach() != 0
-        parameter.register_hook(partial(torch.mul, kept))  # type: ignore[no-untyped-call]
-
-
 def read(base: Base, name: str) -> dict[str, LowRank]:
     """Return an adapter's changes, its scale folded in, as float32 copies."""
     return {
@@ -201,6 +195,7 @@ def _inject(base: Base, name: str, paths: list[str], config: LoraConfig) -> None
     """Let PEFT add its layers, in float32 and frozen."""
     config.target_modules = set(paths)
     config.fan_in_fan_out = base.targets.transposed
+    config._register_custom_module(dict.fromkeys((nn.Linear, Conv1D), LowRankLinear))
     inject_adapter_in_model(config, base.model, name)
     del base.model.peft_config  # PEFT warns where it finds one of an earlier adapter
     for _, layer in layers(base, name):

@@ -23,6 +23,7 @@ from sleepcycle.settings.config import ModelSettings
 
 HELLO = Conversation((Message(Role.USER, "Hello"),))
 ALL_LINEAR = ["all-linear"]
+BATCH_TOKENS = (4096, 32768)  # at once on a CPU, and elsewhere
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """Keeps loading on this machine, and foreign code out."""
 
@@ -87,6 +88,9 @@ class Base(TextBase):
     positions: int
     """Tokens that the model has places for, prompt and answer together."""
 
+    batch_tokens: int
+    """Most tokens that pass through it at once, unless one sequence has more."""
+
     device: torch.device
     cache: Path
     """Folder for what was computed from the base and can be computed again."""
@@ -111,7 +115,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
     try:
         model, loading = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=getattr(torch, settings.dtype),
+            dtype=pick_dtype(settings.dtype, device),
             use_safetensors=True,
             output_loading_info=True,
             **LOCAL,
@@ -136,6 +140,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         width=model.config.get_text_config().hidden_size,
         max_length=min(settings.max_length, positions),
         positions=positions,
+        batch_tokens=settings.batch_tokens or BATCH_TOKENS[device != "cpu"],
         text_overlap=settings.text_overlap,
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
         device=torch.device(device),
@@ -223,6 +228,15 @@ def pick_device(name: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def pick_dtype(name: str, device: str) -> torch.dtype:
+    """Return the type that a setting means on a device."""
+    if name == "auto":
+        has_it = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+        name = "bfloat16" if has_it else "float32"
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def find_targets(model: nn.Module, names: list[str]) -> Targets:

@@ -4,7 +4,7 @@ Tensors lie in safetensors and the rest in JSON, below a manifest; nothing is pi
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW
 
 from sleepcycle.errors import DiskError
@@ -20,6 +20,7 @@ from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.runfolder import STATE, RunFolder
 from sleepcycle.files.sealed import seal
+from sleepcycle.model.student import Student
 from sleepcycle.records.codec import from_json, to_json
 
 TENSORS = "state.safetensors"
@@ -79,16 +80,6 @@ class Checkpoints(Protocol):
         """Keep a state; raise `Paused` where training shall end here for now."""
 
 
-@dataclass(frozen=True, eq=False)
-class Student:
-    """What is trained."""
-
-    model: nn.Module
-    weights: Sequence[nn.Parameter]
-    optimizer: AdamW
-    device: torch.device
-
-
 class FolderCheckpoints:
     """Keeps the newest state of a run in its folder."""
 
@@ -137,18 +128,19 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
         raise failed from error
 
 
-def gather(student: Student, best: Sequence[Tensor]) -> dict[str, Tensor]:
+def gather(
+    student: Student, optimizer: AdamW, best: Tensor | None
+) -> dict[str, Tensor]:
     """Copy all tensors that make up the state of training.
 
     Args:
         student: What is trained.
-        best: The weights that are kept so far; empty where there are none.
+        optimizer: What trains it.
+        best: The weights that are kept so far; None where there are none.
     """
-    found = {f"best.{i}": weight for i, weight in enumerate(best)}
-    for i, weight in enumerate(student.weights):
-        found[f"weight.{i}"] = weight
-        moments = student.optimizer.state.get(weight, {})
-        found |= {f"{name}.{i}": moment for name, moment in moments.items()}
+    found = {"weights": student.weights, **optimizer.state.get(student.weights, {})}
+    if best is not None:
+        found["best"] = best
     found |= {f"random.{kind}": state for kind, state in _random(student.device)}
     return {
         name: tensor.detach().cpu().clone().contiguous()
@@ -156,39 +148,27 @@ def gather(student: Student, best: Sequence[Tensor]) -> dict[str, Tensor]:
     }
 
 
-def best_of(student: Student, tensors: Mapping[str, Tensor]) -> list[Tensor]:
-    """Return the best weights of a state, where they are trained."""
-    return [
-        tensors[f"best.{i}"].to(weight.device)
-        for i, weight in enumerate(student.weights)
-        if f"best.{i}" in tensors
-    ]
+def put_back(
+    student: Student, optimizer: AdamW, tensors: Mapping[str, Tensor]
+) -> Tensor | None:
+    """Put weights, optimizer and random generators back to those of a state.
 
-
-@torch.no_grad()
-def put_weights_back(student: Student, tensors: Mapping[str, Tensor]) -> None:
-    """Write the weights of a state into what is trained."""
-    for i, weight in enumerate(student.weights):
-        weight.copy_(tensors[f"weight.{i}"])
-
-
-def put_moments_back(student: Student, tensors: Mapping[str, Tensor]) -> None:
-    """Put optimizer and random generators back to those of a state.
-
-    To be called right before the first step, since what happens between the steps of
-    a new loop draws random numbers too.
+    Returns:
+        The best weights of the state, where it has any.
     """
-    for i, weight in enumerate(student.weights):
-        if f"step.{i}" in tensors:
-            step, *moments = (tensors[f"{name}.{i}"].clone() for name in MOMENTS)
-            on_device = [moment.to(weight.device) for moment in moments]
-            student.optimizer.state[weight] = dict(
-                zip(MOMENTS, [step, *on_device], strict=True)
-            )
+    student.put_back(tensors["weights"])
+    if "step" in tensors:
+        step, *moments = (tensors[name].clone() for name in MOMENTS)
+        on_device = [moment.to(student.device) for moment in moments]
+        optimizer.state[student.weights] = dict(
+            zip(MOMENTS, [step, *on_device], strict=True)
+        )
     torch.set_rng_state(tensors["random.cpu"])
     kind = student.device.type
     if f"random.{kind}" in tensors and kind != "cpu":
         torch.get_device_module(kind).set_rng_state(tensors[f"random.{kind}"])
+    best = tensors.get("best")
+    return None if best is None else best.to(student.device)
 
 
 def _random(device: torch.device) -> list[tuple[str, Tensor]]:

@@ -8,12 +8,9 @@ from torch.nn import functional
 
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import Encoded, PaddedBatch, collate, pad_id
-from sleepcycle.model.score import ignore_batch
-
-BATCH_SIZE = 8  # examples; two sets of scores of the whole vocabulary are held at once
-SLICE = 256  # tokens whose scores are compared at once, in float32
+from sleepcycle.model.encode import Encoded
+from sleepcycle.model.reading import Reader
+from sleepcycle.model.score import by_length, ignore_batch
 
 
 @torch.no_grad()
@@ -26,7 +23,7 @@ def drifts(
 ) -> tuple[list[float], int]:
     """Sum up KL(base ‖ side) over the learned tokens of some examples.
 
-    It is exact, over the whole vocabulary, which is held for one batch at a time.
+    It is exact, over the whole vocabulary, which is held for some tokens at a time.
 
     Args:
         base: The base; no adapter is active on it afterwards.
@@ -37,15 +34,19 @@ def drifts(
     Returns:
         Nats of each side, and how many tokens they are of.
     """
+    reader = Reader(base)
     sums, tokens = [0.0] * len(sides), 0
-    for chosen in by_length([len(example.ids) for example in examples], BATCH_SIZE):
-        batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
-        with only_active(base, []):
-            expected = _scores(base, batch)
+    for chosen in by_length(base, reader, examples):
+        batch = reader.batch([examples[i] for i in chosen])
+        with only_active(base, []), reader.apart():
+            expected = reader.hidden(batch)
         for place, names in enumerate(sides):
-            with only_active(base, names):
-                found = _scores(base, batch)
-            sums[place] += divergence(expected, found)
+            with only_active(base, names), reader.apart():
+                found = reader.hidden(batch)
+            for part in reader.head.slices(len(expected)):
+                sums[place] += divergence(
+                    reader.head.logits(expected[part]), reader.head.logits(found[part])
+                )
         tokens += len(expected)
         on_batch()
     return sums, tokens
@@ -60,20 +61,9 @@ def divergence(base: Tensor, side: Tensor) -> float:
         base: Scores before the softmax, (tokens, vocabulary).
         side: The same, of what is compared.
     """
-    nats = 0.0
-    for expected, found in zip(
-        torch.split(base, SLICE), torch.split(side, SLICE), strict=True
-    ):
-        target = expected.float().log_softmax(dim=1)
-        each = functional.kl_div(
-            found.float().log_softmax(dim=1), target, reduction="none", log_target=True
-        )
-        each = each.masked_fill(target.isneginf(), 0.0)  # 0 log 0 is 0, not NaN
-        nats += float(each.sum(dim=1).double().sum())
-    return nats
-
-
-def _scores(base: Base, batch: PaddedBatch) -> Tensor:
-    """Return how what is active scores each learned token, (tokens, vocabulary)."""
-    logits: Tensor = base.model(input_ids=batch.ids, attention_mask=batch.mask).logits
-    return logits[:, :-1][batch.weights[:, 1:] > 0]
+    target = base.float().log_softmax(dim=1)
+    each = functional.kl_div(
+        side.float().log_softmax(dim=1), target, reduction="none", log_target=True
+    )
+    each = each.masked_fill(target.isneginf(), 0.0)  # 0 log 0 is 0, not NaN
+    return float(each.sum(dim=1).cpu().double().sum())

@@ -10,7 +10,7 @@ from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode_if_possible, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import BATCH_SIZE, each_nll, ignore_batch
+from sleepcycle.model.score import each_nll, ignore_batch
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import BatchScore, Exact, Loss
@@ -107,7 +107,7 @@ def examine(
     marks: list[dict[int, bool]] = []
     for names in sides:
         with only_active(base, names):
-            each = iter(each_nll(base, parts, BATCH_SIZE, on_batch=on_batch))
+            each = iter(each_nll(base, parts, on_batch=on_batch))
             nats.append([math.fsum(islice(each, len(one))) for one in encoded])
             said = ask(base, [questions[place] for place in asked], on_batch=on_batch)
         marks.append(dict(zip(asked, said, strict=True)))

@@ -1,7 +1,6 @@
-"""The training loop: one, on `transformers.Trainer`, whatever the objective."""
+"""The training loop: one, whatever is minimised."""
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,15 +10,12 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from loguru import logger
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
-from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from sleepcycle.model.adapters import parameters
 from sleepcycle.model.base import Base
-from sleepcycle.model.checkpoint import Checkpoints, State, Student
-from sleepcycle.model.encode import PaddedBatch, collate, pad_id
+from sleepcycle.model.checkpoint import Checkpoints, State
+from sleepcycle.model.gradients import NLL, Gradients, Objective
 from sleepcycle.model.monitor import FitPlan, FitResult, MonitorOptions, TrainingMonitor
-from sleepcycle.model.score import token_losses
+from sleepcycle.model.student import Student
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
 
@@ -32,15 +28,6 @@ WIDTH_POWER = 0.78
 MAX_LR = 3e-3
 
 FINAL_SHARE = 0.1  # of the peak learning rate, at the last step
-LEAST_WEIGHT = 1e-6  # of a batch: one that is cut to nothing learns nothing
-
-Objective = Callable[[nn.Module, Any], Tensor]
-"""Returns the loss of one batch, of the kind that `collate` makes, as a scalar: the
-mean of its tokens' losses by weight, so that parts of a batch add up to it."""
-
-Collate = Callable[[Sequence[Any], int], Any]
-"""Makes a dataclass of tensors, `mask` and `weights` among them, of examples and a
-padding id."""
 
 
 def auto_lr(width: int) -> float:
@@ -54,13 +41,6 @@ def learning_rate(settings: WakeSettings, width: int) -> float:
     return lr * settings.lr_scale
 
 
-def weighted_nll(model: nn.Module, batch: PaddedBatch) -> Tensor:
-    """Return the weighted mean loss of a batch's tokens, in nats per token."""
-    weights = batch.weights[:, 1:]
-    total = (token_losses(model, batch) * weights).sum()
-    return total / weights.sum().clamp_min(LEAST_WEIGHT)
-
-
 def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are options
     base: Base,
     plan: FitPlan,
@@ -68,8 +48,7 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     *,
     on_progress: Callable[[Progress], None],
     held_out_loss: Callable[[], float] | None = None,
-    objective: Objective = weighted_nll,
-    collate: Collate = collate,
+    objective: Objective = NLL,
     keep: Checkpoints | None = None,
 ) -> FitResult:
     """Train the plan's adapter, one batch a step, over whatever else is active.
@@ -87,33 +66,23 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
         Paused: `keep` asked for it.
     """
     start = _start(plan, keep)
-    done = start.seen.step if start else 0
-    trained = parameters(base, plan.adapter)
-    optimizer, scheduler = _optimizer(plan, trained, done)
-    student = Student(base.model, trained, optimizer, base.device)
-    watch = TrainingMonitor(
-        MonitorOptions(plan, on_progress, held_out_loss, keep), student, start
+    student = Student(base, plan.adapter)
+    optimizer = AdamW(
+        [student.weights], lr=plan.lr, weight_decay=plan.weight_decay, fused=True
     )
-    steps = _Steps(batches[done:] or batches, pad_id(base), collate)
-    try:
-        with tempfile.TemporaryDirectory() as unused, torch.random.fork_rng():
-            trainer = _Trainer(
-                objective,
-                watch,
-                model=base.model,
-                args=_arguments(plan, base, done, unused),
-                train_dataset=steps,
-                data_collator=_only,
-                optimizers=(optimizer, scheduler),
-                callbacks=[watch],
-            )
-            trainer.remove_callback(PrinterCallback)
-            if not watch.finished:
-                trainer.train()
-    finally:
-        base.model.eval()
-        base.model.requires_grad_(False)
-    return watch.result()
+    watch = TrainingMonitor(
+        MonitorOptions(plan, on_progress, held_out_loss, keep), student
+    )
+    with torch.random.fork_rng(), student.learning():
+        torch.manual_seed(plan.seed)
+        watch.begin(optimizer, start)
+        run = _Run(plan, student, Gradients(base, student, objective), watch)
+        done = start.seen.step if start else 0
+        for step in range(done, plan.steps):
+            if watch.finished:
+                break
+            run.take(batches[step], step, optimizer)
+        return watch.result()
 
 
 def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:
@@ -125,160 +94,52 @@ def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:
     return start
 
 
-class _Trainer(Trainer):  # type: ignore[misc]
-    """Trainer with our objective, whose every loss is watched before it counts."""
-
-    train_dataset: "_Steps"
+class _Run:
+    """The steps of a run."""
 
     def __init__(
         self,
-        objective: Objective,
+        plan: FitPlan,
+        student: Student,
+        gradients: Gradients,
         watch: TrainingMonitor,
-        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(**options)
-        self._objective = objective
+        self._plan = plan
+        self._student = student
+        self._gradients = gradients
         self._watch = watch
+        self._moves = student.weights != 0 if plan.holds_zeros else None
 
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor],
-        **_: object,
-    ) -> Tensor:
-        """Return the loss of one batch, or the share that a part has in it."""
-        inputs = dict(inputs)
-        share = inputs.pop("share", None)
-        loss = self._objective(model, self.train_dataset.batch(inputs))
-        return loss if share is None else loss * share
+    def take(self, examples: Sequence[Any], step: int, optimizer: AdamW) -> None:
+        """Do one step; one that is broken ends the run before the weights move."""
+        loss = self._learn(examples)
+        if self._moves is not None:
+            self._student.gradient.mul_(self._moves)
+        norm = nn.utils.clip_grad_norm_(self._student.weights, self._plan.max_grad_norm)
+        loss_now, norm_now = torch.stack([loss, norm]).tolist()
+        self._watch.saw(loss_now, norm_now, self._gradients.tokens(examples))
+        for group in optimizer.param_groups:
+            group["lr"] = self._plan.lr * rate_share(self._plan, step)
+        optimizer.step()
+        self._student.moved()
+        self._watch.after_step(optimizer)
 
-    def training_step(
-        self, model: nn.Module, inputs: dict[str, Tensor], *rest: object
-    ) -> Tensor:
-        """Do one step; a loss that is broken ends the run before the weights move."""
-        tokens = int(inputs["mask"].sum())
-        loss = self._learn(model, inputs, *rest)
-        self._watch.saw(float(loss), tokens)
-        return loss
-
-    def _learn(
-        self, model: nn.Module, inputs: dict[str, Tensor], *rest: object
-    ) -> Tensor:
-        """Do a batch forward and backward, in as many parts as memory asks for."""
-        step = self.state.global_step
+    def _learn(self, examples: Sequence[Any]) -> Tensor:
+        """Make a batch's gradient, in as many parts as memory asks for."""
         while True:
-            parts = self._watch.micro_batches
-            split = self.train_dataset.split(step, parts) if parts > 1 else [inputs]
             try:
-                return self._backward(model, split, *rest)
+                return self._gradients.make(examples, self._watch.micro_batches)
             except RuntimeError as error:
                 cause = str(error).partition("\n")[0]
                 if not _is_full(error):
                     raise
-            self._watch.split(len(self.train_dataset.examples(step)), cause)
-            _make_room(model)
-
-    def _backward(
-        self, model: nn.Module, parts: list[dict[str, Tensor]], *rest: object
-    ) -> Tensor:
-        """Add up the loss of a batch's parts, and their gradients."""
-        losses: list[Tensor] = []
-        for part in parts:
-            losses.append(super().training_step(model, part, *rest))
-        return torch.stack(losses).sum()
-
-
-class _Steps(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """The batches of a run, in order, padded when they are needed."""
-
-    def __init__(
-        self, batches: Sequence[Sequence[Any]], pad: int, collate: Collate
-    ) -> None:
-        self._batches = batches
-        self._pad = pad
-        self._collate = collate
-        self._kind = type(collate(batches[0], pad))
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, step: int) -> dict[str, Tensor]:
-        return dict(vars(self._collate(self._batches[step], self._pad)))
-
-    def batch(self, inputs: dict[str, Tensor]) -> Any:  # noqa: ANN401
-        """Return a loaded step as the dataclass that it was."""
-        return self._kind(**inputs)
-
-    def examples(self, step: int) -> Sequence[Any]:
-        """Return what a step learns."""
-        return self._batches[step]
-
-    def split(self, step: int, count: int) -> list[dict[str, Tensor]]:
-        """Return a step in parts, each with the share that its loss has in the whole.
-
-        A part's loss is a mean by weight, so its share is its part of all weight.
-        """
-        examples = self._batches[step]
-        size = math.ceil(len(examples) / count)
-        parts = [
-            dict(vars(self._collate(examples[first : first + size], self._pad)))
-            for first in range(0, len(examples), size)
-        ]
-        weights = [part["weights"][:, 1:].sum() for part in parts]
-        whole = sum(weights, torch.zeros(())).clamp_min(LEAST_WEIGHT)
-        for part, weight in zip(parts, weights, strict=True):
-            part["share"] = weight.clamp_min(LEAST_WEIGHT) / whole
-        return parts
+            self._watch.split(len(examples), cause)
+            clear_device_cache(garbage_collection=True)
 
 
 def _is_full(error: RuntimeError) -> bool:
     """Return whether memory has run out, of a GPU or of the machine."""
     return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
-
-
-def _make_room(model: nn.Module) -> None:
-    """Drop what a step that failed has left in memory."""
-    model.zero_grad()
-    clear_device_cache(garbage_collection=True)
-
-
-def _only(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the one batch that a step loads."""
-    [batch] = items
-    return batch
-
-
-def _arguments(plan: FitPlan, base: Base, done: int, folder: str) -> TrainingArguments:
-    """Return what lets the trainer write nothing, print nothing and keep our order."""
-    return TrainingArguments(
-        output_dir=folder,
-        max_steps=max(1, plan.steps - done),
-        per_device_train_batch_size=1,  # each item is a whole batch
-        train_sampling_strategy="sequential",
-        max_grad_norm=plan.max_grad_norm,
-        seed=plan.seed,
-        use_cpu=base.device.type == "cpu",
-        remove_unused_columns=False,
-        dataloader_pin_memory=base.device.type == "cuda",
-        save_strategy="no",
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-    )
-
-
-def _optimizer(
-    plan: FitPlan, trained: list[nn.Parameter], done: int
-) -> tuple[AdamW, LambdaLR]:
-    """Return AdamW, and what gives each step its share of the rate.
-
-    Args:
-        plan: What to train.
-        trained: Its parameters.
-        done: Steps that were done before.
-    """
-    optimizer = AdamW(trained, lr=plan.lr, weight_decay=plan.weight_decay)
-    return optimizer, LambdaLR(optimizer, lambda after: rate_share(plan, done + after))
 
 
 def rate_share(plan: FitPlan, step: int) -> float:

@@ -33,7 +33,6 @@ from sleepcycle.model.harness import (
     Measure,
 )
 from sleepcycle.model.portable import load_sealed
-from sleepcycle.model.score import BATCH_SIZE
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.settings.config import ModelSettings
 
@@ -48,6 +47,8 @@ DRAWS = 1000  # for the standard error of what is no mean, such as perplexity
 
 Scored = dict[Measure, tuple[float, float | None]]
 """A version's value of each measure, and its standard error."""
+
+BATCH_SIZE = 32  # questions of the harness at once
 
 
 def main(deed: str, ordered: Path, result: Path) -> int:

@@ -3,52 +3,60 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sleepcycle.model.adapters import layers, only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, collate, pad_id
+from sleepcycle.model.encode import Encoded
+from sleepcycle.model.lora_layer import LowRankLinear
+from sleepcycle.model.reading import Reader
+from sleepcycle.model.score import by_length
+
+Hook = Callable[[LowRankLinear, tuple[Tensor, ...], Tensor], None]
 
 
 @torch.no_grad()
-def moments(
-    base: Base, name: str, examples: Sequence[Encoded], batch_size: int
-) -> dict[str, Tensor]:
+def moments(base: Base, name: str, examples: Sequence[Encoded]) -> dict[str, Tensor]:
     """Return the mean of (down x)(down x).T of each layer, over all tokens.
 
     Args:
         base: The base, with the adapter attached; none is active afterwards.
         name: The adapter.
         examples: What it reads.
-        batch_size: Examples at once; changes speed and memory alone.
 
     Returns:
         By layer, (width, width) in float64 on the CPU, the adapter's width.
     """
+    reader = Reader(base)
+    whole = [_read_whole(example) for example in examples]
     sums: dict[str, Tensor] = {}
-    tokens = 0
-    mask = torch.zeros(0)
+    places = torch.zeros(0)
 
-    def add_to(path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def add(module: nn.Module, inputs: tuple[Tensor, ...], inner: Tensor) -> None:
-            seen = inner[mask].double()  # (tokens, width)
+    def add_to(path: str) -> Hook:
+        def add(layer: LowRankLinear, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+            rows = inputs[0].flatten(0, -2).index_select(0, places)  # (tokens, in)
+            down, _ = layer.factors(name, rows.dtype)
+            seen = (rows @ down.T).cpu().double()  # (tokens, width)
             sums[path] = sums.get(path, 0) + seen.T @ seen
 
         return add
 
     hooks = [
-        layer.lora_A[name].register_forward_hook(add_to(path))
-        for path, layer in layers(base, name)
+        layer.register_forward_hook(add_to(path)) for path, layer in layers(base, name)
     ]
     try:
-        with only_active(base, [name]):
-            for start in range(0, len(examples), batch_size):
-                batch = collate(examples[start : start + batch_size], pad_id(base))
-                batch = batch.to(base.device)
-                mask = batch.mask.bool()
-                tokens += int(mask.sum())
-                base.model(input_ids=batch.ids, attention_mask=batch.mask)
+        with only_active(base, [name]), reader.apart():
+            for chosen in by_length(base, reader, whole):
+                batch = reader.batch([whole[i] for i in chosen])
+                places = batch.places
+                reader.hidden(batch)
     finally:
         for hook in hooks:
             hook.remove()
-    return {path: (total / tokens).cpu() for path, total in sums.items()}
+    tokens = sum(len(example.ids) for example in examples)
+    return {path: total / tokens for path, total in sums.items()}
+
+
+def _read_whole(example: Encoded) -> Encoded:
+    """Return an example with a token more to learn, so that its last one is read."""
+    return Encoded((*example.ids, 0), (0.0, *[1.0] * len(example.ids)))

@@ -5,26 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import torch
-from torch import Tensor, nn
-from transformers import (
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from torch import Tensor
+from torch.optim import AdamW
 
 from sleepcycle.errors import DivergedError, ModelError
-from sleepcycle.model.checkpoint import (
-    Checkpoints,
-    Seen,
-    State,
-    Student,
-    best_of,
-    gather,
-    put_moments_back,
-    put_weights_back,
-)
+from sleepcycle.model.checkpoint import Checkpoints, Seen, State, gather, put_back
+from sleepcycle.model.student import Student
 from sleepcycle.records.progress import Progress
 
 SPEED_STEPS = 20  # over which tokens a second are measured
@@ -53,6 +39,9 @@ class FitPlan:
 
     may_keep_start: bool = False
     """Look before the first step too, and keep what was there if nothing is better."""
+
+    holds_zeros: bool = False
+    """Whether what is zero in the adapter's factors stays zero."""
 
 
 @dataclass(frozen=True)
@@ -84,49 +73,61 @@ class MonitorOptions:
     keep: Checkpoints | None
 
 
-class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
+class TrainingMonitor:
     """Watches a run: its losses, its speed, and when it has learned enough."""
 
-    def __init__(
-        self, terms: MonitorOptions, student: Student, start: State | None
-    ) -> None:
+    def __init__(self, terms: MonitorOptions, student: Student) -> None:
         self._terms = terms
         self._plan = terms.plan
         self._student = student
-        self._start = start
         self.finished = False
         self.micro_batches = 1
         self._losses: list[float] = []
         self._tokens: list[int] = []
         self._looks: list[tuple[int, float]] = []
-        self._best: tuple[float, int, list[Tensor]] | None = None
+        self._best: tuple[float, int, Tensor] | None = None
         self._before_s = 0.0
-        if start is not None:
-            self._go_on(start.seen, start)
-        self._first = len(self._losses)
+        self._first = 0
         self._times = [time.perf_counter()]
 
-    def _go_on(self, seen: Seen, start: State) -> None:
-        """Know what was seen before a checkpoint, and have its weights."""
+    def begin(self, optimizer: AdamW, start: State | None) -> None:
+        """Go on from a state, or look at the start if that may be kept."""
+        if start is not None:
+            self._go_on(start, put_back(self._student, optimizer, start.tensors))
+        self._times = [time.perf_counter()]
+        if start is None and self._plan.may_keep_start:
+            self._look(0)
+
+    def _go_on(self, start: State, best: Tensor | None) -> None:
+        """Know what was seen before a checkpoint."""
+        seen = start.seen
         self.finished = seen.finished
         self.micro_batches = seen.micro_batches
         self._losses = list(seen.losses)
         self._tokens = list(seen.tokens)
         self._looks = list(seen.looks)
         self._before_s = seen.seconds
-        put_weights_back(self._student, start.tensors)
-        if seen.best is not None:
-            self._best = (*seen.best, best_of(self._student, start.tensors))
+        self._first = len(self._losses)
+        if seen.best is not None and best is not None:
+            self._best = (*seen.best, best)
 
-    def saw(self, loss: float, tokens: int) -> None:
-        """Take the loss of a step whose update is still to come."""
+    def saw(self, loss: float, norm: float, tokens: int) -> None:
+        """Take a step whose update is still to come.
+
+        Args:
+            loss: Its loss, in nats per token.
+            norm: Length of its gradient.
+            tokens: How many it read.
+
+        Raises:
+            DivergedError: One is no number, or the loss is too large.
+        """
         if not loss <= self._plan.max_loss:  # also where it is NaN
             raise self._diverged(
                 f"the loss is {loss:.4g} nats per token, {self._plan.max_loss:g} is "
                 "the most allowed"
             )
-        gradients = [p.grad for p in self._student.weights if p.grad is not None]
-        if not nn.utils.get_total_norm(gradients).isfinite():
+        if not math.isfinite(norm):
             raise self._diverged("the gradient is not finite")
         self._losses.append(loss)
         self._tokens.append(tokens)
@@ -146,37 +147,8 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
             )
         self.micro_batches *= 2
 
-    def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: object,
-    ) -> None:
-        """Look at the held-out loss of the start, if that may be kept."""
-        if self._plan.may_keep_start and self._start is None:
-            self._look(0)
-
-    def on_step_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: object,
-    ) -> None:
-        """Let the first step after a checkpoint find all as the last one left it."""
-        if self._start is not None:
-            put_moments_back(self._student, self._start.tensors)
-            self._start = None
-
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: object,
-    ) -> None:
-        """Report the step; look at the held-out loss, and keep the state, in time."""
+    def after_step(self, optimizer: AdamW) -> None:
+        """Report a step; look at the held-out loss, and keep the state, in time."""
         step = len(self._losses)
         self._times.append(time.perf_counter())
         self._terms.on_progress(self._progress(step))
@@ -185,10 +157,9 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
         if looks and (last or step % self._plan.check_every == 0):
             self._look(step)
             self.finished = last or self._waited_enough()
-        control.should_training_stop = self.finished
         keep = self._terms.keep
         if keep is not None and (self.finished or keep.due(step)):
-            keep.save(self._state(step))
+            keep.save(self._state(step, optimizer))
 
     def result(self) -> FitResult:
         """Put the best weights back, and return what the run did."""
@@ -196,7 +167,7 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
         best_step = steps
         if self._best is not None:
             _, best_step, weights = self._best
-            _restore(self._student, weights)
+            self._student.put_back(weights)
         return FitResult(
             steps=steps,
             tokens=sum(self._tokens),
@@ -208,9 +179,9 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
             held_out=tuple(self._looks),
         )
 
-    def _state(self, step: int) -> State:
+    def _state(self, step: int, optimizer: AdamW) -> State:
         """Return all that it takes to go on after this step."""
-        loss, best_step, weights = self._best or (0.0, 0, [])
+        best = self._best
         seen = Seen(
             step=step,
             steps=self._plan.steps,
@@ -219,11 +190,12 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
             losses=tuple(self._losses),
             tokens=tuple(self._tokens),
             looks=tuple(self._looks),
-            best=(loss, best_step) if self._best else None,
+            best=(best[0], best[1]) if best else None,
             seconds=self._seconds(),
             micro_batches=self.micro_batches,
         )
-        return State(seen, gather(self._student, weights))
+        kept = best[2] if best else None
+        return State(seen, gather(self._student, optimizer, kept))
 
     def _seconds(self) -> float:
         """Return how long training took until now."""
@@ -241,15 +213,13 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
         """Measure the held-out loss, and keep the weights where it is the lowest."""
         if self._terms.held_out_loss is None:
             return
-        self._student.model.eval()
-        loss = self._terms.held_out_loss()
-        self._student.model.train()
+        with self._student.evaluating():
+            loss = self._terms.held_out_loss()
         if not math.isfinite(loss):
             raise self._diverged(f"the held-out loss is {loss}")
         self._looks.append((step, loss))
         if self._best is None or loss < self._best[0]:
-            weights = [weight.detach().clone() for weight in self._student.weights]
-            self._best = (loss, step, weights)
+            self._best = (loss, step, self._student.weights.detach().clone())
 
     def _waited_enough(self) -> bool:
         """Return whether the last `patience` looks found nothing better."""
@@ -271,10 +241,3 @@ class TrainingMonitor(TrainerCallback):  # type: ignore[misc]
             left_s=seconds / (step - first) * (self._plan.steps - step),
             micro_batches=self.micro_batches,
         )
-
-
-@torch.no_grad()
-def _restore(student: Student, weights: list[Tensor]) -> None:
-    """Put weights back."""
-    for parameter, weight in zip(student.weights, weights, strict=True):
-        parameter.copy_(weight)

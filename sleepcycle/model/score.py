@@ -1,54 +1,32 @@
 """Scoring: the loss of whatever adapters are active, on examples never trained on."""
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import (
-    Encoded,
-    PaddedBatch,
-    collate,
-    encode_all,
-    encode_if_possible,
-    pad_id,
-)
+from sleepcycle.model.encode import Encoded, encode_all, encode_if_possible
+from sleepcycle.model.forward import token_nll
+from sleepcycle.model.reading import Reader
+from sleepcycle.model.token_batch import learned_tokens
 from sleepcycle.numerics.distill import TopScores, top_scores
 from sleepcycle.records.content import Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.verdict import Loss
 
-BATCH_SIZE = 32  # examples scored at once; changes speed and memory, not results
-
 
 def ignore_batch() -> None:
     """Take the end of a batch, and do nothing."""
-
-
-def token_losses(model: torch.nn.Module, batch: PaddedBatch) -> Tensor:
-    """Return the loss of each token given those before it.
-
-    Returns:
-        Nats, (batch, seq - 1): the first token has none before it.
-    """
-    logits = model(input_ids=batch.ids, attention_mask=batch.mask).logits
-    return functional.cross_entropy(
-        logits[:, :-1].float().transpose(1, 2), batch.ids[:, 1:], reduction="none"
-    )
 
 
 @torch.no_grad()
 def nll(
     base: Base,
     examples: Sequence[Encoded],
-    batch_size: int,
     *,
     on_batch: Callable[[], None] = ignore_batch,
 ) -> tuple[float, int]:
@@ -57,13 +35,12 @@ def nll(
     Args:
         base: The base with what is scored active.
         examples: Those of like length are scored together.
-        batch_size: Examples at once; changes speed and memory alone.
         on_batch: Called after each batch, since many take long.
 
     Returns:
         Nats, and how many tokens they are of.
     """
-    nats = each_nll(base, examples, batch_size, on_batch=on_batch)
+    nats = each_nll(base, examples, on_batch=on_batch)
     return math.fsum(nats), sum(example.learned for example in examples)
 
 
@@ -90,7 +67,7 @@ def compare(
     losses, tokens = [], 0
     for names in (live, candidate):
         with only_active(base, names):
-            nats, tokens = nll(base, encoded, BATCH_SIZE, on_batch=on_batch)
+            nats, tokens = nll(base, encoded, on_batch=on_batch)
         if tokens == 0:
             return None
         losses.append(nats / tokens)
@@ -133,8 +110,7 @@ def held_out_loss(
     def measure() -> float:
         """Return nats per token."""
         sums = [
-            nll(base, part, BATCH_SIZE, on_batch=lambda: on_progress(HEARTBEAT))
-            for part in present
+            nll(base, part, on_batch=lambda: on_progress(HEARTBEAT)) for part in present
         ]
         return sum(nats / tokens for nats, tokens in sums) / len(sums)
 
@@ -146,7 +122,6 @@ def teach(
     base: Base,
     examples: Sequence[Encoded],
     k: int,
-    batch_size: int,
     *,
     on_batch: Callable[[], None] = ignore_batch,
 ) -> list[TopScores]:
@@ -156,20 +131,25 @@ def teach(
         base: The base with the teacher active.
         examples: What is taught.
         k: How many of the likeliest tokens are kept.
-        batch_size: Examples at once; changes speed and memory alone.
         on_batch: Called after each batch.
 
     Returns:
         Scores of each example's learned tokens, in order, on the CPU.
     """
+    reader = Reader(base)
     scores: dict[int, TopScores] = {}
-    for chosen in by_length([len(example.ids) for example in examples], batch_size):
-        batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
-        logits = base.model(input_ids=batch.ids, attention_mask=batch.mask).logits
-        learned = batch.weights[:, 1:] > 0
-        for row, i in enumerate(chosen):
-            found = top_scores(logits[row, :-1][learned[row]], k)
-            scores[i] = TopScores(found.ids.cpu(), found.logs.cpu(), found.tail.cpu())
+    for chosen in by_length(base, reader, examples):
+        batch = [examples[i] for i in chosen]
+        tokens = learned_tokens(batch).to(base.device)
+        found = [top_scores(logits, k) for logits, _ in reader.logits(batch, tokens)]
+        whole = TopScores(
+            ids=torch.cat([part.ids for part in found]).cpu(),
+            logs=torch.cat([part.logs for part in found]).cpu(),
+            tail=torch.cat([part.tail for part in found]).cpu(),
+        )
+        first = 0
+        for i, example in zip(chosen, batch, strict=True):
+            scores[i] = whole.at(slice(first, first := first + example.learned))
         on_batch()
     return [scores[i] for i in range(len(examples))]
 
@@ -178,7 +158,6 @@ def teach(
 def each_nll(
     base: Base,
     examples: Sequence[Encoded],
-    batch_size: int,
     *,
     on_batch: Callable[[], None] = ignore_batch,
 ) -> list[float]:
@@ -187,16 +166,26 @@ def each_nll(
     Args:
         base: The base with what is scored active.
         examples: Those of like length are scored together.
-        batch_size: Examples at once; changes speed and memory alone.
         on_batch: Called after each batch.
     """
+    reader = Reader(base)
     nats = [0.0] * len(examples)
-    for chosen in by_length([len(example.ids) for example in examples], batch_size):
-        batch = collate([examples[i] for i in chosen], pad_id(base)).to(base.device)
-        learned = batch.weights[:, 1:].gt(0)
-        losses = token_losses(base.model, batch) * learned
-        sums = losses.double().sum(dim=1).tolist()
-        for i, total in zip(chosen, sums, strict=True):
-            nats[i] = total
+    for chosen in by_length(base, reader, examples):
+        batch = [examples[i] for i in chosen]
+        tokens = learned_tokens(batch).to(base.device)
+        losses = [token_nll(*part) for part in reader.logits(batch, tokens)]
+        each = iter(chain.from_iterable(part.tolist() for part in losses))
+        for i, example in zip(chosen, batch, strict=True):
+            nats[i] = math.fsum(islice(each, example.learned))
         on_batch()
     return nats
+
+
+def by_length(
+    base: Base, reader: Reader, examples: Sequence[Encoded]
+) -> Iterator[list[int]]:
+    """Yield places of examples to be read at once, shortest first."""
+    order = sorted(range(len(examples)), key=lambda place: len(examples[place].ids))
+    lengths = [len(examples[place].ids) for place in order]
+    for part in reader.within(lengths, base.batch_tokens):
+        yield order[part]

@@ -59,8 +59,9 @@ class ModelSettings(Section):
     revision: str = ""
     """Commit or tag of a hub id; empty for the one in the cache."""
 
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """How the base is held in memory. Adapters are always float32."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """How the base is held in memory and computes; `auto` is bfloat16 on a GPU that has
+    it, float32 elsewhere. Adapters are kept in float32 always."""
 
     target_modules: list[str] = ["all-linear"]
     """Leaf names of the layers that learn, or `["all-linear"]` for all but the head."""
@@ -68,6 +69,10 @@ class ModelSettings(Section):
     max_length: PositiveInt = 1024
     """Longest sequence in tokens: longer text is split, a longer prompt loses its
     middle, and what has a longer answer is set aside."""
+
+    batch_tokens: NonNegativeInt = 0
+    """Most tokens that pass through the base at once where it learns or is scored; a
+    larger batch does so in parts. 0 is 4096, and 32768 on a GPU; a guess."""
 
     text_overlap: NonNegativeInt = 64
     """Tokens of the part before that each further part of a long text begins with, as

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.reply import Prompt, Reply, reply_to
-from sleepcycle.model.score import BATCH_SIZE, encode_contents, nll
+from sleepcycle.model.score import encode_contents, nll
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Text
 
@@ -22,5 +22,5 @@ def loss(base: Base, change: LayerChanges, texts: Sequence[str]) -> float:
     """Return the mean loss on texts under a change, in nats per token."""
     with adapters.attached(base, ASKED, change):
         encoded = encode_contents(base, [Text(text) for text in texts])
-        nats, count = nll(base, encoded, BATCH_SIZE)
+        nats, count = nll(base, encoded)
         return nats / count

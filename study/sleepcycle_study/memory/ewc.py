@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, collate, pad_id
-from sleepcycle.model.score import token_losses
+from sleepcycle.model.encode import Encoded
+from sleepcycle.model.reading import Reader
+from sleepcycle.model.token_batch import learned_tokens
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.memory.day import Lifetime, Today
@@ -72,9 +73,11 @@ def fisher(base: Base, examples: list[Encoded]) -> list[Tensor]:
     """
     weights = adapters.parameters(base, wake.DAY)
     squares = [torch.zeros_like(weight) for weight in weights]
+    reader = Reader(base)
     for example in examples:
-        batch = collate([example], pad_id(base)).to(base.device)
-        loss = (token_losses(base.model, batch) * batch.weights[:, 1:]).sum()
+        tokens = learned_tokens([example]).to(base.device)
+        with reader.apart():
+            loss = reader.summed_loss(reader.batch([example]), tokens)
         for square, gradient in zip(
             squares, torch.autograd.grad(loss, weights), strict=True
         ):

@@ -8,8 +8,9 @@ from sleepcycle.learning import wake
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
-from sleepcycle.model.encode import Encoded, PaddedBatch, encode_all
-from sleepcycle.model.fit import fit, learning_rate, weighted_nll
+from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.fit import fit, learning_rate
+from sleepcycle.model.gradients import Objective
 from sleepcycle.model.monitor import FitPlan
 from sleepcycle.model.score import encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -51,10 +52,6 @@ def train(
     )
     steps = training_steps.step_count(settings, len(source.new), source.room)
 
-    def objective(model: nn.Module, batch: PaddedBatch) -> Tensor:
-        """Return the loss of a batch with the penalty."""
-        return weighted_nll(model, batch) + penalty()
-
     result = fit(
         base,
         _plan(base, settings, steps, today.seed),
@@ -63,7 +60,7 @@ def train(
         held_out_loss=held_out_loss(
             base, [encode_held_out(base, today.held_out)], ignore_progress
         ),
-        objective=objective,
+        objective=Objective(penalty=penalty),
     )
     life.cost.trained += result.tokens
 
