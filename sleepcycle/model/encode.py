@@ -53,6 +53,12 @@ class Encoded:
         """How many tokens count in the loss."""
         return sum(weight > 0 for weight in self.weights[1:])
 
+    @property
+    def read(self) -> int:
+        """How many tokens, from its first one, the last that is learned hangs on."""
+        places = (place for place, w in enumerate(self.weights) if place and w > 0)
+        return max(places, default=1)
+
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:

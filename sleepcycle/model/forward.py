@@ -39,6 +39,9 @@ class Head:
     width: int
     """How many logits a token has."""
 
+    dtype: torch.dtype
+    """Of what the model computes with."""
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Return logits, (tokens, vocabulary)."""
         if self.module is None:
@@ -59,12 +62,13 @@ def head_of(model: nn.Module, *, split: bool) -> Head:
         model: A causal language model.
         split: Whether its head is asked apart from its body.
     """
-    width = model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    weight = model.get_input_embeddings().weight  # type: ignore[operator]
+    width, dtype = weight.shape[0], weight.dtype
     if not split:
-        return Head(None, None, width)
+        return Head(None, None, width, dtype)
     config = model.config.get_text_config()  # type: ignore[operator, union-attr]
     cap = getattr(config, "final_logit_softcapping", None)
-    return Head(model.get_output_embeddings(), cap, width)  # type: ignore[operator]
+    return Head(model.get_output_embeddings(), cap, width, dtype)  # type: ignore[operator]
 
 
 def hidden_states(model: nn.Module, batch: TokenBatch, *, split: bool) -> Tensor:

@@ -9,11 +9,17 @@ import torch
 from torch import Tensor
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.cuda_graphs import CudaGraphs, PartSize, few_sizes
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.forward import Losses, token_nll
 from sleepcycle.model.reading import Reader
 from sleepcycle.model.student import Student
-from sleepcycle.model.token_batch import Gather, LearnedTokens, learned_tokens
+from sleepcycle.model.token_batch import (
+    Gather,
+    LearnedTokens,
+    TokenBatch,
+    learned_tokens,
+)
 
 LEAST_WEIGHT = 1e-6  # of a batch: one that is cut to nothing learns nothing
 
@@ -41,13 +47,22 @@ NLL = Objective()
 
 
 class Gradients:
-    """Makes gradients of a student by the examples of a step."""
+    """Makes gradients of a student by the examples of a run's steps."""
 
-    def __init__(self, base: Base, student: Student, objective: Objective) -> None:
+    def __init__(
+        self,
+        base: Base,
+        student: Student,
+        objective: Objective,
+        batches: Sequence[Sequence[Any]],
+    ) -> None:
         self._base = base
         self._student = student
         self._objective = objective
         self._reader = Reader(base)
+        self._graphs = (
+            self._captured(batches) if self._reader.has_fixed_shapes else None
+        )
 
     def tokens(self, examples: Sequence[Any]) -> int:
         """Return how many tokens examples have."""
@@ -65,40 +80,65 @@ class Gradients:
             The loss, in nats per token by weight, with the penalty.
         """
         self._student.gradient.zero_()
-        split = list(self._parts(examples, parts))
+        split = [
+            (self._sequences(part), self._objective.gather(part))
+            for part in self._parts(examples, parts)
+        ]
         weight = sum(float(tokens.weights.sum()) for _, tokens in split)
-        share = 1 / max(weight, LEAST_WEIGHT)
+        share = torch.tensor(1 / max(weight, LEAST_WEIGHT), device=self._base.device)
         losses = [self._add(part, tokens, share) for part, tokens in split]
         if self._objective.penalty is not None:
             losses.append(self._add_penalty(self._objective.penalty))
         return torch.stack(losses).sum()
 
-    def _parts(
-        self, examples: Sequence[Any], count: int
-    ) -> Iterator[tuple[list[Encoded], LearnedTokens]]:
-        """Yield examples with their learned tokens, no more at once than may be."""
+    def _captured(self, batches: Sequence[Sequence[Any]]) -> CudaGraphs:
+        """Return what computes the parts of a run by graphs of a few sizes."""
+        parts = [
+            self._sequences(part) for batch in batches for part in self._parts(batch, 1)
+        ]
+        longest = max(one.read for part in parts for one in part)
+        sizes = [
+            PartSize(
+                tokens=sum(one.read for one in part),
+                learned=sum(one.learned for one in part),
+                sequences=len(part),
+            )
+            for part in parts
+        ]
+        return CudaGraphs(
+            self._compute, few_sizes(sizes, longest), longest, self._student.gradient
+        )
+
+    def _sequences(self, examples: Sequence[Any]) -> list[Encoded]:
+        """Return what the model reads of examples."""
+        return [self._objective.sequence(one) for one in examples]
+
+    def _parts(self, examples: Sequence[Any], count: int) -> Iterator[Sequence[Any]]:
+        """Yield examples, no more at once than may be."""
         size = math.ceil(len(examples) / count)
         for first in range(0, len(examples), size):
-            for part in self._within_bound(examples[first : first + size]):
-                sequences = [self._objective.sequence(one) for one in part]
-                yield sequences, self._objective.gather(part)
-
-    def _within_bound(self, examples: Sequence[Any]) -> Iterator[Sequence[Any]]:
-        """Yield examples in order, as many at once as the base's bound allows."""
-        lengths = [len(self._objective.sequence(one).ids) for one in examples]
-        for part in self._reader.within(lengths, self._base.batch_tokens):
-            yield examples[part]
+            some = examples[first : first + size]
+            lengths = [len(one.ids) for one in self._sequences(some)]
+            for part in self._reader.within(lengths, self._base.batch_tokens):
+                yield some[part]
 
     def _add(
-        self, examples: Sequence[Encoded], tokens: LearnedTokens, share: float
+        self, examples: Sequence[Encoded], tokens: LearnedTokens, share: Tensor
     ) -> Tensor:
         """Add a part's gradient; return its share of the loss."""
+        batch = self._reader.batch(examples)
         here = tokens.to(self._base.device)
+        compute = self._graphs.run if self._graphs else self._compute
+        return compute(batch, here, share)
+
+    def _compute(
+        self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor
+    ) -> Tensor:
+        """Add the gradient of a batch; return its share of the loss."""
         with self._reader.apart():
-            batch = self._reader.batch(examples)
-            loss = self._reader.summed_loss(batch, here, self._objective.losses) * share
-            self._student.add_gradient(loss, self._student.working)
-        return loss.detach()
+            loss = self._reader.summed_loss(batch, tokens, self._objective.losses)
+            self._student.add_gradient(loss * share, self._student.working)
+        return loss.detach() * share
 
     def _add_penalty(self, penalty: Callable[[], Tensor]) -> Tensor:
         """Add the penalty's gradient; return it."""

@@ -165,10 +165,7 @@ def _one_by_one(
     query: Tensor, key: Tensor, value: Tensor, packed: Sequences, options: _Options
 ) -> Tensor:
     """Attend to one sequence after the other."""
-    parts = [
-        torch.split(rows, list(packed.lengths))
-        for rows in (query, key, value)
-    ]
+    parts = [torch.split(rows, list(packed.lengths)) for rows in (query, key, value)]
     each = (
         _causal(options, *(rows.transpose(0, 1)[None] for rows in one))
         for one in zip(*parts, strict=True)

@@ -49,6 +49,12 @@ class Reader:
         self._how = _reading_of(base.model, self._pad)
         self.head: Head = head_of(base.model, split=self._how.split)
 
+    @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether batches can be padded to a fixed shape, as CUDA graphs need it."""
+        half = self.head.dtype != torch.float32
+        return self._how.packed and self._base.device.type == "cuda" and half
+
     def within(self, lengths: Sequence[int], most: int) -> Iterator[slice]:
         """Yield slices of sequences of which at most so many tokens pass at once."""
         return within(lengths, most, packed=self._how.packed)

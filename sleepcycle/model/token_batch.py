@@ -27,6 +27,9 @@ class LearnedTokens:
         """Return some of them."""
         return replace(self, **{k: v[chosen] for k, v in vars(self).items()})
 
+    def __len__(self) -> int:
+        return len(self.targets)
+
     def to(self, device: torch.device) -> Self:
         """Return them on a device."""
         return replace(self, **{k: v.to(device) for k, v in vars(self).items()})
@@ -76,10 +79,7 @@ def token_batch(examples: Sequence[Encoded], pad: int, *, packed: bool) -> Token
         [place for place, weight in enumerate(example.weights[1:]) if weight > 0]
         for example in examples
     ]
-    rows = [
-        example.ids[: _read(places)]
-        for example, places in zip(examples, before, strict=True)
-    ]
+    rows = [example.ids[: example.read] for example in examples]
     if packed:
         return _one_behind_the_other(rows, before)
     return _side_by_side(rows, before, pad)
@@ -99,11 +99,6 @@ def within(lengths: Sequence[int], most: int, *, packed: bool) -> Iterator[slice
             first, whole, longest = place, length, length
     if first < len(lengths):
         yield slice(first, len(lengths))
-
-
-def _read(places: Sequence[int]) -> int:
-    """Return how many tokens are read; one at least."""
-    return places[-1] + 1 if places else 1
 
 
 def _one_behind_the_other(
