@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -181,24 +180,19 @@ def test_the_loss_of_rem_takes_the_divergence_that_stands_there(monkeypatch):
     """
     Of one token half is gold: with a divergence of 6 nats the loss rises by 3.
     """
-    said = SimpleNamespace(logits=torch.zeros(1, 2, 4))
-    batch = rem.TaughtBatch(
-        ids=torch.tensor([[0, 1]]),
-        mask=torch.ones(1, 2),
-        weights=torch.tensor([[0.0, 1.0]]),
+    tokens = rem.TaughtTokens(
+        targets=torch.tensor([1]),
+        weights=torch.tensor([1.0]),
         gold=torch.tensor([0.5]),
         top_ids=torch.tensor([[1]]),
         top_logs=torch.zeros(1, 1),
         tail=torch.zeros(1),
     )
 
-    def model(**asked):
-        return said
-
     def loss(nats):
         monkeypatch.setattr(
             rem, "top_divergence", lambda student, teacher: torch.tensor([nats])
         )
-        return float(rem.rem_loss(model, batch))
+        return float(rem.rem_losses(torch.zeros(1, 4), tokens))
 
     assert loss(6.0) - loss(0.0) == pytest.approx(3.0)

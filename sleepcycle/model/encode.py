@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from sleepcycle.errors import ExampleError, ModelError
 from sleepcycle.model import token_ids
 from sleepcycle.model.base import Base, TextBase
@@ -69,21 +66,6 @@ class _Exchange:
     weight: float
     missing: int = 0
     """Tokens that the middle of the prompt is too long by to be read."""
-
-
-@dataclass(frozen=True, eq=False)
-class PaddedBatch:
-    """Examples side by side, padded at the right."""
-
-    ids: Tensor  # (batch, seq), int64
-    mask: Tensor  # (batch, seq), 1 where there is a token
-    weights: Tensor  # (batch, seq), float32
-
-    def to(self, device: torch.device) -> "PaddedBatch":
-        """Return the batch on a device."""
-        return PaddedBatch(
-            self.ids.to(device), self.mask.to(device), self.weights.to(device)
-        )
 
 
 def ignore_answer() -> None:
@@ -180,20 +162,6 @@ def dream_start(base: Base) -> list[int]:
             'turn can be dreamt; set model.chat = "never"'
         )
     return token_ids.rendered(base.tokenizer, before)
-
-
-def collate(examples: Sequence[Encoded], pad: int) -> PaddedBatch:
-    """Put examples side by side; padding has no weight and is masked."""
-    longest = max(len(example.ids) for example in examples)
-    ids = torch.full((len(examples), longest), pad)
-    mask = torch.zeros((len(examples), longest), dtype=torch.long)
-    weights = torch.zeros((len(examples), longest))
-    for row, example in enumerate(examples):
-        length = len(example.ids)
-        ids[row, :length] = torch.tensor(example.ids)
-        mask[row, :length] = 1
-        weights[row, :length] = torch.tensor(example.weights)
-    return PaddedBatch(ids, mask, weights)
 
 
 def pad_id(base: TextBase) -> int:

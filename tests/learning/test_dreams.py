@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from sleepcycle.files.dream_archive import normalised
 from sleepcycle.learning.dreams import DreamPlan, dream, is_degenerate
 from sleepcycle.model.base import load_base
-from sleepcycle.model.encode import collate, encode, pad_id, render_prompt
-from sleepcycle.model.score import token_losses
+from sleepcycle.model.encode import encode, render_prompt
+from sleepcycle.model.forward import token_nll
+from sleepcycle.model.reading import Reader
+from sleepcycle.model.token_batch import learned_tokens
 from sleepcycle.records.content import Completion, Text
 from sleepcycle.settings.config import ModelSettings
 
@@ -46,8 +49,8 @@ def test_only_answers_it_is_sure_of_are_kept(nano):
 
     def least(dreamt):
         [encoded] = encode(dreamt, nano, prompt_weight=0)
-        batch = collate([encoded], pad_id(nano))
-        losses = token_losses(nano.model, batch)[batch.weights[:, 1:] > 0]
+        said = Reader(nano).logits([encoded], learned_tokens([encoded]))
+        losses = torch.cat([token_nll(*part) for part in said])
         return float((-losses).exp().min())
 
     everything = dream(nano, PLAN, set()).contents

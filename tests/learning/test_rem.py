@@ -1,5 +1,6 @@
 """REM: batches with teachers, its budget, and a student that comes back."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,20 +9,21 @@ import torch
 from sleepcycle.errors import DivergedError
 from sleepcycle.learning.rem import (
     PASSES_TO_LEARN,
+    REM,
     STUDENT,
     Budget,
     RemPlan,
     ReplayExample,
     ReplaySource,
-    collate_taught,
     relearn,
-    rem_loss,
     steps_within,
+    taught_tokens,
 )
 from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode, encode_all
+from sleepcycle.model.reading import Reader
 from sleepcycle.model.score import nll, teach
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion
@@ -59,15 +61,23 @@ def change(base, rng):
 
 def taught(base, contents=LESSON, *, k=8, gold=0.0):
     encoded = encode_all(contents, base, prompt_weight=0)
-    scores = teach(base, encoded, k, batch_size=5)
+    scores = teach(replace(base, batch_tokens=100), encoded, k)
     return [ReplayExample(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
+
+
+@torch.no_grad()
+def mean_loss(base, examples):
+    """Return the mean loss of replayed examples by weight, as training takes it."""
+    reader, tokens = Reader(base), taught_tokens(examples)
+    with reader.apart():
+        batch = reader.batch([REM.sequence(example) for example in examples])
+        whole = reader.summed_loss(batch, tokens, REM.losses)
+    return float(whole / tokens.weights.sum())
 
 
 class TestLoss:
     def test_a_student_that_is_its_teacher_has_none(self, base):
-        batch = collate_taught(taught(base)[:7], pad=2)
-
-        assert float(rem_loss(base.model, batch)) == pytest.approx(0, abs=1e-5)
+        assert mean_loss(base, taught(base)[:7]) == pytest.approx(0, abs=1e-5)
 
     @pytest.mark.parametrize("gold", [1.0, 0.25])
     def test_gold_is_the_loss_of_the_examples_own_tokens(self, base, gold):
@@ -76,11 +86,11 @@ class TestLoss:
         is its own teacher, so the teacher's part adds nothing.
         """
         contents = LESSON[:7]
-        batch = collate_taught(taught(base, contents, gold=gold), pad=2)
+        examples = taught(base, contents, gold=gold)
         encoded = encode_all(contents, base, prompt_weight=0)
-        nats, tokens = nll(base, encoded, 7)
+        nats, tokens = nll(base, encoded)
 
-        found = float(rem_loss(base.model, batch))
+        found = mean_loss(base, examples)
 
         assert found == pytest.approx(gold * nats / tokens, rel=1e-3)
 
@@ -96,12 +106,10 @@ class TestLoss:
             ReplayExample(one.encoded, None, 1.0) for one in taught(base, LESSON[3:5])
         ]
 
-        def loss(examples):
-            return float(rem_loss(base.model, collate_taught(examples, pad=2)))
-
         mixed = [with_teacher[0], alone[0], *with_teacher[1:], alone[1]]
-        assert loss(mixed) == pytest.approx(
-            (3 * loss(with_teacher) + 2 * loss(alone)) / 5, rel=1e-4
+        assert mean_loss(base, mixed) == pytest.approx(
+            (3 * mean_loss(base, with_teacher) + 2 * mean_loss(base, alone)) / 5,
+            rel=1e-4,
         )
 
     def test_scores_stay_with_their_tokens_in_any_order(self, base, change):
@@ -110,10 +118,7 @@ class TestLoss:
         examples = taught(base, [*LESSON[:3], Completion("Hi", "a longer answer, too")])
         adapters.activate(base, [])
 
-        ordered = [
-            float(rem_loss(base.model, collate_taught(order, pad=2)))
-            for order in (examples, examples[::-1])
-        ]
+        ordered = [mean_loss(base, order) for order in (examples, examples[::-1])]
 
         assert ordered[0] == pytest.approx(ordered[1], rel=1e-4)
         assert ordered[0] > 1e-3
@@ -305,7 +310,7 @@ class TestMaterial:
             )
             adapters.attach(base, "dreamer", versions[1 + 2 * (place % 2)])
             adapters.activate(base, ["dreamer"])
-            [own] = teach(base, [taught_one.encoded], 64, 1)
+            [own] = teach(base, [taught_one.encoded], 64)
             adapters.remove(base, "dreamer")
             torch.testing.assert_close(
                 taught_one.scores.logs, own.logs, rtol=1e-4, atol=1e-4

@@ -1,10 +1,12 @@
 """Drift: the divergence from the bare base, over the whole vocabulary."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sleepcycle.model import adapters
-from sleepcycle.model.drift import SLICE, divergence, drifts
+from sleepcycle.model.drift import divergence, drifts
 from sleepcycle.model.encode import Encoded
 from tests.model.conftest import logits_of, some_examples
 
@@ -63,8 +65,17 @@ def test_nothing_to_say_is_no_tokens(moved):
     assert drifts(moved, [], [["near"]]) == ([0.0], 0)
 
 
+def test_batches_do_not_change_the_sum(moved):
+    rows = some_rows(moved)
+
+    [alone], _ = drifts(replace(moved, batch_tokens=1), rows, [["far"]])
+    [together], _ = drifts(replace(moved, batch_tokens=1000), rows, [["far"]])
+
+    assert alone == pytest.approx(together, rel=1e-4)
+
+
 def test_slices_do_not_change_the_sum(rng):
-    bare, side = torch.randn(2, 2 * SLICE + 3, 7, generator=rng)
+    bare, side = torch.randn(2, 67, 7, generator=rng)
 
     whole = divergence(bare, side)
 

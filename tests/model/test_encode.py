@@ -4,13 +4,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-import torch
 from tokenizers.processors import TemplateProcessing
 
 from sleepcycle.errors import ExampleError
 from sleepcycle.model.encode import (
     Encoded,
-    collate,
     encode,
     end_ids,
     pad_id,
@@ -424,17 +422,7 @@ class TestLength:
         assert encode(SUM, fits, prompt_weight=0) == [whole]
 
 
-class TestCollate:
-    def test_padding_is_at_the_right_masked_and_weightless(self):
-        batch = collate(
-            [Encoded((5, 6, 7), (0.0, 0.5, 1.0)), Encoded((8,), (0.0,))], pad=9
-        )
-
-        assert batch.ids.tolist() == [[5, 6, 7], [8, 9, 9]]
-        assert batch.mask.tolist() == [[1, 1, 1], [1, 0, 0]]
-        assert batch.weights.tolist() == [[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]
-        assert batch.ids.dtype == torch.int64
-
+class TestEncoded:
     def test_the_first_token_is_never_learned(self):
         assert Encoded((5, 6), (1.0, 1.0)).learned == 1
         assert Encoded((5,), (1.0,)).learned == 0

@@ -8,9 +8,12 @@ from transformers import get_cosine_with_min_lr_schedule_with_warmup
 
 from sleepcycle.errors import DivergedError
 from sleepcycle.model.adapters import activate, attach, day_config, new_day, read
-from sleepcycle.model.encode import Encoded, collate, encode_all
-from sleepcycle.model.fit import FINAL_SHARE, fit, rate_share, weighted_nll
+from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.fit import FINAL_SHARE, fit, rate_share
+from sleepcycle.model.forward import token_nll
+from sleepcycle.model.gradients import Objective
 from sleepcycle.model.score import nll
+from sleepcycle.model.token_batch import learned_tokens
 from sleepcycle.records.content import Completion
 from tests.model.conftest import assert_same, logits_of, make_plan, some_examples
 
@@ -71,11 +74,11 @@ class TestLearning:
         The held-out loss is measured apart from training, on the same facts.
         """
         facts = encode_all(FACTS, nano, prompt_weight=0)
-        nats, tokens = nll(nano, facts, batch_size=4)
+        nats, tokens = nll(nano, facts)
 
         result = train_facts(nano, steps=15)
 
-        after, _ = nll(nano, facts, batch_size=4)
+        after, _ = nll(nano, facts)
         assert nats / tokens > 2
         assert after < nats / 4
         assert result.loss_first == pytest.approx(nats / tokens, rel=1e-5)
@@ -88,7 +91,7 @@ class TestLearning:
         attach(llama, "live", random_changes(llama.targets))
         new_day(llama, "day", day_config(4, 8.0, 0.0), seed=0)
         activate(llama, ["live"])
-        nats, tokens = nll(llama, some_examples(llama), batch_size=4)
+        nats, tokens = nll(llama, some_examples(llama))
         activate(llama, ["live", "day"])
 
         result = fit(llama, make_plan(), batches_of(llama, 3), on_progress=silent)
@@ -132,16 +135,16 @@ class TestLearning:
         examples = some_examples(day, count=3)
         seen = []
 
-        def objective(model, batch):
-            seen.append(batch.ids[0].tolist())
-            return weighted_nll(model, batch)
+        def gather(examples):
+            seen.extend(list(example.ids) for example in examples)
+            return learned_tokens(examples)
 
         fit(
             day,
             make_plan(steps=3),
             [[example] for example in examples],
             on_progress=silent,
-            objective=objective,
+            objective=Objective(gather=gather),
         )
 
         assert seen == [list(example.ids) for example in examples]
@@ -249,8 +252,8 @@ class TestDiverged:
         """
         seen = []
 
-        def explode(model, batch):
-            return weighted_nll(model, batch) * (1000 if len(seen) == 2 else 1)
+        def explode(logits, tokens):
+            return token_nll(logits, tokens) * (1000 if len(seen) == 2 else 1)
 
         with pytest.raises(
             DivergedError,
@@ -262,7 +265,7 @@ class TestDiverged:
                 make_plan(steps=9),
                 batches_of(day, 9),
                 on_progress=lambda progress: seen.append(read(day, "day")),
-                objective=explode,
+                objective=Objective(losses=explode),
             )
 
         assert len(seen) == 2
@@ -307,7 +310,7 @@ class TestDiverged:
                 make_plan(),
                 batches_of(day, 3),
                 on_progress=silent,
-                objective=lambda model, batch: weighted_nll(model, batch) / 0.0,
+                objective=Objective(losses=lambda *said: token_nll(*said) / 0.0),
             )
 
     def test_the_base_is_frozen_and_evaluating_afterwards(self, day):
@@ -390,7 +393,7 @@ class TestHeldOut:
 
 
 class TestLoss:
-    def test_it_is_the_weighted_mean_over_learned_tokens(self, llama):
+    def test_it_is_the_weighted_mean_over_learned_tokens(self, day):
         """
         Against the log-probabilities, token by token.
         """
@@ -398,18 +401,23 @@ class TestLoss:
         total = weight = 0.0
         for row in rows:
             with torch.no_grad():
-                said = llama.model(input_ids=torch.tensor([row.ids])).logits[0]
+                said = day.model(input_ids=torch.tensor([row.ids])).logits[0]
             for place in range(1, len(row.ids)):
                 lost = -said[place - 1].log_softmax(0)[row.ids[place]].item()
                 total += row.weights[place] * lost
                 weight += row.weights[place]
 
-        loss = weighted_nll(llama.model, collate(rows, pad=2))
+        result = fit(day, make_plan(steps=1), [rows], on_progress=silent)
 
         assert weight == 3.5
-        assert loss.item() == pytest.approx(total / weight, rel=1e-5)
+        assert result.loss_first == pytest.approx(total / weight, rel=1e-5)
 
-    def test_a_batch_that_learns_nothing_costs_nothing(self, llama):
+    def test_a_batch_that_learns_nothing_costs_nothing(self, day):
         rows = [Encoded((5, 6, 7), (0.0, 0.0, 0.0))]
 
-        assert weighted_nll(llama.model, collate(rows, pad=2)).item() == 0
+        before = read(day, "day")
+
+        result = fit(day, make_plan(steps=1), [rows], on_progress=silent)
+
+        assert result.loss_first == 0
+        assert_same(read(day, "day"), before)

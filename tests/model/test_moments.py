@@ -1,5 +1,7 @@
 """Second moments against the dense layer inputs that a hook writes down."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -42,7 +44,7 @@ def test_they_are_the_dense_second_moments(llama, random_changes, examples):
     changes = random_changes(llama.targets)
     attach(llama, "read", changes)
 
-    found = moments(llama, "read", examples, batch_size=3)
+    found = moments(replace(llama, batch_tokens=20), "read", examples)
 
     for path, rows in inputs_of(llama, "read", examples).items():
         down = changes[path].down.double()
@@ -55,7 +57,10 @@ def test_they_are_the_dense_second_moments(llama, random_changes, examples):
 def test_batches_and_padding_change_nothing(llama, random_changes, examples):
     attach(llama, "read", random_changes(llama.targets))
 
-    one, all_at_once = (moments(llama, "read", examples, size) for size in (1, 4))
+    one, all_at_once = (
+        moments(replace(llama, batch_tokens=most), "read", examples)
+        for most in (1, 100)
+    )
 
     for path, matrix in one.items():
         torch.testing.assert_close(matrix, all_at_once[path], rtol=1e-4, atol=1e-6)
@@ -70,7 +75,7 @@ def test_the_adapter_itself_is_active(llama, random_changes, examples):
     attach(llama, "loud", changes)
     attach(llama, "silent", silent)
 
-    loud, quiet = (moments(llama, n, examples, 4) for n in ("loud", "silent"))
+    loud, quiet = (moments(llama, n, examples) for n in ("loud", "silent"))
 
     last = list(llama.targets.shapes)[-1]
     assert not torch.allclose(loud[last], quiet[last], rtol=0.01)
@@ -78,10 +83,10 @@ def test_the_adapter_itself_is_active(llama, random_changes, examples):
 
 def test_no_hook_is_left_behind(llama, random_changes, examples):
     attach(llama, "read", random_changes(llama.targets))
-    found = moments(llama, "read", examples, 4)
+    found = moments(llama, "read", examples)
     kept = {path: matrix.clone() for path, matrix in found.items()}
 
-    moments(llama, "read", examples[:1], 4)
+    moments(llama, "read", examples[:1])
 
     assert all(torch.equal(found[path], matrix) for path, matrix in kept.items())
     assert not any(
@@ -93,6 +98,6 @@ def test_none_is_active_afterwards(llama, random_changes, examples):
     bare = logits_of(llama.model)
     attach(llama, "read", random_changes(llama.targets))
 
-    moments(llama, "read", examples, 4)
+    moments(llama, "read", examples)
 
     assert torch.equal(logits_of(llama.model), bare)

@@ -1,34 +1,42 @@
 """Scores: the loss of each token, whatever it is batched with."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sleepcycle.model.adapters import attach
-from sleepcycle.model.encode import Encoded, collate
-from sleepcycle.model.score import compare, each_nll, nll, token_losses
+from sleepcycle.model.encode import Encoded
+from sleepcycle.model.forward import token_nll
+from sleepcycle.model.reading import Reader
+from sleepcycle.model.score import compare, each_nll, nll
+from sleepcycle.model.token_batch import learned_tokens
 from tests.model.conftest import logits_of, some_examples
 
 
 def test_each_token_is_scored_given_those_before_it(llama):
-    batch = collate(some_examples(llama), pad=2)
+    rows = some_examples(llama)
+    tokens = learned_tokens(rows)
 
-    losses = token_losses(llama.model, batch)
+    said = Reader(llama).logits(rows, tokens)
+    losses = torch.cat([token_nll(*part) for part in said])
 
-    expected = llama.model(input_ids=batch.ids, labels=batch.ids).loss
-    assert losses.shape == (4, 9)
+    ids = torch.tensor([row.ids for row in rows])
+    expected = llama.model(input_ids=ids, labels=ids).loss
+    assert losses.shape == (4 * 9,)
     assert losses.mean().item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("size", [1, 3, 64])
-def test_batching_does_not_change_the_score(llama, size):
+@pytest.mark.parametrize("most", [1, 12, 640])
+def test_batching_does_not_change_the_score(llama, most):
     rows = [
         Encoded(row.ids[:length], row.weights[:length])
         for length, row in enumerate(some_examples(llama, count=9), start=2)
     ]
 
-    nats, tokens = nll(llama, rows, size)
+    nats, tokens = nll(replace(llama, batch_tokens=most), rows)
 
-    alone = sum(nll(llama, [row], 1)[0] for row in rows)
+    alone = sum(nll(llama, [row])[0] for row in rows)
     assert tokens == sum(range(1, 10))
     assert nats == pytest.approx(alone, rel=1e-6)
 
@@ -40,16 +48,16 @@ def test_a_light_token_is_scored_whole(llama):
     heavy = Encoded((5, 6, 7), (0.0, 1.0, 1.0))
     light = Encoded((5, 6, 7), (0.0, 0.1, 0.3))
 
-    assert nll(llama, [light], 1) == nll(llama, [heavy], 1)
+    assert nll(llama, [light]) == nll(llama, [heavy])
 
 
 def test_each_row_is_scored_alone_and_is_zero_where_nothing_is_learned(llama):
     [row] = some_examples(llama, count=1)
     empty = Encoded(row.ids, (0.0,) * len(row.ids))
 
-    first, second = each_nll(llama, [row, empty], 2)
+    first, second = each_nll(llama, [row, empty])
 
-    nats, _ = nll(llama, [row], 1)
+    nats, _ = nll(llama, [row])
     assert first == pytest.approx(nats, rel=1e-5)
     assert second == 0
 
@@ -57,7 +65,7 @@ def test_each_row_is_scored_alone_and_is_zero_where_nothing_is_learned(llama):
 def test_a_failing_comparison_leaves_the_base_bare(llama, random_changes):
     bare = logits_of(llama.model)
     attach(llama, "live", random_changes(llama.targets))
-    broken = [Encoded((5, 10**6), (0.0, 1.0))]
+    broken = [Encoded((5, 10**6, 7), (0.0, 1.0, 1.0))]
 
     with pytest.raises(IndexError, match="out of range"):
         compare(llama, broken, ["live"], [])
