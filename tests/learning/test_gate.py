@@ -222,7 +222,7 @@ class TestMeasure:
         found = measure(sides, GateInputs([], [], dreams), max_asked=0, finite=True)
 
         adapters.activate(sides.base, ["candidate"])
-        nats, tokens = nll(sides.base, dreams, 1)
+        nats, tokens = nll(sides.base, dreams)
         assert found.general.candidate == pytest.approx(nats / tokens)
         assert found.drift.tokens == tokens
         assert 0 < found.drift.live < found.drift.candidate

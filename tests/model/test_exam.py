@@ -83,7 +83,7 @@ class TestExamine:
             adapters.activate(nano, names)
             for content, paper in zip(contents, papers, strict=True):
                 [encoded] = encode(content, nano, prompt_weight=0)
-                nats, tokens = nll(nano, [encoded], 1)
+                nats, tokens = nll(nano, [encoded])
                 assert paper.tokens == tokens
                 assert paper.nats[side] == pytest.approx(nats, rel=1e-4)
 

@@ -1,0 +1,59 @@
+"""Tiny random models of the kinds that people bring."""
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+VOCABULARY = 97  # which no block size divides
+WIDTH = 32
+HEADS = 4
+PLAIN = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": HEADS,
+    "initializer_range": 0.1,  # at the usual 0.02 all logits are nearly alike
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+}
+GROUPED = PLAIN | {
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "intermediate_size": 48,
+    "max_position_embeddings": 128,
+}
+GEMMA = GROUPED | {"sliding_window": 4, "query_pre_attn_scalar": 16}
+EXPERTS = {"num_experts_per_tok": 2, "num_local_experts": 4}
+KINDS = {
+    "llama": GROUPED,
+    "qwen2": GROUPED,
+    "qwen3": GROUPED,
+    "qwen3_moe": GROUPED
+    | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24},
+    "mixtral": GROUPED | EXPERTS,
+    "mistral": GROUPED | {"sliding_window": 4},
+    "gemma2": GEMMA,
+    "gemma3_text": GEMMA | {"sliding_window_pattern": 2},
+    "phi3": GROUPED,
+    "gpt2": {
+        **{k: v for k, v in PLAIN.items() if k != "hidden_size"},
+        "n_embd": WIDTH,
+        "n_positions": 128,
+    },
+    "gpt_neox": PLAIN | {"intermediate_size": 48, "max_position_embeddings": 128},
+    "opt": PLAIN
+    | {"ffn_dim": 48, "word_embed_proj_dim": WIDTH, "max_position_embeddings": 128},
+    "falcon": PLAIN | {"new_decoder_architecture": False, "multi_query": True},
+    "bloom": PLAIN,
+    "stablelm": GROUPED,
+    "gpt_oss": GROUPED | EXPERTS | {"sliding_window": 4},
+}
+
+
+def tiny_model(kind: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Return a random model of two layers, frozen and evaluating."""
+    config = AutoConfig.for_model(kind, **KINDS[kind])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config)
+    return model.to(dtype).eval().requires_grad_(False)
