@@ -151,12 +151,12 @@ class TestAttend:
         given = [one.detach() for one in inputs(lengths)]
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            drawn = [fast(given, lengths, dropout=0.3) for _ in range(2000)]
+            drawn = [fast(given, lengths, dropout=0.3) for _ in range(500)]
 
         mean = torch.stack(drawn).mean(dim=0)
 
         assert not torch.equal(drawn[0], drawn[1])
-        torch.testing.assert_close(mean, slow(given, lengths), rtol=0, atol=0.15)
+        torch.testing.assert_close(mean, slow(given, lengths), rtol=0, atol=0.3)
 
     @pytest.mark.parametrize("name", ["softcap", "s_aux", "position_bias"])
     def test_attention_that_is_not_plain_is_refused(self, inputs, name):

@@ -1,5 +1,7 @@
 """Batches of tokens: what is read, where it stands, and what is learned of it."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -126,7 +128,7 @@ class TestWithin:
 
         assert found[0][0] == 0
         assert found[-1][1] == len(lengths)
-        assert all(a[1] == b[0] for a, b in zip(found, found[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(found))
         for first, last in found:
             part = lengths[first:last]
             passed = sum(part) if packed else max(part) * len(part)
