@@ -50,9 +50,13 @@ class Head:
         return found if self.cap is None else self.cap * torch.tanh(found / self.cap)
 
     def slices(self, tokens: int) -> Iterator[slice]:
-        """Yield slices of tokens, whose logits are not too many at once."""
+        """Yield slices of tokens, whose logits are not too many at once.
+
+        There is one at least, so that what is made of none has its shape.
+        """
         size = max(1, LOGITS_BYTES // (4 * self.width))
-        return (slice(first, first + size) for first in range(0, tokens, size))
+        firsts = range(0, max(1, tokens), size)
+        return (slice(first, first + size) for first in firsts)
 
 
 def head_of(model: nn.Module, *, split: bool) -> Head:

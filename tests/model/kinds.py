@@ -47,6 +47,13 @@ KINDS = {
     "bloom": PLAIN,
     "stablelm": GROUPED,
     "gpt_oss": GROUPED | EXPERTS | {"sliding_window": 4},
+    "llama4_text": GROUPED
+    | {
+        "attention_chunk_size": 8,  # longer than the sequences a model is tried on
+        "intermediate_size_mlp": 48,
+        "interleave_moe_layer_step": 3,  # no layer has experts, whose router is odd
+        "no_rope_layers": [1, 0],
+    },
 }
 
 

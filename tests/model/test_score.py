@@ -9,7 +9,7 @@ from sleepcycle.model.adapters import attach
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.forward import token_nll
 from sleepcycle.model.reading import Reader
-from sleepcycle.model.score import compare, each_nll, nll
+from sleepcycle.model.score import compare, each_nll, nll, teach
 from sleepcycle.model.token_batch import learned_tokens
 from tests.model.conftest import logits_of, some_examples
 
@@ -71,3 +71,16 @@ def test_a_failing_comparison_leaves_the_base_bare(llama, random_changes):
         compare(llama, broken, ["live"], [])
 
     assert torch.equal(logits_of(llama.model), bare)
+
+
+def test_what_learns_nothing_is_taught_nothing(llama):
+    """
+    Alone in its batch, as well as beside what learns.
+    """
+    [row] = some_examples(llama, count=1)
+    empty = Encoded(row.ids, (0.0,) * len(row.ids))
+
+    for rows in ([empty], [empty, row]):
+        scores = teach(llama, rows, k=5)
+
+        assert [one.ids.shape for one in scores] == [(one.learned, 5) for one in rows]
