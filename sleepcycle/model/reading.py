@@ -33,7 +33,7 @@ KEPT_APART = {"full_attention", "sliding_attention"}
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingWay:
     """How a model is read."""
 
     packed: bool
@@ -102,10 +102,10 @@ class Reader:
             yield self.head.logits(hidden[part]), tokens[part]
 
 
-_KNOWN: WeakKeyDictionary[nn.Module, Reading] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[nn.Module, ReadingWay] = WeakKeyDictionary()
 
 
-def _reading_of(model: nn.Module, pad: int) -> Reading:
+def _reading_of(model: nn.Module, pad: int) -> ReadingWay:
     """Return how a model is read, which is tried the first time."""
     found = _KNOWN.get(model)
     if found is None:
@@ -134,22 +134,22 @@ class _Trial:
         self._changed = [_all_learned(other), _all_learned(second)]
 
     @torch.no_grad()
-    def reading(self) -> Reading:
+    def reading(self) -> ReadingWay:
         """Return the best way that gives what the model itself says."""
         own = torch.cat(
-            [self._logits([one], Reading(False, False)) for one in self._pairs]
+            [self._logits([one], ReadingWay(False, False)) for one in self._pairs]
         )
-        split = self._same(own, Reading(packed=False, split=True))
+        split = self._same(own, ReadingWay(packed=False, split=True))
         packed = _may_be_packed(self._model) and self._same(
-            own, Reading(packed=True, split=split)
+            own, ReadingWay(packed=True, split=split)
         )
         if not packed:
             logger.debug(
                 "sequences are padded: this model does not keep packed ones apart"
             )
-        return Reading(packed, split)
+        return ReadingWay(packed, split)
 
-    def _same(self, own: Tensor, how: Reading) -> bool:
+    def _same(self, own: Tensor, how: ReadingWay) -> bool:
         """Return whether a way gives the model's own logits, and nothing is mixed."""
         last = PROBE[1] - 1
         try:
@@ -159,7 +159,7 @@ class _Trial:
             return False
         return _close(found[-last:], changed[-last:], LEAK) and _close(found, own, SAME)
 
-    def _logits(self, examples: Sequence[Encoded], how: Reading) -> Tensor:
+    def _logits(self, examples: Sequence[Encoded], how: ReadingWay) -> Tensor:
         """Return the logits before each token but the first, (tokens, vocabulary)."""
         batch = token_batch(examples, self._pad, packed=how.packed).to(self._device)
         head = head_of(self._model, split=how.split)

@@ -22,6 +22,11 @@ from tests.model.kinds import VOCABULARY, tiny_model
 TOKENS, WIDTH = 11, 8
 
 
+def head(module, cap, width):
+    """Return a head of a model in float32."""
+    return Head(module, cap, width, torch.float32)
+
+
 def width_for(tokens):
     """Return how wide logits are of which so many fit at once."""
     return LOGITS_BYTES // (4 * tokens)
@@ -65,9 +70,7 @@ class TestSlices:
         """
         Also where logits are bent, as Gemma 2's are.
         """
-        head = Head(module, cap, width_for(at_once))
-
-        found = summed_loss(hidden, head, tokens)
+        found = summed_loss(hidden, head(module, cap, width_for(at_once)), tokens)
 
         logits = module(hidden)
         if cap is not None:
@@ -85,7 +88,7 @@ class TestSlices:
         made = []
         module.register_forward_hook(lambda _, args, out: made.append(len(out)))
 
-        summed_loss(hidden, Head(module, None, width_for(at_once)), tokens)
+        summed_loss(hidden, head(module, None, width_for(at_once)), tokens)
 
         assert sum(made) == TOKENS
         assert max(made) == min(at_once, TOKENS)
@@ -97,7 +100,7 @@ class TestSlices:
             seen.extend(part.targets.tolist())
             return token_nll(logits, part)
 
-        summed_loss(hidden, Head(module, None, width_for(at_once)), tokens, losses)
+        summed_loss(hidden, head(module, None, width_for(at_once)), tokens, losses)
 
         assert seen == tokens.targets.tolist()
 
@@ -107,7 +110,7 @@ class TestSum:
         module.to(torch.bfloat16)
         states = hidden.detach().to(torch.bfloat16).requires_grad_()
 
-        found = summed_loss(states, Head(module, None, width_for(2)), tokens)
+        found = summed_loss(states, head(module, None, width_for(2)), tokens)
 
         [gradient] = torch.autograd.grad(found, states)
         expected = whole_loss(module(states).float(), tokens)
@@ -118,7 +121,7 @@ class TestSum:
     def test_without_a_head_logits_come_in(self, rng, tokens):
         logits = torch.randn(TOKENS, VOCABULARY, generator=rng).requires_grad_()
 
-        found = summed_loss(logits, Head(None, None, width_for(3)), tokens)
+        found = summed_loss(logits, head(None, None, width_for(3)), tokens)
 
         expected = whole_loss(logits, tokens)
         torch.testing.assert_close(
@@ -129,7 +132,7 @@ class TestSum:
         nothing = torch.zeros(0, WIDTH, requires_grad=True)
         none = LearnedTokens(torch.zeros(0, dtype=torch.long), torch.zeros(0))
 
-        found = summed_loss(nothing, Head(module, None, VOCABULARY), none)
+        found = summed_loss(nothing, head(module, None, VOCABULARY), none)
 
         [gradient] = torch.autograd.grad(found, nothing)
         assert found.item() == 0
@@ -137,7 +140,7 @@ class TestSum:
 
     def test_no_gradient_is_made_where_none_is_asked_for(self, module, hidden, tokens):
         with torch.no_grad():
-            found = summed_loss(hidden, Head(module, None, VOCABULARY), tokens)
+            found = summed_loss(hidden, head(module, None, VOCABULARY), tokens)
 
         assert not found.requires_grad
 
@@ -146,10 +149,11 @@ class TestHead:
     def test_it_is_the_models_own(self):
         model = tiny_model("llama")
 
-        head = head_of(model, split=True)
+        found = head_of(model, split=True)
 
-        assert head.module is model.lm_head
-        assert (head.cap, head.width) == (None, VOCABULARY)
+        assert found.module is model.lm_head
+        assert (found.cap, found.width) == (None, VOCABULARY)
+        assert found.dtype == torch.float32
 
     def test_logits_of_gemma_2_are_bent(self):
         assert head_of(tiny_model("gemma2"), split=True).cap == 30.0
