@@ -80,7 +80,7 @@ class CudaGraphs:
         self._sizes = list(sizes)
         self._longest = longest
         self._gradient = gradient
-        self._graphs: dict[PartSize, _Graph] = {}
+        self._graphs: dict[object, _Graph] = {}
         self._pool: Any = None
 
     def run(self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor) -> Tensor:
@@ -94,21 +94,29 @@ class CudaGraphs:
             return self._compute(batch, tokens, share)
         chosen = fitting[0]
         padded = _padded(batch, chosen, self._longest), _filled(tokens, chosen.learned)
-        if chosen not in self._graphs:
+        shapes = tuple(one.shape for one in vars(padded[1]).values())
+        key = chosen, shapes  # where no teacher was asked, its scores are narrower
+        if key not in self._graphs:
             try:
-                self._graphs[chosen] = self._captured(*padded, share)
+                self._graphs[key] = self._captured(*padded, share)
             except RuntimeError as error:
                 logger.debug(f"no CUDA graphs: {error}")
                 self._sizes.clear()
                 return self._compute(batch, tokens, share)
-        return self._graphs[chosen].replay(*padded, share)
+        return self._graphs[key].replay(*padded, share)
 
     def _captured(
         self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor
     ) -> "_Graph":
         """Capture the computation of parts of one size; the gradient is left as is."""
         before = self._gradient.clone()
-        still = batch, tokens, share.clone()
+        try:
+            return self._graph_of(batch, tokens, share.clone())
+        finally:
+            self._gradient.copy_(before)
+
+    def _graph_of(self, *still: Any) -> "_Graph":  # noqa: ANN401 - of a computation
+        """Run a computation until all is allocated, and capture it."""
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -119,7 +127,6 @@ class CudaGraphs:
         with torch.cuda.graph(graph, pool=self._pool):
             loss = self._compute(*still)
         self._pool = graph.pool()
-        self._gradient.copy_(before)
         return _Graph(graph, *still, loss)
 
 
