@@ -76,7 +76,7 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     with torch.random.fork_rng(), student.learning():
         torch.manual_seed(plan.seed)
         watch.begin(optimizer, start)
-        run = _Run(plan, student, Gradients(base, student, objective, batches), watch)
+        run = _Steps(plan, student, Gradients(base, student, objective, batches), watch)
         done = start.seen.step if start else 0
         for step in range(done, plan.steps):
             if watch.finished:
@@ -94,7 +94,7 @@ def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:
     return start
 
 
-class _Run:
+class _Steps:
     """The steps of a run."""
 
     def __init__(
