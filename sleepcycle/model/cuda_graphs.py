@@ -115,8 +115,11 @@ class CudaGraphs:
         finally:
             self._gradient.copy_(before)
 
-    def _graph_of(self, *still: Any) -> "_Graph":  # noqa: ANN401 - of a computation
+    def _graph_of(
+        self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor
+    ) -> "_Graph":
         """Run a computation until all is allocated, and capture it."""
+        still = batch, tokens, share
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
