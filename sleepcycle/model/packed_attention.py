@@ -7,6 +7,7 @@ that models hand on to their attention.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from inspect import signature
 from itertools import accumulate
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformers import AttentionInterface
 
 PACKED = "sleepcycle_packed"
 MOST_PADDING = 2.0  # times the tokens; past it sequences are attended to one by one
+KNOWS_GROUPS = "enable_gqa" in signature(varlen_attn).parameters  # from torch 2.12 on
 BEYOND = ("softcap", "s_aux", "position_bias")  # of attention that is not plain
 
 
@@ -126,6 +128,10 @@ def _flash(
     query: Tensor, key: Tensor, value: Tensor, packed: Sequences, options: _Options
 ) -> Tensor:
     """Attend by the kernel for it; all are (tokens, heads, size)."""
+    grouped = query.shape[1] // key.shape[1]
+    groups: dict[str, Any] = {"enable_gqa": grouped > 1} if KNOWS_GROUPS else {}
+    if not KNOWS_GROUPS:
+        key, value = (one.repeat_interleave(grouped, dim=1) for one in (key, value))
     out: Tensor = varlen_attn(  # type: ignore[assignment]
         query.contiguous(),
         key.contiguous(),
@@ -136,7 +142,7 @@ def _flash(
         packed.longest,
         scale=options.scaling,
         window_size=(options.window - 1 if options.window else -1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
+        **groups,
     )
     return out
 
