@@ -15,7 +15,10 @@ def init(
     ctx: typer.Context,
     base: Annotated[
         str | None,
-        typer.Option(help="Base model: builtin:nano, a path, or a hub id."),
+        typer.Option(
+            help="Base model: builtin:nano, builtin:smollm2, a path to a folder or "
+            "a .gguf file, ollama:NAME, or a hub id."
+        ),
     ] = None,
 ) -> None:
     """Make a home; an existing one stays as it is."""

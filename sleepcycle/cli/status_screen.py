@@ -18,6 +18,7 @@ THINGS = 5  # of the inbox that are shown
 MINUTES_A_DAY = 24 * 60
 SHOWN = (
     "base",
+    "quantization",
     "live",
     "previous",
     "day",

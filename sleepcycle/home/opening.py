@@ -31,7 +31,7 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
     Args:
         root: The state directory.
         base: The base model to write into its `config.toml`; None for the default.
-            An existing directory is written with its whole path.
+            An existing directory or file is written with its whole path.
 
     Returns:
         Whether it was made: False where a home was there already.
@@ -43,7 +43,7 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
         ModelError: The base cannot be loaded, or cannot learn; nothing is made then.
     """
     paths = HomePaths(root)
-    base = str(Path(base).resolve()) if base and Path(base).is_dir() else base
+    base = _whole_path(base) if base else base
     settings = _settings(paths, base)
     if is_made(paths, settings.store):
         return False
@@ -58,6 +58,17 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
     identity = BaseIdentity(model.base, model.revision or None, sha256="")
     create_store(paths, settings.store, identity)
     return True
+
+
+def _whole_path(base: str) -> str:
+    """Return a base that lies here with its whole path, and others as they are.
+
+    A file keeps its name: in the cache of the hub it is a link to one without.
+    """
+    place = Path(base)
+    if place.is_file():
+        return str(place.absolute())
+    return str(place.resolve()) if place.is_dir() else base
 
 
 def is_made(paths: HomePaths, settings: StoreSettings) -> bool:
@@ -95,10 +106,11 @@ def _expect_free(paths: HomePaths) -> None:
 
 def _check_base(settings: ModelSettings) -> None:
     """Refuse a base that cannot be loaded or learn; ours can, so it needs no torch."""
-    if settings.base.startswith(BUILTIN):
-        locate(settings)
+    if settings.base.startswith(BUILTIN) and locate(settings).is_dir():
         return
     check_files(settings)
+    if settings.base.startswith(BUILTIN):
+        return
     from sleepcycle.model.base_checks import check_loadable  # loads torch
 
     unreached = check_loadable(settings)

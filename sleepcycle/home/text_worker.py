@@ -23,7 +23,7 @@ from sleepcycle.files.child_process import (
 )
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.runfolder import Fault
-from sleepcycle.model.base_files import locate
+from sleepcycle.model.base_files import files_at, locate
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.content import parse_canonical
 from sleepcycle.records.shown import ShownExample
@@ -31,7 +31,6 @@ from sleepcycle.records.template import TemplateAbilities
 from sleepcycle.settings.config import ModelSettings, Settings
 
 LIMIT_S = 120.0  # for loading a tokenizer and rendering a few examples; a guess
-TEMPLATE_FILES = ("chat_template*", "tokenizer_config.json", "config.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +138,13 @@ def fingerprint(settings: ModelSettings, release: str) -> str:
         settings: The base, and the template of its owner.
         release: Of this package.
     """
-    folder = locate(settings)
-    files = [file for pattern in TEMPLATE_FILES for file in folder.glob(pattern)]
-    if settings.chat_template:
-        files.append(Path(settings.chat_template))
     probed = [field.name for field in fields(TemplateAbilities)]
     said = [release, *probed, str(settings.base), str(settings.chat)]
     parts = [text.encode() for text in said]
-    for file in sorted(files):
-        parts += [file.name.encode(), file.read_bytes() if file.is_file() else b""]
+    parts += files_at(locate(settings)).template_marks()
+    if settings.chat_template:
+        own = Path(settings.chat_template)
+        parts += [own.name.encode(), own.read_bytes() if own.is_file() else b""]
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8))  # else two lists of parts could be one

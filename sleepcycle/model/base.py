@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
-from sleepcycle.errors import ConfigError, ExampleError
+from sleepcycle.errors import ConfigError, ExampleError, ModelError
 from sleepcycle.model.base_files import identify, locate, not_loaded
 from sleepcycle.model.chat_template import template_of
+from sleepcycle.model.loading import (
+    UNREADABLE,
+    load_config,
+    load_tokenizer,
+    load_weights,
+)
 from sleepcycle.model.template_limit import expect_end
+from sleepcycle.model.unpacked import unpack
 from sleepcycle.records.content import Conversation, Message, Role
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
@@ -24,22 +29,6 @@ from sleepcycle.settings.config import ModelSettings
 HELLO = Conversation((Message(Role.USER, "Hello"),))
 ALL_LINEAR = ["all-linear"]
 BATCH_TOKENS = (4096, 32768)  # at once on a CPU, and elsewhere
-LOCAL = {"local_files_only": True, "trust_remote_code": False}
-"""Keeps loading on this machine, and foreign code out."""
-
-UNREADABLE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    ImportError,
-    SafetensorError,
-    StrictDataclassError,
-)
-"""What transformers raises at the files of a model that it cannot make."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,36 +95,31 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
             from it.
 
     Raises:
-        ModelError: It is not here, or not a causal language model in safetensors, or
+        ModelError: It is not here, or not a causal language model, or
             its chat template never ends.
         ConfigError: A target module does not exist in it.
     """
-    folder = locate(settings)
+    place = locate(settings)
     disable_progress_bar()
+    dtype = pick_dtype(settings.dtype, device)
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=pick_dtype(settings.dtype, device),
-            use_safetensors=True,
-            output_loading_info=True,
-            **LOCAL,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
-    except UNREADABLE as error:
+        identity = identify(settings, cache)
+        place = unpack(place, identity.sha256, dtype, cache)
+        model = load_weights(place, dtype)
+        tokenizer = load_tokenizer(place)
+    except (*UNREADABLE, ModelError) as error:
         raise not_loaded(settings.base, str(error)) from error
     if settings.chat_template:
         use_template(tokenizer, settings.chat_template)
     elif settings.chat == "auto":
         expect_end(tokenizer, settings.base)
-    if missing := sorted(loading["missing_keys"]):
-        raise not_loaded(settings.base, f"no weights for {', '.join(missing[:3])}")
     model.requires_grad_(False)
     model.eval()
     positions = _positions(model.config)
     return Base(
         model=model.to(device),
         tokenizer=tokenizer,
-        identity=identify(settings, cache),
+        identity=identity,
         targets=find_targets(model, settings.target_modules),
         width=model.config.get_text_config().hidden_size,
         max_length=min(settings.max_length, positions),
@@ -155,10 +139,10 @@ def load_text_base(settings: ModelSettings) -> TextBase:
         ModelError: It is not here, or its tokenizer or configuration cannot be read.
         ConfigError: `model.chat_template` is none.
     """
-    folder = locate(settings)
+    place = locate(settings)
     try:
-        config = AutoConfig.from_pretrained(folder, **LOCAL)
-        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        config = load_config(place)
+        tokenizer = load_tokenizer(place)
     except UNREADABLE as error:
         raise not_loaded(settings.base, str(error)) from error
     if settings.chat_template:
@@ -204,12 +188,33 @@ def hollow(settings: ModelSettings) -> nn.Module:
         ModelError: The configuration is not here, or of no causal language model.
     """
     try:
-        config = AutoConfig.from_pretrained(locate(settings), **LOCAL)
+        config = load_config(locate(settings))
+        _expect_decoder(config)
         with torch.device("meta"):
             model: nn.Module = AutoModelForCausalLM.from_config(config)
-    except UNREADABLE as error:
+    except (*UNREADABLE, ModelError) as error:
         raise not_loaded(settings.base, str(error)) from error
     return model
+
+
+def _expect_decoder(config: Any) -> None:  # noqa: ANN401 - any model's configuration
+    """Refuse what does more than go on from a text, though a part of it would.
+
+    Raises:
+        ModelError: It is an encoder with a decoder, or sees or hears.
+    """
+    kind = config.model_type
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"an encoder with a decoder ({kind}), which answers a text and does not go "
+            "on from it"
+        )
+    senses = {"vision_config": "sees pictures", "audio_config": "hears"}
+    for name, does in senses.items():
+        if getattr(config, name, None) is not None:
+            raise ModelError(
+                f"a model that also {does} ({kind}), where one of text alone is wanted"
+            )
 
 
 def pick_device(name: str) -> str:

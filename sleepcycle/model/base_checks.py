@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.quantizers import AutoHfQuantizer
 
 from sleepcycle.errors import ModelError
-from sleepcycle.model.base import LOCAL, UNREADABLE, find_targets, hollow
+from sleepcycle.model.base import find_targets, hollow
 from sleepcycle.model.base_files import locate, not_loaded
+from sleepcycle.model.loading import UNREADABLE, load_tokenizer
 from sleepcycle.model.template_limit import expect_end
 from sleepcycle.settings.config import ModelSettings
 
@@ -81,7 +82,7 @@ def _unreached(model: nn.Module, leaves: list[str]) -> str | None:
 def _tokenizer(settings: ModelSettings) -> Any:  # noqa: ANN401 - any tokenizer
     """Load the tokenizer of a base."""
     try:
-        return AutoTokenizer.from_pretrained(locate(settings), **LOCAL)
+        return load_tokenizer(locate(settings))
     except UNREADABLE as error:
         raise ModelError(f"a tokenizer that cannot be read: {error}") from error
 

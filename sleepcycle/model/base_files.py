@@ -3,67 +3,91 @@
 Nothing heavy is imported, so that a model can be looked at without loading any.
 """
 
-import hashlib
-import json
-import re
-import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError, safe_open
+from typing import Any, Protocol
 
 from sleepcycle.errors import ModelError
+from sleepcycle.files.base_memory import recall_base, remember_base
 from sleepcycle.files.paths import PACKAGE
-from sleepcycle.files.sealed import sha256
+from sleepcycle.model import ollama, smollm2
+from sleepcycle.model.gguf_file import GgufFile, is_projector
+from sleepcycle.model.gguf_header import is_gguf, read_header
+from sleepcycle.model.model_folder import (
+    ADAPTER_CONFIG,
+    CONFIG,
+    ModelFolder,
+    expect_all_hashed,
+    read_object,
+)
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 BUILTIN = "builtin:"
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-SHARD = re.compile(r"[^/\\\0]+\.safetensors")
-TOKENIZERS = ("tokenizer.json", "*.model", "vocab*", "*.tiktoken", "tekken.json")
-"""Files of which a tokenizer needs one; without, some kinds are made empty."""
+OLLAMA = "ollama:"
 
-IDENTITY = (
-    CONFIG,
-    "tokenizer*",
-    "chat_template*",
-    "vocab*",
-    "merges.txt",
-    "*.safetensors",
-)
-ADAPTERS = ("adapter_config.json", "adapter_model.*")
-"""What makes transformers put an adapter on a model, or load the model it names."""
+
+class BaseFiles(Protocol):
+    """A base on this machine, of whichever kind, before any weight is read."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies: a folder, or one file."""
+
+    def hashed(self) -> list[Path]:
+        """Return the files that decide what a text becomes."""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of these."""
+
+    def quantization(self) -> str:
+        """Return how the weights are packed, such as `Q4_K_M`; empty if not."""
+
+    def template_marks(self) -> Iterator[bytes]:
+        """Yield what changes when another chat template may be there."""
+
+    def check(self) -> None:
+        """Refuse files that are missing, cut short, or hold no model."""
+
+    def shapes(self) -> dict[str, list[int]]:
+        """Return the shape of each weight by its name."""
+
+    def config(self) -> dict[str, Any]:
+        """Return what is said of the model, under the names of `config.json`."""
 
 
 def locate(settings: ModelSettings) -> Path:
-    """Return the folder of a model: our own, a path, or a hub id's in the cache.
+    """Return the folder or the GGUF file of a model, whichever way it is named.
 
     Raises:
         ModelError: There is none on this machine, or one of which more is read than
             its hash covers.
     """
-    if settings.base.startswith(BUILTIN):
-        folder = PACKAGE / settings.base.removeprefix(BUILTIN)
-        if not folder.is_dir():
-            raise ModelError(
-                f"there is no {settings.base}; the one there is: builtin:nano"
-            )
-        return folder
-    folder = Path(settings.base).expanduser()
-    if folder.is_file():
-        raise not_loaded(settings.base, f"the file {folder.name}, not a folder")
-    folder = folder if folder.is_dir() else _cached(settings)
-    if not (folder / CONFIG).is_file():
-        raise not_loaded(settings.base, f"no {CONFIG} in {folder}")
+    for prefix, find in NAMES.items():
+        if settings.base.startswith(prefix):
+            return find(settings.base.removeprefix(prefix))
+    place = Path(settings.base).expanduser()
+    if not place.exists():
+        place = _cached(settings)
     try:
-        _expect_all_hashed(folder)
+        place = place if place.is_file() else _in_folder(place)
+        files_at(place)  # or raises
     except ModelError as error:
         raise not_loaded(settings.base, str(error)) from error
-    return folder
+    return place
+
+
+def files_at(place: Path) -> BaseFiles:
+    """Return a located model as what it is: a folder of transformers, or GGUF.
+
+    Raises:
+        ModelError: It is another file.
+    """
+    if not place.is_file():
+        return ModelFolder(place)
+    if not is_gguf(place):
+        raise ModelError(f"the file {place.name}, which is no GGUF")
+    return GgufFile(place)
 
 
 def check_files(settings: ModelSettings) -> None:
@@ -74,48 +98,29 @@ def check_files(settings: ModelSettings) -> None:
     Raises:
         ModelError: A file is missing, or is not what it should be.
     """
-    folder = locate(settings)
-    if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
-        raise not_loaded(settings.base, f"no tokenizer in {folder}")
-    if not (folder / WEIGHTS).exists() and not (folder / INDEX).exists():
-        raise not_loaded(settings.base, f"neither {WEIGHTS} nor {INDEX} in {folder}")
+    place = locate(settings)
     try:
-        weight_shapes(folder)
-        if not (folder / WEIGHTS).exists():
-            _expect_each_once(folder)
+        files_at(place).check()
     except ModelError as error:
         raise not_loaded(settings.base, str(error)) from error
 
 
-def weight_shapes(folder: Path) -> dict[str, list[int]]:
-    """Return the shape of each weight by its name, from the files' headers.
+def weight_shapes(place: Path) -> dict[str, list[int]]:
+    """Return the shape of each weight of a located model, from its files' headers.
 
     Raises:
         ModelError: A file is missing, cut short or not what it should be.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    if missing := sorted(_awaited(folder / INDEX) - {file.name for file in files}):
-        raise ModelError(f"expected {missing[0]} in {folder}, found none")
-    if not files:
-        raise ModelError(f"expected weights as *.safetensors in {folder}, found none")
-    return {name: shape for file in files for name, shape in _header(file).items()}
+    return files_at(place).shapes()
 
 
-def read_object(file: Path) -> dict[str, Any]:
-    """Read an object of JSON.
+def base_config(place: Path) -> dict[str, Any]:
+    """Return what a located model says of itself, under the names of `config.json`.
 
     Raises:
-        ModelError: The file is missing, or holds something else.
+        ModelError: It cannot be read.
     """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"expected JSON in {file}, got: {error}") from error
-    if not isinstance(found, dict):
-        raise ModelError(
-            f"expected an object of JSON in {file}, got {type(found).__name__}"
-        )
-    return found
+    return files_at(place).config()
 
 
 def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
@@ -127,27 +132,29 @@ def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
     Raises:
         ModelError: The model is not on this machine.
     """
-    files = list(_files(locate(settings)))
-    digest = _remembered(files, cache)
-    if digest is None:
-        total = hashlib.sha256()
-        for file in files:
-            total.update(bytes.fromhex(sha256(file)))
-        digest = total.hexdigest()
-        known = {**_stamp(files), "sha256": digest}
-        cache.mkdir(parents=True, exist_ok=True)
-        _memory(cache).write_text(json.dumps(known))
-    return BaseIdentity(settings.base, settings.revision or None, digest)
+    files = files_at(locate(settings))
+    known = _remembered(files, cache)
+    if known is None:
+        packed, digest = files.quantization(), files.digest()
+        known = {**_stamp(files), "sha256": digest, "quantization": packed}
+        remember_base(cache, known)
+    return BaseIdentity(
+        settings.base,
+        settings.revision or None,
+        known["sha256"],
+        known["quantization"],
+    )
 
 
-def recall(folder: Path, cache: Path) -> str | None:
+def recall(place: Path, cache: Path) -> str | None:
     """Return the remembered hash of a model, or None if its files are other ones now.
 
     Args:
-        folder: Where the model is.
+        place: Where the model is.
         cache: Where `identify` remembers.
     """
-    return _remembered(list(_files(folder)), cache)
+    known = _remembered(files_at(place), cache)
+    return known["sha256"] if known else None
 
 
 def not_loaded(base: str, why: str) -> ModelError:
@@ -155,105 +162,76 @@ def not_loaded(base: str, why: str) -> ModelError:
     first = why.strip().split("\n")[0]
     return ModelError(
         f"expected {base} to be a causal language model with its tokenizer, in "
-        f"safetensors, on this machine; got: {first}; name a folder that has one, or "
-        "a hub id that is in the local cache"
+        f"safetensors or GGUF, on this machine; got: {first}; name a folder or a .gguf "
+        "file that has one, or a hub id that is in the local cache"
     )
 
 
-def _expect_all_hashed(folder: Path) -> None:
-    """Refuse a folder where transformers would read weights that no hash covers."""
-    if found := sorted(file.name for p in ADAPTERS for file in folder.glob(p)):
+def _embedded(name: str) -> Path:
+    """Return where a model lies that comes with a package."""
+    if name == "smollm2":
+        return smollm2.find_file()
+    folder = PACKAGE / name
+    if not folder.is_dir():
         raise ModelError(
-            f"{found[0]} in {folder}, an adapter beside the weights or instead of "
-            "them, which is to be merged into them or taken away"
+            f"there is no {BUILTIN}{name}; those there are: builtin:nano and "
+            "builtin:smollm2"
         )
-    if _names_weights(folder / CONFIG):
+    return folder
+
+
+NAMES: dict[str, Callable[[str], Path]] = {
+    BUILTIN: _embedded,
+    OLLAMA: ollama.find_blob,
+}
+"""By how a base's name begins: what finds the rest of it."""
+
+
+def _in_folder(folder: Path) -> Path:
+    """Return the model of a folder: the folder itself, or the one GGUF file in it."""
+    if (folder / CONFIG).is_file():
+        expect_all_hashed(folder)
+        return folder
+    if (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(
-            f"transformers_weights in {folder / CONFIG}, which names other weights "
-            f"than {WEIGHTS} and {INDEX}"
+            f"an adapter in {folder}, made for {_made_for(folder)}; name that base, "
+            f"and take the adapter in with: sleepcycle versions import {folder}"
         )
-    _awaited(folder / INDEX)
-    for file in _files(folder):
-        if not file.is_file():
-            raise ModelError(f"{file}, which is no plain file")
+    models = [
+        file
+        for file in sorted(folder.glob("*.gguf"))
+        if not is_projector(read_header(file))
+    ]
+    if not models:
+        raise ModelError(f"neither {CONFIG} nor a .gguf file in {folder}")
+    if len(models) > 1:
+        names = ", ".join(file.name for file in models)
+        raise ModelError(f"{len(models)} models in {folder}; name one of {names}")
+    return models[0]
 
 
-def _names_weights(config: Path) -> bool:
-    """Return whether a configuration sends transformers to weights of another name."""
+def _made_for(folder: Path) -> str:
+    """Return the base that an adapter names."""
     try:
-        return "transformers_weights" in read_object(config)
-    except ModelError:  # transformers says what is wrong with it
-        return False
+        named = read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    except ModelError:
+        named = None
+    return str(named or "a base that it does not name")
 
 
-def _expect_each_once(folder: Path) -> None:
-    """Refuse shards that hold a weight twice: the index, unhashed, would choose one."""
-    holder: dict[str, str] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        for name in _header(file):
-            if name in holder:
-                raise ModelError(
-                    f"{name} in both {holder[name]} and {file.name} of {folder}, "
-                    "where each weight is in one file"
-                )
-            holder[name] = file.name
-
-
-def _awaited(index: Path) -> set[str]:
-    """Return the names of the files that an index names; none where there is none.
-
-    Raises:
-        ModelError: It is no index, or names what is no `*.safetensors` beside it.
-    """
-    if not index.is_file():
-        return set()
-    names = read_object(index).get("weight_map")
-    if not isinstance(names, dict):
-        raise ModelError(f"expected a weight_map in {index}, got {reprlib.repr(names)}")
-    for name in names.values():
-        if not isinstance(name, str) or not SHARD.fullmatch(name):
-            raise ModelError(
-                f"expected {index} to name *.safetensors files of its own folder "
-                f"alone, got {reprlib.repr(name)}"
-            )
-    return set(names.values())
-
-
-def _header(file: Path) -> dict[str, list[int]]:
-    """Return the shape of each tensor in one file of weights."""
-    try:
-        with safe_open(file, framework="np") as weights:
-            names = weights.keys()
-            shapes = {name: list(weights.get_slice(name).get_shape()) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"expected {file} to be safetensors, got: {error}; it was cut "
-            "short, or changed"
-        ) from error
-    if not shapes:
-        raise ModelError(f"expected weights in {file}, found none")
-    return shapes
-
-
-def _remembered(files: list[Path], cache: Path) -> str | None:
-    """Return the hash that belongs to these files; one that is half written is not."""
-    try:
-        known: dict[str, Any] = json.loads(_memory(cache).read_text())
-    except (OSError, ValueError):
+def _remembered(files: BaseFiles, cache: Path) -> dict[str, str] | None:
+    """Return what belongs to these files; what is half written, or older, does not."""
+    known = recall_base(cache)
+    if {**known, **_stamp(files)} != known:
         return None
-    stamp = _stamp(files)
-    return known.get("sha256") if {**known, **stamp} == known else None
+    return known if {"sha256", "quantization"} <= known.keys() else None
 
 
-def _stamp(files: list[Path]) -> dict[str, Any]:
+def _stamp(files: BaseFiles) -> dict[str, Any]:
     """Return what changes when a file does."""
-    stamp = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
-    return {"folder": str(files[0].parent), "stamp": stamp}
-
-
-def _memory(cache: Path) -> Path:
-    """Return where hashes are remembered."""
-    return cache / "base.json"
+    hashed = files.hashed()
+    stamp = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in hashed]
+    return {"folder": str(hashed[0].parent), "stamp": stamp}
 
 
 def _cached(settings: ModelSettings) -> Path:
@@ -267,9 +245,3 @@ def _cached(settings: ModelSettings) -> Path:
     except (OSError, ValueError) as error:
         raise not_loaded(settings.base, "neither folder nor cached hub id") from error
     return Path(found)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield every file that decides what a text becomes, by name."""
-    for pattern in IDENTITY:
-        yield from sorted(folder.glob(pattern))

@@ -13,7 +13,7 @@ from sleepcycle.files.paths import CARD
 from sleepcycle.files.plain_file import read_plain
 from sleepcycle.model.adapters import check_fits
 from sleepcycle.model.base import Base
-from sleepcycle.model.base_files import BUILTIN
+from sleepcycle.model.base_files import NAMES
 from sleepcycle.model.layer_pattern import value_for
 from sleepcycle.model.portable import (
     CONFIG_BYTES,
@@ -150,7 +150,9 @@ def _scale(config: dict[str, Any], path: str, rank: int) -> float:
 
 def _last_part(name: str) -> str:
     """Return the last part of a hub id or a path; of `builtin:nano`, `nano`."""
-    return Path(name.removeprefix(BUILTIN)).name
+    for prefix in NAMES:
+        name = name.removeprefix(prefix)
+    return Path(name).name
 
 
 def _hash_beside(folder: Path) -> str | None:

@@ -23,12 +23,16 @@ class BaseIdentity:
     """Which frozen model a version belongs to."""
 
     id: str
-    """`builtin:nano`, a hub id, or a path."""
+    """`builtin:nano`, `ollama:llama3.2`, a hub id, or a path."""
 
     revision: str | None
     sha256: str
-    """Of configuration, tokenizer and weights; empty for v0, which is written before
-    any of them is read."""
+    """Of configuration, tokenizer and weights, and of how weights are quantised here;
+    empty for v0, which is written before any of them is read."""
+
+    quantization: str = ""
+    """How the weights are packed, such as `Q4_K_M` or `nf4`; empty where they are
+    not, and where it is not known. The hash covers it."""
 
     def expect(self, expected: "BaseIdentity") -> None:
         """Refuse to be another model than the one that versions belong to.

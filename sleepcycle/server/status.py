@@ -24,6 +24,7 @@ def status_of(snapshot: Snapshot, inbox: Sequence[NotFed] = ()) -> dict[str, Any
         "paused": snapshot.paused,
         "banner": None,
         "base": snapshot.base.id,
+        "quantization": snapshot.base.quantization or None,
         "live": snapshot.live,
         "previous": snapshot.previous,
         "day": snapshot.day,

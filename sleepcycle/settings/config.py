@@ -54,7 +54,8 @@ class ModelSettings(Section):
     """The frozen base model, and where adapters sit on it."""
 
     base: str = "builtin:nano"
-    """`builtin:nano`, a path, or a hub id that is already in the local cache."""
+    """`builtin:nano`, `builtin:smollm2`, a path to a folder or a GGUF file,
+    `ollama:llama3.2`, or a hub id that is already in the local cache."""
 
     revision: str = ""
     """Commit or tag of a hub id; empty for the one in the cache."""

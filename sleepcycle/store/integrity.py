@@ -20,6 +20,7 @@ from sleepcycle.store.digest import BAD_ROW, sha256_of
 from sleepcycle.store.foreign_schema import foreign_code, foreign_objects
 from sleepcycle.store.values import OPEN_BATCH, Alias
 
+BASE = "id", "revision", "sha256"  # what a version's row says of its base
 WAIT_S = 10.0  # for another process that is just committing
 SMALL = "batch", "bad_row", "run", "night", "control", "alias", "removed"
 WHOLE = (
@@ -131,11 +132,12 @@ def _by_cards(
             "rank": rank,
             "accepted": bool(accepted),
             "run": run,
-            "base": dict(zip(("id", "revision", "sha256"), base, strict=True)),
+            "base": dict(zip(BASE, base, strict=True)),
             "parents": _numbers(database, number),
             "batches": _batches(database, number),
         }
-        wrong = [name for name, value in found.items() if card[name] != value]
+        said = {**card, "base": {key: card["base"].get(key) for key in BASE}}
+        wrong = [name for name, value in found.items() if said[name] != value]
         wrong += [] if _same_time(card["created_at"], created_at) else ["created_at"]
         wrong += [] if _same_report(database, run, card["report"]) else ["report"]
         if wrong:

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import date, datetime
 
 from sleepcycle.files import process_identity
+from sleepcycle.files.base_memory import recall_quantization
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
@@ -55,21 +56,21 @@ def read_snapshot(paths: HomePaths) -> Snapshot:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("BEGIN")
             refuse_older(known_revision(connection, paths), paths)
-            return _read(connection)
+            return _read(connection, recall_quantization(paths.cache))
     except UNREADABLE as error:
         raise explain(error, paths) from error
 
 
-def _read(connection: sqlite3.Connection) -> Snapshot:
+def _read(connection: sqlite3.Connection, quantization: str) -> Snapshot:
     """Read everything from one open transaction."""
-    identity = connection.execute(
+    name, revision, sha256 = connection.execute(
         "SELECT base_id, base_revision, base_sha256 FROM version WHERE number = 0"
     ).fetchone()
     names = connection.execute("SELECT name, version FROM alias ORDER BY name")
     aliases = dict(names.fetchall())
     versions, runs = _versions(connection), _runs(connection)
     return Snapshot(
-        base=BaseIdentity(*identity),
+        base=BaseIdentity(name, revision, sha256, quantization),
         aliases=aliases,
         counts=_counts(connection),
         versions=versions,

@@ -13,7 +13,7 @@ from loguru import logger
 from sleepcycle.errors import ModelError
 from sleepcycle.files.paths import PACKAGE
 from sleepcycle.home.opening import create_home
-from sleepcycle.model.base_files import INDEX, TOKENIZERS, WEIGHTS
+from sleepcycle.model.model_folder import INDEX, TOKENIZERS, WEIGHTS
 
 NANO = PACKAGE / "nano"
 MODULES = """
@@ -44,7 +44,7 @@ def refuse(place, base, reason):
     with pytest.raises(ModelError, match=re.compile(whole, re.DOTALL)) as found:
         create_home(place, base=str(base))
 
-    assert "name a folder that has one, or a hub id" in str(found.value)
+    assert "name a folder or a .gguf file that has one, or a hub id" in str(found.value)
     assert not place.exists()
 
 
@@ -63,16 +63,22 @@ def test_a_model_in_shards_is_taken(place, model):
 
 
 class TestPlace:
-    def test_a_file_of_gguf(self, place, tmp_path):
+    def test_a_file_that_is_no_gguf(self, place, tmp_path):
         file = tmp_path / "model.gguf"
-        file.write_bytes(b"GGUF" + bytes(100))
+        file.write_bytes(bytes(100))
 
-        refuse(place, file, r"the file model\.gguf, not a folder")
+        refuse(place, file, r"the file model\.gguf, which is no GGUF")
+
+    def test_an_adapter(self, place, tmp_path):
+        made_for = {"base_model_name_or_path": "owner/base"}
+        (tmp_path / "adapter_config.json").write_text(json.dumps(made_for))
+
+        refuse(place, tmp_path, "an adapter in .*, made for owner/base; name that base")
 
     def test_an_empty_folder(self, place, tmp_path):
         (tmp_path / "empty").mkdir()
 
-        refuse(place, tmp_path / "empty", r"no config\.json in")
+        refuse(place, tmp_path / "empty", r"neither config\.json nor a \.gguf file in")
 
     def test_a_hub_id_that_is_not_cached(self, place, tmp_path, monkeypatch):
         cache = str(tmp_path / "hub")
@@ -81,7 +87,7 @@ class TestPlace:
         refuse(place, "owner/mispelt", "neither folder nor cached hub id")
 
     def test_one_of_ours_that_there_is_not(self, place):
-        with pytest.raises(ModelError, match="there is no builtin:micro; the one"):
+        with pytest.raises(ModelError, match="there is no builtin:micro; those there"):
             create_home(place, base="builtin:micro")
 
         assert not place.exists()
@@ -102,6 +108,16 @@ class TestConfiguration:
         (model / "config.json").write_text('{"model_type": "vit"}')
 
         refuse(place, model, "Unrecognized configuration class .*ViTConfig")
+
+    def test_one_of_an_encoder_with_a_decoder(self, place, model):
+        (model / "config.json").write_text('{"model_type": "t5"}')
+
+        refuse(place, model, r"an encoder with a decoder \(t5\)")
+
+    def test_one_that_sees(self, place, model):
+        (model / "config.json").write_text('{"model_type": "gemma3"}')
+
+        refuse(place, model, r"a model that also sees pictures \(gemma3\)")
 
     @pytest.mark.parametrize(
         ("changed", "reason"),

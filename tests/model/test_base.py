@@ -273,7 +273,7 @@ class TestRefused:
 
     def test_a_builtin_that_does_not_exist(self):
         with pytest.raises(
-            ModelError, match=r"no builtin:mega; the one there is: builtin:nano"
+            ModelError, match=r"no builtin:mega; those there are: builtin:nano"
         ):
             locate(ModelSettings(base="builtin:mega"))
 
@@ -294,14 +294,14 @@ class TestRefused:
         torch.save(weights, copied / "pytorch_model.bin")
         (copied / "model.safetensors").unlink()
 
-        with pytest.raises(ModelError, match="in safetensors, on this machine"):
+        with pytest.raises(ModelError, match="in safetensors or GGUF, on this machine"):
             load(copied)
 
     def test_weights_cut_short(self, copied, load):
         weights = copied / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-100])
 
-        with pytest.raises(ModelError, match="in safetensors, on this machine"):
+        with pytest.raises(ModelError, match="in safetensors or GGUF, on this machine"):
             load(copied)
 
     def test_weights_of_another_shape(self, copied, load):

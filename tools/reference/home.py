@@ -42,6 +42,7 @@ HOME = {
     "daemon.json": "how the running service is reached",
     "token": "what one must know to tell the service what to do; readable by the owner alone",
     "cache/base.json": "the base's hash, with the sizes and times of its files",
+    "cache/unpacked/": "the weights of a small base in GGUF, unpacked to safetensors",
     "cache/template.json": "what the base's chat template renders, with a hash of its files",
     "cache/directions.safetensors": "the base's strongest directions, where `sleep.downscale` looked for intruders",
     "logs/sleepcycle.log": "what was done; turned over at `log.max_mb`, `log.keep` are kept",
