@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-memory study-quick study-pages clean
+.PHONY: help demo test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-memory study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -54,6 +54,9 @@ bench-feed: .venv/ready  ## Time the feeding of a million lines.
 
 bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one trained adapter.
 	$(BIN)/python -m benchmarks.fold
+
+bench-generate: .venv/ready  ## Time answers beside transformers' own (see ARGS).
+	$(BIN)/python -m benchmarks.generate $(ARGS)
 
 bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours on two cores; see ARGS).
 	$(BIN)/python -m sleepcycle_study.memory --out .benchmarks/memory.jsonl $(ARGS)

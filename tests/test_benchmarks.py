@@ -2,11 +2,13 @@
 
 import pytest
 
-from benchmarks import consolidate, feed
+from benchmarks import consolidate, feed, generate
 from benchmarks.measure import PeakMemory, repeat
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import render_prompt
 from sleepcycle.records.version import BaseIdentity
-from sleepcycle.settings.config import StoreSettings
+from sleepcycle.settings.config import ModelSettings, StoreSettings
 from sleepcycle.store.database import create_store
 
 SMALL = {"square": (24, 24), "wide": (20, 40), "tall": (40, 20), "square_2": (24, 24)}
@@ -101,3 +103,20 @@ class TestMeasure:
 
         assert len(calls) == 5
         assert 0 <= times.best_s <= times.median_s
+
+
+class TestGenerate:
+    def test_no_question_is_asked_twice(self):
+        asked = generate.questions(300)
+
+        assert len(set(asked)) == 300
+
+    def test_each_way_answers_all_questions_alike(self, tmp_path):
+        base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+        prompts = [render_prompt(one, base) for one in generate.questions(6)]
+
+        timed = list(generate.measure(base, prompts, 8))
+
+        assert len(timed) == 3
+        assert all(one.answers == timed[0].answers for one in timed)
+        assert all(one.tokens and one.seconds > 0 for one in timed)

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache
+from loguru import logger
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from sleepcycle.errors import ModelError
 from sleepcycle.model.base import Base
-from sleepcycle.model.batching import by_length
-from sleepcycle.model.encode import end_ids, pad_id
+from sleepcycle.model.captured import is_full
+from sleepcycle.model.decode import decode
+from sleepcycle.model.encode import end_ids
+from sleepcycle.model.merged import merged
+from sleepcycle.model.plain_generate import is_decoded, plain_generate
+from sleepcycle.model.row_batches import by_memory
+from sleepcycle.model.row_state import Choice
 from sleepcycle.model.score import ignore_batch
-
-BATCH_SIZE = 64  # prompts at once; changes speed and memory, and what is sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +28,6 @@ class Sampling:
     """0 takes the likeliest."""
 
     seed: int = 0
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What transformers calls it; its own defaults, such as top-k, are off."""
-        if self.temperature == 0:
-            return {"do_sample": False}
-        return {
-            "do_sample": True,
-            "temperature": self.temperature,
-            "top_k": 0,
-            "top_p": 1.0,
-        }
 
 
 GREEDY = Sampling(0)
@@ -104,8 +95,9 @@ def generate(
 ) -> list[Generated]:
     """Continue prompts with whatever adapters are active; prompts may not be empty.
 
-    The global generators are left as they were. `on_batch` is called after each batch,
-    since many take long.
+    What is active is merged into the weights meanwhile (`merged`), and as many are
+    written at once as memory has room for. The global generators are left as they were.
+    `on_batch` is called after each batch, since many take long.
 
     Returns:
         One for each prompt.
@@ -121,59 +113,59 @@ def generate(
             f"{base.identity.id}, got {longest} tokens and up to {max_new_tokens} new "
             "ones; shorten the prompt, or ask for fewer new tokens"
         )
+    draws = _draws(len(prompts), max_new_tokens, sampling)
     said: dict[int, Generated] = {}
-    with torch.random.fork_rng():
-        torch.manual_seed(sampling.seed)
-        for chosen in by_length([len(prompt) for prompt in prompts], BATCH_SIZE):
-            batch = [prompts[i] for i in chosen]
-            said |= zip(
-                chosen,
-                _generate_batch(base, batch, max_new_tokens, sampling),
-                strict=True,
+    with merged(base, len(prompts)):
+        waiting = list(by_memory(base, [len(one) for one in prompts], max_new_tokens))
+        while waiting:
+            chosen = waiting.pop(0)
+            written = _write(
+                base, [prompts[i] for i in chosen], draws[chosen], sampling
             )
+            if written is None:
+                half = len(chosen) // 2
+                waiting[:0] = [chosen[:half], chosen[half:]]
+                continue
+            said |= zip(chosen, written, strict=True)
             on_batch()
     return [said[i] for i in range(len(prompts))]
 
 
-def _generate_batch(
-    base: Base,
-    prompts: Sequence[Sequence[int]],
-    max_new_tokens: int,
-    sampling: Sampling,
-) -> list[Generated]:
-    """Continue one batch of prompts, padded at the left."""
-    longest = max(len(prompt) for prompt in prompts)
-    ids = torch.full((len(prompts), longest), pad_id(base))  # (batch, seq)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-        mask[row, longest - len(prompt) :] = 1
-    ends = end_ids(base)
-    likeliest = _Likeliest()
-    output = base.model.generate(
-        input_ids=ids.to(base.device),
-        attention_mask=mask.to(base.device),
-        max_new_tokens=max_new_tokens,
-        eos_token_id=sorted(ends) or None,
-        pad_token_id=pad_id(base),
-        logits_processor=LogitsProcessorList([likeliest]),
-        **sampling.options,
+def _draws(rows: int, steps: int, sampling: Sampling) -> Tensor:
+    """Return the numbers that tokens are drawn by, (rows, steps).
+
+    A row's are the same whatever rows there are besides.
+    """
+    generator = torch.Generator().manual_seed(sampling.seed)
+    return torch.rand((rows, steps), generator=generator)
+
+
+def _write(
+    base: Base, prompts: Sequence[Sequence[int]], draws: Tensor, sampling: Sampling
+) -> list[Generated] | None:
+    """Continue one batch of prompts; None where it has no room and can be halved."""
+    penalty = getattr(base.model.generation_config, "repetition_penalty", None) or 1.0
+    choice = Choice(sampling.temperature, draws, penalty)
+    try:
+        if is_decoded(base, max(map(len, prompts)) + draws.shape[1]):
+            written = decode(base, prompts, choice)
+        else:
+            written = plain_generate(base, prompts, choice, sampling.seed)
+    except RuntimeError as error:
+        if len(prompts) == 1 or not is_full(error):
+            raise
+        cause = str(error).partition("\n")[0]
+    else:
+        ends = end_ids(base)
+        return [_until_end(one.ids, one.shares, ends) for one in written]
+    logger.warning(
+        "memory was full at {rows} answers at once, so half of them are written: "
+        "{cause}",
+        rows=len(prompts),
+        cause=cause,
     )
-    rows = output[:, longest:].tolist()
-    shares = torch.stack(likeliest.shares, dim=1).tolist()  # (batch, steps)
-    return [_until_end(*pair, ends) for pair in zip(rows, shares, strict=True)]
-
-
-class _Likeliest(LogitsProcessor):  # type: ignore[misc]
-    """Writes down the likeliest token's probability at each step; changes nothing."""
-
-    def __init__(self) -> None:
-        self.shares: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Look at one step's logits, (batch, vocabulary)."""
-        self.shares.append(scores.float().softmax(dim=1).amax(dim=1).cpu())
-        return scores
+    clear_device_cache(garbage_collection=True)
+    return None
 
 
 def _until_end(ids: list[int], shares: list[float], ends: set[int]) -> Generated:

@@ -23,6 +23,7 @@ from sleepcycle.model.calculator import (
 )
 from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.generate import GREEDY, Generated, fits, generate, text_of
+from sleepcycle.model.merged import merged
 
 MOST_CALLS = 3  # answered, in one reply
 
@@ -97,9 +98,10 @@ def reply_to(base: Base, asked: Sequence[Prompt]) -> list[Reply]:
     """
     drafts = [_Draft(one) for one in asked]
     going = drafts
-    while going:
-        _write(base, going)
-        going = [draft for draft in going if draft.answer_call()]
+    with merged(base, len(asked)):
+        while going:
+            _write(base, going)
+            going = [draft for draft in going if draft.answer_call()]
     return [Reply(draft.text, tuple(draft.uses)) for draft in drafts]
 
 

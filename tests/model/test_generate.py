@@ -6,7 +6,8 @@ import torch
 from sleepcycle.errors import ModelError
 from sleepcycle.model.adapters import activate, attach
 from sleepcycle.model.encode import end_ids, render_prompt
-from sleepcycle.model.generate import BATCH_SIZE, answer
+from sleepcycle.model.generate import Sampling, answer, generate
+from sleepcycle.model.row_batches import MOST_ROWS_ELSEWHERE
 from tests.model.conftest import some_examples
 
 KNOWN = {
@@ -43,7 +44,7 @@ class TestAnswer:
         assert len(set(together)) > 1
 
     def test_more_than_one_batch_keeps_the_order(self, llama):
-        count = BATCH_SIZE + 3
+        count = MOST_ROWS_ELSEWHERE + 3
         prompts = [list(row.ids[: 1 + i % 5])
                    for i, row in enumerate(some_examples(llama, count))]  # fmt: skip
 
@@ -100,6 +101,81 @@ class TestAnswer:
         [text] = answer(base, [render_prompt("Once upon", base)], max_new_tokens=12)
 
         assert text.startswith("a time, there was a")
+
+
+class TestSampling:
+    """
+    Each row is drawn by numbers of its own.
+    """
+
+    def test_a_seed_says_the_same_again(self, llama):
+        prompts = prompts_of(llama)
+
+        first, again, other = (
+            generate(llama, prompts, max_new_tokens=8, sampling=Sampling(1.0, seed))
+            for seed in (3, 3, 4)
+        )
+
+        assert first == again
+        assert [one.ids for one in first] != [one.ids for one in other]
+
+    def test_a_row_says_what_it_says_without_the_rows_behind_it(self, llama):
+        prompts, sampling = prompts_of(llama), Sampling(1.0, 3)
+        together = generate(llama, prompts, max_new_tokens=8, sampling=sampling)
+
+        fewer = generate(llama, prompts[:2], max_new_tokens=8, sampling=sampling)
+
+        assert [one.ids for one in fewer] == [one.ids for one in together[:2]]
+
+    def test_tokens_come_as_often_as_they_are_likely(self, llama):
+        prompt = prompts_of(llama)[0]
+        with torch.no_grad():
+            logits = llama.model(input_ids=torch.tensor([prompt])).logits[0, -1]
+        likely = (logits / 0.7).softmax(dim=0)
+
+        drawn = generate(
+            llama, [prompt] * 4000, max_new_tokens=1, sampling=Sampling(0.7, 0)
+        )
+
+        first = [one.ids[0] for one in drawn if one.ids]
+        top = int(likely.argmax())
+        spread = (likely[top] * (1 - likely[top]) / 4000).sqrt()
+        assert abs(first.count(top) / 4000 - likely[top]) < 5 * spread
+
+    def test_the_global_generator_is_left_alone(self, llama):
+        before = torch.random.get_rng_state()
+
+        generate(llama, prompts_of(llama), max_new_tokens=4, sampling=Sampling(1.0))
+
+        assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class TestFullMemory:
+    def test_a_batch_without_room_is_halved(self, llama):
+        """
+        As training does; what is said stays the same.
+        """
+        prompts = prompts_of(llama)
+        ample = answer(llama, prompts, max_new_tokens=6)
+
+        def most_two(module, args, given):
+            if given["input_ids"].shape[0] > 2:
+                raise torch.OutOfMemoryError("no room for so many")
+
+        hook = llama.model.register_forward_pre_hook(most_two, with_kwargs=True)
+        tight = answer(llama, prompts, max_new_tokens=6)
+        hook.remove()
+
+        assert tight == ample
+
+    def test_one_answer_without_room_fails_with_its_cause(self, llama):
+        def none(module, args, given):
+            raise torch.OutOfMemoryError("no room at all")
+
+        hook = llama.model.register_forward_pre_hook(none, with_kwargs=True)
+        with pytest.raises(torch.OutOfMemoryError, match="no room at all"):
+            answer(llama, prompts_of(llama), max_new_tokens=6)
+        hook.remove()
 
 
 class TestPositions:

@@ -1,0 +1,53 @@
+"""How many rows are written at once: as many as memory has room for."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from sleepcycle.model.base import Base
+from sleepcycle.model.kv_cache import token_bytes
+from sleepcycle.model.merged import free_bytes
+
+SHARE = 0.25  # of the free memory that rows may take
+MOST_ROWS = {"cuda": 1024}
+MOST_ROWS_ELSEWHERE = 64  # more bring a CPU no speed
+ACTIVATIONS = 16  # hidden vectors of a prompt's token, while a layer reads it
+SCORES = 12  # bytes for each token of the vocabulary: logits, and their probabilities
+
+
+def by_memory(
+    base: Base, lengths: Sequence[int], max_new_tokens: int
+) -> Iterator[list[int]]:
+    """Yield places, shortest first, as many at once as there is room for.
+
+    The free memory is rounded down to a power of two, and there are never more than
+    `MOST_ROWS`, so that the same prompts meet in the same batches again wherever memory
+    is no close matter.
+
+    Args:
+        base: The base.
+        lengths: Tokens of each prompt.
+        max_new_tokens: That each may get.
+    """
+    room = 2 ** math.floor(math.log2(max(1.0, SHARE * free_bytes(base.device))))
+    most = MOST_ROWS.get(base.device.type, MOST_ROWS_ELSEWHERE)
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda one: lengths[one]):
+        needed = (len(batch) + 1) * row_bytes(base, lengths[place], max_new_tokens)
+        if batch and (len(batch) == most or needed > room):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def row_bytes(base: Base, prompt_tokens: int, max_new_tokens: int) -> int:
+    """Return what a row takes: keys and values, activations of its prompt, logits."""
+    config = base.model.config.get_text_config()
+    item: int = base.model.dtype.itemsize
+    kept = (prompt_tokens + max_new_tokens) * token_bytes(config, item)
+    read: int = ACTIVATIONS * config.hidden_size * item
+    if config._attn_implementation == "eager":  # keeps all scores of a layer
+        read += 2 * config.num_attention_heads * prompt_tokens * item
+    logits: int = SCORES * config.vocab_size
+    return kept + prompt_tokens * read + logits
