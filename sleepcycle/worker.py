@@ -8,10 +8,13 @@ pause: while it learns a lesson it ends after the step, with a checkpoint to go 
 from; at any other time it ends at once. Either way its exit code is 75.
 """
 
+import gc
+
 from sleepcycle.files.child_process import end_with_parent
 
 if __name__ == "__main__":
     end_with_parent()  # before what takes seconds to load
+    gc.disable()  # as `files/quick_import.py` says
 
 import os
 import signal
@@ -188,6 +191,8 @@ def _load(folder: Path | None) -> LayerChanges:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was loaded stays, so no later collection looks at it
+    gc.enable()
     stop = PauseSignal()
     signal.signal(signal.SIGTERM, stop)
     sys.exit(main(Path(sys.argv[1]), stop))

@@ -38,7 +38,10 @@ def demo(
     ] = None,
 ) -> None:
     """Watch three days of a small model, without sleep beside with sleep."""
-    from sleepcycle.cli.demo import run
+    from sleepcycle.files.quick_import import without_collections
+
+    with without_collections():
+        from sleepcycle.cli.demo import run
 
     run(keep)
 

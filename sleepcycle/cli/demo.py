@@ -2,7 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -17,11 +19,15 @@ from sleepcycle.files.paths import ADAPTER_WEIGHTS, carried
 from sleepcycle.home import inference
 from sleepcycle.home.home import Home
 from sleepcycle.home.opening import create_home, open_home
+from sleepcycle.records.progress import ignore_progress
+from sleepcycle.records.run_order import RunRequest
 from sleepcycle.records.version import Version
 from sleepcycle.runs.context import Outcome
+from sleepcycle.runs.control import RunControl
 
 DAYS = ("capitals", "dates", "plurals")
 ANSWER_TOKENS = 24
+THREADS = 1  # of a worker: both homes learn at once, and more do not help a small model
 
 
 @dataclass(frozen=True)
@@ -140,19 +146,29 @@ def _open_homes(keep: Path | None, place: Path) -> Pair:
             f"expected a new directory for the demo, but {root} is a home already; "
             "name another one with --keep"
         )
-    sleeping = open_logged(root)
-    console.print(f"a home for {sleeping.settings.model.base} at {root}")
+    settings = open_logged(root).settings
+    engine = settings.engine.model_copy(update={"threads": THREADS})
+    settings = settings.model_copy(update={"engine": engine})
+    console.print(f"a home for {settings.model.base} at {root}")
     create_home(place / "without-sleep")
-    wake = sleeping.settings.wake.model_copy(update={"replay_share": 0.0})
-    settings = sleeping.settings.model_copy(update={"wake": wake})
-    return Pair(open_home(place / "without-sleep", settings=settings), sleeping)
+    wake = settings.wake.model_copy(update={"replay_share": 0.0})
+    alone = settings.model_copy(update={"wake": wake})
+    return Pair(
+        open_home(place / "without-sleep", settings=alone),
+        open_home(root, settings=settings),
+    )
 
 
 def _live_through(homes: Pair, lesson: str) -> Outcome:
     """Feed one lesson to both homes, wake on it in both, and sleep on it in one."""
-    _wake("without sleep", homes.sleepless, lesson)
-    _wake("with sleep", homes.sleeping, lesson)
-    night = homes.sleeping.sleep()
+    for home in (homes.sleepless, homes.sleeping):
+        home.feed(lessons() / f"{lesson}.jsonl")
+    with waking_beside(homes.sleepless) as alone:
+        with progress_bar(visible=console.is_terminal) as on_progress:
+            woken = homes.sleeping.wake(on_progress)
+            night = homes.sleeping.sleep(on_progress)
+        _show_wake("without sleep", alone.result())
+    _show_wake("with sleep", woken)
     words = night_words(
         night.version,
         night.report.verdict.reason,
@@ -177,11 +193,20 @@ def night_words(version: Version, reason: str, *, live: str, size: str) -> str:
     )
 
 
-def _wake(word: str, home: Home, lesson: str) -> None:
-    """Feed one lesson, and learn it."""
-    home.feed(lessons() / f"{lesson}.jsonl")
-    with progress_bar(visible=console.is_terminal) as on_progress:
-        woken = home.wake(on_progress)
+@contextmanager
+def waking_beside(home: Home) -> Iterator[Future[Outcome]]:
+    """Let a home wake while a block runs; a block that is broken off ends it."""
+    control = RunControl()
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            yield beside.submit(home.wake, ignore_progress, control)
+        except BaseException:
+            control.ask(RunRequest.CANCEL)
+            raise
+
+
+def _show_wake(word: str, woken: Outcome) -> None:
+    """Print what a wake learned."""
     console.print(
         f"[bold]wake[/bold], {word}: {woken.examples} examples, "
         f"{woken.report.verdict.reason}"

@@ -12,6 +12,7 @@ from loguru import logger
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.quick_import import without_collections
 from sleepcycle.home import text_worker
 from sleepcycle.home.batches import BatchRegistry
 from sleepcycle.home.disk_space import expect_room
@@ -286,8 +287,9 @@ class Home:
             max_new_tokens: Longest answer, a tool's results included.
             tool: What answers the calls that the version writes.
         """
-        from sleepcycle.home import inference
-        from sleepcycle.model.reply import Prompt  # loads torch
+        with without_collections():
+            from sleepcycle.home import inference
+            from sleepcycle.model.reply import Prompt  # loads torch
 
         found = self.versions.get(version)
         folder = self.versions.folder(found)
@@ -308,7 +310,8 @@ class Home:
             VersionError: A version is unknown, or there is no night yet.
             NotFoundError: Nothing is held out.
         """
-        from sleepcycle.home.evaluation import evaluate  # loads torch
+        with without_collections():
+            from sleepcycle.home.evaluation import evaluate  # loads torch
 
         return evaluate(self.versions, names)
 

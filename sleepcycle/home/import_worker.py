@@ -28,6 +28,7 @@ from sleepcycle.files.child_process import (
     offline_environment,
 )
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.runfolder import Fault
 from sleepcycle.model.base_files import identify
 from sleepcycle.records.codec import from_json, to_json
@@ -144,7 +145,8 @@ def _ask(call: WorkerCall, order: ImportOrder) -> ImportedAdapter | Fault:
 
 def main(ordered: Path, result: Path) -> int:
     """Do one order; return the exit code."""
-    from sleepcycle.home import weights  # loads torch
+    with without_collections():
+        from sleepcycle.home import weights  # loads torch
 
     order = from_json(ordered.read_text(encoding="utf-8"), ImportOrder)
     try:

@@ -10,6 +10,7 @@ from loguru import logger
 from sleepcycle.errors import HomeError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths, carried
+from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.restore_advice import folders, is_free, no_home, restore_command
 from sleepcycle.home.home import Home
 from sleepcycle.home.lock import locked
@@ -111,7 +112,8 @@ def _check_base(settings: ModelSettings) -> None:
     check_files(settings)
     if settings.base.startswith(BUILTIN):
         return
-    from sleepcycle.model.base_checks import check_loadable  # loads torch
+    with without_collections():
+        from sleepcycle.model.base_checks import check_loadable  # loads torch
 
     unreached = check_loadable(settings)
     if unreached:

@@ -22,6 +22,7 @@ from sleepcycle.files.child_process import (
     offline_environment,
 )
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.runfolder import Fault
 from sleepcycle.model.base_files import files_at, locate
 from sleepcycle.records.codec import from_json, to_json
@@ -154,9 +155,10 @@ def fingerprint(settings: ModelSettings, release: str) -> str:
 
 def main(ordered: Path, result: Path) -> int:
     """Do one order; return the exit code."""
-    from sleepcycle.model.base import load_text_base
-    from sleepcycle.model.chat_template import template_of
-    from sleepcycle.model.render_example import show_example
+    with without_collections():
+        from sleepcycle.model.base import load_text_base
+        from sleepcycle.model.chat_template import template_of
+        from sleepcycle.model.render_example import show_example
 
     order = from_json(ordered.read_text(encoding="utf-8"), TextOrder)
     try:

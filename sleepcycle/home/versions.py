@@ -12,6 +12,7 @@ from sleepcycle.errors import VersionError
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.sealed import faults, verify
 from sleepcycle.home.export_formats import WRITERS, ExportFormat, ExportOrder
 from sleepcycle.home.import_worker import ImportRequest, read_in_worker
@@ -278,7 +279,8 @@ class VersionRegistry:
 
     def _load_base(self) -> "Base":
         """Load the bare base."""
-        from sleepcycle.home import inference  # loads torch
+        with without_collections():
+            from sleepcycle.home import inference  # loads torch
 
         return inference.load(self.settings, self.paths, self.base)
 

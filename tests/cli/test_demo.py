@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Event
 
 import pytest
 
-from sleepcycle.cli.demo import Board, Pair, Quiz, night_words, row_name
+from sleepcycle.cli.demo import Board, Pair, Quiz, night_words, row_name, waking_beside
 from sleepcycle.home.opening import create_home, open_home
+from sleepcycle.records.run_order import RunRequest
 from sleepcycle.records.version import Version, VersionKind
 
 NIGHT = Version(
@@ -34,6 +36,39 @@ def test_a_rejected_night_says_what_the_table_shows_instead():
     assert "rejected: loss rose\nv2 stays live" in words
     assert "v4" not in words
     assert row_name(2, REJECTED) == "day 2, night rejected"
+
+
+class Waking:
+    """A home whose wake goes on until it is cancelled or let go."""
+
+    def __init__(self):
+        self.may_end = Event()
+        self.ended_by = None
+
+    def wake(self, on_progress, control):
+        while control.request is None and not self.may_end.wait(0.01):
+            pass
+        self.ended_by = control.request
+        return "woken"
+
+
+class TestWakingBeside:
+    def test_a_home_wakes_while_the_block_runs(self):
+        home = Waking()
+
+        with waking_beside(home) as woken:
+            home.may_end.set()
+            assert woken.result(timeout=60) == "woken"
+
+        assert home.ended_by is None
+
+    def test_a_block_that_is_broken_off_cancels_the_wake(self):
+        home = Waking()
+
+        with pytest.raises(KeyboardInterrupt, match="enough"), waking_beside(home):
+            raise KeyboardInterrupt("enough")
+
+        assert home.ended_by is RunRequest.CANCEL
 
 
 class TestBoard:
