@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -189,7 +190,7 @@ def _folder() -> Path:
     return carried("lessons/company", "examples/lessons/company")
 
 
-def _rows(file: Path) -> list[dict[str, object]]:
+def _rows(file: Path) -> list[dict[str, Any]]:
     """Read JSON lines."""
     with file.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
