@@ -20,6 +20,7 @@ from sleepcycle.model.loading import (
     load_tokenizer,
     load_weights,
 )
+from sleepcycle.model.precision import pick_dtype
 from sleepcycle.model.template_limit import expect_end
 from sleepcycle.model.unpacked import unpack
 from sleepcycle.records.content import Conversation, Message, Role
@@ -101,8 +102,8 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
     """
     place = locate(settings)
     disable_progress_bar()
-    dtype = pick_dtype(settings.dtype, device)
     try:
+        dtype = pick_dtype(settings.dtype, device, place)
         identity = identify(settings, cache)
         place = unpack(place, identity.sha256, dtype, cache)
         model = load_weights(place, dtype)
@@ -233,15 +234,6 @@ def pick_device(name: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def pick_dtype(name: str, device: str) -> torch.dtype:
-    """Return the type that a setting means on a device."""
-    if name == "auto":
-        has_it = device.startswith("cuda") and torch.cuda.is_bf16_supported()
-        name = "bfloat16" if has_it else "float32"
-    dtype: torch.dtype = getattr(torch, name)
-    return dtype
 
 
 def find_targets(model: nn.Module, names: list[str]) -> Targets:

@@ -1,22 +1,20 @@
 """Checks that a base can learn, made before it gets a home."""
 
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
 from transformers.quantizers import AutoHfQuantizer
 
 from sleepcycle.errors import ModelError
 from sleepcycle.model.base import find_targets, hollow
 from sleepcycle.model.base_files import locate, not_loaded
 from sleepcycle.model.loading import UNREADABLE, load_tokenizer
+from sleepcycle.model.small_model import small_model
 from sleepcycle.model.template_limit import expect_end
 from sleepcycle.settings.config import ModelSettings
 
 TOKENS = 8  # of the text of which the last one is changed
-SMALL = 32  # what each width that nothing else hangs on is cut down to
 TINY = 1e-30  # below any logit but zero
 TOLERANCE = 2e-5  # of the largest logit; sums in another order differ by 1e-6 of it
 
@@ -121,11 +119,7 @@ def _expect_causal(config: Any) -> None:  # noqa: ANN401 - any model's configura
     The weights do not decide that, so a small model of random ones is asked; where the
     configuration makes no small one, one of its own size.
     """
-    try:
-        change = _change_before_last(_shrunk(config))
-    except UNREADABLE:
-        change = _change_before_last(config)
-    if not change <= TOLERANCE:
+    if not _change_before_last(config) <= TOLERANCE:
         raise ModelError(
             "a model that looks ahead: its last token changes what it says of those "
             "before it, so it cannot learn to go on from a text"
@@ -134,34 +128,10 @@ def _expect_causal(config: Any) -> None:  # noqa: ANN401 - any model's configura
 
 @torch.no_grad()
 def _change_before_last(config: Any) -> float:  # noqa: ANN401
-    """Return what another last token changes before it, as share of the largest logit.
-
-    The global generator is left as it was.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    """Return what another last token changes before it, of the largest logit."""
+    model = small_model(config)
     ids = torch.arange(1, TOKENS + 1).repeat(2, 1)  # (2, TOKENS); 0 may be padding
     ids[1, -1] += 1
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
     largest = logits.abs().max().clamp(min=TINY)  # a head may begin as zero
     return float((logits[0] - logits[1]).abs().max() / largest)
-
-
-def _shrunk(config: Any) -> Any:  # noqa: ANN401
-    """Return a configuration of the same kind with one layer of each type, all narrow.
-
-    Width and heads stay, since others hang on them.
-    """
-    small = deepcopy(config)
-    text = small.get_text_config()
-    types = list(dict.fromkeys(vars(text).get("layer_types") or []))
-    text.num_hidden_layers = max(1, len(types))
-    if types:
-        text.layer_types = types
-    for name in (*vars(text), *text.attribute_map):
-        if name.endswith("intermediate_size"):
-            setattr(text, name, SMALL)
-    text.vocab_size = SMALL
-    text.pad_token_id = 0
-    return small

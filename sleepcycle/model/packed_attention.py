@@ -20,6 +20,7 @@ from transformers import AttentionInterface
 PACKED = "sleepcycle_packed"
 MOST_PADDING = 2.0  # times the tokens; past it sequences are attended to one by one
 KNOWS_GROUPS = "enable_gqa" in signature(varlen_attn).parameters  # from torch 2.12 on
+SHORT = 512  # tokens, up to which a CPU is faster in float32, and finer
 BEYOND = ("softcap", "s_aux", "position_bias")  # of attention that is not plain
 
 
@@ -182,10 +183,10 @@ def _one_by_one(
 def _causal(options: _Options, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attend to what is before; all are (sequences, heads, tokens, size)."""
     size, window = query.shape[2], options.window
-    mask = None
-    if window and window < size:
-        mask = torch.ones(size, size, dtype=torch.bool, device=query.device)
-        mask = mask.tril().triu(1 - window)
+    if query.device.type == "cpu" and query.dtype != torch.float32 and size <= SHORT:
+        wide = (one.float() for one in (query, key, value))
+        return _causal(options, *wide).to(query.dtype)
+    mask = _seen(size, window, query.device) if window and window < size else None
     return scaled_dot_product_attention(
         query,
         key,
@@ -196,3 +197,9 @@ def _causal(options: _Options, query: Tensor, key: Tensor, value: Tensor) -> Ten
         scale=options.scaling,
         enable_gqa=query.shape[1] != key.shape[1],
     )
+
+
+def _seen(size: int, window: int, device: torch.device) -> Tensor:
+    """Return which tokens see which, (tokens, tokens)."""
+    every = torch.ones(size, size, dtype=torch.bool, device=device)
+    return every.tril().triu(1 - window)

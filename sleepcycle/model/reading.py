@@ -1,8 +1,9 @@
 """How a model is read, as is tried on it once: packed or in rows, head apart or not."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,15 +20,15 @@ from sleepcycle.model.forward import (
     summed_loss,
     token_nll,
 )
+from sleepcycle.model.loading import UNREADABLE
 from sleepcycle.model.packed_attention import packed_attention
+from sleepcycle.model.small_model import small_model
 from sleepcycle.model.token_batch import LearnedTokens, TokenBatch, token_batch, within
 
 PROBE = (6, 5)  # tokens of the two sequences by which a model is tried
-SAME = (1e-4, 3e-2)  # of the largest logit: two ways to it, in float32 and below
-LEAK = (2e-6, 0.0)  # the same, where only experts' sums may come in another order
-CANNOT = (ValueError, TypeError, RuntimeError, LookupError, AttributeError)
-"""What models raise at arguments that they do not know."""
-
+SAME = 1e-4  # of the largest logit: what two ways to it may differ by
+LEAK = 2e-6  # the same where only experts' sums may come in another order
+TINY = 1e-30  # below any logit but zero
 KEPT_APART = {"full_attention", "sliding_attention"}
 """Layers that packed attention knows how to do, by the names of transformers."""
 
@@ -43,13 +44,16 @@ class ReadingWay:
     """Whether its logits are what its head makes of its body's last hidden states."""
 
 
+PLAIN = ReadingWay(packed=False, split=False)
+
+
 class Reader:
     """Reads examples with whatever adapters are active, as the model allows best."""
 
     def __init__(self, base: Base) -> None:
         self._base = base
         self._pad = pad_id(base)
-        self._how = _reading_of(base.model, self._pad)
+        self._how = _way_of(base.model)
         self.head: Head = head_of(base.model, split=self._how.split)
 
     @property
@@ -105,87 +109,86 @@ class Reader:
 _KNOWN: WeakKeyDictionary[nn.Module, ReadingWay] = WeakKeyDictionary()
 
 
-def _reading_of(model: nn.Module, pad: int) -> ReadingWay:
-    """Return how a model is read, which is tried the first time."""
+def _way_of(model: nn.Module) -> ReadingWay:
+    """Return how a model is read; it is tried the first time, on a small one."""
     found = _KNOWN.get(model)
     if found is None:
-        trains = model.training
-        model.eval()
-        try:
-            found = _KNOWN[model] = _Trial(model, pad).reading()
-        finally:
-            model.train(trains)
+        found = _KNOWN[model] = _way_of_kind(model.config)
+        if not found.packed:
+            logger.debug("sequences are padded: this model does not keep them apart")
     return found
 
 
-class _Trial:
-    """Two short sequences, read in every way."""
+def _way_of_kind(config: Any) -> ReadingWay:  # noqa: ANN401 - any model's
+    """Return how models of a kind are read, as a small one of them shows."""
+    try:
+        return PLAIN if _hides_much(config) else try_out(small_model(config))
+    except UNREADABLE:
+        return PLAIN
 
-    def __init__(self, model: nn.Module, pad: int) -> None:
+
+@torch.no_grad()
+def try_out(model: nn.Module) -> ReadingWay:
+    """Return the best way to read a model that gives what it says itself.
+
+    Args:
+        model: One in float32 that does not train.
+    """
+    trial = _Trial(model)
+    split = trial.gives_the_same(ReadingWay(packed=False, split=True))
+    packed = trial.gives_the_same(ReadingWay(packed=True, split=split))
+    return ReadingWay(packed, split)
+
+
+class _Trial:
+    """Two short sequences, read in every way by a small model of random weights."""
+
+    def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._pad = pad
-        self._device = next(model.parameters()).device
         vocabulary = model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
         first, other, second = (
-            tuple((7 * place + row) % vocabulary for place in range(size))
+            _all_learned([(7 * place + row) % vocabulary for place in range(size)])
             for row, size in ((1, PROBE[0]), (2, PROBE[0]), (3, PROBE[1]))
         )
-        self._pairs = [_all_learned(first), _all_learned(second)]
-        self._changed = [_all_learned(other), _all_learned(second)]
+        self._pair, self._changed = [first, second], [other, second]
+        alone = [self._logits([one], PLAIN) for one in self._pair]
+        self._own = torch.cat(alone)
 
-    @torch.no_grad()
-    def reading(self) -> ReadingWay:
-        """Return the best way that gives what the model itself says."""
-        own = torch.cat(
-            [self._logits([one], ReadingWay(False, False)) for one in self._pairs]
-        )
-        split = self._same(own, ReadingWay(packed=False, split=True))
-        packed = _may_be_packed(self._model) and self._same(
-            own, ReadingWay(packed=True, split=split)
-        )
-        if not packed:
-            logger.debug(
-                "sequences are padded: this model does not keep packed ones apart"
-            )
-        return ReadingWay(packed, split)
-
-    def _same(self, own: Tensor, how: ReadingWay) -> bool:
+    def gives_the_same(self, way: ReadingWay) -> bool:
         """Return whether a way gives the model's own logits, and nothing is mixed."""
         last = PROBE[1] - 1
         try:
-            found = self._logits(self._pairs, how)
-            changed = self._logits(self._changed, how)
-        except CANNOT:
+            found = self._logits(self._pair, way)
+            changed = self._logits(self._changed, way)
+        except UNREADABLE:
             return False
-        return _close(found[-last:], changed[-last:], LEAK) and _close(found, own, SAME)
+        apart = _differ(found[-last:], changed[-last:]) <= LEAK
+        return apart and _differ(found, self._own) <= SAME
 
-    def _logits(self, examples: Sequence[Encoded], how: ReadingWay) -> Tensor:
+    def _logits(self, examples: Sequence[Encoded], way: ReadingWay) -> Tensor:
         """Return the logits before each token but the first, (tokens, vocabulary)."""
-        batch = token_batch(examples, self._pad, packed=how.packed).to(self._device)
-        head = head_of(self._model, split=how.split)
-        if not how.packed:
-            return head.logits(hidden_states(self._model, batch, split=how.split))
-        with packed_attention(self._model):
-            return head.logits(hidden_states(self._model, batch, split=how.split))
+        batch = token_batch(examples, 0, packed=way.packed)
+        head = head_of(self._model, split=way.split)
+        with packed_attention(self._model) if way.packed else nullcontext():
+            return head.logits(hidden_states(self._model, batch, split=way.split))
 
 
-def _may_be_packed(model: nn.Module) -> bool:
-    """Return whether no layer does what two short sequences would not show.
+def _hides_much(config: Any) -> bool:  # noqa: ANN401
+    """Return whether a layer may do what two short sequences would not show.
 
     Llama 4's chunks of thousands of tokens stand in its mask alone, which packed
     attention does not read.
     """
-    config = model.config.get_text_config()  # type: ignore[operator, union-attr]
-    return set(getattr(config, "layer_types", None) or ()) <= KEPT_APART
+    text = config.get_text_config()
+    return not set(getattr(text, "layer_types", None) or ()) <= KEPT_APART
 
 
-def _all_learned(ids: tuple[int, ...]) -> Encoded:
+def _all_learned(ids: Sequence[int]) -> Encoded:
     """Return a sequence of which every token counts."""
-    return Encoded(ids, (0.0, *[1.0] * (len(ids) - 1)))
+    return Encoded(tuple(ids), (0.0, *[1.0] * (len(ids) - 1)))
 
 
-def _close(found: Tensor, expected: Tensor, bounds: tuple[float, float]) -> bool:
-    """Return whether logits are the same within a bound, by their type."""
-    near = bounds[expected.dtype != torch.float32]
-    apart = (found.float() - expected.float()).abs().max()
-    return bool(apart <= near * expected.float().abs().max())
+def _differ(found: Tensor, expected: Tensor) -> float:
+    """Return how far logits are apart, as a share of the largest."""
+    largest = expected.abs().max().clamp_min(TINY)  # a head may begin as zero
+    return float((found - expected).abs().max() / largest)

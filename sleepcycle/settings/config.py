@@ -61,8 +61,9 @@ class ModelSettings(Section):
     """Commit or tag of a hub id; empty for the one in the cache."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """How the base is held in memory and computes; `auto` is bfloat16 on a GPU that has
-    it, float32 elsewhere. Adapters are kept in float32 always."""
+    """How the base is held in memory and computes; `auto` is bfloat16 on a GPU, and
+    for 50 million parameters or more on a CPU, that has it, else float32. Adapters are
+    kept in float32 always."""
 
     target_modules: list[str] = ["all-linear"]
     """Leaf names of the layers that learn, or `["all-linear"]` for all but the head."""
