@@ -13,6 +13,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import end_ids, pad_id
 from sleepcycle.model.kv_cache import SlotCache
 
+LEAST_SAVED = 64  # tokens that need not be read, for which one pass more pays
 NONE_YET = 1  # tokens that follow are unmasked from the beginning; none sees ahead
 
 
@@ -205,7 +206,7 @@ class Rows:
 
 
 def _shared(prompts: Sequence[Sequence[int]], room: int, config: Any) -> int:  # noqa: ANN401
-    """Return how many tokens all prompts begin with, and none ends with.
+    """Return how many tokens are read once: all prompts begin with them, none ends.
 
     Padding stands behind them. It counts in a window, so windows must see all of a row.
     """
@@ -213,7 +214,8 @@ def _shared(prompts: Sequence[Sequence[int]], room: int, config: Any) -> int:  #
     if len(prompts) == 1 or (window is not None and window < room):
         return 0
     columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
-    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    alike = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    return alike if alike * (len(prompts) - 1) >= LEAST_SAVED else 0
 
 
 def _begun(

@@ -1,5 +1,6 @@
 """Small models of every kind that is supported, the builtin one, and real ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,21 @@ def base(folder, load):
 def llama(tiny_folder, load):
     """A random Llama with nothing attached, for what does not depend on the kind."""
     return load(tiny_folder("llama"))
+
+
+@pytest.fixture
+def random_base(llama):
+    """Return what makes a random base of a configuration, with llama's tokenizer."""
+
+    def made(config, device="cpu", **changed):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = AutoModelForCausalLM.from_config(config).eval().to(device)
+        for name, value in changed.items():
+            setattr(model.generation_config, name, value)
+        return replace(llama, model=model, device=torch.device(device))
+
+    return made
 
 
 @pytest.fixture

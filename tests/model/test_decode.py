@@ -1,11 +1,8 @@
 """Decoding: the tokens of transformers' `generate`, whatever the kind of model."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from transformers import (
-    AutoModelForCausalLM,
     BloomConfig,
     FalconConfig,
     Gemma2Config,
@@ -66,21 +63,6 @@ LENGTHS = (9, 3, 1, 6, 4, 7)
 NEW = 20
 
 
-@pytest.fixture
-def random_base(llama):
-    """Return what makes a random base of a configuration."""
-
-    def made(config, **changed):
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            model = AutoModelForCausalLM.from_config(config).eval()
-        for name, value in changed.items():
-            setattr(model.generation_config, name, value)
-        return replace(llama, model=model)
-
-    return made
-
-
 @pytest.fixture(params=MATRIX)
 def kind(request, random_base):
     """A random base of each kind."""
@@ -115,7 +97,7 @@ def plain(base, asked, how):
 
 
 class TestTokens:
-    @pytest.mark.parametrize("shared", [0, 5])
+    @pytest.mark.parametrize("shared", [0, 16])
     def test_they_are_those_of_plain_generate(self, kind, shared):
         asked = prompts(shared)
 
@@ -129,7 +111,7 @@ class TestTokens:
         """
         As they are captured in a CUDA graph, which no machine without a GPU can show.
         """
-        rows = Rows(kind, asked := prompts(5), choice())
+        rows = Rows(kind, asked := prompts(16), choice())
         with torch.no_grad():
             rows.begin()
             rows.fix()
@@ -185,6 +167,42 @@ class TestTokens:
             written = decode(base, asked, choice())
 
         assert {len(one.ids) for one in written} == {1}
+
+
+class TestSharedBeginning:
+    @pytest.mark.parametrize(
+        ("kind", "shared", "read"),
+        [
+            ("llama", 16, [(1, 16), (6, 9)]),
+            ("llama", 4, [(6, 13)]),
+            ("mistral-window", 16, [(6, 25)]),
+        ],
+        ids=["long", "not worth a pass", "past a window"],
+    )
+    def test_it_is_read_once(self, random_base, kind, shared, read):
+        base = random_base(MATRIX[kind]())
+        rows = Rows(base, prompts(shared), choice())
+        seen = []
+        hook = base.model.register_forward_pre_hook(
+            lambda _, args, given: seen.append(tuple(given["input_ids"].shape)),
+            with_kwargs=True,
+        )
+
+        with torch.no_grad():
+            rows.begin()
+
+        hook.remove()
+        assert seen == read
+
+    def test_a_prompt_that_is_all_of_it_has_a_token_of_its_own(self, random_base):
+        base = random_base(MATRIX["llama"]())
+        [whole] = prompts(20, lengths=[3])
+        asked = [whole, *([whole[:20]] * 5)]
+
+        with torch.no_grad():
+            found = said(base, decode(base, asked, choice()))
+
+        assert found == plain(base, asked, choice())
 
 
 class TestSteps:

@@ -1,0 +1,57 @@
+"""Captured steps: what they write is what the same steps write as they are."""
+
+import pytest
+import torch
+
+from sleepcycle.model.captured import Capture, is_full
+from sleepcycle.model.decode import decode
+from sleepcycle.model.row_state import Rows
+from tests.model.test_decode import MATRIX, choice, plain, prompts, said
+
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="a CUDA graph needs a GPU"
+)
+
+
+class TestOnACpu:
+    def test_a_step_is_run_as_it_is(self, random_base):
+        base = random_base(MATRIX["llama"]())
+        rows = Rows(base, prompts(0), choice())
+
+        with torch.no_grad(), Capture(base.device) as capture:
+            rows.begin()
+            capture.run(rows)
+
+        assert rows.written == 2
+        assert capture.lets_go(rows)
+
+
+@needs_gpu
+class TestOnAGpu:
+    @pytest.mark.parametrize("kind", MATRIX)
+    def test_tokens_are_those_of_plain_generate(self, random_base, kind):
+        """
+        Also of a mixture of experts, which may not be captured.
+        """
+        base = random_base(MATRIX[kind](), device="cuda")
+
+        with torch.no_grad():
+            found = said(base, decode(base, prompts(16), choice()))
+
+        assert found == plain(base, prompts(16), choice())
+
+    def test_a_step_of_a_llama_is_captured(self, random_base):
+        base = random_base(MATRIX["llama"](), device="cuda")
+        rows = Rows(base, prompts(0), choice())
+
+        with torch.no_grad(), Capture(base.device) as capture:
+            rows.begin()
+            capture.run(rows)
+
+        assert rows.written > 2
+
+
+class TestIsFull:
+    def test_a_full_gpu_is_told_from_another_fault(self):
+        assert is_full(torch.OutOfMemoryError("CUDA out of memory"))
+        assert not is_full(RuntimeError("shapes do not match"))
