@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sleepcycle.model.captured import Capture, is_full
 from sleepcycle.model.decode import decode
@@ -24,6 +25,29 @@ class TestOnACpu:
 
         assert rows.written == 2
         assert capture.lets_go(rows)
+
+
+class _NothingReadBack(TorchDispatchMode):
+    """Refuses what makes a capture fail: whatever waits for a value of a tensor."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = str(func)
+        if "_local_scalar_dense" in name or "nonzero" in name:
+            raise AssertionError(f"a step reads a value back: {name}")
+        return func(*args, **(kwargs or {}))
+
+
+class TestFixedShapes:
+    @pytest.mark.parametrize("kind", MATRIX)
+    def test_a_step_reads_nothing_back(self, random_base, kind):
+        base = random_base(MATRIX[kind](), repetition_penalty=1.2)
+        rows = Rows(base, prompts(0), choice(penalty=1.2))
+        with torch.no_grad():
+            rows.begin()
+            rows.fix()
+            rows.advance()
+            with _NothingReadBack():
+                rows.advance()
 
 
 @needs_gpu
