@@ -65,6 +65,8 @@ def facts(heartbeat: Heartbeat) -> str:
         parts.append(f"loss {heartbeat.loss:.3f}")
     if heartbeat.tokens_per_second is not None:
         parts.append(f"{heartbeat.tokens_per_second:,.0f} tokens/s")
+    if heartbeat.mfu is not None:
+        parts.append(f"{heartbeat.mfu:.0%} of peak")
     if heartbeat.left_s is not None:
         parts.append(f"{timedelta(seconds=round(heartbeat.left_s))} left")
     return "  ".join(parts)

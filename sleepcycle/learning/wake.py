@@ -312,6 +312,7 @@ def _report(
         verdict=verdict,
         live_rank=_rank(start_from.live),
         day_rank=_rank(day),
+        mfu=result.mfu,
     )
 
 

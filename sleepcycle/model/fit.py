@@ -15,6 +15,8 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.checkpoint import Checkpoints, State
 from sleepcycle.model.gradients import NLL, Gradients, Objective
 from sleepcycle.model.monitor import FitPlan, FitResult, MonitorOptions, TrainingMonitor
+from sleepcycle.model.pace import LearningCost, Pace
+from sleepcycle.model.peak_speed import peak_of
 from sleepcycle.model.student import Student
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
@@ -70,8 +72,14 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     optimizer = AdamW(
         [student.weights], lr=plan.lr, weight_decay=plan.weight_decay, fused=True
     )
+    cost = _cost(base, student)
+    pace = Pace(
+        [objective.work(batch, cost) for batch in batches[: plan.steps]],
+        plan.check_every if held_out_loss else 0,
+        peak_of(base.device),
+    )
     watch = TrainingMonitor(
-        MonitorOptions(plan, on_progress, held_out_loss, keep), student
+        MonitorOptions(plan, on_progress, held_out_loss, keep, pace), student
     )
     with torch.random.fork_rng(), student.learning():
         torch.manual_seed(plan.seed)
@@ -92,6 +100,17 @@ def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:
         logger.warning("left a checkpoint of another plan, and began anew")
         return None
     return start
+
+
+def _cost(base: Base, student: Student) -> LearningCost:
+    """Return what it takes to learn a token, as far as it hangs on the model."""
+    config = base.model.config.get_text_config()
+    return LearningCost(
+        matrices=sum(rows * columns for rows, columns in base.targets.shapes.values()),
+        adapter=student.weights.numel(),
+        head=config.vocab_size * base.width,
+        channels=config.num_hidden_layers * base.width,
+    )
 
 
 class _Steps:

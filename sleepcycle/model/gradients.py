@@ -12,6 +12,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.cuda_graphs import CudaGraphs, PartSize, few_sizes
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.forward import Losses, token_nll
+from sleepcycle.model.pace import LearningCost, StepWork
 from sleepcycle.model.reading import Reader
 from sleepcycle.model.student import Student
 from sleepcycle.model.token_batch import (
@@ -41,6 +42,13 @@ class Objective:
 
     penalty: Callable[[], Tensor] | None = None
     """Returns what is added to the loss of each step, as a scalar."""
+
+    def work(self, examples: Sequence[Any], cost: LearningCost) -> StepWork:
+        """Return what it takes to learn examples in one step."""
+        sequences = [self.sequence(one) for one in examples]
+        lengths = [len(one.ids) for one in sequences]
+        learned = sum(one.learned for one in sequences)
+        return StepWork(sum(lengths), cost.flop(lengths, learned))
 
 
 NLL = Objective()

@@ -10,10 +10,10 @@ from torch.optim import AdamW
 
 from sleepcycle.errors import DivergedError, ModelError
 from sleepcycle.model.checkpoint import Checkpoints, Seen, State, gather, put_back
+from sleepcycle.model.pace import Pace
 from sleepcycle.model.student import Student
 from sleepcycle.records.progress import Progress
 
-SPEED_STEPS = 20  # over which tokens a second are measured
 MOST_PARTS = 8  # of a batch that does not fit in memory
 
 
@@ -62,6 +62,9 @@ class FitResult:
     held_out: tuple[tuple[int, float], ...]
     """Step and held-out loss of each look."""
 
+    mfu: float | None = None
+    """Share of the device's peak that was used; None where that is not known."""
+
 
 @dataclass(frozen=True)
 class MonitorOptions:
@@ -71,6 +74,7 @@ class MonitorOptions:
     on_progress: Callable[[Progress], None]
     held_out_loss: Callable[[], float] | None
     keep: Checkpoints | None
+    pace: Pace
 
 
 class TrainingMonitor:
@@ -87,14 +91,14 @@ class TrainingMonitor:
         self._looks: list[tuple[int, float]] = []
         self._best: tuple[float, int, Tensor] | None = None
         self._before_s = 0.0
-        self._first = 0
-        self._times = [time.perf_counter()]
+        self._began = time.perf_counter()
 
     def begin(self, optimizer: AdamW, start: State | None) -> None:
         """Go on from a state, or look at the start if that may be kept."""
         if start is not None:
             self._go_on(start, put_back(self._student, optimizer, start.tensors))
-        self._times = [time.perf_counter()]
+        self._began = time.perf_counter()
+        self._terms.pace.begin(len(self._losses))
         if start is None and self._plan.may_keep_start:
             self._look(0)
 
@@ -107,7 +111,6 @@ class TrainingMonitor:
         self._tokens = list(seen.tokens)
         self._looks = list(seen.looks)
         self._before_s = seen.seconds
-        self._first = len(self._losses)
         if seen.best is not None and best is not None:
             self._best = (*seen.best, best)
 
@@ -150,7 +153,7 @@ class TrainingMonitor:
     def after_step(self, optimizer: AdamW) -> None:
         """Report a step; look at the held-out loss, and keep the state, in time."""
         step = len(self._losses)
-        self._times.append(time.perf_counter())
+        self._terms.pace.learned()
         self._terms.on_progress(self._progress(step))
         self.finished = last = step == self._plan.steps
         looks = self._terms.held_out_loss is not None
@@ -160,6 +163,7 @@ class TrainingMonitor:
         keep = self._terms.keep
         if keep is not None and (self.finished or keep.due(step)):
             keep.save(self._state(step, optimizer))
+            self._terms.pace.paused()
 
     def result(self) -> FitResult:
         """Put the best weights back, and return what the run did."""
@@ -177,6 +181,7 @@ class TrainingMonitor:
             best_step=best_step,
             stopped_early=steps < self._plan.steps,
             held_out=tuple(self._looks),
+            mfu=self._terms.pace.mfu,
         )
 
     def _state(self, step: int, optimizer: AdamW) -> State:
@@ -199,7 +204,7 @@ class TrainingMonitor:
 
     def _seconds(self) -> float:
         """Return how long training took until now."""
-        return self._before_s + time.perf_counter() - self._times[0]
+        return self._before_s + time.perf_counter() - self._began
 
     def _diverged(self, what: str) -> DivergedError:
         """Return the error of a step that went wrong, with what to try."""
@@ -215,6 +220,7 @@ class TrainingMonitor:
             return
         with self._student.evaluating():
             loss = self._terms.held_out_loss()
+        self._terms.pace.looked()
         if not math.isfinite(loss):
             raise self._diverged(f"the held-out loss is {loss}")
         self._looks.append((step, loss))
@@ -229,15 +235,15 @@ class TrainingMonitor:
         return len(since) >= self._plan.patience
 
     def _progress(self, step: int) -> Progress:
-        """Return where the run is, and the speed of its last steps."""
-        first = max(self._first, step - SPEED_STEPS)
-        seconds = self._times[-1] - self._times[first - self._first]
+        """Return where the run is, how fast, and how long it will go on."""
+        pace = self._terms.pace
         return Progress(
             stage=self._plan.stage,
             step=step,
             steps=self._plan.steps,
             loss=self._losses[-1],
-            tokens_per_second=sum(self._tokens[first:step]) / seconds,
-            left_s=seconds / (step - first) * (self._plan.steps - step),
+            tokens_per_second=pace.tokens_per_second,
+            left_s=pace.left_s,
             micro_batches=self.micro_batches,
+            mfu=pace.mfu,
         )

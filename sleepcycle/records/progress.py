@@ -17,8 +17,14 @@ class Progress:
 
     tokens_per_second: float | None = None
     left_s: float | None = None
+    """Seconds until the last step of this stage; None where it cannot be told yet."""
+
     micro_batches: int = 1
     """Parts that a batch is split into, since it did not fit in memory whole."""
+
+    mfu: float | None = None
+    """Share of the device's peak that learning uses, in [0, 1]; None where that is not
+    known, as on a CPU."""
 
 
 def progress_from(fields: Mapping[str, Any]) -> Progress:

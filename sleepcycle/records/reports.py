@@ -76,6 +76,10 @@ class WakeReport:
     phase: PhasePlan | None = None
     """None where the wake learned no phase, but all that was pending."""
 
+    mfu: float | None = None
+    """Share of the device's peak that training used, in [0, 1]; None where that is not
+    known, as on a CPU."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemReport:

@@ -469,7 +469,7 @@ def be_broken_off(seen):
 
         def at_work():
             said = seen.ask("running", "GET", place, as_name="/api/job/JOB")
-            return (said["progress"] or {}).get("loss") is not None
+            return (said["progress"] or {}).get("left_s") is not None
 
         until(at_work)
         seen.json("status, waking", "status")
