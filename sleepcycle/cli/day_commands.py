@@ -7,6 +7,7 @@ import typer
 
 from sleepcycle.cli.app import Json, app, home_of
 from sleepcycle.feed.shapes import Format
+from sleepcycle.files.paths import HomePaths
 from sleepcycle.settings.choices import Tool
 
 
@@ -22,10 +23,13 @@ def init(
     ] = None,
 ) -> None:
     """Make a home; an existing one stays as it is."""
+    from sleepcycle.cli.day_output import show_memory
     from sleepcycle.home.opening import create_home
+    from sleepcycle.settings.configfile import load_settings
 
     if create_home(ctx.obj, base=base):
         print(f"made a home at {ctx.obj}; its settings are in config.toml")
+        show_memory(load_settings(HomePaths(ctx.obj).config))
     else:
         print(f"{ctx.obj} is a home already; nothing was changed")
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sleepcycle.home.versions import Switch
     from sleepcycle.model.calculator import ToolUse
     from sleepcycle.runs.context import Outcome
+    from sleepcycle.settings.config import Settings
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
 LEFT_OUT = (
@@ -28,15 +29,28 @@ LEFT_OUT = (
 SLEEP_FIELDS = ("rank", "kept_energy")
 
 
+def show_memory(settings: "Settings") -> None:
+    """Print how much memory a home needs, and what to set where that is too much."""
+    from sleepcycle.home.memory_report import advice, in_words, report_memory
+
+    report = report_memory(settings)
+    print(in_words(report))
+    if not report.fits:
+        print(advice(report))
+
+
 def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
     """Print what a wake learned."""
     report = outcome.report
     phase = report.phase if isinstance(report, WakeReport) else None
+    mfu = report.mfu if isinstance(report, WakeReport) else None
     kept = _left_out(report) if isinstance(report, WakeReport) else {}
     if as_json:
         fields = _fields(outcome, WAKE_FIELDS)
-        return show_json({**fields, **kept, "phase": phase})
+        return show_json({**fields, **kept, "phase": phase, "mfu": mfu})
     _show(outcome, WAKE_FIELDS)
+    if mfu is not None:
+        print(f"it learned at {mfu:.0%} of the GPU's peak")
     for words, count in zip(LEFT_OUT, kept.values(), strict=False):
         if count:
             print(f"{counted(count, 'example')} {words}")

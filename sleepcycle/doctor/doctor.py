@@ -41,6 +41,7 @@ CHECKS: dict[str, Check] = {
     "disk": machine_checks.check_disk,
     "file system": machine_checks.check_file_system,
     "memory": machine_checks.check_memory,
+    "speed": machine_checks.check_speed,
     "clock": machine_checks.check_clock,
     "time zone": machine_checks.check_zone,
 }

@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 
 from sleepcycle.doctor.inspection import Finding, Inspection, fail, is_held, ok, warn
-from sleepcycle.doctor.memory_estimate import read_shape
 from sleepcycle.errors import ConfigError, ModelError, ServiceError
 from sleepcycle.files.inbox_files import NotFed, not_fed
 from sleepcycle.files.paths import carried
@@ -21,6 +20,7 @@ from sleepcycle.model.base_files import (
     locate,
     recall,
 )
+from sleepcycle.model.model_size import read_size
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_curriculum
 from sleepcycle.settings.config import ModelSettings
@@ -143,10 +143,10 @@ def check_base(inspection: Inspection) -> Finding | None:
     base = inspection.settings.model.base
     try:
         folder = locate(inspection.settings.model)
-        shape = read_shape(folder)
+        size = read_size(inspection.settings.model)
     except ModelError as error:
         return fail(str(error), _fetch(base, inspection))
-    said = f"{base} is here, with {shape.parameters / 1e6:.1f} M parameters"
+    said = f"{base} is here, with {size.parameters / 1e6:.1f} M parameters"
     packed = files_at(folder).quantization()
     said += f" packed as {packed}" * bool(packed)
     said += _reach(folder, inspection.settings.model)

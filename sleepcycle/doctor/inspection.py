@@ -3,7 +3,7 @@
 import fcntl
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.restore_advice import restore_command
 from sleepcycle.files.sealed import faults
 from sleepcycle.home.address import read_address
+from sleepcycle.model.device_memory import host_memory
 from sleepcycle.settings.config import Settings
 from sleepcycle.store.connection import head, journal_mode, sqlite_version
 from sleepcycle.store.reader import DatabaseReader
@@ -39,6 +40,9 @@ class Finding:
     message: str
     fix: str | None = None
     """What to do, as a command where there is one; None where all is well."""
+
+    figures: Mapping[str, object] | None = None
+    """What was measured, for programs; None where there is nothing but the words."""
 
 
 def ok(message: str) -> Finding:
@@ -90,7 +94,7 @@ def inspect(root: Path) -> Machine:
         sqlite=sqlite_version(),
         file_system=_file_system(place),
         free_bytes=psutil.disk_usage(str(place)).free,
-        memory_bytes=psutil.virtual_memory().available,
+        memory_bytes=host_memory()[0],
         zone=_zone(),
         now=datetime.now(UTC),
         read_only=bool(os.statvfs(place).f_flag & os.ST_RDONLY),

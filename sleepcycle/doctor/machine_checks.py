@@ -1,15 +1,26 @@
-"""Checks of the machine: its SQLite, disk, memory and clock."""
+"""Checks of the machine: its SQLite, disk, memory, speed and clock."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from sleepcycle.doctor.inspection import Finding, Inspection, fail, ok, warn
-from sleepcycle.doctor.memory_estimate import read_shape, wake_bytes
+from sleepcycle.doctor import learning_time
+from sleepcycle.doctor.inspection import (
+    Finding,
+    Inspection,
+    Level,
+    fail,
+    ok,
+    warn,
+)
+from sleepcycle.doctor.learning_time import by_last_wake, by_product
 from sleepcycle.home.disk_space import wanted_bytes
-from sleepcycle.model.base_files import locate
+from sleepcycle.home.memory_report import advice, in_words, report_memory
+from sleepcycle.model.device_memory import memory_for
+from sleepcycle.model.model_size import read_size
 from sleepcycle.store.connection import OLDEST, SAFE_WAL, journal_mode
 
 MB = 1_000_000
-GB = 1_000_000_000
+LAST_RUNS = 100  # among which a wake is looked for
 NETWORK = {
     "9p",
     "afs",
@@ -86,21 +97,29 @@ def check_disk(inspection: Inspection) -> Finding | None:
 
 
 def check_memory(inspection: Inspection) -> Finding | None:
-    """Look whether a wake would have the memory that it wants, by a rough estimate."""
+    """Look whether a wake and a night have the memory that they need, as estimated."""
     if inspection.settings is None:
         return None
-    need = wake_bytes(
-        read_shape(locate(inspection.settings.model)), inspection.settings
-    )
-    there = inspection.machine.memory_bytes
-    said = f"{there / GB:.1f} GB of memory are available, and a wake may want "
-    said += f"{need / GB:.1f} GB"
-    if there < need:
-        return warn(
-            f"{said} where its examples are long",
-            f"lower wake.batch_size or model.max_length in {inspection.paths.config}",
-        )
-    return ok(said)
+    free = inspection.machine.memory_bytes
+    report = report_memory(inspection.settings, free_bytes=free)
+    if report.fits:
+        return Finding(Level.OK, in_words(report), figures=asdict(report))
+    fix = f"{advice(report)}, in {inspection.paths.config}"
+    return Finding(Level.WARN, in_words(report), fix, asdict(report))
+
+
+def check_speed(inspection: Inspection) -> Finding | None:
+    """Look how long learning takes: by the last wake, else by a guess on a CPU."""
+    if inspection.settings is None:
+        return None
+    settings = inspection.settings.wake
+    runs = inspection.tables.last_runs(LAST_RUNS) if inspection.tables else []
+    found = by_last_wake(runs, settings)
+    if found is None:
+        if memory_for(inspection.settings.engine.device).on_gpu:
+            return None
+        found = by_product(read_size(inspection.settings.model), settings)
+    return Finding(Level.OK, learning_time.in_words(found), figures=asdict(found))
 
 
 def check_clock(inspection: Inspection) -> Finding:

@@ -14,7 +14,10 @@ from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.restore_advice import folders, is_free, no_home, restore_command
 from sleepcycle.home.home import Home
 from sleepcycle.home.lock import locked
+from sleepcycle.home.memory_report import expect_weights_fit
 from sleepcycle.model.base_files import BUILTIN, check_files, locate
+from sleepcycle.model.device_memory import memory_for
+from sleepcycle.model.model_size import read_size
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings, Settings, StoreSettings
 from sleepcycle.settings.configfile import load_settings, settings_from
@@ -41,7 +44,8 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
         HomeError: There are other things at that place, or it has another base.
         ConfigError: A setting is wrong, or `model.chat_template` cannot be used;
             nothing is made then.
-        ModelError: The base cannot be loaded, or cannot learn; nothing is made then.
+        ModelError: The base cannot be loaded, cannot learn, or is larger than all
+            memory; nothing is made then.
     """
     paths = HomePaths(root)
     base = _whole_path(base) if base else base
@@ -50,6 +54,7 @@ def create_home(root: Path, *, base: str | None = None) -> bool:
         return False
     _expect_free(paths)
     _check_base(settings.model)
+    _check_memory(settings)
     _check_template(settings.model)
     try:
         _lay_out(paths, base)
@@ -118,6 +123,14 @@ def _check_base(settings: ModelSettings) -> None:
     unreached = check_loadable(settings)
     if unreached:
         logger.warning("{note}", note=unreached)
+
+
+def _check_memory(settings: Settings) -> None:
+    """Refuse a base whose weights no memory holds; ours are small."""
+    model = settings.model
+    if not model.base.startswith(BUILTIN):
+        there = memory_for(settings.engine.device)
+        expect_weights_fit(model.base, read_size(model), settings, there)
 
 
 def _check_template(settings: ModelSettings) -> None:

@@ -65,6 +65,10 @@ class ModelSettings(Section):
     for 50 million parameters or more on a CPU, that has it, else float32. Adapters are
     kept in float32 always."""
 
+    gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    """Whether a step computes layers twice instead of keeping all that they made: less
+    memory, a third more time. `auto` does so where memory is too small."""
+
     target_modules: list[str] = ["all-linear"]
     """Leaf names of the layers that learn, or `["all-linear"]` for all but the head."""
 

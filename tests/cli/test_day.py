@@ -1,5 +1,7 @@
 """One day and night by the command line: what is printed, and that it learns."""
 
+from sleepcycle.cli.day_output import show_memory
+from sleepcycle.settings.config import Settings
 from tests.cli.conftest import LESSONS
 
 FEED = {"batch", "lines", "accepted", "duplicate", "quarantined", "held_out", "reasons"}
@@ -128,3 +130,18 @@ def test_a_shape_that_nobody_knows_is_wrong_usage(cli):
     assert "alpacca" in done.stderr
     assert "completion" in done.stderr
     assert cli.json("status")["pending"] == 0
+
+
+def test_init_says_how_much_memory_is_needed(tmp_path, cli):
+    said = cli.run("--home", tmp_path / "new", "init").stdout
+
+    assert "a wake needs up to " in said
+    assert "GB of memory are free" in said
+
+
+def test_where_a_wake_does_not_fit_settings_are_named_by_which_it_does(capsys):
+    settings = Settings(model={"batch_tokens": 10**8}, wake={"batch_size": 10**5})
+
+    show_memory(settings)
+
+    assert 'set model.gradient_checkpointing = "on" and ' in capsys.readouterr().out

@@ -39,7 +39,9 @@ class TestMachine:
         found = look(home, memory_bytes=10**8)["memory"]
 
         assert found.level is Level.WARN
-        assert found.message.startswith("0.1 GB of memory")
+        assert found.message.endswith("0.1 GB of memory are free")
+        assert "take a smaller base" in found.fix
+        assert not found.figures["fits"]
 
     def test_a_clock_that_was_never_set_fails(self, home):
         now = datetime(1970, 1, 1, tzinfo=UTC)

@@ -371,3 +371,20 @@ def test_the_command_ends_with_1_and_one_line(place, tmp_path):
     assert done.stderr.startswith("sleepcycle: expected ")
     assert done.stderr.count("\n") == 1
     assert not place.exists()
+
+
+def test_weights_larger_than_all_memory_are_refused(place, model):
+    """
+    The file is hollow: its header names 10^12 weights, and it has that length.
+    """
+    count = 10**12
+    tensor = {"dtype": "BF16", "shape": [10**6, 10**6], "data_offsets": [0, 2 * count]}
+    header = json.dumps({"model.huge.weight": tensor}).encode()
+    with (model / WEIGHTS).open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 2 * count)
+
+    with pytest.raises(ModelError, match=r"GB of memory, got 4000\.0 GB; take a"):
+        create_home(place, base=str(model))
+
+    assert not place.exists()

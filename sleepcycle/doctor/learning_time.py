@@ -1,0 +1,94 @@
+"""How long a wake of some short examples takes: as the last one did, or a guess."""
+
+import json
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from sleepcycle.model.model_size import ModelSize
+from sleepcycle.settings import training_steps
+from sleepcycle.settings.config import WakeSettings
+from sleepcycle.store.reader import RunText
+
+EXAMPLES = 100
+TOKENS = 64  # of a short example, its prompt included
+TOKEN_FLOP = 4  # a frozen weight: two forward, two backward
+WIDTH = 1024  # of the matrices whose product is timed
+TRIES = 5
+SHARE = 0.4  # of the speed of that product that learning reaches; see experiments.md
+
+
+@dataclass(frozen=True, slots=True)
+class LearningTime:
+    """How long the examples take."""
+
+    examples: int
+    seconds: float
+    tokens_per_second: float
+    guessed: bool
+    """Whether it comes from a product of matrices, since no wake is to go by."""
+
+
+def by_last_wake(
+    runs: Iterable[RunText], settings: WakeSettings
+) -> LearningTime | None:
+    """Return how long it takes at the speed of the last wake; None without any.
+
+    Args:
+        runs: Newest first.
+        settings: Of a wake.
+    """
+    for run in runs:
+        if run.kind == "wake" and run.state == "done" and run.report:
+            with suppress(ValueError, LookupError, TypeError):
+                speed = float(json.loads(run.report)["tokens_per_second"])
+                return _at(speed, settings, guessed=False)
+    return None
+
+
+def by_product(size: ModelSize, settings: WakeSettings) -> LearningTime:
+    """Guess how long it takes on this machine's CPU, from a product that is timed.
+
+    Args:
+        size: Of the base.
+        settings: Of a wake.
+    """
+    speed = SHARE * _product_flops() / (TOKEN_FLOP * max(1, size.matrices))
+    return _at(speed, settings, guessed=True)
+
+
+def in_words(found: LearningTime) -> str:
+    """Return how long it takes, and how that is known."""
+    minutes = found.seconds / 60
+    said = f"{minutes:.0f} min" if minutes >= 2 else f"{found.seconds:.0f} s"
+    source = (
+        "a guess from a product of matrices, until a wake has been timed"
+        if found.guessed
+        else f"by the last wake's {found.tokens_per_second:,.0f} tokens/s"
+    )
+    return f"{found.examples} short examples take a wake about {said}, {source}"
+
+
+def _at(speed: float, settings: WakeSettings, *, guessed: bool) -> LearningTime:
+    """Return how long the examples take at a speed in tokens a second."""
+    share = Fraction(settings.replay_share)
+    room = training_steps.room(settings.batch_size, share, EXAMPLES)
+    steps = training_steps.step_count(settings, EXAMPLES, room)
+    seconds = steps * settings.batch_size * TOKENS / speed
+    return LearningTime(EXAMPLES, seconds, speed, guessed)
+
+
+def _product_flops() -> float:
+    """Return the operations a second of a product of matrices in float32, at best."""
+    one = np.ones((WIDTH, WIDTH), dtype=np.float32)
+    took = []
+    for _ in range(TRIES):
+        start = time.perf_counter()
+        one @ one
+        took.append(time.perf_counter() - start)
+    flop = 2.0 * WIDTH**3
+    return flop / min(took)
