@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 
 import numpy as np
@@ -63,8 +64,7 @@ def by_product(size: ModelSize, settings: WakeSettings) -> LearningTime:
 
 def in_words(found: LearningTime) -> str:
     """Return how long it takes, and how that is known."""
-    minutes = found.seconds / 60
-    said = f"{minutes:.0f} min" if minutes >= 2 else f"{found.seconds:.0f} s"
+    said = timedelta(seconds=round(found.seconds))
     source = (
         "a guess from a product of matrices, until a wake has been timed"
         if found.guessed

@@ -26,7 +26,7 @@ class TestByLastWake:
 
         assert found.seconds == pytest.approx(384)
         assert in_words(found) == (
-            "100 short examples take a wake about 6 min, "
+            "100 short examples take a wake about 0:06:24, "
             "by the last wake's 100 tokens/s"
         )
 
