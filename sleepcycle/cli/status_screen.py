@@ -18,7 +18,6 @@ THINGS = 5  # of the inbox that are shown
 MINUTES_A_DAY = 24 * 60
 SHOWN = (
     "base",
-    "quantization",
     "live",
     "previous",
     "day",
@@ -61,7 +60,10 @@ def screen(fields: Fields, now: datetime) -> RenderableType:
     top = [Text(headline(fields, now), style="bold")]
     if fields["banner"]:
         top.append(Text(one_line(fields["banner"]), style="yellow"))
-    shown = facts_table({name: fields[name] for name in SHOWN})
+    said = {name: fields[name] for name in SHOWN}
+    if fields.get("quantization"):  # a service of an older release says nothing of it
+        said["base"] = f"{fields['base']} ({fields['quantization']})"
+    shown = facts_table(said)
     return Group(*top, shown, *(Text(one_line(line)) for line in _events(fields)))
 
 

@@ -153,7 +153,7 @@ def check_base(inspection: Inspection) -> Finding | None:
     newest = inspection.tables.newest_base() if inspection.tables else None
     if newest is None:
         return ok(said)
-    here = recall(folder, inspection.paths.cache)
+    here = recall(inspection.settings.model, inspection.paths.cache)
     BaseIdentity(base, None, here or newest.sha256).expect(newest)  # or raises
     compared = newest.sha256 and here
     return ok(said + ", and the hash that its versions belong to" * bool(compared))

@@ -15,7 +15,12 @@ from sleepcycle.files.restore_advice import folders, is_free, no_home, restore_c
 from sleepcycle.home.home import Home
 from sleepcycle.home.lock import locked
 from sleepcycle.home.memory_report import expect_weights_fit
-from sleepcycle.model.base_files import BUILTIN, check_files, locate
+from sleepcycle.model.base_files import (
+    BUILTIN,
+    check_files,
+    expect_bitsandbytes,
+    locate,
+)
 from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.model_size import read_size
 from sleepcycle.records.version import BaseIdentity
@@ -112,6 +117,7 @@ def _expect_free(paths: HomePaths) -> None:
 
 def _check_base(settings: ModelSettings) -> None:
     """Refuse a base that cannot be loaded or learn; ours can, so it needs no torch."""
+    expect_bitsandbytes(settings)
     if settings.base.startswith(BUILTIN) and locate(settings).is_dir():
         return
     check_files(settings)

@@ -12,8 +12,14 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
 from sleepcycle.errors import ConfigError, ExampleError, ModelError
-from sleepcycle.model.base_files import identify, locate, not_loaded
+from sleepcycle.model.base_files import (
+    expect_bitsandbytes,
+    identify,
+    locate,
+    not_loaded,
+)
 from sleepcycle.model.chat_template import template_of
+from sleepcycle.model.four_bit import expect_packable, packing, settle
 from sleepcycle.model.loading import (
     UNREADABLE,
     load_config,
@@ -101,12 +107,19 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         ConfigError: A target module does not exist in it.
     """
     place = locate(settings)
+    expect_bitsandbytes(settings)
     disable_progress_bar()
     try:
         dtype = pick_dtype(settings.dtype, device, place)
+    except ModelError as error:
+        raise not_loaded(settings.base, str(error)) from error
+    how = packing(settings.quantization, dtype, device)
+    if how:
+        hollow(settings)  # or raises
+    try:
         identity = identify(settings, cache)
-        place = unpack(place, identity.sha256, dtype, cache)
-        model = load_weights(place, dtype)
+        place = unpack(place, identity.sha256, dtype, cache, wanted=bool(how))
+        model = load_weights(place, dtype, **how)
         tokenizer = load_tokenizer(place)
     except (*UNREADABLE, ModelError) as error:
         raise not_loaded(settings.base, str(error)) from error
@@ -114,6 +127,8 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         use_template(tokenizer, settings.chat_template)
     elif settings.chat == "auto":
         expect_end(tokenizer, settings.base)
+    if how:
+        settle(model)
     model.requires_grad_(False)
     model.eval()
     positions = _positions(model.config)
@@ -193,6 +208,8 @@ def hollow(settings: ModelSettings) -> nn.Module:
         _expect_decoder(config)
         with torch.device("meta"):
             model: nn.Module = AutoModelForCausalLM.from_config(config)
+        if settings.quantization != "none":
+            expect_packable(model)
     except (*UNREADABLE, ModelError) as error:
         raise not_loaded(settings.base, str(error)) from error
     return model

@@ -37,6 +37,7 @@ def check_loadable(settings: ModelSettings) -> str | None:
     targets = find_targets(model, settings.target_modules)
     try:
         _expect_library(model.config)
+        _expect_unpacked(model.config, settings)
         tokenizer = _tokenizer(settings)
         _expect_narrow(tokenizer, model)
         _expect_causal(model.config)
@@ -100,6 +101,17 @@ def _expect_library(config: Any) -> None:  # noqa: ANN401 - any model's configur
         raise ModelError(
             f"weights quantised as {method!r}, which cannot be read here: {error}"
         ) from error
+
+
+def _expect_unpacked(config: Any, settings: ModelSettings) -> None:  # noqa: ANN401
+    """Refuse to hold in 4 bits what is quantised already."""
+    found = getattr(config, "quantization_config", None)
+    if settings.quantization == "nf4" and found is not None:
+        method = found.get("quant_method") if isinstance(found, dict) else found
+        raise ModelError(
+            f"weights quantised as {method!r} already, which model.quantization = "
+            f'"{settings.quantization}" would be quantised twice by; set it to "none"'
+        )
 
 
 def _expect_narrow(tokenizer: Any, model: nn.Module) -> None:  # noqa: ANN401

@@ -3,7 +3,9 @@
 Nothing heavy is imported, so that a model can be looked at without loading any.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -105,6 +107,20 @@ def check_files(settings: ModelSettings) -> None:
         raise not_loaded(settings.base, str(error)) from error
 
 
+def expect_bitsandbytes(settings: ModelSettings) -> None:
+    """Refuse 4 bits where the library is not here that makes them.
+
+    Raises:
+        ModelError: As said.
+    """
+    if settings.quantization == "nf4" and find_spec("bitsandbytes") is None:
+        raise ModelError(
+            'expected the package bitsandbytes for model.quantization = "nf4", found '
+            "none; install it: pip install 'sleepcycle[4bit]'; or set "
+            'model.quantization to "none"'
+        )
+
+
 def weight_shapes(place: Path) -> dict[str, list[int]]:
     """Return the shape of each weight of a located model, from its files' headers.
 
@@ -133,10 +149,10 @@ def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
         ModelError: The model is not on this machine.
     """
     files = files_at(locate(settings))
-    known = _remembered(files, cache)
+    stamp = _stamp(files, settings)
+    known = _remembered(stamp, cache)
     if known is None:
-        packed, digest = files.quantization(), files.digest()
-        known = {**_stamp(files), "sha256": digest, "quantization": packed}
+        known = {**stamp, **_named(files, settings)}
         remember_base(cache, known)
     return BaseIdentity(
         settings.base,
@@ -146,14 +162,14 @@ def identify(settings: ModelSettings, cache: Path) -> BaseIdentity:
     )
 
 
-def recall(place: Path, cache: Path) -> str | None:
+def recall(settings: ModelSettings, cache: Path) -> str | None:
     """Return the remembered hash of a model, or None if its files are other ones now.
 
     Args:
-        place: Where the model is.
+        settings: Which model it is.
         cache: Where `identify` remembers.
     """
-    known = _remembered(files_at(place), cache)
+    known = _remembered(_stamp(files_at(locate(settings)), settings), cache)
     return known["sha256"] if known else None
 
 
@@ -219,19 +235,30 @@ def _made_for(folder: Path) -> str:
     return str(named or "a base that it does not name")
 
 
-def _remembered(files: BaseFiles, cache: Path) -> dict[str, str] | None:
-    """Return what belongs to these files; what is half written, or older, does not."""
+def _named(files: BaseFiles, settings: ModelSettings) -> dict[str, str]:
+    """Return what names a base: the hash of it as it is held, and how that is."""
+    digest, packed = files.digest(), files.quantization()
+    held = settings.quantization
+    if held != "none":
+        digest = hashlib.sha256(f"{digest} {held}".encode()).hexdigest()
+        packed = f"{packed}, {held}" if packed else held
+    return {"sha256": digest, "quantization": packed}
+
+
+def _remembered(stamp: dict[str, Any], cache: Path) -> dict[str, str] | None:
+    """Return what belongs to a stamp; what is half written, or older, does not."""
     known = recall_base(cache)
-    if {**known, **_stamp(files)} != known:
+    if {**known, **stamp} != known:
         return None
     return known if {"sha256", "quantization"} <= known.keys() else None
 
 
-def _stamp(files: BaseFiles) -> dict[str, Any]:
-    """Return what changes when a file does."""
+def _stamp(files: BaseFiles, settings: ModelSettings) -> dict[str, Any]:
+    """Return what changes when a file does, or how the base is held."""
     hashed = files.hashed()
     stamp = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in hashed]
-    return {"folder": str(hashed[0].parent), "stamp": stamp}
+    folder = str(hashed[0].parent)
+    return {"folder": folder, "stamp": stamp, "held_as": settings.quantization}
 
 
 def _cached(settings: ModelSettings) -> Path:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.four_bit import dense_weight
 from sleepcycle.model.score import ignore_batch
 from sleepcycle.numerics.downscale import (
     OVERSAMPLE,
@@ -85,7 +86,7 @@ def _directions(weight: Tensor, count: int) -> TopDirections:
 def _weight(base: Base, path: str) -> Tensor:
     """Return a layer's frozen weight, (out, in) in float32 on the base's device."""
     module = base.model.get_submodule(path)
-    weight: Tensor = getattr(module, "base_layer", module).weight.detach().float()
+    weight = dense_weight(getattr(module, "base_layer", module)).float()
     return weight.T if base.targets.transposed else weight
 
 

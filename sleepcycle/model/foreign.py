@@ -14,6 +14,7 @@ from sleepcycle.files.plain_file import read_plain
 from sleepcycle.model.adapters import check_fits
 from sleepcycle.model.base import Base
 from sleepcycle.model.base_files import NAMES
+from sleepcycle.model.four_bit import make_dense
 from sleepcycle.model.layer_pattern import value_for
 from sleepcycle.model.portable import (
     CONFIG_BYTES,
@@ -116,13 +117,15 @@ def merge_into(base: Base, changes: LayerChanges, folder: Path) -> None:
     """Write a whole model: the base with a change added to its weights.
 
     The sum is done in float32 and rounded once to the base's own type. The base in
-    memory carries the change afterwards.
+    memory carries the change afterwards, and one in 4 bits is an ordinary one, of the
+    weights that it computed with: so the whole model answers as the version does here.
 
     Raises:
         AdapterError: The change does not fit the base.
     """
     if changes:
         check_fits(changes, base.targets)
+    make_dense(base.model)
     for path, change in changes.items():
         weight = base.model.get_submodule(path).weight
         dense = (change.up @ change.down).to(weight.device)

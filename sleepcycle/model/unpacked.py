@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 from transformers import __version__ as release
 
+from sleepcycle.errors import ModelError
 from sleepcycle.model.loading import LOCAL, load_tokenizer, load_weights
 
 FOLDER = "unpacked"
@@ -17,7 +18,9 @@ MOST_BYTES = 4_000_000_000  # above it a copy costs more disk than its seconds a
 SPARE = 2  # times what is written has to be free
 
 
-def unpack(place: Path, sha256: str, dtype: torch.dtype, cache: Path) -> Path:
+def unpack(
+    place: Path, sha256: str, dtype: torch.dtype, cache: Path, *, wanted: bool = False
+) -> Path:
     """Return the folder of an unpacked copy of a GGUF file, made if there is none.
 
     A small model is read from it in a tenth of a second, and from GGUF in many. Where
@@ -29,6 +32,10 @@ def unpack(place: Path, sha256: str, dtype: torch.dtype, cache: Path) -> Path:
         sha256: Of the file, which the copy belongs to.
         dtype: What weights are held in.
         cache: Folder for what can be computed again; one copy is kept in it.
+        wanted: Whether only a copy will do, however large; 4 bits are made from one.
+
+    Raises:
+        ModelError: A copy is wanted, and cannot be made.
     """
     if not place.is_file():
         return place
@@ -40,24 +47,29 @@ def unpack(place: Path, sha256: str, dtype: torch.dtype, cache: Path) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        made = _write(place, dtype, partial)
+        made = _write(place, dtype, partial, None if wanted else MOST_BYTES)
     except OSError:  # the disk is full: the file itself will do
         made = False
     if not made:
         shutil.rmtree(partial, ignore_errors=True)
+        if wanted:
+            raise ModelError(
+                f"GGUF, of which no unpacked copy can be made in {cache}, as 4 bits "
+                "want one; free some disk, or name the model's safetensors"
+            )
         return place
     (partial / STAMP).write_text(json.dumps({**stamp, "files": _sizes(partial)}))
     partial.rename(folder)
     return folder
 
 
-def _write(place: Path, dtype: torch.dtype, folder: Path) -> bool:
+def _write(place: Path, dtype: torch.dtype, folder: Path, most: int | None) -> bool:
     """Write the copy; return whether it is there and reads as the file does."""
     model = load_weights(place, dtype)
     size = sum(weight.nbytes for weight in model.parameters())
     folder.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder.parent).free
-    if size > MOST_BYTES or free < SPARE * size:
+    if (most is not None and size > most) or free < SPARE * size:
         return False
     tokenizer = load_tokenizer(place)
     model.save_pretrained(folder)

@@ -50,8 +50,8 @@ class BaseIdentity:
             raise ModelError(
                 f"expected the base that this home's versions were trained on (sha256 "
                 f"{expected.sha256[:12]}), got {self.id} with sha256 "
-                f"{self.sha256[:12]}; restore the old files, or make a new home for "
-                "the new ones"
+                f"{self.sha256[:12]}; restore the old files and "
+                "the old model.quantization, or make a new home for the new ones"
             )
 
 

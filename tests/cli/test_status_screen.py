@@ -124,3 +124,14 @@ def test_what_the_inbox_holds_and_is_not_fed_is_shown(fields):
     text = out.file.getvalue()
     assert text.count("inbox: july is not fed: it is a folder; move its files up") == 5
     assert "inbox: 2 more are not fed" in text
+
+
+@pytest.mark.parametrize(("packed", "base"), [("Q4_K_M", "nano (Q4_K_M)"), (None, "")])
+def test_a_base_is_shown_with_how_it_is_packed(fields, packed, base):
+    console = Console(file=io.StringIO(), width=100)
+
+    console.print(screen({**fields, "quantization": packed}, NOW))
+
+    shown = console.file.getvalue()
+    assert base in shown
+    assert ("(" in shown) == (packed is not None)
