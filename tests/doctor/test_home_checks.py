@@ -223,6 +223,15 @@ class TestBase:
         assert found.level is Level.FAIL
         assert found.fix == "hf download nobody/nothing"
 
+    def test_a_model_of_ollama_that_is_gone_fails(self, home, monkeypatch, tmp_path):
+        monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+        set_up(home, base="ollama:nosuch:1b")
+
+        found = look(home)["base"]
+
+        assert found.level is Level.FAIL
+        assert found.fix == "ollama pull nosuch:1b"
+
     def test_another_base_than_the_versions_belong_to_fails(self, home, copy):
         set_up(home, base="builtin:nano")
 

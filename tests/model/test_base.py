@@ -258,6 +258,18 @@ class TestUnhashed:
             ask(copied)
 
 
+def test_shards_are_read_as_one_model(tiny_folder, load, tmp_path):
+    whole = load(tiny_folder("llama"))
+    whole.model.save_pretrained(tmp_path / "shards", max_shard_size="60KB")
+    whole.tokenizer.save_pretrained(tmp_path / "shards")
+
+    found = load(tmp_path / "shards")
+
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[name], weight)
+
+
 class TestRefused:
     @pytest.mark.parametrize("name", ["nobody/nothing", "/no/such/folder"])
     @pytest.mark.parametrize("what", ["load", "skeleton"])
