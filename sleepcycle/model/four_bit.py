@@ -36,7 +36,7 @@ def packing(quantization: str, dtype: torch.dtype, device: str) -> dict[str, Any
 
 
 def settle(model: Any) -> None:  # noqa: ANN401 - any of transformers
-    """Let a model in 4 bits be trained, and its weights stay as they were loaded.
+    """Let the weights of a model in 4 bits stay as they were loaded.
 
     On a CPU with bfloat16 the library repacks a layer when it first computes without
     gradients, rounds its scales once more, and fails where a width is no multiple of
@@ -45,7 +45,6 @@ def settle(model: Any) -> None:  # noqa: ANN401 - any of transformers
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-    model._hf_peft_config_loaded = True  # else Trainer refuses it
 
 
 def expect_packable(model: nn.Module) -> None:
@@ -109,4 +108,3 @@ def make_dense(model: Any) -> None:  # noqa: ANN401 - any of transformers
         del model.config.quantization_config
         model.hf_quantizer = None
         model.is_quantized = model.is_loaded_in_4bit = False
-        model._hf_peft_config_loaded = False

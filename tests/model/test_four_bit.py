@@ -110,6 +110,22 @@ def test_an_adapter_adds_its_change(packed_llama):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_in_bfloat16_it_computes_in_it(wide_folder, load):
+    base = load(wide_folder("llama"), quantization="nf4", dtype="bfloat16")
+    changes = random_changes(base)
+
+    with adapters.attached(base, "one", changes), torch.no_grad():
+        found = base.model(IDS).logits
+    make_dense(base.model)
+    base.model.float()
+    with adapters.attached(base, "one", changes), torch.no_grad():
+        expected = base.model(IDS).logits
+
+    assert found.dtype == torch.bfloat16
+    error = torch.linalg.norm(found.float() - expected)
+    assert error < 0.03 * torch.linalg.norm(expected)  # 8 bits, through two layers
+
+
 def test_a_merged_model_answers_as_the_version_does(packed_llama, tmp_path):
     changes = random_changes(packed_llama)
     with adapters.attached(packed_llama, "one", changes):
@@ -156,7 +172,6 @@ class TestIdentity:
 
 
 def test_what_is_quantised_already_is_refused(packed_llama, tmp_path):
-    packed_llama.model._hf_peft_config_loaded = False
     packed_llama.model.save_pretrained(tmp_path / "packed")
     packed_llama.tokenizer.save_pretrained(tmp_path / "packed")
     settings = ModelSettings(base=str(tmp_path / "packed"), quantization="nf4")
