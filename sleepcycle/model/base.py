@@ -114,11 +114,11 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
     except ModelError as error:
         raise not_loaded(settings.base, str(error)) from error
     how = packing(settings.quantization, dtype, device)
-    if how:
-        hollow(settings)  # or raises
     try:
         identity = identify(settings, cache)
         place = unpack(place, identity.sha256, dtype, cache, wanted=bool(how))
+        if how:
+            _without_weights(place, settings.quantization)  # or raises
         model = load_weights(place, dtype, **how)
         tokenizer = load_tokenizer(place)
     except (*UNREADABLE, ModelError) as error:
@@ -204,14 +204,19 @@ def hollow(settings: ModelSettings) -> nn.Module:
         ModelError: The configuration is not here, or of no causal language model.
     """
     try:
-        config = load_config(locate(settings))
-        _expect_decoder(config)
-        with torch.device("meta"):
-            model: nn.Module = AutoModelForCausalLM.from_config(config)
-        if settings.quantization != "none":
-            expect_packable(model)
+        return _without_weights(locate(settings), settings.quantization)
     except (*UNREADABLE, ModelError) as error:
         raise not_loaded(settings.base, str(error)) from error
+
+
+def _without_weights(place: Path, quantization: str) -> nn.Module:
+    """Return a located model without weights; refuse one that cannot be held so."""
+    config = load_config(place)
+    _expect_decoder(config)
+    with torch.device("meta"):
+        model: nn.Module = AutoModelForCausalLM.from_config(config)
+    if quantization != "none":
+        expect_packable(model)
     return model
 
 

@@ -93,11 +93,10 @@ def read_header(path: Path) -> GgufHeader:
                 return _read(_Cursor(whole))
     except struct.error as error:
         raise ModelError(
-            f"expected {path} to be a whole GGUF file, got one whose header is cut "
-            "short or damaged"
+            f"the GGUF file {path}, whose header is cut short or damaged"
         ) from error
     except (OSError, ValueError) as error:  # an empty file cannot be mapped
-        raise ModelError(f"expected {path} to be a GGUF file, got: {error}") from error
+        raise ModelError(f"{path}, which cannot be read as GGUF: {error}") from error
 
 
 class _Cursor:

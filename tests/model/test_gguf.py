@@ -85,7 +85,7 @@ class TestHeader:
         cut = tmp_path / "cut.gguf"
         cut.write_bytes(packed.read_bytes()[:size_bytes])
 
-        with pytest.raises(ModelError, match=r"expected .* GGUF"):
+        with pytest.raises(ModelError, match="GGUF"):
             read_header(cut)
 
 
