@@ -130,12 +130,14 @@ class TestLoading:
         file = folder / "model.gguf"
         file.write_bytes(packed.read_bytes())
         (folder / "chat_template.jinja").write_text("other")
-        (folder / "tokenizer_config.json").write_text('{"eos_token": "other"}')
+        (folder / "tokenizer_config.json").write_text(
+            '{"tokenizer_class": "BertTokenizer"}'
+        )
 
         base = load(file)
 
         assert base.tokenizer.chat_template == gguf_files.CHAT
-        assert base.tokenizer.eos_token == "<|eos|>"
+        assert base.tokenizer.mask_token is None  # a BERT's has one
 
     def test_nothing_is_drawn_on_the_terminal(self, packed, load, capfd):
         load(packed)
