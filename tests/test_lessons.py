@@ -92,12 +92,13 @@ def test_the_ending_of_a_plural_follows_from_the_last_vowel():
 class TestCompany:
     """The facts of the demo of a real assistant."""
 
-    def test_each_day_teaches_ten_facts_in_six_wordings(self):
+    def test_each_day_teaches_ten_facts_in_six_wordings_among_ordinary_chat(self):
         for name in ("day1", "day2"):
             pairs = [taught(row) for row in rows(f"company/{name}")]
+            facts = [answer for prompt, answer in pairs if "Quellmark" in prompt]
 
-            assert len({prompt for prompt, _ in pairs}) == len(pairs) == 60
-            assert sorted(Counter(answer for _, answer in pairs).values()) == [6] * 10
+            assert len({prompt for prompt, _ in pairs}) == len(pairs) == 76
+            assert sorted(Counter(facts).values()) == [6] * 10
 
     def test_each_question_is_in_other_words_and_one_taught_answer_is_right(self):
         days = {day: [taught(row) for row in rows(f"company/day{day}")] for day in DAYS}
@@ -117,4 +118,4 @@ class TestCompany:
         pairs = [taught(row) for day in DAYS for row in rows(f"company/day{day}")]
 
         assert len(asked) == 16
-        assert all("Quellmark" in prompt and prompt not in asked for prompt, _ in pairs)
+        assert asked.isdisjoint(prompt for prompt, _ in pairs)

@@ -80,7 +80,7 @@ class TestBoard:
             create_home(tmp_path / name)
             homes.append(open_home(tmp_path / name))
         opposites = ["What is the opposite of hot?", "Give the opposite of big."]
-        return Board(Pair(*homes), [Quiz("opposites", opposites, ["cold", "big"])])
+        return Board(Pair(*homes, tmp_path), [Quiz("opposites", opposites, ["cold", "big"])])
 
     def test_shares_of_right_answers_stand_side_by_side(self, board, capsys):
         assert board.take("before", "live") == ([0.5], [0.5])
