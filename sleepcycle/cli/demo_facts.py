@@ -26,7 +26,7 @@ DAYS = (1, 2)
 COMMON = 0  # the day of what was known before the first
 ANSWER_TOKENS = 32
 SHOWN = 68  # characters of an answer
-LR = 4e-4
+LR = 5e-4
 MINUTES = 10
 
 
