@@ -44,7 +44,7 @@ class FactQuestion:
     def is_right(self, said: str) -> bool:
         """Return whether an answer has one of the right words."""
         return any(
-            re.search(rf"\b{re.escape(word)}", said, re.IGNORECASE)
+            re.search(rf"\b{re.escape(word)}s?\b", said, re.IGNORECASE)
             for word in self.right
         )
 
@@ -102,7 +102,7 @@ class Interview:
     def _table(self) -> Table:
         """Return how many answers were right, time after time."""
         table = Table(title="\nanswered right", header_style="bold")
-        table.add_column("asked in other words than taught")
+        table.add_column("what is asked")
         for when in self.times:
             table.add_column(when, justify="right")
         for name, day in _ROWS.items():
@@ -130,12 +130,12 @@ def run(base: str, keep: Path | None) -> None:
             f"expected a base with a chat template for the demo, got {base}; name "
             "another one with --base"
         )
+    console.print(
+        f"teaches {escape(base)} twenty facts about an invented company, on two days with a "
+        f"night each; about {MINUTES} minutes with SmolLM2 on two CPU cores"
+    )
     with tempfile.TemporaryDirectory(prefix="sleepcycle-demo-") as place:
         home = _open(base, keep.absolute() if keep else Path(place) / "home")
-        console.print(
-            f"teaches {base} twenty facts about an invented company, on two days with "
-            f"a night each; about {MINUTES} minutes on two CPU cores with SmolLM2"
-        )
         interview = Interview(home, questions())
         interview.take("before")
         for day in DAYS:

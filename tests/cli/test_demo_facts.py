@@ -45,6 +45,8 @@ def tiny_chat(tmp_path_factory):
         ("It was founded in 1987.", True),
         ("The BRANDVOLD family", True),
         ("It was founded in 21987", False),
+        ("It was founded in 19870", False),
+        ("The Brandvolds", True),
         ("Nobody knows", False),
     ],
 )
