@@ -175,6 +175,7 @@ def make_base(case: Case, device: str) -> Base:
         width=model.config.hidden_size,
         max_length=positions,
         positions=positions,
+        checkpointing="off",
         batch_tokens=case.rows * case.length,
         text_overlap=0,
         chat=False,

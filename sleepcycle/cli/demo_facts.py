@@ -131,8 +131,8 @@ def run(base: str, keep: Path | None) -> None:
             "another one with --base"
         )
     console.print(
-        f"teaches {escape(base)} twenty facts about an invented company, on two days with a "
-        f"night each; about {MINUTES} minutes with SmolLM2 on two CPU cores"
+        f"teaches {escape(base)} twenty facts about an invented company, on two days "
+        f"with a night each; about {MINUTES} minutes with SmolLM2 on two CPU cores"
     )
     with tempfile.TemporaryDirectory(prefix="sleepcycle-demo-") as place:
         home = _open(base, keep.absolute() if keep else Path(place) / "home")

@@ -17,7 +17,7 @@ from sleepcycle.model.memory_need import (
     weights_bytes,
     what_fits,
 )
-from sleepcycle.model.model_size import ModelSize, read_size
+from sleepcycle.model.model_size import LARGE, ModelSize, read_size
 from sleepcycle.settings.config import Settings
 
 GB = 1_000_000_000
@@ -64,7 +64,7 @@ def report_memory(settings: Settings, *, free_bytes: int | None = None) -> Memor
 
 def report_of(size: ModelSize, settings: Settings, there: DeviceMemory) -> MemoryReport:
     """Put together what a base of this size needs and what is there."""
-    plan = plan_of(settings, size, on_gpu=there.on_gpu)
+    plan = _plan(size, settings, there)
     setting = settings.model.gradient_checkpointing
     chosen = checkpoints(setting, size, plan, there.free_bytes)
     beside = there.free_bytes - weights_bytes(size, plan)
@@ -115,7 +115,7 @@ def expect_weights_fit(
     Raises:
         ModelError: They are.
     """
-    plan = plan_of(settings, size, on_gpu=there.on_gpu)
+    plan = _plan(size, settings, there)
     need = weights_bytes(size, plan)
     if need > there.total_bytes:
         raise ModelError(
@@ -123,6 +123,17 @@ def expect_weights_fit(
             f"GB of memory, got {need / GB:.1f} GB; "
             f"{_smaller_weights(size, plan, there.total_bytes)}"
         )
+
+
+def _plan(size: ModelSize, settings: Settings, there: DeviceMemory) -> WorkPlan:
+    """Return what of the settings decides on memory here."""
+    halved = there.on_gpu
+    if size.parameters >= LARGE and not there.on_gpu and settings.model.dtype == "auto":
+        from sleepcycle.model.precision import has_bfloat16  # loads torch
+
+        halved = has_bfloat16("cpu")
+    auto_bytes = 2 if halved else 4
+    return plan_of(settings, size, on_gpu=there.on_gpu, auto_bytes=auto_bytes)
 
 
 def _smaller_weights(size: ModelSize, plan: WorkPlan, there: int) -> str:

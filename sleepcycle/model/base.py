@@ -87,6 +87,9 @@ class Base(TextBase):
     batch_tokens: int
     """Most tokens that pass through it at once, unless one sequence has more."""
 
+    checkpointing: str
+    """`on`, `off` or `auto`, as in `model.gradient_checkpointing`."""
+
     device: torch.device
     cache: Path
     """Folder for what was computed from the base and can be computed again."""
@@ -141,6 +144,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         max_length=min(settings.max_length, positions),
         positions=positions,
         batch_tokens=settings.batch_tokens or BATCH_TOKENS[device != "cpu"],
+        checkpointing=settings.gradient_checkpointing,
         text_overlap=settings.text_overlap,
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
         device=torch.device(device),

@@ -6,13 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from accelerate.utils.memory import clear_device_cache
 from loguru import logger
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.captured import is_full
 from sleepcycle.model.checkpoint import Checkpoints, State
+from sleepcycle.model.checkpointing import checkpointed, needs_checkpoints
 from sleepcycle.model.gradients import NLL, Gradients, Objective
 from sleepcycle.model.monitor import FitPlan, FitResult, MonitorOptions, TrainingMonitor
 from sleepcycle.model.pace import LearningCost, Pace
@@ -81,10 +83,21 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     watch = TrainingMonitor(
         MonitorOptions(plan, on_progress, held_out_loss, keep, pace), student
     )
-    with torch.random.fork_rng(), student.learning():
+    gradients = Gradients(base, student, objective, batches)
+    twice = needs_checkpoints(
+        base,
+        tokens=gradients.most_at_once,
+        longest=max(map(gradients.longest, batches)),
+        rank=len(student.masters[0]),
+    )
+    with (
+        torch.random.fork_rng(),
+        student.learning(),
+        checkpointed(base.model, wanted=twice),
+    ):
         torch.manual_seed(plan.seed)
         watch.begin(optimizer, start)
-        run = _Steps(plan, student, Gradients(base, student, objective, batches), watch)
+        run = _Steps(plan, student, gradients, watch)
         done = start.seen.step if start else 0
         for step in range(done, plan.steps):
             if watch.finished:
@@ -150,15 +163,10 @@ class _Steps:
                 return self._gradients.make(examples, self._watch.micro_batches)
             except RuntimeError as error:
                 cause = str(error).partition("\n")[0]
-                if not _is_full(error):
+                if not is_full(error):
                     raise
             self._watch.split(len(examples), cause)
             clear_device_cache(garbage_collection=True)
-
-
-def _is_full(error: RuntimeError) -> bool:
-    """Return whether memory has run out, of a GPU or of the machine."""
-    return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
 
 
 def rate_share(plan: FitPlan, step: int) -> float:

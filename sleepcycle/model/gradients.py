@@ -67,10 +67,24 @@ class Gradients:
         self._base = base
         self._student = student
         self._objective = objective
+        self._batches = batches
         self._reader = Reader(base)
         self._graphs = (
             self._captured(batches) if self._reader.has_fixed_shapes else None
         )
+
+    @property
+    def most_at_once(self) -> int:
+        """Most tokens that pass through the model at once, if all goes well."""
+        return max(
+            self.tokens(part)
+            for batch in self._batches
+            for part in self._parts(batch, 1)
+        )
+
+    def longest(self, examples: Sequence[Any]) -> int:
+        """Return how many tokens the longest example has."""
+        return max(len(self._objective.sequence(one).ids) for one in examples)
 
     def tokens(self, examples: Sequence[Any]) -> int:
         """Return how many tokens examples have."""

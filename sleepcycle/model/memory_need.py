@@ -72,17 +72,25 @@ class WorkPlan:
     which is done where there is room."""
 
 
-def plan_of(settings: Settings, size: ModelSize, *, on_gpu: bool) -> WorkPlan:
+def plan_of(
+    settings: Settings, size: ModelSize, *, on_gpu: bool, auto_bytes: int = 4
+) -> WorkPlan:
     """Return the part of the settings that decides on memory.
 
     `auto` of `model.gradient_checkpointing` counts as off: whether it is chosen hangs
     on what is needed without.
+
+    Args:
+        settings: Of the home.
+        size: Of its base.
+        on_gpu: Whether a GPU does the work.
+        auto_bytes: Of a number where `model.dtype` is `auto`.
     """
     length = min(settings.model.max_length, size.positions or 2**31)
     most = settings.model.batch_tokens or BATCH_TOKENS[on_gpu]
     return WorkPlan(
-        number_bytes=_number_bytes(settings.model.dtype, on_gpu=on_gpu),
-        quantized=getattr(settings.model, "quantization", "none") == "nf4",
+        number_bytes={"auto": auto_bytes, "float32": 4}.get(settings.model.dtype, 2),
+        quantized=settings.model.quantization == "nf4",
         checkpointed=settings.model.gradient_checkpointing == "on",
         tokens=max(length, min(most, _rows(settings) * length)),
         length=length,
@@ -203,12 +211,12 @@ def _training(
         runtime=_runtime(plan),
         weights=weights_bytes(size, plan),
         adapters=size.edges * (learning * LEARNED + frozen * FROZEN),
-        activations=int(_slack(plan) * _activations(size, plan)),
+        activations=int(_slack(plan) * activation_bytes(size, plan)),
         logits=_logits(size, plan),
     )
 
 
-def _activations(size: ModelSize, plan: WorkPlan) -> int:
+def activation_bytes(size: ModelSize, plan: WorkPlan) -> int:
     """Return what a forward pass keeps, and the backward pass of one layer adds.
 
     With checkpointing each layer keeps what it reads, and one layer at once the rest.
@@ -254,13 +262,6 @@ def _runtime(plan: WorkPlan) -> int:
 def _slack(plan: WorkPlan) -> float:
     """Return what an allocator holds over what is in use."""
     return POOL if plan.on_gpu else HEAP
-
-
-def _number_bytes(dtype: str, *, on_gpu: bool) -> int:
-    """Return the size of a number; `auto` is 16 bits on a GPU, and 32 elsewhere."""
-    if dtype == "auto":
-        return 2 if on_gpu else 4
-    return 4 if dtype == "float32" else 2
 
 
 def _rows(settings: Settings) -> int:

@@ -12,6 +12,7 @@ ALL_LINEAR = ["all-linear"]
 UNTRAINED = ("embed", "embd", "lm_head", "wte", "wpe", "experts.", "exps", "router")
 """Parts of the names of matrices that carry no adapter."""
 
+LARGE = 50_000_000  # parameters from which a CPU's bfloat16 pays; a guess
 HEAD = "output.weight"  # as GGUF calls it
 
 SCORED = ("gpt_oss", "bloom")

@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 
 from sleepcycle.model.base_files import weight_shapes
-
-LEAST_PARAMETERS = 50_000_000  # of a base that a CPU computes in bfloat16; a guess
+from sleepcycle.model.model_size import LARGE
 
 
 def pick_dtype(name: str, device: str, place: Path) -> torch.dtype:
@@ -28,13 +27,17 @@ def pick_dtype(name: str, device: str, place: Path) -> torch.dtype:
     return dtype
 
 
-def _gains(device: str, place: Path) -> bool:
-    """Return whether a base is faster in bfloat16 on a device."""
+def has_bfloat16(device: str) -> bool:
+    """Return whether a device multiplies in bfloat16, and does not imitate it."""
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported())
-    if device != "cpu":
-        return False
     known = torch.cpu.get_capabilities()
-    if not (known.get("avx512_bf16") or known.get("amx_bf16")):
+    return device == "cpu" and any(map(known.get, ("avx512_bf16", "amx_bf16")))
+
+
+def _gains(device: str, place: Path) -> bool:
+    """Return whether a base is faster in bfloat16 on a device."""
+    if not has_bfloat16(device):
         return False
-    return sum(map(math.prod, weight_shapes(place).values())) >= LEAST_PARAMETERS
+    size = sum(map(math.prod, weight_shapes(place).values()))
+    return device != "cpu" or size >= LARGE
