@@ -54,18 +54,24 @@ def sequences(lengths: Sequence[int]) -> Sequences:
     return Sequences(tuple(lengths), starts, longest, places, even)
 
 
-@contextmanager
-def packed_attention(model: nn.Module) -> Iterator[None]:
-    """Let a model attend within each sequence alone; backward passes belong inside."""
-    configs = {id(c): c for m in model.modules() if (c := getattr(m, "config", None))}
-    before = {key: config._attn_implementation for key, config in configs.items()}
-    for config in configs.values():
-        config._attn_implementation_internal = PACKED
-    try:
-        yield
-    finally:
-        for key, config in configs.items():
-            config._attn_implementation_internal = before[key]
+class PackedAttention:
+    """Lets a model attend within each sequence alone."""
+
+    def __init__(self, model: nn.Module) -> None:
+        found = (getattr(module, "config", None) for module in model.modules())
+        self._configs = list({id(one): one for one in found if one}.values())
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Attend so meanwhile; backward passes may compute layers again."""
+        before = [config._attn_implementation for config in self._configs]
+        for config in self._configs:
+            config._attn_implementation_internal = PACKED
+        try:
+            yield
+        finally:
+            for config, name in zip(self._configs, before, strict=True):
+                config._attn_implementation_internal = name
 
 
 def attend(  # noqa: PLR0913 - what transformers hands over

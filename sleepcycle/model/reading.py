@@ -21,7 +21,7 @@ from sleepcycle.model.forward import (
     token_nll,
 )
 from sleepcycle.model.loading import UNREADABLE
-from sleepcycle.model.packed_attention import packed_attention
+from sleepcycle.model.packed_attention import PackedAttention
 from sleepcycle.model.small_model import small_model
 from sleepcycle.model.token_batch import LearnedTokens, TokenBatch, token_batch, within
 
@@ -54,6 +54,7 @@ class Reader:
         self._base = base
         self._pad = pad_id(base)
         self._how = _way_of(base.model)
+        self._attention = PackedAttention(base.model)
         self.head: Head = head_of(base.model, split=self._how.split)
 
     @property
@@ -77,7 +78,7 @@ class Reader:
         if not self._how.packed:
             yield
             return
-        with packed_attention(self._base.model):
+        with self._attention.active():
             yield
 
     def hidden(self, batch: TokenBatch) -> Tensor:
@@ -169,7 +170,8 @@ class _Trial:
         """Return the logits before each token but the first, (tokens, vocabulary)."""
         batch = token_batch(examples, 0, packed=way.packed)
         head = head_of(self._model, split=way.split)
-        with packed_attention(self._model) if way.packed else nullcontext():
+        attention = PackedAttention(self._model).active()
+        with attention if way.packed else nullcontext():
             return head.logits(hidden_states(self._model, batch, split=way.split))
 
 

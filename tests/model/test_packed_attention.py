@@ -6,7 +6,6 @@ import torch
 from sleepcycle.model.packed_attention import (
     PACKED,
     attend,
-    packed_attention,
     sequences,
 )
 from tests.model.kinds import tiny_model
@@ -182,7 +181,7 @@ class TestInAModel:
         model = tiny_model("llama")
         usual = model.config._attn_implementation
 
-        with packed_attention(model):
+        with PackedAttention(model).active():
             assert model.config._attn_implementation == PACKED
 
         assert model.config._attn_implementation == usual
@@ -191,7 +190,7 @@ class TestInAModel:
         model = tiny_model("llama")
         usual = model.config._attn_implementation
 
-        with pytest.raises(RuntimeError, match="stop"), packed_attention(model):
+        with pytest.raises(RuntimeError, match="stop"), PackedAttention(model).active():
             raise RuntimeError("stop")
 
         assert model.config._attn_implementation == usual
@@ -206,7 +205,7 @@ class TestInAModel:
 
         def said():
             asked = {"input_ids": ids, "position_ids": places}
-            with packed_attention(model), torch.no_grad():
+            with PackedAttention(model).active(), torch.no_grad():
                 return model(**asked, packed=sequences(lengths)).logits
 
         with torch.random.fork_rng():
