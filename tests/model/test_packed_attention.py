@@ -5,6 +5,7 @@ import torch
 
 from sleepcycle.model.packed_attention import (
     PACKED,
+    PackedAttention,
     attend,
     sequences,
 )
