@@ -39,8 +39,9 @@ class LowRankLinear(Linear):  # type: ignore[misc]
 
     def factors(self, name: str, dtype: torch.dtype) -> Factors:
         """Return an adapter's `down` and `up` in a dtype."""
-        if name in self.working:
-            return self.working[name]
+        held = self.working.get(name)
+        if held and held[0].dtype == dtype:
+            return held
         down, up = self.lora_A[name].weight, self.lora_B[name].weight
         return down.to(dtype), up.to(dtype)
 
