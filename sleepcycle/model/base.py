@@ -113,7 +113,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
     expect_bitsandbytes(settings)
     disable_progress_bar()
     try:
-        dtype = pick_dtype(settings.dtype, device, place)
+        dtype = pick_dtype(settings.dtype, str(device), place)
     except ModelError as error:
         raise not_loaded(settings.base, str(error)) from error
     how = packing(settings.quantization, dtype, device)

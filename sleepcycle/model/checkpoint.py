@@ -25,6 +25,12 @@ from sleepcycle.records.codec import from_json, to_json
 
 TENSORS = "state.safetensors"
 STAGE = "stage"  # of a checkpoint that is not whole yet
+EARLIER = {
+    "weight": "weights",
+    "best": "best",
+    "exp_avg": "exp_avg",
+    "exp_avg_sq": "exp_avg_sq",
+}
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # as AdamW calls them
 
 
@@ -93,7 +99,7 @@ class FolderCheckpoints:
         if folder is None:
             return None
         seen = from_json((folder / STATE).read_text(encoding="utf-8"), Seen)
-        return State(seen, load_file(folder / TENSORS))
+        return State(seen, _joined(load_file(folder / TENSORS)))
 
     def due(self, step: int) -> bool:
         """Return whether a step is one of those after which the state is kept."""
@@ -126,6 +132,24 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
         number = re.search(r"os error (\d+)", str(error))
         failed.errno = int(number[1]) if number else None
         raise failed from error
+
+
+def _joined(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state's tensors, with those of earlier releases as they are now.
+
+    Until 0.2 each factor had its own, by number: `weight.0`, `exp_avg.0`, `best.0`.
+    """
+    if "weight.0" not in tensors:
+        return dict(tensors)
+    count = sum(name.startswith("weight.") for name in tensors)
+    joined = {name: one for name, one in tensors.items() if name.startswith("random.")}
+    for old, new in EARLIER.items():
+        if f"{old}.0" in tensors:
+            parts = [tensors[f"{old}.{i}"].flatten() for i in range(count)]
+            joined[new] = torch.cat(parts)
+    if "step.0" in tensors:
+        joined["step"] = tensors["step.0"]
+    return joined
 
 
 def gather(

@@ -31,6 +31,7 @@ REFERENCE_WIDTH = 2000
 WIDTH_POWER = 0.78
 MAX_LR = 3e-3
 
+LATER = {"holds_zeros": False}  # of a plan as earlier releases kept it
 FINAL_SHARE = 0.1  # of the peak learning rate, at the last step
 
 
@@ -109,7 +110,7 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
 def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:
     """Return where to go on; None at the beginning, or where the plan is another."""
     start = keep.load() if keep else None
-    if start is not None and start.seen.plan != asdict(plan):
+    if start is not None and {**LATER, **start.seen.plan} != asdict(plan):
         logger.warning("left a checkpoint of another plan, and began anew")
         return None
     return start

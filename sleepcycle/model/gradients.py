@@ -165,5 +165,6 @@ class Gradients:
     def _add_penalty(self, penalty: Callable[[], Tensor]) -> Tensor:
         """Add the penalty's gradient; return it."""
         found = penalty()
-        self._student.add_gradient(found, self._student.masters)
+        if found.requires_grad:  # one over nothing is a constant
+            self._student.add_gradient(found, self._student.masters)
         return found.detach()

@@ -51,7 +51,7 @@ def test_more_runs_and_other_learning_go_into_the_same_folder(folder, plan):
             with_model(base="mine"),
             r'with model\.base = "mine", got .* model\.base = "builtin:nano"; .* --out',
         ),
-        (with_model(dtype="bfloat16"), r'model\.dtype = "bfloat16", got .*"float32"'),
+        (with_model(dtype="bfloat16"), r'model\.dtype = "bfloat16", got .*"auto"'),
         (with_model(target_modules=["q_proj"]), r'target_modules = \["q_proj"\], got'),
     ],
 )
