@@ -171,7 +171,7 @@ class TestScoreVersion:
         bare = score(base, exams)
 
         with pytest.raises(IndexError, match="out of range"):
-            score_version(base, sealed, [an_exam(5, 10**6)])
+            score_version(base, sealed, [an_exam(10**6, 5)])
 
         assert not list(adapters.layers(base, ADAPTER))
         assert score(base, exams) == bare
