@@ -118,10 +118,11 @@ def _expect_free(paths: HomePaths) -> None:
 def _check_base(settings: ModelSettings) -> None:
     """Refuse a base that cannot be loaded or learn; ours can, so it needs no torch."""
     expect_bitsandbytes(settings)
-    if settings.base.startswith(BUILTIN) and locate(settings).is_dir():
+    ours = settings.base.startswith(BUILTIN) and settings.quantization == "none"
+    if ours and locate(settings).is_dir():
         return
     check_files(settings)
-    if settings.base.startswith(BUILTIN):
+    if ours:
         return
     with without_collections():
         from sleepcycle.model.base_checks import check_loadable  # loads torch

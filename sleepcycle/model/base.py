@@ -35,7 +35,7 @@ from sleepcycle.settings.config import ModelSettings
 
 HELLO = Conversation((Message(Role.USER, "Hello"),))
 ALL_LINEAR = ["all-linear"]
-BATCH_TOKENS = (4096, 32768)  # at once on a CPU, and elsewhere
+BATCH_TOKENS = (4096, 8192)  # at once on a CPU, and on a GPU
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         width=model.config.get_text_config().hidden_size,
         max_length=min(settings.max_length, positions),
         positions=positions,
-        batch_tokens=settings.batch_tokens or BATCH_TOKENS[device != "cpu"],
+        batch_tokens=settings.batch_tokens or BATCH_TOKENS["cuda" in str(device)],
         checkpointing=settings.gradient_checkpointing,
         text_overlap=settings.text_overlap,
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),

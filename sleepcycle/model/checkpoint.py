@@ -182,11 +182,9 @@ def put_back(
     """
     student.put_back(tensors["weights"])
     if "step" in tensors:
-        step, *moments = (tensors[name].clone() for name in MOMENTS)
-        on_device = [moment.to(student.device) for moment in moments]
-        optimizer.state[student.weights] = dict(
-            zip(MOMENTS, [step, *on_device], strict=True)
-        )
+        optimizer.state[student.weights] = {
+            name: tensors[name].to(student.device, copy=True) for name in MOMENTS
+        }
     torch.set_rng_state(tensors["random.cpu"])
     kind = student.device.type
     if f"random.{kind}" in tensors and kind != "cpu":

@@ -92,7 +92,7 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
         rank=len(student.masters[0]),
     )
     with (
-        torch.random.fork_rng(),
+        torch.random.fork_rng(devices=_devices(base.device)),
         student.learning(),
         checkpointed(base.model, wanted=twice),
     ):
@@ -105,6 +105,11 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
                 break
             run.take(batches[step], step, optimizer)
         return watch.result()
+
+
+def _devices(device: torch.device) -> list[torch.device]:
+    """Return the GPUs whose random generator is drawn from."""
+    return [device] if device.type == "cuda" else []
 
 
 def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:

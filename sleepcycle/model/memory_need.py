@@ -12,7 +12,7 @@ from sleepcycle.settings.config import Settings
 
 RUNTIME_BYTES = 490_000_000  # Python with torch and transformers, nothing loaded
 CONTEXT_BYTES = 500_000_000  # of a GPU: CUDA's own, beside what torch asks for
-BATCH_TOKENS = (4096, 32768)  # at once on a CPU, and elsewhere; as in `base`
+BATCH_TOKENS = (4096, 8192)  # at once on a CPU, and elsewhere; as in `base`
 LOGITS_BYTES = 64 * 2**20  # of float32 logits at once
 LOGITS_COPIES = 4  # of those: themselves, their float32, their softmax, their gradient
 LEARNED = 20  # bytes a weight: itself, its gradient, two moments, the best one kept

@@ -146,7 +146,8 @@ class TrainingMonitor:
             batch_size = self._plan.setting.removesuffix("lr") + "batch_size"
             raise ModelError(
                 f"expected {least} of a batch's {examples} examples to fit in memory, "
-                f"got: {cause}; lower {batch_size} or model.max_length"
+                f"got: {cause}; lower {batch_size} or model.max_length, or set "
+                'model.gradient_checkpointing = "on"'
             )
         self.micro_batches *= 2
 

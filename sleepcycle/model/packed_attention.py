@@ -20,6 +20,7 @@ from transformers import AttentionInterface
 PACKED = "sleepcycle_packed"
 MOST_PADDING = 2.0  # times the tokens; past it sequences are attended to one by one
 KNOWS_GROUPS = "enable_gqa" in signature(varlen_attn).parameters  # from torch 2.12 on
+LARGEST_HEAD = 256  # that the kernel of flash attention knows
 SHORT = 512  # tokens, up to which a CPU is faster in float32, and finer
 BEYOND = ("softcap", "s_aux", "position_bias")  # of attention that is not plain
 
@@ -112,7 +113,7 @@ def attend(  # noqa: PLR0913 - what transformers hands over
     window = sliding_window if sliding_window and sliding_window < packed.longest else 0
     options = _Options(scaling, dropout, window)
     query, key, value = (one[0].transpose(0, 1) for one in (query, key, value))
-    if query.is_cuda and query.dtype != torch.float32 and not dropout:
+    if not dropout and _has_kernel(query, value):
         return _flash(query, key, value, packed, options)[None], None
     way = _side_by_side if packed.even else _one_by_one
     return way(query, key, value, packed, options)[None], None
@@ -129,6 +130,19 @@ class _Options:
     dropout: float
     window: int
     """0 for no bound."""
+
+
+def _has_kernel(query: Tensor, value: Tensor) -> bool:
+    """Return whether flash attention knows heads of this size, on this GPU."""
+    size = query.shape[-1]
+    return (
+        query.is_cuda
+        and query.dtype != torch.float32
+        and size == value.shape[-1]
+        and size <= LARGEST_HEAD
+        and size % 8 == 0
+        and torch.cuda.get_device_capability(query.device) >= (8, 0)
+    )
 
 
 def _flash(

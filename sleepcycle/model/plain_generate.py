@@ -64,7 +64,8 @@ def plain_generate(
         ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         mask[row, longest - len(prompt) :] = 1
     likeliest = _Likeliest()
-    with torch.random.fork_rng():
+    devices = [base.device] if base.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         output = base.model.generate(
             input_ids=ids.to(base.device),

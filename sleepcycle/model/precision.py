@@ -30,9 +30,11 @@ def pick_dtype(name: str, device: str, place: Path) -> torch.dtype:
 def has_bfloat16(device: str) -> bool:
     """Return whether a device multiplies in bfloat16, and does not imitate it."""
     if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    known = torch.cpu.get_capabilities()
-    return device == "cpu" and any(map(known.get, ("avx512_bf16", "amx_bf16")))
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device != "cpu":
+        return False
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def _gains(device: str, place: Path) -> bool:

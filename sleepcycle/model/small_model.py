@@ -8,14 +8,15 @@ from transformers import AutoModelForCausalLM
 
 from sleepcycle.model.loading import UNREADABLE
 
+MOST = 200_000_000  # parameters of a model that is made whole
 SMALL = 32  # what each width that nothing else hangs on is cut down to
 
 
 def small_model(config: Any) -> Any:  # noqa: ANN401 - any model and its configuration
     """Return a model of the same kind in float32, on the CPU, that does not train.
 
-    Where the configuration makes no small one it has the size of its own. The global
-    generator is left as it was.
+    Where the configuration makes no small one it has the size of its own, if that is
+    not large. The global generator is left as it was.
 
     Raises:
         OSError, ValueError, …: One of `UNREADABLE`: it makes no model at all.
@@ -23,6 +24,10 @@ def small_model(config: Any) -> Any:  # noqa: ANN401 - any model and its configu
     try:
         return _random_model(_shrunk(config))
     except UNREADABLE:
+        with torch.device("meta"):
+            whole = AutoModelForCausalLM.from_config(deepcopy(config))
+        if whole.num_parameters() > MOST:
+            raise
         return _random_model(deepcopy(config))
 
 

@@ -82,7 +82,7 @@ class ModelSettings(Section):
 
     batch_tokens: NonNegativeInt = 0
     """Most tokens that pass through the base at once where it learns or is scored; a
-    larger batch does so in parts. 0 is 4096, and 32768 on a GPU; a guess."""
+    larger batch does so in parts. 0 is 4096, and 8192 on a GPU; a guess."""
 
     text_overlap: NonNegativeInt = 64
     """Tokens of the part before that each further part of a long text begins with, as
