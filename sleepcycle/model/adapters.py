@@ -136,6 +136,8 @@ def attached(base: Base, name: str, changes: LayerChanges) -> Iterator[None]:
 
 def parameters(base: Base, name: str) -> list[nn.Parameter]:
     """Return an adapter's parameters, and let gradients reach them."""
+    for _, layer in layers(base, name):
+        layer.working.pop(name, None)  # they may change from here on
     found = [
         factor[name].weight
         for _, layer in layers(base, name)

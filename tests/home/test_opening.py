@@ -384,7 +384,7 @@ def test_weights_larger_than_all_memory_are_refused(place, model):
         file.write(len(header).to_bytes(8, "little") + header)
         file.truncate(8 + len(header) + 2 * count)
 
-    with pytest.raises(ModelError, match=r"GB of memory, got 4000\.0 GB; take a"):
+    with pytest.raises(ModelError, match=r"GB of memory, got [24]000\.0 GB; take a"):
         create_home(place, base=str(model))
 
     assert not place.exists()
