@@ -62,7 +62,7 @@ bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one train
 bench-generate: .venv/ready  ## Time answers beside transformers' own (see ARGS).
 	$(BIN)/python -m benchmarks.generate $(ARGS)
 
-bench-wake: .venv/ready  ## Time a wake beside TRL's trainer (a base: ARGS='--base PATH'; on SmolLM2 about 10 minutes).
+bench-wake: .venv/ready  ## Time a wake beside TRL's trainer, on SmolLM2's shape and made-up rows (ARGS='--base PATH --rows FILE').
 	$(BIN)/python -m benchmarks.wake --base smollm2-135m --examples 4 --steps 6 --warm 2 --ways ours "ours, bf16" trl "trl, bf16" $(ARGS)
 
 bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours on two cores; see ARGS).
