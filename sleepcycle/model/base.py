@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig
+from peft.utils.transformers_weight_conversion import (
+    convert_peft_config_for_transformers,
+)
 from torch import nn
 from transformers import AutoModelForCausalLM
+from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
@@ -265,6 +270,9 @@ def pick_device(name: str) -> str:
 def find_targets(model: nn.Module, names: list[str]) -> Targets:
     """Find the layers that adapters sit on.
 
+    Where PEFT takes a layer's name for that of experts, as it does of those beside
+    them, no adapter sits on it: PEFT would put it elsewhere.
+
     Args:
         model: A causal language model.
         names: Leaf names, or `["all-linear"]` for every linear layer but the head.
@@ -278,6 +286,9 @@ def find_targets(model: nn.Module, names: list[str]) -> Targets:
         for path, module in model.named_modules()
         if module is not head and (shape := _linear_shape(module))
     }
+    kept = LoraConfig(target_modules=set(layers))
+    convert_peft_config_for_transformers(kept, model, None)
+    layers = {p: s for p, s in layers.items() if p in (kept.target_modules or ())}
     found = Targets(layers, any(isinstance(m, Conv1D) for m in model.modules()))
     if names == ALL_LINEAR:
         return found
@@ -291,8 +302,13 @@ def find_targets(model: nn.Module, names: list[str]) -> Targets:
 
 
 def _linear_shape(module: nn.Module) -> tuple[int, int] | None:
-    """Return (out, in) of a linear layer, None for any other."""
-    if isinstance(module, nn.Linear):
+    """Return (out, in) of a linear layer, None for any other.
+
+    A model's own kind of one computes something else: routers return several tensors,
+    and others read their input in groups. Falcon's does not.
+    """
+    own = type(module).__module__.startswith("transformers.models.")
+    if isinstance(module, nn.Linear) and (not own or type(module) is FalconLinear):
         return module.out_features, module.in_features
     if isinstance(module, Conv1D):  # GPT-2 keeps its weights transposed
         return module.weight.shape[1], module.weight.shape[0]

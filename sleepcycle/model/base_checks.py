@@ -45,7 +45,7 @@ def check_loadable(settings: ModelSettings) -> str | None:
         raise not_loaded(settings.base, str(error)) from error
     if settings.chat == "auto" and not settings.chat_template:
         expect_end(tokenizer, settings.base)
-    return _unreached(model, targets.leaves)
+    return _unreached(model, targets.leaves, settings.quantization)
 
 
 def unreached(settings: ModelSettings) -> str | None:
@@ -56,10 +56,11 @@ def unreached(settings: ModelSettings) -> str | None:
         ConfigError: A target module does not exist in it.
     """
     model = hollow(settings)
-    return _unreached(model, find_targets(model, settings.target_modules).leaves)
+    leaves = find_targets(model, settings.target_modules).leaves
+    return _unreached(model, leaves, settings.quantization)
 
 
-def _unreached(model: nn.Module, leaves: list[str]) -> str | None:
+def _unreached(model: nn.Module, leaves: list[str], quantization: str) -> str | None:
     """Return which experts adapters do not reach that sit on layers of these names.
 
     Transformers packs experts into tensors of three dimensions, no linear layers.
@@ -75,6 +76,8 @@ def _unreached(model: nn.Module, leaves: list[str]) -> str | None:
     return (
         f"adapters sit on {', '.join(leaves)} only: the experts are packed tensors "
         f"({', '.join(sorted(packed))}), which they do not reach"
+        + ", and which are not held in 4 bits"
+        * (quantization != "none")
     )
 
 

@@ -52,8 +52,9 @@ def expect_packable(model: nn.Module) -> None:
 
     Raises:
         ModelError: It keeps weights as (in, out), of which square ones are taken for
-            their transposes, or a row is not so wide as to be cut into whole blocks,
-            which the library then reads shifted on a CPU (0.50.2).
+            their transposes, or in linear layers of its own kind, which are left as
+            they are, or a row is not so wide as to be cut into whole blocks, which the
+            library then reads shifted on a CPU (0.50.2).
     """
     if any(isinstance(module, Conv1D) for module in model.modules()):
         raise ModelError(
@@ -61,9 +62,18 @@ def expect_packable(model: nn.Module) -> None:
             'set it to "none"'
         )
     head = model.get_output_embeddings()  # type: ignore[operator]
-    for path, module in model.named_modules():
-        if not isinstance(module, nn.Linear) or module is head:
-            continue
+    linear = {
+        path: module
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    }
+    if not any(type(module) is nn.Linear for module in linear.values()):
+        kinds = sorted({type(module).__name__ for module in linear.values()})
+        raise ModelError(
+            f"linear layers of its own kind ({', '.join(kinds)}), none of which "
+            'model.quantization = "nf4" would hold in 4 bits; set it to "none"'
+        )
+    for path, module in linear.items():
         if module.in_features % BLOCK:
             raise ModelError(
                 f"{path} of width {module.in_features}, where model.quantization = "

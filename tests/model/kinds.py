@@ -1,7 +1,12 @@
 """Tiny random models of the kinds that people bring."""
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
 VOCABULARY = 97  # which no block size divides
 WIDTH = 32
@@ -55,6 +60,45 @@ KINDS = {
         "no_rope_layers": [1, 0],
     },
 }
+MIXTURES = {
+    "llama4_experts": KINDS["llama4_text"]
+    | {"interleave_moe_layer_step": 1, "num_local_experts": 4},
+    "qwen3_next": KINDS["qwen3_moe"]
+    | {
+        "layer_types": ["linear_attention", "full_attention"],
+        "shared_expert_intermediate_size": 48,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16,
+    },
+}
+"""Kinds of which some linear layers carry no adapter."""
+
+WIDTHS = {
+    "hidden_size",
+    "n_embd",
+    "word_embed_proj_dim",
+    "ffn_dim",
+    "intermediate_size",
+    "intermediate_size_mlp",
+    "moe_intermediate_size",
+    "shared_expert_intermediate_size",
+}
+WIDE = 64  # what bitsandbytes holds in 4 bits is as wide, or a multiple
+
+
+def wide_config(kind: str) -> PretrainedConfig:
+    """Return the configuration of a model of one of all kinds, `WIDE` in all widths.
+
+    It has room for the tokenizer that ships.
+    """
+    values = {**KINDS, **MIXTURES}[kind]
+    wide = dict.fromkeys(WIDTHS & values.keys(), WIDE)
+    if "head_dim" in values:
+        wide["head_dim"] = WIDE // HEADS
+    name = "llama4_text" if kind == "llama4_experts" else kind
+    return AutoConfig.for_model(name, **values | wide | {"vocab_size": 800})
 
 
 def tiny_model(kind: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
