@@ -50,7 +50,7 @@ NOT_IN_4_BITS = {"gpt2": r"\(in, out\)", "falcon": "FalconLinear"}
 EXPERTS = {"qwen3_moe", "mixtral", "gpt_oss", *MIXTURES}
 SETTINGS = Settings(
     wake={"min_steps": 6, "max_steps": 6, "rank": 4, "lr": 5e-3, "batch_size": 4},
-    sleep={"rem": {"max_steps": 2, "batch_size": 2, "dream_tokens": 6}},
+    sleep={"rem": {"max_steps": 1, "batch_size": 2, "dream_tokens": 4}},
     gate={"probe_dreams": 1, "max_asked": 1},
 )
 TAUGHT = [  # of different lengths
@@ -96,7 +96,9 @@ def wide_folder(tmp_path_factory):
 
 def _pairs() -> Iterator[tuple[str, str]]:
     """Yield each kind with each precision in which it can be held."""
-    for kind in [*KINDS, *MIXTURES]:
+    for kind in (*KINDS, *MIXTURES):
+        if kind == "llama4_text":
+            continue  # here with experts
         for precision in PRECISIONS:
             if precision != "nf4" or kind not in NOT_IN_4_BITS:
                 yield kind, precision
@@ -152,7 +154,7 @@ def test_it_learns_and_keeps_what_it_learned(day):
     assert day.slept.verdict.accepted
     kept = day.slept.verdict.acquisition
     assert kept.candidate < 0.95 * kept.live
-    assert day.slept.rem.steps == 2
+    assert day.slept.rem.steps == 1
     assert adapters.is_finite(day.candidate)
 
 
