@@ -41,6 +41,10 @@ from sleepcycle.settings.config import ModelSettings
 HELLO = Conversation((Message(Role.USER, "Hello"),))
 ALL_LINEAR = ["all-linear"]
 BATCH_TOKENS = (4096, 8192)  # at once on a CPU, and on a GPU
+FUSED = "out_proj"
+MAMBA = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
+"""Kinds whose kernel reads the weight of `FUSED`, and no adapter beside it."""
+
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,7 +275,7 @@ def find_targets(model: nn.Module, names: list[str]) -> Targets:
     """Find the layers that adapters sit on.
 
     Where PEFT takes a layer's name for that of experts, as it does of those beside
-    them, no adapter sits on it: PEFT would put it elsewhere.
+    them, no adapter sits on it: PEFT would put it elsewhere. Nor where it refuses one.
 
     Args:
         model: A causal language model.
@@ -288,7 +292,13 @@ def find_targets(model: nn.Module, names: list[str]) -> Targets:
     }
     kept = LoraConfig(target_modules=set(layers))
     convert_peft_config_for_transformers(kept, model, None)
-    layers = {p: s for p, s in layers.items() if p in (kept.target_modules or ())}
+    config: Any = model.config
+    barred = FUSED if config.model_type in MAMBA else None
+    layers = {
+        path: shape
+        for path, shape in layers.items()
+        if path in (kept.target_modules or ()) and path.rpartition(".")[2] != barred
+    }
     found = Targets(layers, any(isinstance(m, Conv1D) for m in model.modules()))
     if names == ALL_LINEAR:
         return found

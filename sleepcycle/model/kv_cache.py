@@ -119,7 +119,9 @@ def token_bytes(config: Any, item_bytes: int) -> int:  # noqa: ANN401 - any mode
         config: A text model's configuration.
         item_bytes: Of one number.
     """
-    heads: int = config.num_attention_heads
+    heads: int = getattr(config, "num_attention_heads", 0)
+    if not heads:  # keeps a state in place of keys and values, however long
+        return 0
     layers: int = config.num_hidden_layers
     width: int = config.hidden_size // heads
     kept = _first_set(config, ("num_key_value_heads", "num_kv_heads"), heads)

@@ -48,6 +48,7 @@ def row_bytes(base: Base, prompt_tokens: int, max_new_tokens: int) -> int:
     kept = (prompt_tokens + max_new_tokens) * token_bytes(config, item)
     read: int = ACTIVATIONS * config.hidden_size * item
     if config._attn_implementation == "eager":  # keeps all scores of a layer
-        read += 2 * config.num_attention_heads * prompt_tokens * item
+        heads: int = getattr(config, "num_attention_heads", 0)
+        read += 2 * heads * prompt_tokens * item
     logits: int = SCORES * config.vocab_size
     return kept + prompt_tokens * read + logits

@@ -75,6 +75,18 @@ MIXTURES = {
 }
 """Kinds of which some linear layers carry no adapter."""
 
+STATES = {
+    "mamba2": {
+        **{k: v for k, v in PLAIN.items() if k != "num_attention_heads"},
+        "state_size": 8,
+        "num_heads": 8,
+        "head_dim": 16,
+        "n_groups": 1,
+    }
+}
+"""Kinds without attention, which keep a state."""
+
+ALL = {**KINDS, **MIXTURES, **STATES}
 WIDTHS = {
     "hidden_size",
     "n_embd",
@@ -93,7 +105,7 @@ def wide_config(kind: str) -> PretrainedConfig:
 
     It has room for the tokenizer that ships.
     """
-    values = {**KINDS, **MIXTURES}[kind]
+    values = ALL[kind]
     wide = dict.fromkeys(WIDTHS & values.keys(), WIDE)
     if "head_dim" in values:
         wide["head_dim"] = WIDE // HEADS

@@ -20,7 +20,7 @@ from sleepcycle.home.inference import ask
 from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model import adapters
-from sleepcycle.model.base import Base, load_base
+from sleepcycle.model.base import Base, load_base, skeleton
 from sleepcycle.model.base_checks import check_loadable
 from sleepcycle.model.encode import encode
 from sleepcycle.model.foreign import merge_into
@@ -33,7 +33,7 @@ from sleepcycle.records.progress import ignore_progress
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.settings.config import ModelSettings, Settings
 from tests.model.conftest import NANO, logits_of
-from tests.model.kinds import KINDS, MIXTURES, wide_config
+from tests.model.kinds import ALL, MIXTURES, wide_config
 
 PRECISIONS = {
     "float32": {"dtype": "float32"},
@@ -96,7 +96,7 @@ def wide_folder(tmp_path_factory):
 
 def _pairs() -> Iterator[tuple[str, str]]:
     """Yield each kind with each precision in which it can be held."""
-    for kind in (*KINDS, *MIXTURES):
+    for kind in ALL:
         if kind == "llama4_text":
             continue  # here with experts
         for precision in PRECISIONS:
@@ -205,6 +205,12 @@ def test_what_4_bits_cannot_hold_is_refused(kind, wide_folder):
 
     with pytest.raises(ModelError, match=NOT_IN_4_BITS[kind]):
         check_loadable(settings)
+
+
+def test_a_layer_whose_weight_a_kernel_reads_carries_no_adapter(wide_folder):
+    targets = skeleton(ModelSettings(base=str(wide_folder("mamba2"))))
+
+    assert targets.leaves == ["in_proj"]
 
 
 @pytest.mark.parametrize("kind", sorted(EXPERTS))
