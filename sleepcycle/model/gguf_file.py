@@ -15,9 +15,15 @@ CONFIG_KEYS = {
     "hidden_size": "embedding_length",
     "num_hidden_layers": "block_count",
     "num_attention_heads": "attention.head_count",
+    "num_key_value_heads": "attention.head_count_kv",
+    "head_dim": "attention.key_length",
+    "intermediate_size": "feed_forward_length",
+    "moe_intermediate_size": "expert_feed_forward_length",
     "max_position_embeddings": "context_length",
     "vocab_size": "vocab_size",
     "num_experts": "expert_count",
+    "num_experts_per_tok": "expert_used_count",
+    "attn_logit_softcapping": "attn_logit_softcapping",
 }
 """What a `config.json` calls what a GGUF says of its model."""
 
@@ -89,7 +95,8 @@ class GgufFile:
         header = self._header()
         found = {name: header.of_model(key) for name, key in CONFIG_KEYS.items()}
         found["vocab_size"] = found["vocab_size"] or header.values.get(TOKENS)
-        return {name: value for name, value in found.items() if value is not None}
+        found["model_type"] = header.architecture.replace("-", "_")
+        return {name: value for name, value in found.items() if value}
 
     def _header(self) -> GgufHeader:
         """Read the header, where the package is here that loads what comes after it."""

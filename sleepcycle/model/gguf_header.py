@@ -36,6 +36,10 @@ NUMBERS = {
 Value = str | int | float | bool
 
 
+class ArrayLength(int):
+    """How many values an array has, of which none is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
     """One tensor, as a header describes it."""
@@ -67,8 +71,9 @@ class GgufHeader:
         return str(self.values.get("general.architecture", ""))
 
     def of_model(self, key: str) -> Value | None:
-        """Return what is said under a key of this architecture, if anything."""
-        return self.values.get(f"{self.architecture}.{key}")
+        """Return what is said under a key of this architecture; None for an array."""
+        found = self.values.get(f"{self.architecture}.{key}")
+        return None if isinstance(found, ArrayLength) else found
 
 
 def is_gguf(path: Path) -> bool:
@@ -170,7 +175,7 @@ def _read_value(cursor: _Cursor, kind: int) -> Value:
     return cursor.number(NUMBERS[kind])
 
 
-def _skip_array(cursor: _Cursor) -> int:
+def _skip_array(cursor: _Cursor) -> ArrayLength:
     """Move past an array; return its length."""
     kind, length = cursor.numbers("IQ")
     if kind == STRING:
@@ -180,7 +185,7 @@ def _skip_array(cursor: _Cursor) -> int:
         cursor.skip(length * struct.calcsize(NUMBERS[kind]))
     else:
         raise ValueError(f"an array of the unknown kind {kind}")
-    return length
+    return ArrayLength(length)
 
 
 def _read_tensor(cursor: _Cursor) -> tuple[str, StoredTensor]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,8 +19,9 @@ from sleepcycle.model.base_files import (
     locate,
     weight_shapes,
 )
-from sleepcycle.model.gguf_header import read_header
+from sleepcycle.model.gguf_header import ArrayLength, read_header
 from sleepcycle.model.loading import load_tokenizer
+from sleepcycle.model.model_size import read_size, size_of
 from sleepcycle.settings.config import ModelSettings
 from tests.model.conftest import LLAMA_LIKE
 
@@ -79,6 +81,35 @@ class TestHeader:
         assert found["hidden_size"] == whole.config.hidden_size
         assert found["vocab_size"] == whole.config.vocab_size
         assert "num_experts" not in found
+
+    def test_it_is_as_large_as_the_model_that_was_written(self, packed, whole):
+        shapes = {name: weight.shape for name, weight in whole.named_parameters()}
+
+        found = read_size(settings_of(packed))
+
+        assert found == size_of(shapes, whole.config.to_dict())
+
+    def test_a_mixture_says_how_many_experts_a_token_goes_through(
+        self, whole, tmp_path
+    ):
+        said = {"expert_count": 8, "expert_used_count": 2}
+        said |= {"expert_feed_forward_length": 24}
+        file = gguf_files.write_llama(
+            tmp_path / "mixture.gguf",
+            whole,
+            **{f"llama__{key}": value for key, value in said.items()},
+        )
+
+        assert read_size(settings_of(file)).inner == 2 * 24
+
+    def test_a_width_of_each_layer_is_not_taken_for_one_of_all(self, packed):
+        """
+        Of an array its length alone is known.
+        """
+        header = read_header(packed)
+        values = {**header.values, "llama.feed_forward_length": ArrayLength(2)}
+
+        assert replace(header, values=values).of_model("feed_forward_length") is None
 
     @pytest.mark.parametrize("size_bytes", [0, 3, 4, 30, 200, 5000, 14_000])
     def test_one_that_is_cut_is_refused(self, packed, tmp_path, size_bytes):
