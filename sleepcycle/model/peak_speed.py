@@ -1,9 +1,12 @@
 """What GPUs do at most: operations a second in bfloat16, dense, by their makers."""
 
+import re
+
 import torch
 
 TERA = 1e12
-PEAKS = (  # the first name that is part of the device's own counts
+PEAKS = (  # the first whose words stand in the device's own name counts
+    ("GB200", 2500),
     ("B200", 2250),
     ("H200", 989),
     ("H100 PCIe", 756),
@@ -13,6 +16,7 @@ PEAKS = (  # the first name that is part of the device's own counts
     ("A100", 312),
     ("A800", 312),
     ("L40S", 362),
+    ("L40", 181),
     ("L4", 121),
     ("A10G", 70),
     ("A10", 125),
@@ -25,6 +29,8 @@ PEAKS = (  # the first name that is part of the device's own counts
 )
 """TFLOP/s with float32 sums and without sparsity, from data sheets. Those of consumer
 cards are half of what they do with sums in 16 bits."""
+
+OTHER = r"(?! Laptop| D\b)"  # makes of the same name that are slower
 
 
 def peak_of(device: torch.device) -> float | None:
@@ -39,5 +45,7 @@ def peak_of(device: torch.device) -> float | None:
 
 def peak_by_name(name: str) -> float | None:
     """Return the same by the name that the driver gives."""
-    found = (peak * TERA for part, peak in PEAKS if part in name)
-    return next(found, None)
+    for words, peak in PEAKS:
+        if re.search(rf"\b{words}\b{OTHER}", name):
+            return peak * TERA
+    return None

@@ -128,8 +128,14 @@ class TestShareOfThePeak:
         [
             ("NVIDIA H200", 989e12),
             ("NVIDIA H100 PCIe", 756e12),
+            ("NVIDIA A100-SXM4-80GB", 312e12),
+            ("NVIDIA GB200", 2500e12),
+            ("NVIDIA L4", 121e12),
+            ("NVIDIA L40", 181e12),
             ("NVIDIA L40S", 362e12),
             ("NVIDIA GeForce RTX 4090", 165e12),
+            ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+            ("NVIDIA RTX A1000", None),
             ("Tesla K80", None),
         ],
     )
