@@ -53,6 +53,19 @@ def test_the_glossary_has_at_most_twenty_words_and_what_others_call_them():
     assert all(row.split("|")[3].strip() for row in rows)
 
 
+def test_a_section_begins_behind_an_empty_line():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+    glued = [page for page in pages if re.search(r"[^\n]\n#+ .*\n[A-Z]", text(page))]
+
+    assert not glued
+
+
+def text(page):
+    """Return a page without what stands in blocks of code."""
+    return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
 def test_every_document_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = [

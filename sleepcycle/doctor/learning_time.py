@@ -20,7 +20,7 @@ TOKENS = 64  # of a short example, its prompt included
 TOKEN_FLOP = 4  # a frozen weight: two forward, two backward
 WIDTH = 1024  # of the matrices whose product is timed
 TRIES = 5
-SHARE = 0.4  # of the speed of that product that learning reaches; see experiments.md
+SHARE = 0.4  # of the speed of that product that learning reaches; a guess
 
 
 @dataclass(frozen=True, slots=True)
