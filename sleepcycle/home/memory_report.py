@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from sleepcycle.errors import ModelError
 from sleepcycle.model.device_memory import DeviceMemory, memory_for
 from sleepcycle.model.memory_need import (
+    MERGED_SHARE,
     WorkPlan,
     asking_need,
     checkpoints,
@@ -21,7 +22,6 @@ from sleepcycle.model.model_size import LARGE, ModelSize, read_size
 from sleepcycle.settings.config import Settings
 
 GB = 1_000_000_000
-MERGED_SHARE = 0.5  # of free memory that a second copy of weights may take
 
 
 @dataclass(frozen=True, slots=True)

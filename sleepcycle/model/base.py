@@ -31,6 +31,8 @@ from sleepcycle.model.loading import (
     load_tokenizer,
     load_weights,
 )
+from sleepcycle.model.memory_need import BATCH_TOKENS
+from sleepcycle.model.model_size import ALL_LINEAR
 from sleepcycle.model.precision import pick_dtype
 from sleepcycle.model.template_limit import expect_end
 from sleepcycle.model.unpacked import unpack
@@ -39,12 +41,9 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 HELLO = Conversation((Message(Role.USER, "Hello"),))
-ALL_LINEAR = ["all-linear"]
-BATCH_TOKENS = (4096, 8192)  # at once on a CPU, and on a GPU
 FUSED = "out_proj"
 MAMBA = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
 """Kinds whose kernel reads the weight of `FUSED`, and no adapter beside it."""
-
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from torch import nn
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.memory_need import SPARE, WorkPlan, activation_bytes
-from sleepcycle.model.merged import free_bytes
 from sleepcycle.model.model_size import size_of
 
 NEW_NAME = "activation_checkpointing_enable"  # of transformers of late
@@ -37,7 +37,7 @@ def needs_checkpoints(base: Base, *, tokens: int, longest: int, rank: int) -> bo
         on_gpu=base.device.type == "cuda",
     )
     needed = activation_bytes(size_of(shapes, base.model.config.to_dict()), plan)
-    return needed > SPARE * free_bytes(base.device)
+    return needed > SPARE * memory_for(str(base.device)).free_bytes
 
 
 @contextmanager

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sleepcycle.model.memory_need import LOGITS_BYTES
 from sleepcycle.model.token_batch import LearnedTokens, TokenBatch
-
-LOGITS_BYTES = 64 * 2**20  # of float32 logits at once
 
 Losses = Callable[[Tensor, Any], Tensor]
 """Returns the loss of each token, (learned,), from logits, (learned, vocabulary), and

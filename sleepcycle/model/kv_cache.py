@@ -1,6 +1,5 @@
 """The key-value cache of answers that are being written: one buffer a layer."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -110,25 +109,3 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
     def get_max_length(self) -> int:
         """Return how many tokens there is room for."""
         return self._cache.room
-
-
-def token_bytes(config: Any, item_bytes: int) -> int:  # noqa: ANN401 - any model's
-    """Return what a token's keys and values take in all layers.
-
-    Args:
-        config: A text model's configuration.
-        item_bytes: Of one number.
-    """
-    heads: int = getattr(config, "num_attention_heads", 0)
-    if not heads:  # keeps a state in place of keys and values, however long
-        return 0
-    layers: int = config.num_hidden_layers
-    width: int = config.hidden_size // heads
-    kept = _first_set(config, ("num_key_value_heads", "num_kv_heads"), heads)
-    return 2 * layers * kept * _first_set(config, ("head_dim",), width) * item_bytes
-
-
-def _first_set(config: Any, names: Sequence[str], otherwise: int) -> int:  # noqa: ANN401
-    """Return the first of these that a configuration sets, or `otherwise`."""
-    found = (getattr(config, name, None) for name in names)
-    return next((value for value in found if isinstance(value, int)), otherwise)

@@ -12,7 +12,7 @@ from sleepcycle.settings.config import Settings
 
 RUNTIME_BYTES = 490_000_000  # Python with torch and transformers, nothing loaded
 CONTEXT_BYTES = 500_000_000  # of a GPU: CUDA's own, beside what torch asks for
-BATCH_TOKENS = (4096, 8192)  # at once on a CPU, and elsewhere; as in `base`
+BATCH_TOKENS = (4096, 8192)  # at once on a CPU, and on a GPU
 LOGITS_BYTES = 64 * 2**20  # of float32 logits at once
 LOGITS_COPIES = 4  # of those: themselves, their float32, their softmax, their gradient
 LEARNED = 20  # bytes a weight: itself, its gradient, two moments, the best one kept
@@ -23,6 +23,7 @@ ANSWER = 64  # tokens of an answer
 HEAP = 1.3  # glibc's heap over what is in it: freed blocks of up to 32 MiB stay there
 POOL = 1.1  # the same of torch's pool on a GPU
 SPARE = 0.9  # of the memory that is there, the rest being others'
+MERGED_SHARE = 0.5  # of the free memory that a second copy of weights may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,11 @@ def merged_bytes(size: ModelSize, plan: WorkPlan) -> int:
     return 0 if plan.quantized else size.matrices * plan.number_bytes
 
 
+def cache_bytes(size: ModelSize, number_bytes: int) -> int:
+    """Return what a token's keys and values take in all layers."""
+    return 2 * size.keys * size.layers * number_bytes
+
+
 def layer_bytes(size: ModelSize, plan: WorkPlan) -> int:
     """Return what a layer keeps of one token for the backward pass.
 
@@ -243,7 +249,7 @@ def _generating(
     Keys and values of every token are kept, in each layer.
     """
     merged = merged_bytes(size, plan) if plan.merged else 0
-    cache = 2 * size.keys * size.layers * plan.number_bytes
+    cache = cache_bytes(size, plan.number_bytes)
     passing = (2 * size.inner + 2 * size.queries + 4 * size.width) * plan.number_bytes
     return MemoryNeed(
         runtime=_runtime(plan),

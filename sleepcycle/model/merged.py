@@ -8,15 +8,15 @@ bfloat16 a sum of weights is rounded, and a gate shall measure what is sealed.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import psutil
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.device_memory import memory_for
+from sleepcycle.model.memory_need import MERGED_SHARE
 
-SHARE = 0.5  # of the free memory that a second copy of weights may take
 FLOATS = {torch.float64, torch.float32, torch.bfloat16, torch.float16}
 
 
@@ -28,9 +28,10 @@ def merged(base: Base, answers: int) -> Iterator[bool]:
     however it ends. PEFT's layers are off the model meanwhile: nothing can be attached,
     activated or removed.
 
-    Where a weight is quantised, or copies would take more than `SHARE` of the free
-    memory, adapters stay beside the weights. They do on a CPU for one answer alone too:
-    merging takes as long as some 25 tokens win by it, and most answers are shorter.
+    Where a weight is quantised, or copies would take more than `MERGED_SHARE` of
+    the free memory, adapters stay beside the weights. They do on a CPU for one answer
+    alone too: merging takes as long as some 25 tokens win by it, and most answers are
+    shorter.
 
     Args:
         base: The base.
@@ -60,15 +61,6 @@ def merged(base: Base, answers: int) -> Iterator[bool]:
             weight.data = data
 
 
-def free_bytes(device: torch.device) -> int:
-    """Return how much memory a device has left, with what torch keeps for reuse."""
-    if device.type != "cuda":
-        return int(psutil.virtual_memory().available)
-    free, _ = torch.cuda.mem_get_info(device)
-    idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(free + idle)
-
-
 def _adapted(base: Base) -> dict[str, LoraLayer]:
     """Return all layers that carry an adapter, by their path."""
     modules = base.model.named_modules()
@@ -86,7 +78,7 @@ def _can_merge(layers: Sequence[LoraLayer], device: torch.device) -> bool:
     if not all(type(w) is nn.Parameter and w.dtype in FLOATS for w in weights):
         return False
     needed: int = sum(weight.nbytes for weight in weights)
-    return needed <= SHARE * free_bytes(device)
+    return needed <= MERGED_SHARE * memory_for(str(device)).free_bytes
 
 
 @torch.no_grad()

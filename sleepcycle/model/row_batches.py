@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.kv_cache import token_bytes
-from sleepcycle.model.merged import free_bytes
+from sleepcycle.model.device_memory import memory_for
+from sleepcycle.model.memory_need import cache_bytes
+from sleepcycle.model.model_size import size_of
 
 SHARE = 0.25  # of the free memory that rows may take
 MOST_ROWS = {"cuda": 1024}
@@ -28,7 +29,8 @@ def by_memory(
         lengths: Tokens of each prompt.
         max_new_tokens: That each may get.
     """
-    room = 2 ** math.floor(math.log2(max(1.0, SHARE * free_bytes(base.device))))
+    free = memory_for(str(base.device)).free_bytes
+    room = 2 ** math.floor(math.log2(max(1.0, SHARE * free)))
     most = MOST_ROWS.get(base.device.type, MOST_ROWS_ELSEWHERE)
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda one: lengths[one]):
@@ -45,7 +47,8 @@ def row_bytes(base: Base, prompt_tokens: int, max_new_tokens: int) -> int:
     """Return what a row takes: keys and values, activations of its prompt, logits."""
     config = base.model.config.get_text_config()
     item: int = base.model.dtype.itemsize
-    kept = (prompt_tokens + max_new_tokens) * token_bytes(config, item)
+    each = cache_bytes(size_of({}, vars(config)), item)
+    kept = (prompt_tokens + max_new_tokens) * each
     read: int = ACTIVATIONS * config.hidden_size * item
     if config._attn_implementation == "eager":  # keeps all scores of a layer
         heads: int = getattr(config, "num_attention_heads", 0)

@@ -10,7 +10,7 @@ from sleepcycle.home.memory_report import (
     report_memory,
     report_of,
 )
-from sleepcycle.model.device_memory import DeviceMemory, host_memory
+from sleepcycle.model.device_memory import DeviceMemory
 from sleepcycle.settings.config import Settings
 from tests.model.test_memory_need import qwen
 
@@ -65,21 +65,3 @@ class TestTooLarge:
     def test_weights_that_never_fit_ask_for_another_base(self):
         with pytest.raises(ModelError, match="take a smaller base, since even in 4"):
             expect_weights_fit("qwen", qwen(), Settings(), gpu(4))
-
-
-class TestHostMemory:
-    def test_a_container_has_no_more_than_its_bound(self, tmp_path):
-        bound = tmp_path / "memory.max"
-        bound.write_text("1000000\n")
-
-        assert host_memory(bound) == (10**6, 10**6)
-
-    @pytest.mark.parametrize("text", ["max\n", None])
-    def test_without_a_bound_all_of_the_machine_counts(self, tmp_path, text):
-        bound = tmp_path / "memory.max"
-        if text:
-            bound.write_text(text)
-
-        free, total = host_memory(bound)
-
-        assert 10**8 < free <= total

@@ -7,8 +7,8 @@ import torch
 
 from sleepcycle.model.adapters import activate, day_config, new_day, read
 from sleepcycle.model.checkpointing import needs_checkpoints
+from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.fit import fit
-from sleepcycle.model.merged import free_bytes
 from tests.model.conftest import make_plan, some_examples
 
 
@@ -55,7 +55,7 @@ def test_what_is_set_is_done(llama, chosen, wanted):
 
 def test_by_itself_it_is_chosen_where_memory_is_short(llama):
     base = replace(llama, checkpointing="auto")
-    far_too_many = free_bytes(base.device)  # a token takes more than a byte
+    far_too_many = memory_for("cpu").free_bytes  # a token takes more than a byte
 
     assert not needs_checkpoints(base, tokens=100, longest=50, rank=4)
     assert needs_checkpoints(base, tokens=far_too_many, longest=50, rank=4)

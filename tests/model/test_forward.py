@@ -7,13 +7,8 @@ from torch.nn.functional import cross_entropy
 
 from sleepcycle.model.adapters import activate, day_config, new_day, parameters
 from sleepcycle.model.encode import Encoded
-from sleepcycle.model.forward import (
-    LOGITS_BYTES,
-    Head,
-    head_of,
-    summed_loss,
-    token_nll,
-)
+from sleepcycle.model.forward import Head, head_of, summed_loss, token_nll
+from sleepcycle.model.memory_need import LOGITS_BYTES
 from sleepcycle.model.reading import Reader
 from sleepcycle.model.token_batch import LearnedTokens, learned_tokens
 from tests.model.conftest import some_examples

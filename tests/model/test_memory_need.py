@@ -1,9 +1,11 @@
 """What is needed grows with what it is for; what is chosen is the least that fits."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from sleepcycle.files.paths import PACKAGE
 from sleepcycle.model.base import hollow
 from sleepcycle.model.memory_need import (
     asking_need,
@@ -153,6 +155,23 @@ class TestNeed:
         ]
 
         assert needs[0] == min(needs)
+
+
+class TestConstants:
+    @pytest.mark.parametrize(
+        "name", ["ALL_LINEAR", "BATCH_TOKENS", "LOGITS_BYTES", "MERGED_SHARE"]
+    )
+    def test_what_is_estimated_and_what_is_done_go_by_the_same_number(self, name):
+        """
+        It is written in one module, and imported from there.
+        """
+        written = [
+            path.name
+            for path in PACKAGE.rglob("*.py")
+            if re.search(rf"^{name}\b.*=", path.read_text(), re.MULTILINE)
+        ]
+
+        assert len(written) == 1
 
 
 class TestChoice:

@@ -2,7 +2,9 @@
 
 from itertools import chain
 
-from sleepcycle.model.kv_cache import SlotCache, token_bytes
+from sleepcycle.model.kv_cache import SlotCache
+from sleepcycle.model.memory_need import cache_bytes
+from sleepcycle.model.model_size import size_of
 from sleepcycle.model.row_batches import MOST_ROWS_ELSEWHERE, by_memory, row_bytes
 
 
@@ -38,7 +40,8 @@ class TestRowBytes:
                    past_key_values=cache, use_cache=True)  # fmt: skip
 
         held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-        assert held == token_bytes(config, base.model.dtype.itemsize)
+        size = size_of({}, vars(config))
+        assert held == cache_bytes(size, base.model.dtype.itemsize)
 
     def test_a_longer_answer_takes_more(self, llama):
         assert row_bytes(llama, 10, 40) > row_bytes(llama, 10, 20)
