@@ -151,6 +151,7 @@ def plan_of_case(case: Case, device: str) -> WorkPlan:
         quantized=False,
         checkpointed=False,
         tokens=case.rows * case.length,
+        read_tokens=case.rows * case.length,
         length=case.length,
         dreamt=128,
         day_rank=16,

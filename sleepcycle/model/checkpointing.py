@@ -7,8 +7,8 @@ from torch import nn
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.device_memory import memory_for
-from sleepcycle.model.memory_need import SPARE, WorkPlan, activation_bytes
-from sleepcycle.model.model_size import size_of
+from sleepcycle.model.memory_need import WorkPlan, has_room, wake_need
+from sleepcycle.model.model_size import ModelSize, size_of
 
 NEW_NAME = "activation_checkpointing_enable"  # of transformers of late
 
@@ -16,28 +16,42 @@ NEW_NAME = "activation_checkpointing_enable"  # of transformers of late
 def needs_checkpoints(base: Base, *, tokens: int, longest: int, rank: int) -> bool:
     """Return whether layers are to be computed again in the backward pass.
 
+    By `auto` they are where what learning adds to the loaded base would take more than
+    `SPARE` of the free memory, if the model knows how to.
+
     Args:
-        base: The base; `auto` chooses by its device's free memory.
-        tokens: Most that pass through it at once.
+        base: The base, with the adapter that learns.
+        tokens: Most that pass through it at once, padding included.
         longest: Most of one sequence.
         rank: Of the adapter that learns.
     """
     if base.checkpointing != "auto":
         return base.checkpointing == "on"
-    shapes = {name: one.shape for name, one in base.model.named_parameters()}
     plan = WorkPlan(
         number_bytes=base.model.dtype.itemsize,
         quantized=False,
         checkpointed=False,
         tokens=tokens,
+        read_tokens=0,
         length=longest,
         dreamt=0,
         day_rank=rank,
         live_rank=0,
         on_gpu=base.device.type == "cuda",
     )
-    needed = activation_bytes(size_of(shapes, base.model.config.to_dict()), plan)
-    return needed > SPARE * memory_for(str(base.device)).free_bytes
+    need = wake_need(loaded_size(base), plan)
+    free = memory_for(str(base.device)).free_bytes
+    return base.model.supports_gradient_checkpointing and not has_room(need, free)
+
+
+def loaded_size(base: Base) -> ModelSize:
+    """Return how large a base is, without the adapters that are attached to it."""
+    shapes = {
+        name.replace(".base_layer.", "."): weight.shape
+        for name, weight in base.model.named_parameters()
+        if ".lora_" not in name
+    }
+    return size_of(shapes, base.model.config.to_dict(), base.targets.leaves)
 
 
 @contextmanager

@@ -75,9 +75,12 @@ class Gradients:
 
     @property
     def most_at_once(self) -> int:
-        """Most tokens that pass through the model at once, if all goes well."""
+        """Most tokens that pass through the model at once, if all goes well.
+
+        Those are counted that batches are padded with.
+        """
         return max(
-            self.tokens(part)
+            self._reader.passing([len(one.ids) for one in self._sequences(part)])
             for batch in self._batches
             for part in self._parts(batch, 1)
         )

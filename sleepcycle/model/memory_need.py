@@ -39,8 +39,12 @@ class MemoryNeed:
     @property
     def total(self) -> int:
         """All together."""
-        parts = self.runtime + self.weights + self.adapters
-        return parts + self.activations + self.logits
+        return self.runtime + self.weights + self.adapters + self.passing
+
+    @property
+    def passing(self) -> int:
+        """What is yet to come where the base and its adapters are there."""
+        return self.activations + self.logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,10 @@ class WorkPlan:
     """Whether layers are computed again in the backward pass."""
 
     tokens: int
-    """Most that pass through the model at once."""
+    """Most that are learned at once."""
+
+    read_tokens: int
+    """Most that are read at once where nothing is learned, as a score reads."""
 
     length: int
     """Longest sequence."""
@@ -94,6 +101,7 @@ def plan_of(
         quantized=settings.model.quantization == "nf4",
         checkpointed=settings.model.gradient_checkpointing == "on",
         tokens=max(length, min(most, _rows(settings) * length)),
+        read_tokens=max(length, most),
         length=length,
         dreamt=min(length, 2 * settings.sleep.rem.dream_tokens),
         day_rank=settings.wake.rank,
@@ -103,7 +111,10 @@ def plan_of(
 
 
 def wake_need(size: ModelSize, plan: WorkPlan) -> MemoryNeed:
-    """Return what a wake needs: the day learns over the frozen live adapter."""
+    """Return what a wake needs: the day learns over the frozen live adapter.
+
+    Held-out examples are scored on the way.
+    """
     return _training(size, plan, learning=plan.day_rank, frozen=plan.live_rank)
 
 
@@ -159,13 +170,31 @@ def layer_bytes(size: ModelSize, plan: WorkPlan) -> int:
     return (held + scores) * plan.number_bytes + 4 * size.norms
 
 
+def reading_bytes(size: ModelSize, plan: WorkPlan) -> int:
+    """Return what a token takes that passes through a layer and leaves nothing there.
+
+    The feed-forward part's tensors, attention's, the residual stream and what is made
+    of it; scores and their softmax where attention writes them down.
+    """
+    scores = 2 * size.heads * plan.length if size.scored else 0
+    held = 2 * size.inner + 2 * size.queries + 4 * size.width
+    return (held + scores) * plan.number_bytes
+
+
 def fits(need: MemoryNeed, there: int) -> bool:
     """Return whether memory of `there` bytes is enough, with something to spare."""
     return need.total <= SPARE * there
 
 
+def has_room(need: MemoryNeed, free: int) -> bool:
+    """Return whether the same holds of what is yet to come, where all is loaded."""
+    return need.passing <= SPARE * free
+
+
 def checkpoints(setting: str, size: ModelSize, plan: WorkPlan, there: int) -> bool:
     """Return whether layers are computed again in the backward pass.
+
+    What is scored has no backward pass, and is not counted.
 
     Args:
         setting: `model.gradient_checkpointing`.
@@ -175,14 +204,15 @@ def checkpoints(setting: str, size: ModelSize, plan: WorkPlan, there: int) -> bo
     """
     if setting != "auto":
         return setting == "on"
-    return not fits(wake_need(size, replace(plan, checkpointed=False)), there)
+    plain = replace(plan, checkpointed=False, read_tokens=0)
+    return not fits(wake_need(size, plain), there)
 
 
 def what_fits(size: ModelSize, plan: WorkPlan, there: int) -> dict[str, str] | None:
     """Return the settings to change so that a wake and a night fit; None if none do.
 
     What costs least is tried first, and kept while more is tried: checkpointing, which
-    costs a third of the time; batches of one sequence; a base in bfloat16; in 4 bits.
+    costs a third of the time; one sequence at once; a base in bfloat16; in 4 bits.
     """
     changed: dict[str, str] = {}
     for settings, tried in _smaller(replace(plan, merged=False)):
@@ -198,9 +228,9 @@ def _smaller(plan: WorkPlan) -> Iterator[tuple[dict[str, str], WorkPlan]]:
     yield {}, plan
     plan = replace(plan, checkpointed=True)
     yield {"model.gradient_checkpointing": '"on"'}, plan
-    if plan.tokens > plan.length:
-        plan = replace(plan, tokens=plan.length)
-        yield {"wake.batch_size": "1", "sleep.rem.batch_size": "1"}, plan
+    if max(plan.tokens, plan.read_tokens) > plan.length:
+        plan = replace(plan, tokens=plan.length, read_tokens=plan.length)
+        yield {"model.batch_tokens": str(plan.length)}, plan
     if plan.number_bytes > 2:
         plan = replace(plan, number_bytes=2)
         yield {"model.dtype": '"bfloat16"'}, plan
@@ -212,12 +242,16 @@ def _smaller(plan: WorkPlan) -> Iterator[tuple[dict[str, str], WorkPlan]]:
 def _training(
     size: ModelSize, plan: WorkPlan, *, learning: int, frozen: int
 ) -> MemoryNeed:
-    """Return what training needs, with adapters of these ranks."""
+    """Return what training needs, with adapters of these ranks, and scores on the way.
+
+    Of a token that is read without gradients one layer's tensors alone are there.
+    """
+    scored = plan.read_tokens * reading_bytes(size, plan)
     return MemoryNeed(
         runtime=_runtime(plan),
         weights=weights_bytes(size, plan),
         adapters=size.edges * (learning * LEARNED + frozen * FROZEN),
-        activations=int(_slack(plan) * activation_bytes(size, plan)),
+        activations=int(_slack(plan) * max(activation_bytes(size, plan), scored)),
         logits=_logits(size, plan),
     )
 
@@ -237,7 +271,7 @@ def activation_bytes(size: ModelSize, plan: WorkPlan) -> int:
 
 def _logits(size: ModelSize, plan: WorkPlan) -> int:
     """Return what the logits of learned tokens take, a slice of them at once."""
-    whole = plan.tokens * size.vocabulary * 4
+    whole = max(plan.tokens, plan.read_tokens) * size.vocabulary * 4
     return LOGITS_COPIES * min(LOGITS_BYTES, whole)
 
 
@@ -250,7 +284,7 @@ def _generating(
     """
     merged = merged_bytes(size, plan) if plan.merged else 0
     cache = cache_bytes(size, plan.number_bytes)
-    passing = (2 * size.inner + 2 * size.queries + 4 * size.width) * plan.number_bytes
+    passing = reading_bytes(size, plan)
     return MemoryNeed(
         runtime=_runtime(plan),
         weights=weights_bytes(size, plan) + merged,

@@ -67,6 +67,10 @@ class Reader:
         """Yield slices of sequences of which at most so many tokens pass at once."""
         return within(lengths, most, packed=self._how.packed)
 
+    def passing(self, lengths: Sequence[int]) -> int:
+        """Return how many tokens of such sequences pass at once, padding included."""
+        return sum(lengths) if self._how.packed else len(lengths) * max(lengths)
+
     def batch(self, examples: Sequence[Encoded]) -> TokenBatch:
         """Put examples into a batch, on the model's device."""
         batch = token_batch(examples, self._pad, packed=self._how.packed)

@@ -6,10 +6,14 @@ import pytest
 import torch
 
 from sleepcycle.model.adapters import activate, day_config, new_day, read
-from sleepcycle.model.checkpointing import needs_checkpoints
+from sleepcycle.model.base import find_targets
+from sleepcycle.model.checkpointing import loaded_size, needs_checkpoints
 from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.fit import fit
+from sleepcycle.model.gradients import NLL, Gradients
+from sleepcycle.model.student import Student
 from tests.model.conftest import make_plan, some_examples
+from tests.model.kinds import tiny_model
 
 
 def learned(base):
@@ -59,3 +63,31 @@ def test_by_itself_it_is_chosen_where_memory_is_short(llama):
 
     assert not needs_checkpoints(base, tokens=100, longest=50, rank=4)
     assert needs_checkpoints(base, tokens=far_too_many, longest=50, rank=4)
+
+
+def test_one_that_cannot_compute_layers_twice_learns_all_the_same(llama, monkeypatch):
+    monkeypatch.setattr(llama.model, "supports_gradient_checkpointing", False)
+    base = replace(llama, checkpointing="auto")
+    far_too_many = memory_for("cpu").free_bytes
+
+    assert not needs_checkpoints(base, tokens=far_too_many, longest=50, rank=4)
+
+
+def test_adapters_do_not_make_a_base_larger(base):
+    bare = loaded_size(base)
+
+    new_day(base, "day", day_config(4, 8.0, 0.0), seed=0)
+
+    assert loaded_size(base) == bare
+
+
+@pytest.mark.parametrize(("kind", "passing"), [("llama", 10 + 4), ("bloom", 2 * 10)])
+def test_padding_passes_too_where_sequences_are_padded(llama, kind, passing):
+    model = tiny_model(kind)
+    base = replace(llama, model=model, targets=find_targets(model, ["all-linear"]))
+    new_day(base, "day", day_config(4, 8.0, 0.0), seed=0)
+    batch = [*some_examples(base, 1, 10), *some_examples(base, 1, 4)]
+
+    gradients = Gradients(base, Student(base, "day"), NLL, [batch])
+
+    assert gradients.most_at_once == passing

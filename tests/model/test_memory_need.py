@@ -8,9 +8,11 @@ import pytest
 from sleepcycle.files.paths import PACKAGE
 from sleepcycle.model.base import hollow
 from sleepcycle.model.memory_need import (
+    MemoryNeed,
     asking_need,
     checkpoints,
     fits,
+    has_room,
     layer_bytes,
     night_need,
     plan_of,
@@ -147,6 +149,18 @@ class TestNeed:
 
         assert spared < 0.1 * wake_need(size, plan).activations
 
+    def test_what_is_scored_counts_where_it_is_more_than_is_learned(self, nano):
+        plan = replace(plan_of(Settings(), nano, on_gpu=False), tokens=64)
+        short = wake_need(nano, replace(plan, read_tokens=64)).passing
+
+        assert wake_need(nano, replace(plan, read_tokens=4096)).passing > 2 * short
+
+    def test_as_many_tokens_are_scored_as_may_be_however_few_are_learned(self, nano):
+        few = {"wake": {"batch_size": 1}, "sleep": {"rem": {"batch_size": 1}}}
+        plan = plan_of(Settings(**few), nano, on_gpu=False)
+
+        assert plan.tokens == plan.length < plan.read_tokens == 4096
+
     def test_asking_needs_the_least(self, nano):
         plan = plan_of(Settings(), nano, on_gpu=False)
 
@@ -184,6 +198,30 @@ class TestChoice:
         assert checkpoints("auto", size, plan, whole)
         assert checkpoints("on", size, plan, 2 * whole)
         assert not checkpoints("off", size, plan, whole)
+
+    def test_what_is_scored_is_no_reason_to_compute_layers_twice(self):
+        size = qwen()
+        plan = plan_of(Settings(model={"dtype": "bfloat16"}), size, on_gpu=True)
+        whole = wake_need(size, replace(plan, read_tokens=0)).total
+
+        much = replace(plan, read_tokens=10**6)
+
+        assert not checkpoints("auto", size, much, 2 * whole)
+
+    def test_what_is_loaded_already_needs_no_room(self):
+        need = MemoryNeed(
+            runtime=500, weights=500, adapters=500, activations=80, logits=10
+        )
+
+        assert has_room(need, 100)
+        assert not has_room(need, 99)
+
+    def test_one_sequence_at_once_is_scored_in_less_too(self):
+        size = qwen()
+        plan = plan_of(Settings(model={"dtype": "bfloat16"}), size, on_gpu=True)
+        much = replace(plan, read_tokens=100_000)
+
+        assert what_fits(size, much, 30 * GB)["model.batch_tokens"] == "1024"
 
     def test_what_costs_least_is_changed_first(self):
         size = qwen()
