@@ -151,9 +151,9 @@ class TestNeed:
 
     def test_what_is_scored_counts_where_it_is_more_than_is_learned(self, nano):
         plan = replace(plan_of(Settings(), nano, on_gpu=False), tokens=64)
-        short = wake_need(nano, replace(plan, read_tokens=64)).passing
+        short = wake_need(nano, replace(plan, read_tokens=64)).activations
 
-        assert wake_need(nano, replace(plan, read_tokens=4096)).passing > 2 * short
+        assert wake_need(nano, replace(plan, read_tokens=4096)).activations > 2 * short
 
     def test_as_many_tokens_are_scored_as_may_be_however_few_are_learned(self, nano):
         few = {"wake": {"batch_size": 1}, "sleep": {"rem": {"batch_size": 1}}}
