@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,15 @@ from benchmarks.measure import PeakMemory
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, load_base
 from sleepcycle.model.encode import Encoded, encode_all
-from sleepcycle.model.fit import fit
+from sleepcycle.model.fit import fit, learning_cost
+from sleepcycle.model.gradients import NLL
 from sleepcycle.model.monitor import FitPlan
+from sleepcycle.model.peak_speed import peak_of
 from sleepcycle.records.content import Completion
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import ModelSettings
 
 RANK = 16
-PEAK_FLOPS = {"NVIDIA H200": 790e12}  # bfloat16 products as measured on one, dense
 SHAPES: dict[str, PretrainedConfig] = {
     "smollm2-135m": LlamaConfig(
         vocab_size=49152, hidden_size=576, intermediate_size=1536,
@@ -98,7 +99,8 @@ class Found:
     loss_first: float
     loss_last: float
     use_of_peak: float | None
-    """Share of the device's peak rate that the work needed; None if it is unknown."""
+    """Share of the device's peak that the work needed, by its data sheet; None if that
+    is unknown."""
 
 
 def main() -> None:
@@ -185,33 +187,29 @@ def _run(way: str, work: Work) -> Found:
         peak_gb=peak,
         loss_first=losses[0],
         loss_last=losses[-1],
-        use_of_peak=_use_of_peak(base, timed, seconds),
+        use_of_peak=share_of_peak(
+            base, list(chain.from_iterable(timed)), seconds, peak_of(base.device)
+        ),
     )
 
 
-def _use_of_peak(
-    base: Base, batches: Sequence[Sequence[Encoded]], seconds: float
+def share_of_peak(
+    base: Base, examples: Sequence[Encoded], seconds: float, peak: float | None
 ) -> float | None:
-    """Return the share of the device's peak that the work needed.
+    """Return the share of a device's peak that learning examples needed, as a run does.
 
-    A frozen weight of a linear layer costs 2 operations a token forward and 2 backward,
-    a trained one 6; the head costs 4 at learned tokens alone, whatever a way computes;
-    attention 12 for each pair of tokens and channel, of which half are causal.
+    It counts the same operations for every way, whatever a way computes.
+
+    Args:
+        base: The base.
+        examples: All that were learned.
+        seconds: That it took.
+        peak: Operations a second; None where it is not known.
     """
-    peak = base.device.type == "cuda" and PEAK_FLOPS.get(torch.cuda.get_device_name())
-    if not peak:
+    if peak is None:
         return None
-    config = base.model.config
-    linear = sum(out * into for out, into in base.targets.shapes.values())
     trained = sum(RANK * (out + into) for out, into in base.targets.shapes.values())
-    head = config.vocab_size * config.hidden_size
-    channels = config.num_hidden_layers * config.hidden_size
-    examples = [one for batch in batches for one in batch]
-    tokens = sum(len(one.ids) for one in examples)
-    learned = sum(one.learned for one in examples)
-    pairs = sum(len(one.ids) ** 2 for one in examples) / 2
-    needed = tokens * (4 * linear + 6 * trained) + learned * 4 * head
-    return float((needed + 12 * pairs * channels) / seconds / peak)
+    return NLL.work(examples, learning_cost(base, trained)).flop / seconds / peak
 
 
 def _batches(base: Base, work: Work) -> Iterator[list[Encoded]]:

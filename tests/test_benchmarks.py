@@ -2,11 +2,16 @@
 
 import pytest
 
-from benchmarks import consolidate, feed, generate
+from benchmarks import consolidate, feed, generate, wake
 from benchmarks.measure import PeakMemory, repeat
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.model.adapters import day_config, new_day, parameters
 from sleepcycle.model.base import load_base
-from sleepcycle.model.encode import render_prompt
+from sleepcycle.model.encode import Encoded, render_prompt
+from sleepcycle.model.fit import learning_cost
+from sleepcycle.model.gradients import NLL
+from sleepcycle.model.pace import Pace
+from sleepcycle.model.peak_speed import peak_of
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings, StoreSettings
 from sleepcycle.store.database import create_store
@@ -103,6 +108,30 @@ class TestMeasure:
 
         assert len(calls) == 5
         assert 0 <= times.best_s <= times.median_s
+
+
+class TestWake:
+    def test_a_share_of_the_peak_is_that_which_a_run_reports(self, tmp_path):
+        """
+        Both count the same operations, and divide by the same peak.
+        """
+        base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+        new_day(base, "day", day_config(wake.RANK, 32.0, 0.0), seed=0)
+        adapter = sum(one.numel() for one in parameters(base, "day"))
+        examples = [Encoded((3, 4, 5, 6), (0.0, 0.0, 1.0, 1.0))] * 3
+        done = NLL.work(examples, learning_cost(base, adapter))
+        pace = Pace([done], 0, 1e12, clock=iter([0.0, 0.0, 2.0]).__next__)
+        pace.begin()
+        pace.learned()
+
+        found = wake.share_of_peak(base, examples, 2.0, 1e12)
+
+        assert found == pytest.approx(pace.mfu)
+
+    def test_where_no_peak_is_known_there_is_no_share(self, tmp_path):
+        base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+        assert wake.share_of_peak(base, [], 1.0, peak_of(base.device)) is None
 
 
 class TestGenerate:

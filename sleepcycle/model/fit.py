@@ -75,7 +75,7 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     optimizer = AdamW(
         [student.weights], lr=plan.lr, weight_decay=plan.weight_decay, fused=True
     )
-    cost = _cost(base, student)
+    cost = learning_cost(base, student.weights.numel())
     pace = Pace(
         [objective.work(batch, cost) for batch in batches[: plan.steps]],
         plan.check_every if held_out_loss else 0,
@@ -121,12 +121,17 @@ def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:
     return start
 
 
-def _cost(base: Base, student: Student) -> LearningCost:
-    """Return what it takes to learn a token, as far as it hangs on the model."""
+def learning_cost(base: Base, adapter: int) -> LearningCost:
+    """Return what it takes to learn a token, as far as it hangs on the model.
+
+    Args:
+        base: The base.
+        adapter: How many weights learn.
+    """
     config = base.model.config.get_text_config()
     return LearningCost(
         matrices=sum(rows * columns for rows, columns in base.targets.shapes.values()),
-        adapter=student.weights.numel(),
+        adapter=adapter,
         head=config.vocab_size * base.width,
         channels=config.num_hidden_layers * base.width,
     )
