@@ -8,7 +8,7 @@ last has ended, and it copies the cache to make room for each.
 from collections.abc import Sequence
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.captured import Capture
+from sleepcycle.model.decoding_graph import DecodingGraph
 from sleepcycle.model.row_state import Choice, Rows, Written
 
 LEAST_ROWS = 4  # of which ended ones are taken out; fewer cost as much as one
@@ -24,12 +24,12 @@ def decode(
     rows = Rows(base, prompts, choice)
     done: dict[int, Written] = {}
     rows.begin()
-    with Capture(base.device) as capture:
+    with DecodingGraph(base) as graph:
         while rows.written < rows.most and (going := rows.going()):
             half = going * 2 <= len(rows.places) >= LEAST_ROWS
-            if half and capture.lets_go(rows):
-                capture.drop(rows)
+            if half and graph.lets_go(rows):
+                graph.drop(rows)
                 done |= rows.take_ended()
-            capture.run(rows)
+            graph.run(rows)
     done |= rows.take_all()
     return [done[place] for place in range(len(prompts))]

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.captured import is_full
 from sleepcycle.model.checkpoint import Checkpoints, State
 from sleepcycle.model.checkpointing import checkpointed, needs_checkpoints
 from sleepcycle.model.gradients import NLL, Gradients, Objective
 from sleepcycle.model.monitor import FitPlan, FitResult, MonitorOptions, TrainingMonitor
+from sleepcycle.model.out_of_memory import is_full
 from sleepcycle.model.pace import LearningCost, Pace
 from sleepcycle.model.peak_speed import peak_of
 from sleepcycle.model.student import Student

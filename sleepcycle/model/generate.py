@@ -10,10 +10,10 @@ from torch import Tensor
 
 from sleepcycle.errors import ModelError
 from sleepcycle.model.base import Base
-from sleepcycle.model.captured import is_full
 from sleepcycle.model.decode import decode
 from sleepcycle.model.encode import end_ids
 from sleepcycle.model.merged import merged
+from sleepcycle.model.out_of_memory import is_full
 from sleepcycle.model.plain_generate import is_decoded, plain_generate
 from sleepcycle.model.row_batches import by_memory
 from sleepcycle.model.row_state import Choice

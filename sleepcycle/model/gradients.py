@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sleepcycle.model.base import Base
-from sleepcycle.model.cuda_graphs import CudaGraphs, PartSize, few_sizes
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.forward import Losses, token_nll
 from sleepcycle.model.pace import LearningCost, StepWork
@@ -21,6 +20,7 @@ from sleepcycle.model.token_batch import (
     TokenBatch,
     learned_tokens,
 )
+from sleepcycle.model.training_graphs import PartSize, TrainingGraphs, few_sizes
 
 LEAST_WEIGHT = 1e-6  # of a batch: one that is cut to nothing learns nothing
 
@@ -116,7 +116,7 @@ class Gradients:
             losses.append(self._add_penalty(self._objective.penalty))
         return torch.stack(losses).sum()
 
-    def _captured(self, batches: Sequence[Sequence[Any]]) -> CudaGraphs:
+    def _captured(self, batches: Sequence[Sequence[Any]]) -> TrainingGraphs:
         """Return what computes the parts of a run by graphs of a few sizes."""
         parts = [
             self._sequences(part) for batch in batches for part in self._parts(batch, 1)
@@ -130,8 +130,12 @@ class Gradients:
             )
             for part in parts
         ]
-        return CudaGraphs(
-            self._compute, few_sizes(sizes, longest), longest, self._student.gradient
+        return TrainingGraphs(
+            self._base.model,
+            self._compute,
+            few_sizes(sizes, longest),
+            longest,
+            self._student.gradient,
         )
 
     def _sequences(self, examples: Sequence[Any]) -> list[Encoded]:

@@ -1,4 +1,4 @@
-"""CUDA graphs of a step's parts: thousands of kernels launched as one.
+"""The CUDA graphs of training: one for each of a few sizes of a step's parts.
 
 A graph has fixed shapes, so the parts of a run are sorted into a few sizes, and each is
 padded to its own: with sequences of nothing, and with learned tokens of no weight.
@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from loguru import logger
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from sleepcycle.model.cuda_graph import GraphMaker
 from sleepcycle.model.packed_attention import Sequences
 from sleepcycle.model.token_batch import LearnedTokens, TokenBatch
 
 PARTS_A_GRAPH = 25  # a capture costs about as much as so many parts save; a guess
 MOST_GRAPHS = 8
-WARM_UPS = 2  # what runs the first time allocates, or compiles
+
+_MAKER = GraphMaker("a part of a step of training")
 
 Compute = Callable[[TokenBatch, LearnedTokens, Tensor], Tensor]
 """Adds the gradient of a part by its share, a scalar; returns its share of the loss."""
@@ -66,18 +67,20 @@ def few_sizes(sizes: Sequence[PartSize], longest: int) -> list[PartSize]:
     return sorted(set(found))
 
 
-class CudaGraphs:
+class TrainingGraphs:
     """Computes parts by graphs where there is one of their size, else as they come."""
 
     def __init__(
         self,
+        model: nn.Module,
         compute: Compute,
         sizes: Sequence[PartSize],
         longest: int,
         gradient: Tensor,
     ) -> None:
+        self._model = model
         self._compute = compute
-        self._sizes = list(sizes)
+        self._sizes = list(sizes) if _MAKER.may_try(model) else []
         self._longest = longest
         self._gradient = gradient
         self._graphs: dict[object, _Graph] = {}
@@ -96,41 +99,38 @@ class CudaGraphs:
         padded = _padded(batch, chosen, self._longest), _filled(tokens, chosen.learned)
         shapes = tuple(one.shape for one in vars(padded[1]).values())
         key = chosen, shapes  # where no teacher was asked, its scores are narrower
-        if key not in self._graphs:
-            try:
-                self._graphs[key] = self._captured(*padded, share)
-            except RuntimeError as error:
-                logger.debug(f"no CUDA graphs: {error}")
-                self._sizes.clear()
-                return self._compute(batch, tokens, share)
-        return self._graphs[key].replay(*padded, share)
+        graph = self._graphs.get(key) or self._captured(*padded, share)
+        if graph is None:
+            self._give_up()
+            return self._compute(batch, tokens, share)
+        self._graphs[key] = graph
+        return graph.replay(*padded, share)
 
     def _captured(
         self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor
-    ) -> "_Graph":
+    ) -> "_Graph | None":
         """Capture the computation of parts of one size; the gradient is left as is."""
         before = self._gradient.clone()
+        still = batch, tokens, share.clone()
         try:
-            return self._graph_of(batch, tokens, share.clone())
-        finally:
-            self._gradient.copy_(before)
+            found = _MAKER.capture(
+                self._model,
+                lambda: self._compute(*still),
+                lambda: self._gradient.copy_(before),
+                self._pool,
+            )
+        except torch.OutOfMemoryError:
+            return None
+        if found is None:
+            return None
+        self._pool = found.graph.pool()
+        return _Graph(found.graph, *still, found.result)
 
-    def _graph_of(
-        self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor
-    ) -> "_Graph":
-        """Run a computation until all is allocated, and capture it."""
-        still = batch, tokens, share
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UPS):
-                self._compute(*still)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            loss = self._compute(*still)
-        self._pool = graph.pool()
-        return _Graph(graph, *still, loss)
+    def _give_up(self) -> None:
+        """Compute all parts as they come from now on, with the memory of the graphs."""
+        self._sizes.clear()
+        self._graphs.clear()
+        self._pool = None
 
 
 @dataclass(frozen=True, eq=False)

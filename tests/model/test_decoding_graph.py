@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sleepcycle.model.captured import Capture, is_full
 from sleepcycle.model.decode import decode
+from sleepcycle.model.decoding_graph import DecodingGraph
 from sleepcycle.model.row_state import Rows
 from tests.model.test_decode import MATRIX, choice, plain, prompts, said
 
@@ -19,12 +19,12 @@ class TestOnACpu:
         base = random_base(MATRIX["llama"]())
         rows = Rows(base, prompts(0), choice())
 
-        with torch.no_grad(), Capture(base.device) as capture:
+        with torch.no_grad(), DecodingGraph(base) as graph:
             rows.begin()
-            capture.run(rows)
+            graph.run(rows)
 
         assert rows.written == 2
-        assert capture.lets_go(rows)
+        assert graph.lets_go(rows)
 
 
 class _NothingReadBack(TorchDispatchMode):
@@ -68,14 +68,8 @@ class TestOnAGpu:
         base = random_base(MATRIX["llama"](), device="cuda")
         rows = Rows(base, prompts(0), choice())
 
-        with torch.no_grad(), Capture(base.device) as capture:
+        with torch.no_grad(), DecodingGraph(base) as graph:
             rows.begin()
-            capture.run(rows)
+            graph.run(rows)
 
         assert rows.written > 2
-
-
-class TestIsFull:
-    def test_a_full_gpu_is_told_from_another_fault(self):
-        assert is_full(torch.OutOfMemoryError("CUDA out of memory"))
-        assert not is_full(RuntimeError("shapes do not match"))
