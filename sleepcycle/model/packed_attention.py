@@ -4,7 +4,7 @@ Transformers asks for it by the name `PACKED`, with a `Sequences` among the argu
 that models hand on to their attention.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -62,6 +62,11 @@ class PackedAttention:
         found = (getattr(module, "config", None) for module in model.modules())
         self._configs = list({id(one): one for one in found if one}.values())
 
+    @property
+    def drops(self) -> bool:
+        """Whether weights are dropped in training, which the kernel cannot do."""
+        return any(_drops(config.to_dict()) for config in self._configs)
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """Attend so meanwhile; backward passes may compute layers again."""
@@ -73,6 +78,19 @@ class PackedAttention:
         finally:
             for config, name in zip(self._configs, before, strict=True):
                 config._attn_implementation_internal = name
+
+
+def _drops(settings: Mapping[Any, Any]) -> bool:
+    """Return whether a configuration drops weights of attention, or one within it.
+
+    The names differ: `attention_dropout`, `attn_pdrop`, `attention_probs_dropout_prob`.
+    """
+    return any(
+        _drops(value)
+        if isinstance(value, Mapping)
+        else bool("att" in str(name) and "drop" in str(name) and value)
+        for name, value in settings.items()
+    )
 
 
 def attend(  # noqa: PLR0913 - what transformers hands over
@@ -106,6 +124,7 @@ def attend(  # noqa: PLR0913 - what transformers hands over
 
     Raises:
         ValueError: The model's attention is another one.
+        RuntimeError: The starts alone are known, and there is no kernel.
     """
     odd = [name for name in BEYOND if others.get(name) is not None]
     if packed is None or attention_mask is not None or odd:
@@ -115,6 +134,8 @@ def attend(  # noqa: PLR0913 - what transformers hands over
     query, key, value = (one[0].transpose(0, 1) for one in (query, key, value))
     if not dropout and _has_kernel(query, value):
         return _flash(query, key, value, packed, options)[None], None
+    if not packed.lengths:
+        raise RuntimeError("expected lengths of sequences where there is no kernel")
     way = _side_by_side if packed.even else _one_by_one
     return way(query, key, value, packed, options)[None], None
 

@@ -59,9 +59,13 @@ class Reader:
 
     @property
     def has_fixed_shapes(self) -> bool:
-        """Whether batches can be padded to a fixed shape, as CUDA graphs need it."""
+        """Whether batches can be padded to a fixed shape, as CUDA graphs need it.
+
+        The kernel must do it, which reads on the device where sequences begin.
+        """
         half = self.head.dtype != torch.float32
-        return self._how.packed and self._base.device.type == "cuda" and half
+        plain = self._how.packed and not self._attention.drops
+        return plain and self._base.device.type == "cuda" and half
 
     def within(self, lengths: Sequence[int], most: int) -> Iterator[slice]:
         """Yield slices of sequences of which at most so many tokens pass at once."""

@@ -1,7 +1,11 @@
 """Packed attention against sums that are written out, one sequence at a time."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
+from transformers import DbrxConfig
 
 from sleepcycle.model.packed_attention import (
     PACKED,
@@ -176,6 +180,16 @@ class TestAttend:
         with pytest.raises(ValueError, match="plain attention over packed sequences"):
             attend(torch.nn.Module(), *inputs(EVEN), None)
 
+    @pytest.mark.parametrize("lengths", [EVEN, UNEVEN], ids=str)
+    def test_without_lengths_it_takes_the_kernel(self, inputs, lengths):
+        """
+        As of what is padded to a graph's size, which is then computed as it comes.
+        """
+        padded = replace(sequences(lengths), lengths=())
+
+        with pytest.raises(RuntimeError, match=r"lengths .* where there is no kernel"):
+            attend(torch.nn.Module(), *inputs(lengths), None, packed=padded)
+
 
 class TestInAModel:
     def test_a_model_attends_so_inside_alone(self):
@@ -217,3 +231,20 @@ class TestInAModel:
         assert torch.equal(*evaluating)
         assert not torch.equal(*training)
         assert not torch.equal(training[0], evaluating[0])
+
+
+class TestDrops:
+    @pytest.mark.parametrize(
+        ("kind", "drops"), [("llama", False), ("gpt2", True), ("opt", False)]
+    )
+    def test_it_is_as_a_kind_has_it(self, kind, drops):
+        """
+        OPT drops what comes out of its layers, which any attention allows.
+        """
+        assert PackedAttention(tiny_model(kind)).drops is drops
+
+    def test_a_configuration_within_another_counts(self):
+        model = nn.Linear(1, 1)
+        model.config = DbrxConfig(attn_config={"attn_pdrop": 0.2})
+
+        assert PackedAttention(model).drops

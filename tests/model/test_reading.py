@@ -193,3 +193,39 @@ class TestChoice:
         Reader(llama)
 
         assert torch.equal(logits_of(llama.model), before)
+
+
+class TestFixedShapes:
+    """Of a base on a GPU, which need not be there to ask."""
+
+    @pytest.mark.parametrize(
+        ("kind", "dropout"), [("llama", "attention_dropout"), ("gpt2", "attn_pdrop")]
+    )
+    @pytest.mark.parametrize("share", [0.0, 0.1])
+    def test_where_attention_drops_weights_there_are_none(
+        self, llama, kind, dropout, share
+    ):
+        """
+        The kernel cannot, and what can reads lengths on the host.
+        """
+        model = tiny_model(kind, torch.bfloat16)
+        setattr(model.config, dropout, share)
+
+        reader = Reader(replace(llama, model=model, device=torch.device("cuda")))
+
+        assert reader.has_fixed_shapes is (share == 0)
+
+    def test_gpt2_drops_by_default(self, llama):
+        model = tiny_model("gpt2", torch.bfloat16)
+
+        reader = Reader(replace(llama, model=model, device=torch.device("cuda")))
+
+        assert not reader.has_fixed_shapes
+
+    def test_float32_has_none(self, llama):
+        """
+        The kernel knows half precision alone.
+        """
+        reader = Reader(replace(llama, device=torch.device("cuda")))
+
+        assert not reader.has_fixed_shapes
