@@ -7,6 +7,7 @@ from threading import Event
 import pytest
 
 from sleepcycle.cli.demo import (
+    ROWS,
     Board,
     Pair,
     Quiz,
@@ -87,7 +88,9 @@ class TestBoard:
             create_home(tmp_path / name)
             homes.append(open_home(tmp_path / name))
         opposites = ["What is the opposite of hot?", "Give the opposite of big."]
-        return Board(Pair(*homes), [Quiz("opposites", opposites, ["cold", "big"])])
+        return Board(
+            Pair(*homes, tmp_path), [Quiz("opposites", opposites, ["cold", "big"])]
+        )
 
     def test_shares_of_right_answers_stand_side_by_side(self, board, capsys):
         assert board.take("before", "live") == ([0.5], [0.5])
@@ -99,3 +102,17 @@ class TestBoard:
         assert board.take("rollback", None) == ([], [0.5])
 
         assert board.rows == [["rollback", "   - |  50%"]]
+
+
+def test_both_homes_are_fed_the_first_rows_of_a_lesson(tmp_path):
+    for name in ("sleepless", "sleeping"):
+        create_home(tmp_path / name)
+    homes = Pair(
+        *(open_home(tmp_path / n) for n in ("sleepless", "sleeping")), tmp_path
+    )
+
+    homes.feed("dates")
+
+    for home in (homes.sleepless, homes.sleeping):
+        counts = home.status().counts
+        assert counts.pending + counts.held_out == ROWS
