@@ -90,8 +90,8 @@ def size_of(
     config = config.get("text_config") or config
     width = _first(config, "hidden_size", "n_embd", "d_model") or 0
     layers = _first(config, "num_hidden_layers", "n_layer", "num_layers") or 0
-    heads = _first(config, "num_attention_heads", "n_head") or 1
-    head = _first(config, "head_dim") or width // heads
+    heads = _first(config, "num_attention_heads", "n_head") or 0  # none: it has states
+    head = _first(config, "head_dim") or width // max(1, heads)
     adapted = [
         shape for name, shape in shapes.items() if _adapted(name, shape, target_modules)
     ]

@@ -10,6 +10,7 @@ from sleepcycle.model.base import hollow
 from sleepcycle.model.memory_need import (
     MemoryNeed,
     asking_need,
+    cache_bytes,
     checkpoints,
     fits,
     has_room,
@@ -84,6 +85,11 @@ class TestSize:
         config = {"hidden_size": 64, "num_attention_heads": 4, "multi_query": True}
 
         assert size_of({}, config).keys == 16
+
+    def test_a_model_without_attention_keeps_no_keys(self):
+        config = {"hidden_size": 64, "num_hidden_layers": 2, "head_dim": 16}
+
+        assert cache_bytes(size_of({}, config), 4) == 0
 
     def test_a_token_goes_through_its_own_experts_alone(self):
         config = {"num_experts_per_tok": 2, "moe_intermediate_size": 96}
