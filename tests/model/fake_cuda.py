@@ -21,7 +21,7 @@ class Stream:
 
 
 class Graph:
-    """One that cannot be replayed."""
+    """One that runs a step again, if the step tells it how while it is captured."""
 
     def pool(self):
         """Return what tells its memory from another's."""
@@ -48,6 +48,7 @@ class FakeCuda:
 
     def __init__(self):
         self.current = Stream()
+        self.capturing = None
         self.default_generators = [Generator()]
         self.CUDAGraph = Graph
         self.Stream = Stream
@@ -74,14 +75,17 @@ class FakeCuda:
         return nullcontext()
 
     @contextmanager
-    def graph(self, _graph, pool=None):
+    def graph(self, graph, pool=None):
         """Capture; after an error the end fails too, before the stream is left."""
         before, self.current = self.current, Stream()
+        self.capturing = graph
         self.default_generators[0].counts_for_graph = True
         try:
             yield
         except RuntimeError as error:
+            self.capturing = None
             raise RuntimeError("previous error during capture") from error
+        self.capturing = None
         self.default_generators[0].counts_for_graph = False
         self.current = before
 
