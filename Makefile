@@ -16,7 +16,7 @@ help:  ## Show the targets.
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' -e ./study
 	@touch $@
 
-demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a rollback (about 2 minutes).
+demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a rollback (about 90 seconds).
 	$(BIN)/sleepcycle demo
 
 demo-real: .venv/ready  ## Teach a real assistant a company's facts, on the CPU (about 10 minutes; installs 100 MB).
