@@ -27,7 +27,7 @@ COMMON = 0  # the day of what was known before the first
 ANSWER_TOKENS = 32
 SHOWN = 68  # characters of an answer
 LR = 5e-4
-MINUTES = 10
+MINUTES = 6
 
 
 @dataclass(frozen=True)
