@@ -29,7 +29,7 @@ def attach(base: Base, name: str, changes: LayerChanges) -> None:
     check_fits(changes, base.targets)
     rank = max(1, *(change.rank for change in changes.values()))
     _inject(base, name, list(changes), LoraConfig(r=rank, lora_alpha=rank))
-    dtype = base.model.get_input_embeddings().weight.dtype
+    dtype = base.model.dtype
     for path, layer in layers(base, name):
         _fill(layer, name, pad(changes[path], rank), scale=1.0)
         if dtype != torch.float32:  # cast once, since it is frozen

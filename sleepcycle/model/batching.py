@@ -48,13 +48,6 @@ class BatchSource:
         return Fraction(self.replay_share) if self.replay else Fraction(0)
 
 
-def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Yield places, `size` at a time, shortest first: batches with little padding."""
-    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
 def mix(
     parts: Sequence[tuple[Sequence[T], Fraction]], size: Fraction, steps: int, seed: int
 ) -> list[list[T]]:

@@ -88,7 +88,7 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     twice = needs_checkpoints(
         base,
         tokens=gradients.most_at_once,
-        longest=max(map(gradients.longest, batches)),
+        longest=gradients.longest,
         rank=len(student.masters[0]),
     )
     with (

@@ -67,11 +67,11 @@ class Gradients:
         self._base = base
         self._student = student
         self._objective = objective
-        self._batches = batches
         self._reader = Reader(base)
-        self._graphs = (
-            self._captured(batches) if self._reader.has_fixed_shapes else None
-        )
+        self._ahead = [
+            self._sequences(part) for batch in batches for part in self._parts(batch, 1)
+        ]
+        self._graphs = self._captured() if self._reader.has_fixed_shapes else None
 
     @property
     def most_at_once(self) -> int:
@@ -80,14 +80,13 @@ class Gradients:
         Those are counted that batches are padded with.
         """
         return max(
-            self._reader.passing([len(one.ids) for one in self._sequences(part)])
-            for batch in self._batches
-            for part in self._parts(batch, 1)
+            self._reader.passing([len(one.ids) for one in part]) for part in self._ahead
         )
 
-    def longest(self, examples: Sequence[Any]) -> int:
-        """Return how many tokens the longest example has."""
-        return max(len(self._objective.sequence(one).ids) for one in examples)
+    @property
+    def longest(self) -> int:
+        """How many tokens the longest example has."""
+        return max(len(one.ids) for part in self._ahead for one in part)
 
     def tokens(self, examples: Sequence[Any]) -> int:
         """Return how many tokens examples have."""
@@ -116,19 +115,16 @@ class Gradients:
             losses.append(self._add_penalty(self._objective.penalty))
         return torch.stack(losses).sum()
 
-    def _captured(self, batches: Sequence[Sequence[Any]]) -> TrainingGraphs:
+    def _captured(self) -> TrainingGraphs:
         """Return what computes the parts of a run by graphs of a few sizes."""
-        parts = [
-            self._sequences(part) for batch in batches for part in self._parts(batch, 1)
-        ]
-        longest = max(one.read for part in parts for one in part)
+        longest = max(one.read for part in self._ahead for one in part)
         sizes = [
             PartSize(
                 tokens=sum(one.read for one in part),
                 learned=sum(one.learned for one in part),
                 sequences=len(part),
             )
-            for part in parts
+            for part in self._ahead
         ]
         return TrainingGraphs(
             self._base.model,

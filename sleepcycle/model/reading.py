@@ -1,7 +1,7 @@
 """How a model is read, as is tried on it once: packed or in rows, head apart or not."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -80,14 +80,9 @@ class Reader:
         batch = token_batch(examples, self._pad, packed=self._how.packed)
         return batch.to(self._base.device)
 
-    @contextmanager
-    def apart(self) -> Iterator[None]:
+    def apart(self) -> AbstractContextManager[None]:
         """Keep sequences apart while the model is run, forward and backward."""
-        if not self._how.packed:
-            yield
-            return
-        with self._attention.active():
-            yield
+        return self._attention.active() if self._how.packed else nullcontext()
 
     def hidden(self, batch: TokenBatch) -> Tensor:
         """Return what the head makes logits of, at each learned token."""

@@ -29,7 +29,7 @@ class Student:
         views = _views(self.weights.data, self.masters)
         for master, view in zip(self.masters, views, strict=True):
             master.data = view
-        dtype = base.model.get_input_embeddings().weight.dtype
+        dtype = base.model.dtype
         self._copy = None if dtype == torch.float32 else self.weights.to(dtype)
         self.working: Sequence[nn.Parameter] = self.masters
         """What the model computes with, and gradients are taken by."""

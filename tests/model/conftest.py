@@ -1,6 +1,8 @@
 """Small models of every kind that is supported, the builtin one, and real ones."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,22 +60,26 @@ def tiny_config(kind: str) -> PretrainedConfig:
     return kinds[kind](**LLAMA_LIKE)
 
 
+def random_folders(tmp_path_factory, config_of) -> Callable[[str], Path]:
+    """Return what gives the folder of a random model of a kind, made once."""
+
+    @cache
+    def folder(kind: str) -> Path:
+        place = tmp_path_factory.mktemp(kind)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = AutoModelForCausalLM.from_config(config_of(kind))
+        model.save_pretrained(place)
+        AutoTokenizer.from_pretrained(NANO).save_pretrained(place)
+        return place
+
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """Return what gives the folder of a random model, by its kind."""
-    made: dict[str, Path] = {}
-
-    def folder(kind: str) -> Path:
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp(kind)
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                model = AutoModelForCausalLM.from_config(tiny_config(kind))
-            model.save_pretrained(made[kind])
-            AutoTokenizer.from_pretrained(NANO).save_pretrained(made[kind])
-        return made[kind]
-
-    return folder
+    return random_folders(tmp_path_factory, tiny_config)
 
 
 @pytest.fixture(params=TINY)

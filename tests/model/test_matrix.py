@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from sleepcycle.errors import ModelError
 from sleepcycle.files.sealed import seal
@@ -32,7 +32,7 @@ from sleepcycle.records.example import Example
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.settings.config import ModelSettings, Settings
-from tests.model.conftest import NANO, logits_of
+from tests.model.conftest import logits_of, random_folders
 from tests.model.kinds import ALL, MIXTURES, wide_config
 
 PRECISIONS = {
@@ -79,19 +79,7 @@ class Day:
 @pytest.fixture(scope="module")
 def wide_folder(tmp_path_factory):
     """Return what gives the folder of a random model of a kind."""
-    made: dict[str, Path] = {}
-
-    def folder(kind: str) -> Path:
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp(kind)
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                model = AutoModelForCausalLM.from_config(wide_config(kind))
-            model.save_pretrained(made[kind])
-            AutoTokenizer.from_pretrained(NANO).save_pretrained(made[kind])
-        return made[kind]
-
-    return folder
+    return random_folders(tmp_path_factory, wide_config)
 
 
 def _pairs() -> Iterator[tuple[str, str]]:
