@@ -177,6 +177,7 @@ def make_base(case: Case, device: str) -> Base:
         max_length=positions,
         positions=positions,
         checkpointing="off",
+        compiling="off",
         batch_tokens=case.rows * case.length,
         text_overlap=0,
         chat=False,

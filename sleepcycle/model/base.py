@@ -98,6 +98,9 @@ class Base(TextBase):
     checkpointing: str
     """`on`, `off` or `auto`, as in `model.gradient_checkpointing`."""
 
+    compiling: str
+    """`on`, `off` or `auto`, as in `model.compile`."""
+
     device: torch.device
     cache: Path
     """Folder for what was computed from the base and can be computed again."""
@@ -153,6 +156,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         positions=positions,
         batch_tokens=settings.batch_tokens or BATCH_TOKENS["cuda" in str(device)],
         checkpointing=settings.gradient_checkpointing,
+        compiling=settings.compile,
         text_overlap=settings.text_overlap,
         chat=settings.chat == "auto" and bool(tokenizer.chat_template),
         device=torch.device(device),

@@ -14,11 +14,13 @@ from torch.optim import AdamW
 from sleepcycle.model.base import Base
 from sleepcycle.model.checkpoint import Checkpoints, State
 from sleepcycle.model.checkpointing import checkpointed, needs_checkpoints
+from sleepcycle.model.compiled_layers import pays
 from sleepcycle.model.gradients import NLL, Gradients, Objective
 from sleepcycle.model.monitor import FitPlan, FitResult, MonitorOptions, TrainingMonitor
 from sleepcycle.model.out_of_memory import is_full
 from sleepcycle.model.pace import LearningCost, Pace
 from sleepcycle.model.peak_speed import peak_of
+from sleepcycle.model.readback import Readback
 from sleepcycle.model.student import Student
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
@@ -76,15 +78,17 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
         [student.weights], lr=plan.lr, weight_decay=plan.weight_decay, fused=True
     )
     cost = learning_cost(base, student.weights.numel())
-    pace = Pace(
-        [objective.work(batch, cost) for batch in batches[: plan.steps]],
-        plan.check_every if held_out_loss else 0,
-        peak_of(base.device),
-    )
+    ahead = [objective.work(batch, cost) for batch in batches[: plan.steps]]
+    peak = peak_of(base.device)
+    pace = Pace(ahead, plan.check_every if held_out_loss else 0, peak)
     watch = TrainingMonitor(
         MonitorOptions(plan, on_progress, held_out_loss, keep, pace), student
     )
-    gradients = Gradients(base, student, objective, batches)
+    layers = base.model.config.get_text_config().num_hidden_layers
+    compiles = base.compiling == "on" or (
+        base.compiling == "auto" and pays(ahead, layers, peak)
+    )
+    gradients = Gradients(base, student, objective, batches, compiled=compiles)
     twice = needs_checkpoints(
         base,
         tokens=gradients.most_at_once,
@@ -98,12 +102,13 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     ):
         torch.manual_seed(plan.seed)
         watch.begin(optimizer, start)
-        run = _Steps(plan, student, gradients, watch)
+        run = _Steps(plan, student, gradients, watch, optimizer)
         done = start.seen.step if start else 0
         for step in range(done, plan.steps):
             if watch.finished:
                 break
-            run.take(batches[step], step, optimizer)
+            run.take(batches[step : step + 2], step)
+        run.settle()
         return watch.result()
 
 
@@ -138,7 +143,12 @@ def learning_cost(base: Base, adapter: int) -> LearningCost:
 
 
 class _Steps:
-    """The steps of a run."""
+    """The steps of a run.
+
+    On a GPU a step's loss is read while the gradient of the next is computed. A step
+    that is broken moves nothing, and what is looked at or kept after a step is what it
+    made, since the next one's weights wait for that.
+    """
 
     def __init__(
         self,
@@ -146,26 +156,62 @@ class _Steps:
         student: Student,
         gradients: Gradients,
         watch: TrainingMonitor,
+        optimizer: AdamW,
     ) -> None:
         self._plan = plan
         self._student = student
         self._gradients = gradients
         self._watch = watch
+        self._optimizer = optimizer
         self._moves = student.weights != 0 if plan.holds_zeros else None
+        self._unsettled: tuple[Readback, int] | None = None
 
-    def take(self, examples: Sequence[Any], step: int, optimizer: AdamW) -> None:
-        """Do one step; one that is broken ends the run before the weights move."""
+    def take(self, batches: Sequence[Sequence[Any]], step: int) -> None:
+        """Do one step, unless the one before it turns out to have been the last.
+
+        Args:
+            batches: Its examples, and those of the next, which are put together while
+                a GPU computes.
+            step: Which it is, from 0 on.
+        """
+        examples, *ahead = batches
         loss = self._learn(examples)
+        self.settle()
+        if self._watch.finished:
+            return
+        self._move(loss, step, self._gradients.tokens(examples))
+        for following in ahead:
+            self._gradients.prepare(following, self._watch.micro_batches)
+        if self._student.device.type == "cpu":
+            self.settle()
+
+    def settle(self) -> None:
+        """Look at the last step, report it and keep it.
+
+        Raises:
+            DivergedError: It was broken, and has moved nothing.
+        """
+        if self._unsettled is None:
+            return
+        found, tokens = self._unsettled
+        self._unsettled = None
+        loss, norm = found.read()
+        self._watch.saw(loss, norm, tokens)
+        self._watch.after_step(self._optimizer)
+
+    def _move(self, loss: Tensor, step: int, tokens: int) -> None:
+        """Move the weights by the gradient of a step, if that is not broken."""
         if self._moves is not None:
             self._student.gradient.mul_(self._moves)
         norm = nn.utils.clip_grad_norm_(self._student.weights, self._plan.max_grad_norm)
-        loss_now, norm_now = torch.stack([loss, norm]).tolist()
-        self._watch.saw(loss_now, norm_now, self._gradients.tokens(examples))
-        for group in optimizer.param_groups:
+        self._unsettled = Readback(torch.stack([loss, norm])), tokens
+        whole = (loss <= self._plan.max_loss) & norm.isfinite()
+        # what a gradient scaler tells an optimizer: 1 lets all be as it was
+        self._optimizer.found_inf = 1 - whole.float()  # type: ignore[attr-defined]
+        for group in self._optimizer.param_groups:
             group["lr"] = self._plan.lr * rate_share(self._plan, step)
-        optimizer.step()
+        self._optimizer.step()
         self._student.moved()
-        self._watch.after_step(optimizer)
 
     def _learn(self, examples: Sequence[Any]) -> Tensor:
         """Make a batch's gradient, in as many parts as memory asks for."""

@@ -35,8 +35,8 @@ class Head:
     cap: float | None
     """Past which logits are bent, as Gemma 2's are."""
 
-    width: int
-    """How many logits a token has."""
+    at_once: int
+    """Tokens whose logits are made at once at most."""
 
     dtype: torch.dtype
     """Of what the model computes with."""
@@ -53,9 +53,8 @@ class Head:
 
         There is one at least, so that what is made of none has its shape.
         """
-        size = max(1, LOGITS_BYTES // (4 * self.width))
-        firsts = range(0, max(1, tokens), size)
-        return (slice(first, first + size) for first in firsts)
+        firsts = range(0, max(1, tokens), self.at_once)
+        return (slice(first, first + self.at_once) for first in firsts)
 
 
 def head_of(model: nn.Module, *, split: bool) -> Head:
@@ -66,12 +65,12 @@ def head_of(model: nn.Module, *, split: bool) -> Head:
         split: Whether its head is asked apart from its body.
     """
     weight = model.get_input_embeddings().weight  # type: ignore[operator]
-    width, dtype = weight.shape[0], weight.dtype
+    at_once = max(1, LOGITS_BYTES[weight.is_cuda] // (4 * weight.shape[0]))
     if not split:
-        return Head(None, None, width, dtype)
+        return Head(None, None, at_once, weight.dtype)
     config = model.config.get_text_config()  # type: ignore[operator, union-attr]
     cap = getattr(config, "final_logit_softcapping", None)
-    return Head(model.get_output_embeddings(), cap, width, dtype)  # type: ignore[operator]
+    return Head(model.get_output_embeddings(), cap, at_once, weight.dtype)  # type: ignore[operator]
 
 
 def hidden_states(model: nn.Module, batch: TokenBatch, *, split: bool) -> Tensor:

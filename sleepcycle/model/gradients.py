@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.compiled_layers import compiled_layers
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.forward import Losses, token_nll
 from sleepcycle.model.pace import LearningCost, StepWork
@@ -20,7 +22,12 @@ from sleepcycle.model.token_batch import (
     TokenBatch,
     learned_tokens,
 )
-from sleepcycle.model.training_graphs import PartSize, TrainingGraphs, few_sizes
+from sleepcycle.model.training_graphs import (
+    PartSize,
+    StepPart,
+    TrainingGraphs,
+    few_sizes,
+)
 
 LEAST_WEIGHT = 1e-6  # of a batch: one that is cut to nothing learns nothing
 
@@ -54,6 +61,23 @@ class Objective:
 NLL = Objective()
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A step's examples, put together."""
+
+    examples: Sequence[Any]
+    count: int
+    """How many parts to make of them at least."""
+
+    parts: Sequence[StepPart]
+    weight: float
+    """Of all that is learned."""
+
+    def are(self, examples: Sequence[Any], count: int) -> bool:
+        """Return whether these are examples, in so many parts."""
+        return self.examples is examples and self.count == count
+
+
 class Gradients:
     """Makes gradients of a student by the examples of a run's steps."""
 
@@ -63,11 +87,25 @@ class Gradients:
         student: Student,
         objective: Objective,
         batches: Sequence[Sequence[Any]],
+        *,
+        compiled: bool = False,
     ) -> None:
+        """Take a run's examples.
+
+        Args:
+            base: With the student and what else is active.
+            student: What learns.
+            objective: What is minimised.
+            batches: The examples of each step.
+            compiled: Whether layers are compiled for CUDA graphs, if those are made.
+        """
         self._base = base
         self._student = student
         self._objective = objective
+        self._compiles = compiled
+        self._losses = objective.losses
         self._reader = Reader(base)
+        self._next: _Prepared | None = None
         self._ahead = [
             self._sequences(part) for batch in batches for part in self._parts(batch, 1)
         ]
@@ -104,16 +142,30 @@ class Gradients:
             The loss, in nats per token by weight, with the penalty.
         """
         self._student.gradient.zero_()
-        split = [
-            (self._sequences(part), self._objective.gather(part))
-            for part in self._parts(examples, parts)
-        ]
-        weight = sum(float(tokens.weights.sum()) for _, tokens in split)
-        share = torch.tensor(1 / max(weight, LEAST_WEIGHT), device=self._base.device)
-        losses = [self._add(part, tokens, share) for part, tokens in split]
+        if self._next is None or not self._next.are(examples, parts):
+            self.prepare(examples, parts)
+        ready, self._next = self._next, None
+        assert ready is not None  # noqa: S101 - just made, if it was not there
+        whole = max(ready.weight, LEAST_WEIGHT)
+        share = torch.full((), 1 / whole, device=self._base.device)
+        losses = [self._add(part, share) for part in ready.parts]
         if self._objective.penalty is not None:
             losses.append(self._add_penalty(self._objective.penalty))
         return torch.stack(losses).sum()
+
+    def prepare(self, examples: Sequence[Any], parts: int) -> None:
+        """Put the examples of the next step together, while the device computes."""
+        made = [self._part(some) for some in self._parts(examples, parts)]
+        weight = sum(float(part.tokens.weights.sum()) for part in made)
+        self._next = _Prepared(examples, parts, made, weight)
+
+    def _part(self, examples: Sequence[Any]) -> StepPart:
+        """Put some examples together, on the CPU."""
+        batch = self._reader.batch(self._sequences(examples))
+        part = StepPart(batch, self._objective.gather(examples))
+        if self._graphs is not None:
+            part = self._graphs.fitted(part)
+        return part.pin_memory() if self._base.device.type == "cuda" else part
 
     def _captured(self) -> TrainingGraphs:
         """Return what computes the parts of a run by graphs of a few sizes."""
@@ -132,7 +184,21 @@ class Gradients:
             few_sizes(sizes, longest),
             longest,
             self._student.gradient,
+            self._compiling,
         )
+
+    @contextmanager
+    def _compiling(self) -> Iterator[None]:
+        """Let layers and losses be compiled meanwhile, if they are to be."""
+        if not self._compiles:
+            yield
+            return
+        self._losses = torch.compile(self._objective.losses, dynamic=True)
+        try:
+            with compiled_layers(self._base.model):
+                yield
+        finally:
+            self._losses = self._objective.losses
 
     def _sequences(self, examples: Sequence[Any]) -> list[Encoded]:
         """Return what the model reads of examples."""
@@ -147,21 +213,19 @@ class Gradients:
             for part in self._reader.within(lengths, self._base.batch_tokens):
                 yield some[part]
 
-    def _add(
-        self, examples: Sequence[Encoded], tokens: LearnedTokens, share: Tensor
-    ) -> Tensor:
+    def _add(self, part: StepPart, share: Tensor) -> Tensor:
         """Add a part's gradient; return its share of the loss."""
-        batch = self._reader.batch(examples)
-        here = tokens.to(self._base.device)
-        compute = self._graphs.run if self._graphs else self._compute
-        return compute(batch, here, share)
+        if self._graphs is not None:
+            return self._graphs.run(part, share)
+        here = part.to(self._base.device)
+        return self._compute(here.batch, here.tokens, share)
 
     def _compute(
         self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor
     ) -> Tensor:
         """Add the gradient of a batch; return its share of the loss."""
         with self._reader.apart():
-            loss = self._reader.summed_loss(batch, tokens, self._objective.losses)
+            loss = self._reader.summed_loss(batch, tokens, self._losses)
             self._student.add_gradient(loss * share, self._student.working)
         return loss.detach() * share
 

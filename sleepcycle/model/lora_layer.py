@@ -6,6 +6,8 @@ import torch
 from peft.tuners.lora import Linear
 from torch import Tensor
 
+from sleepcycle.model.low_rank_branch import LearnedFactors
+
 Factors = tuple[Tensor, Tensor]
 """`down` (rank, in) and `up` (out, rank)."""
 
@@ -23,10 +25,17 @@ class LowRankLinear(Linear):  # type: ignore[misc]
         self.working: dict[str, Factors] = {}
         """Factors to compute with in place of PEFT's, which are float32."""
 
+        self.learned: LearnedFactors | None = None
+        """Factors of all active adapters, to compute with at once."""
+
     def forward(self, x: Tensor, *args: object, **options: object) -> Tensor:
         """Return what the base layer and the active adapters make of `x`, (…, in)."""
-        out: Tensor = self.base_layer(x, *args, **options)
         names = [name for name in self.active_adapters if name in self.lora_A]
+        if self.learned is not None and self.learned.names == names:
+            base = self.base_layer
+            made = self.learned.product(x.flatten(0, -2), base.weight, base.bias)
+            return made.view(*x.shape[:-1], -1)
+        out: Tensor = self.base_layer(x, *args, **options)
         if not names:
             return out
         shape = out.shape

@@ -13,7 +13,7 @@ from sleepcycle.settings.config import Settings
 RUNTIME_BYTES = 490_000_000  # Python with torch and transformers, nothing loaded
 CONTEXT_BYTES = 500_000_000  # of a GPU: CUDA's own, beside what torch asks for
 BATCH_TOKENS = (4096, 8192)  # at once on a CPU, and on a GPU
-LOGITS_BYTES = 64 * 2**20  # of float32 logits at once
+LOGITS_BYTES = (64 * 2**20, 256 * 2**20)  # of float32 at once, on a CPU and a GPU
 LOGITS_COPIES = 4  # of those: themselves, their float32, their softmax, their gradient
 LEARNED = 20  # bytes a weight: itself, its gradient, two moments, the best one kept
 FROZEN = 4  # bytes a weight of an adapter that does not learn
@@ -272,7 +272,7 @@ def activation_bytes(size: ModelSize, plan: WorkPlan) -> int:
 def _logits(size: ModelSize, plan: WorkPlan) -> int:
     """Return what the logits of learned tokens take, a slice of them at once."""
     whole = max(plan.tokens, plan.read_tokens) * size.vocabulary * 4
-    return LOGITS_COPIES * min(LOGITS_BYTES, whole)
+    return LOGITS_COPIES * min(LOGITS_BYTES[plan.on_gpu], whole)
 
 
 def _generating(

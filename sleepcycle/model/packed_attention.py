@@ -38,11 +38,16 @@ class Sequences:
     even: bool
     """Whether that would not be mostly padding."""
 
-    def to(self, device: torch.device) -> "Sequences":
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> "Sequences":
         """Return them on a device."""
-        return replace(
-            self, starts=self.starts.to(device), places=self.places.to(device)
-        )
+        starts = self.starts.to(device, non_blocking=non_blocking)
+        places = self.places.to(device, non_blocking=non_blocking)
+        return replace(self, starts=starts, places=places)
+
+    def pin_memory(self) -> "Sequences":
+        """Return them where a GPU can copy from while other work goes on."""
+        starts, places = self.starts.pin_memory(), self.places.pin_memory()
+        return replace(self, starts=starts, places=places)
 
 
 def sequences(lengths: Sequence[int]) -> Sequences:

@@ -76,9 +76,8 @@ class Reader:
         return sum(lengths) if self._how.packed else len(lengths) * max(lengths)
 
     def batch(self, examples: Sequence[Encoded]) -> TokenBatch:
-        """Put examples into a batch, on the model's device."""
-        batch = token_batch(examples, self._pad, packed=self._how.packed)
-        return batch.to(self._base.device)
+        """Put examples into a batch."""
+        return token_batch(examples, self._pad, packed=self._how.packed)
 
     def apart(self) -> AbstractContextManager[None]:
         """Keep sequences apart while the model is run, forward and backward."""
@@ -105,7 +104,7 @@ class Reader:
             tokens: Their learned tokens, on the model's device.
         """
         with self.apart():
-            hidden = self.hidden(self.batch(examples))
+            hidden = self.hidden(self.batch(examples).to(self._base.device))
         for part in self.head.slices(len(hidden)):
             yield self.head.logits(hidden[part]), tokens[part]
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
+from sleepcycle.model.lora_layer import LowRankLinear
+from sleepcycle.model.low_rank_branch import LearnedFactors
 
 
 class Student:
@@ -46,6 +48,8 @@ class Student:
             pairs = zip(self.working[::2], self.working[1::2], strict=True)
             for layer, pair in zip(self._layers, pairs, strict=True):
                 layer.working[self._name] = pair
+                if self.device.type == "cuda":
+                    layer.learned = learned_factors(layer, self._name)
         self._model.train()
         try:
             yield
@@ -54,6 +58,7 @@ class Student:
             self._model.requires_grad_(False)
             for layer in self._layers:
                 layer.working.pop(self._name, None)
+                layer.learned = None
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -92,6 +97,31 @@ class Student:
         """Write other weights over these."""
         self.weights.copy_(weights)
         self.moved()
+
+
+def learned_factors(layer: LowRankLinear, name: str) -> LearnedFactors | None:
+    """Return a layer's factors as one adapter learns them; None where they cannot be.
+
+    Args:
+        layer: With all that is active, and factors to learn in `working`.
+        name: Of the adapter.
+    """
+    plain = type(layer.base_layer) is nn.Linear
+    if not plain or not isinstance(layer.lora_dropout[name], nn.Identity):
+        return None
+    names = [one for one in layer.active_adapters if one in layer.lora_A]
+    down, up = layer.working[name]
+    scale = layer.scaling[name]
+    held = [
+        (layer.lora_A[one].weight, layer.lora_B[one].weight * layer.scaling[one])
+        for one in names
+        if one != name
+    ]
+    if not held:
+        return LearnedFactors(names, down, up, None, None, scale)
+    held_down = torch.cat([one.detach() for one, _ in held], 0).to(down.dtype)
+    held_up = torch.cat([one.detach() / scale for _, one in held], 1).to(up.dtype)
+    return LearnedFactors(names, down, up, held_down, held_up, scale)
 
 
 def _flat(parts: Sequence[Tensor]) -> Tensor:

@@ -32,7 +32,12 @@ class LearnedTokens:
 
     def to(self, device: torch.device) -> Self:
         """Return them on a device."""
-        return replace(self, **{k: v.to(device) for k, v in vars(self).items()})
+        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items()}
+        return replace(self, **moved)
+
+    def pin_memory(self) -> Self:
+        """Return them where a GPU can copy from while other work goes on."""
+        return replace(self, **{k: v.pin_memory() for k, v in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +53,14 @@ class TokenBatch:
 
     def to(self, device: torch.device) -> "TokenBatch":
         """Return it on a device."""
-        moved = {name: one.to(device) for name, one in self.inputs.items()}
-        return TokenBatch(moved, self.places.to(device), self.packed)
+        moved = {k: v.to(device, non_blocking=True) for k, v in self.inputs.items()}
+        places = self.places.to(device, non_blocking=True)
+        return TokenBatch(moved, places, self.packed)
+
+    def pin_memory(self) -> "TokenBatch":
+        """Return it where a GPU can copy from while other work goes on."""
+        pinned = {name: one.pin_memory() for name, one in self.inputs.items()}
+        return TokenBatch(pinned, self.places.pin_memory(), self.packed)
 
 
 Gather = Callable[[Sequence[Any]], Any]

@@ -6,6 +6,7 @@ padded to its own: with sequences of nothing, and with learned tokens of no weig
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +68,29 @@ def few_sizes(sizes: Sequence[PartSize], longest: int) -> list[PartSize]:
     return sorted(set(found))
 
 
+@dataclass(frozen=True, eq=False)
+class StepPart:
+    """Some examples of a step, put together."""
+
+    batch: TokenBatch
+    tokens: LearnedTokens
+    size: PartSize | None = None
+    """What they are padded to for a graph; None where they are as they come."""
+
+    unpadded: "StepPart | None" = None
+    """What they were before that."""
+
+    def to(self, device: torch.device) -> "StepPart":
+        """Return it on a device."""
+        batch, tokens = self.batch.to(device), self.tokens.to(device)
+        return replace(self, batch=batch, tokens=tokens)
+
+    def pin_memory(self) -> "StepPart":
+        """Return it where a GPU can copy from while other work goes on."""
+        batch, tokens = self.batch.pin_memory(), self.tokens.pin_memory()
+        return replace(self, batch=batch, tokens=tokens)
+
+
 class TrainingGraphs:
     """Computes parts by graphs where there is one of their size, else as they come."""
 
@@ -77,54 +101,74 @@ class TrainingGraphs:
         sizes: Sequence[PartSize],
         longest: int,
         gradient: Tensor,
+        while_capturing: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._model = model
         self._compute = compute
+        self._while_capturing = while_capturing
         self._sizes = list(sizes) if _MAKER.may_try(model) else []
         self._longest = longest
         self._gradient = gradient
         self._graphs: dict[object, _Graph] = {}
         self._pool: Any = None
 
-    def run(self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor) -> Tensor:
-        """Add the gradient of a part; return its share of the loss."""
-        packed: Sequences = batch.inputs["packed"]
+    def fitted(self, part: StepPart) -> StepPart:
+        """Return a part as large as a graph's, if there is to be one that holds it."""
+        packed: Sequences = part.batch.inputs["packed"]
         size = PartSize(
-            batch.inputs["input_ids"].shape[1], len(tokens), len(packed.lengths)
+            part.batch.inputs["input_ids"].shape[1],
+            len(part.tokens),
+            len(packed.lengths),
         )
         fitting = [one for one in self._sizes if one.holds(size, self._longest)]
         if not fitting or packed.longest > self._longest:
-            return self._compute(batch, tokens, share)
-        chosen = fitting[0]
-        padded = _padded(batch, chosen, self._longest), _filled(tokens, chosen.learned)
-        shapes = tuple(one.shape for one in vars(padded[1]).values())
-        key = chosen, shapes  # where no teacher was asked, its scores are narrower
-        graph = self._graphs.get(key) or self._captured(*padded, share)
-        if graph is None:
-            self._give_up()
-            return self._compute(batch, tokens, share)
-        self._graphs[key] = graph
-        return graph.replay(*padded, share)
+            return part
+        batch = _padded(part.batch, fitting[0], self._longest)
+        return StepPart(
+            batch, _filled(part.tokens, fitting[0].learned), fitting[0], part
+        )
 
-    def _captured(
-        self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor
-    ) -> "_Graph | None":
+    def run(self, part: StepPart, share: Tensor) -> Tensor:
+        """Add the gradient of a part; return its share of the loss."""
+        graph = self._graph_for(part, share) if part.size else None
+        if graph is not None:
+            return graph.replay(part, share)
+        here = (part.unpadded or part).to(share.device)
+        return self._compute(here.batch, here.tokens, share)
+
+    def _graph_for(self, part: StepPart, share: Tensor) -> "_Graph | None":
+        """Return the graph of parts like one; it is captured the first time.
+
+        None if that has failed, as it does for the parts after it too.
+        """
+        shapes = tuple(one.shape for one in vars(part.tokens).values())
+        key = part.size, shapes  # where no teacher was asked, its scores are narrower
+        if key not in self._graphs and self._sizes:
+            found = self._captured(part.to(share.device), share)
+            if found is None:
+                self._give_up()
+                return None
+            self._graphs[key] = found
+        return self._graphs.get(key)
+
+    def _captured(self, part: StepPart, share: Tensor) -> "_Graph | None":
         """Capture the computation of parts of one size; the gradient is left as is."""
         before = self._gradient.clone()
-        still = batch, tokens, share.clone()
+        still = share.clone()
         try:
-            found = _MAKER.capture(
-                self._model,
-                lambda: self._compute(*still),
-                lambda: self._gradient.copy_(before),
-                self._pool,
-            )
+            with self._while_capturing():
+                found = _MAKER.capture(
+                    self._model,
+                    lambda: self._compute(part.batch, part.tokens, still),
+                    lambda: self._gradient.copy_(before),
+                    self._pool,
+                )
         except torch.OutOfMemoryError:
             return None
         if found is None:
             return None
         self._pool = found.graph.pool()
-        return _Graph(found.graph, *still, found.result)
+        return _Graph(found.graph, part, still, found.result)
 
     def _give_up(self) -> None:
         """Compute all parts as they come from now on, with the memory of the graphs."""
@@ -138,29 +182,25 @@ class _Graph:
     """A captured computation, with the tensors that it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
-    batch: TokenBatch
-    tokens: LearnedTokens
+    part: StepPart
     share: Tensor
     loss: Tensor
 
-    def replay(self, batch: TokenBatch, tokens: LearnedTokens, share: Tensor) -> Tensor:
+    def replay(self, part: StepPart, share: Tensor) -> Tensor:
         """Compute another part of the same size."""
-        pairs = zip(
-            (*_tensors(self.batch), *vars(self.tokens).values(), self.share),
-            (*_tensors(batch), *vars(tokens).values(), share),
-            strict=True,
-        )
-        for mine, other in pairs:
-            mine.copy_(other)
+        for mine, other in zip(_tensors(self.part), _tensors(part), strict=True):
+            mine.copy_(other, non_blocking=True)
+        self.share.copy_(share)
         self.graph.replay()
         return self.loss.clone()
 
 
-def _tensors(batch: TokenBatch) -> list[Tensor]:
-    """Return the tensors of a packed batch."""
-    packed: Sequences = batch.inputs["packed"]
-    ids, positions = batch.inputs["input_ids"], batch.inputs["position_ids"]
-    return [ids, positions, packed.starts, batch.places]
+def _tensors(part: StepPart) -> list[Tensor]:
+    """Return the tensors of a part that is packed."""
+    inputs = part.batch.inputs
+    packed: Sequences = inputs["packed"]
+    read = [inputs["input_ids"], inputs["position_ids"], packed.starts]
+    return [*read, part.batch.places, *vars(part.tokens).values()]
 
 
 def _padded(batch: TokenBatch, size: PartSize, longest: int) -> TokenBatch:

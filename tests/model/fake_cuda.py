@@ -34,6 +34,9 @@ class Generator:
 
     counts_for_graph: bool = False
 
+    def manual_seed(self, _seed):
+        """Begin anew."""
+
     def clone_state(self):
         """Return one that counts for itself."""
         return Generator()

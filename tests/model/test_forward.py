@@ -17,14 +17,9 @@ from tests.model.kinds import VOCABULARY, tiny_model
 TOKENS, WIDTH = 11, 8
 
 
-def head(module, cap, width):
+def head(module, cap, at_once):
     """Return a head of a model in float32."""
-    return Head(module, cap, width, torch.float32)
-
-
-def width_for(tokens):
-    """Return how wide logits are of which so many fit at once."""
-    return LOGITS_BYTES // (4 * tokens)
+    return Head(module, cap, at_once, torch.float32)
 
 
 @pytest.fixture
@@ -65,7 +60,7 @@ class TestSlices:
         """
         Also where logits are bent, as Gemma 2's are.
         """
-        found = summed_loss(hidden, head(module, cap, width_for(at_once)), tokens)
+        found = summed_loss(hidden, head(module, cap, at_once), tokens)
 
         logits = module(hidden)
         if cap is not None:
@@ -83,7 +78,7 @@ class TestSlices:
         made = []
         module.register_forward_hook(lambda _, args, out: made.append(len(out)))
 
-        summed_loss(hidden, head(module, None, width_for(at_once)), tokens)
+        summed_loss(hidden, head(module, None, at_once), tokens)
 
         assert sum(made) == TOKENS
         assert max(made) == min(at_once, TOKENS)
@@ -95,7 +90,7 @@ class TestSlices:
             seen.extend(part.targets.tolist())
             return token_nll(logits, part)
 
-        summed_loss(hidden, head(module, None, width_for(at_once)), tokens, losses)
+        summed_loss(hidden, head(module, None, at_once), tokens, losses)
 
         assert seen == tokens.targets.tolist()
 
@@ -105,7 +100,7 @@ class TestSum:
         module.to(torch.bfloat16)
         states = hidden.detach().to(torch.bfloat16).requires_grad_()
 
-        found = summed_loss(states, head(module, None, width_for(2)), tokens)
+        found = summed_loss(states, head(module, None, 2), tokens)
 
         [gradient] = torch.autograd.grad(found, states)
         expected = whole_loss(module(states).float(), tokens)
@@ -116,7 +111,7 @@ class TestSum:
     def test_without_a_head_logits_come_in(self, rng, tokens):
         logits = torch.randn(TOKENS, VOCABULARY, generator=rng).requires_grad_()
 
-        found = summed_loss(logits, head(None, None, width_for(3)), tokens)
+        found = summed_loss(logits, head(None, None, 3), tokens)
 
         expected = whole_loss(logits, tokens)
         torch.testing.assert_close(
@@ -127,7 +122,7 @@ class TestSum:
         nothing = torch.zeros(0, WIDTH, requires_grad=True)
         none = LearnedTokens(torch.zeros(0, dtype=torch.long), torch.zeros(0))
 
-        found = summed_loss(nothing, head(module, None, VOCABULARY), none)
+        found = summed_loss(nothing, head(module, None, TOKENS), none)
 
         [gradient] = torch.autograd.grad(found, nothing)
         assert found.item() == 0
@@ -135,7 +130,7 @@ class TestSum:
 
     def test_no_gradient_is_made_where_none_is_asked_for(self, module, hidden, tokens):
         with torch.no_grad():
-            found = summed_loss(hidden, head(module, None, VOCABULARY), tokens)
+            found = summed_loss(hidden, head(module, None, TOKENS), tokens)
 
         assert not found.requires_grad
 
@@ -147,7 +142,7 @@ class TestHead:
         found = head_of(model, split=True)
 
         assert found.module is model.lm_head
-        assert (found.cap, found.width) == (None, VOCABULARY)
+        assert (found.cap, found.at_once) == (None, LOGITS_BYTES[0] // (4 * VOCABULARY))
         assert found.dtype == torch.float32
 
     def test_logits_of_gemma_2_are_bent(self):

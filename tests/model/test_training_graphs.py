@@ -21,6 +21,7 @@ from sleepcycle.model.training_graphs import (
     MOST_GRAPHS,
     PARTS_A_GRAPH,
     PartSize,
+    StepPart,
     TrainingGraphs,
     few_sizes,
 )
@@ -109,7 +110,8 @@ class Parts:
         """Return the loss of a part of two tokens."""
         rows = [Encoded((5, 6, 7), (0.0, 1.0, 1.0))]
         batch = token_batch(rows, 0, packed=True)
-        return self._graphs.run(batch, learned_tokens(rows), torch.tensor(0.5)).item()
+        part = self._graphs.fitted(StepPart(batch, learned_tokens(rows)))
+        return self._graphs.run(part, torch.tensor(0.5)).item()
 
     def _compute(self, batch, tokens, share):
         """Add to the gradient, with a tensor that nothing else holds."""
@@ -237,6 +239,12 @@ def part(rng, lengths, gather=learned_tokens):
     return batch, gather(rows), torch.rand((), generator=rng)
 
 
+def by_graph(graphs, given):
+    """Compute a part by its graph; return its share of the loss."""
+    batch, tokens, share = given
+    return graphs.run(graphs.fitted(StepPart(batch, tokens)), share)
+
+
 def size_of(given):
     """Return how large a part is."""
     batch, tokens, _ = given
@@ -280,7 +288,7 @@ class TestPadded:
 
         for lengths in [(21, 5, 2, 13), (4, 4), (20,), (9, 21, 21)]:
             given = part(rng, lengths, gather)
-            found, expected = graphs.run(*given), plain.compute(*given)
+            found, expected = by_graph(graphs, given), plain.compute(*given)
 
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(
@@ -296,7 +304,7 @@ class TestPadded:
             base.model, learner.compute, [size], LONGEST, learner.gradient
         )
 
-        found, expected = graphs.run(*given), plain.compute(*given)
+        found, expected = by_graph(graphs, given), plain.compute(*given)
 
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(
@@ -315,7 +323,7 @@ def test_without_the_kernel_parts_are_computed_as_they_come(base, cuda, rng):
         base.model, learner.compute, [size_of(given)], LONGEST, learner.gradient
     )
 
-    found, expected = graphs.run(*given), plain.compute(*given)
+    found, expected = by_graph(graphs, given), plain.compute(*given)
 
     assert learner.captured == 0
     assert found == expected
