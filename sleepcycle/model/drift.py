@@ -10,7 +10,8 @@ from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.reading import Reader
-from sleepcycle.model.score import by_length, ignore_batch
+from sleepcycle.model.score import ignore_batch, read_in_parts
+from sleepcycle.model.token_batch import TokenBatch
 
 
 @torch.no_grad()
@@ -36,20 +37,43 @@ def drifts(
     """
     reader = Reader(base)
     sums, tokens = [0.0] * len(sides), 0
-    for chosen in by_length(base, reader, examples):
-        batch = reader.batch([examples[i] for i in chosen])
+
+    def apart(rows: Sequence[Encoded]) -> list[float]:
+        batch = reader.batch(rows)
         with only_active(base, []), reader.apart():
             expected = reader.hidden(batch)
-        for place, names in enumerate(sides):
-            with only_active(base, names), reader.apart():
-                found = reader.hidden(batch)
-            for part in reader.head.slices(len(expected)):
-                sums[place] += divergence(
-                    reader.head.logits(expected[part]), reader.head.logits(found[part])
-                )
-        tokens += len(expected)
+        return [_far(base, reader, batch, expected, names) for names in sides]
+
+    for chosen, found in read_in_parts(base, reader, examples, apart):
+        sums = [whole + part for whole, part in zip(sums, found, strict=True)]
+        tokens += sum(examples[i].learned for i in chosen)
         on_batch()
     return sums, tokens
+
+
+def _far(
+    base: Base,
+    reader: Reader,
+    batch: TokenBatch,
+    expected: Tensor,
+    names: Sequence[str],
+) -> float:
+    """Return how far adapters are from what is expected on a batch, in nats.
+
+    Args:
+        base: The base.
+        reader: Reads with it.
+        batch: What is read.
+        expected: What `Reader.hidden` returned for the bare base.
+        names: Of the attached adapters.
+    """
+    with only_active(base, names), reader.apart():
+        found = reader.hidden(batch)
+    head = reader.head
+    return sum(
+        divergence(head.logits(expected[part]), head.logits(found[part]))
+        for part in head.slices(len(expected))
+    )
 
 
 def divergence(base: Tensor, side: Tensor) -> float:

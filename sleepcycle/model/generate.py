@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from accelerate.utils.memory import clear_device_cache
-from loguru import logger
 from torch import Tensor
 
 from sleepcycle.errors import ModelError
@@ -13,11 +11,13 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.decode import decode
 from sleepcycle.model.encode import end_ids
 from sleepcycle.model.merged import merged
-from sleepcycle.model.out_of_memory import is_full
+from sleepcycle.model.out_of_memory import BatchItem, in_parts_that_fit
 from sleepcycle.model.plain_generate import is_decoded, plain_generate
 from sleepcycle.model.row_batches import by_memory
 from sleepcycle.model.row_state import Choice
 from sleepcycle.model.score import ignore_batch
+
+WRITTEN = BatchItem("answer", "ask for fewer new tokens, or free some memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def generate(
 
     Raises:
         ModelError: A prompt with its answer has more tokens than the model has
-            positions: there it fails, or says what it never learned to.
+            positions: there it fails, or says what it never learned to. Or memory
+            has no room for one alone.
     """
     longest = max(map(len, prompts), default=0)
     if prompts and not fits(base, longest, max_new_tokens):
@@ -115,17 +116,13 @@ def generate(
         )
     draws = _draws(len(prompts), max_new_tokens, sampling)
     said: dict[int, Generated] = {}
+    batches = by_memory(base, [len(one) for one in prompts], max_new_tokens)
+
+    def write(chosen: Sequence[int]) -> list[Generated]:
+        return _write(base, [prompts[i] for i in chosen], draws[chosen], sampling)
+
     with merged(base, len(prompts)):
-        waiting = list(by_memory(base, [len(one) for one in prompts], max_new_tokens))
-        while waiting:
-            chosen = waiting.pop(0)
-            written = _write(
-                base, [prompts[i] for i in chosen], draws[chosen], sampling
-            )
-            if written is None:
-                half = len(chosen) // 2
-                waiting[:0] = [chosen[:half], chosen[half:]]
-                continue
+        for chosen, written in in_parts_that_fit(batches, write, WRITTEN):
             said |= zip(chosen, written, strict=True)
             on_batch()
     return [said[i] for i in range(len(prompts))]
@@ -142,30 +139,16 @@ def _draws(rows: int, steps: int, sampling: Sampling) -> Tensor:
 
 def _write(
     base: Base, prompts: Sequence[Sequence[int]], draws: Tensor, sampling: Sampling
-) -> list[Generated] | None:
-    """Continue one batch of prompts; None where it has no room and can be halved."""
+) -> list[Generated]:
+    """Continue one batch of prompts."""
     penalty = getattr(base.model.generation_config, "repetition_penalty", None) or 1.0
     choice = Choice(sampling.temperature, draws, penalty)
-    try:
-        if is_decoded(base, max(map(len, prompts)) + draws.shape[1]):
-            written = decode(base, prompts, choice)
-        else:
-            written = plain_generate(base, prompts, choice, sampling.seed)
-    except RuntimeError as error:
-        if len(prompts) == 1 or not is_full(error):
-            raise
-        cause = str(error).partition("\n")[0]
+    if is_decoded(base, max(map(len, prompts)) + draws.shape[1]):
+        written = decode(base, prompts, choice)
     else:
-        ends = end_ids(base)
-        return [_until_end(one.ids, one.shares, ends) for one in written]
-    logger.warning(
-        "memory was full at {rows} answers at once, so half of them are written: "
-        "{cause}",
-        rows=len(prompts),
-        cause=cause,
-    )
-    clear_device_cache(garbage_collection=True)
-    return None
+        written = plain_generate(base, prompts, choice, sampling.seed)
+    ends = end_ids(base)
+    return [_until_end(one.ids, one.shares, ends) for one in written]
 
 
 def _until_end(ids: list[int], shares: list[float], ends: set[int]) -> Generated:

@@ -5,10 +5,12 @@ layer costs as much there as the layer itself. Losses are not scored this way: i
 bfloat16 a sum of weights is rounded, and a gate shall measure what is sealed.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
@@ -16,6 +18,7 @@ from transformers.pytorch_utils import Conv1D
 from sleepcycle.model.base import Base
 from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.memory_need import MERGED_SHARE
+from sleepcycle.model.out_of_memory import is_full
 
 FLOATS = {torch.float64, torch.float32, torch.bfloat16, torch.float16}
 
@@ -29,7 +32,8 @@ def merged(base: Base, answers: int) -> Iterator[bool]:
     activated or removed.
 
     Where a weight is quantised, or copies would take more than `MERGED_SHARE` of
-    the free memory, adapters stay beside the weights. They do on a CPU for one answer
+    the free memory, or have no room after all, adapters stay beside the weights. They
+    do on a CPU for one answer
     alone too: merging takes as long as some 25 tokens win by it, and most answers are
     shorter.
 
@@ -43,14 +47,15 @@ def merged(base: Base, answers: int) -> Iterator[bool]:
     layers = _adapted(base)
     changed = [layer for layer in layers.values() if _active(layer)]
     pays = answers > 1 or base.device.type == "cuda"
-    if not pays or not _can_merge(changed, base.device):
+    sums = _sums(changed) if pays and _can_merge(changed, base.device) else None
+    if sums is None:
         yield False
         return
     weights = [layer.base_layer.weight for layer in changed]
     kept = [(weight, weight.data) for weight in weights]
     try:
-        for layer in changed:
-            layer.base_layer.weight.data = _sum(layer)
+        for weight in weights:
+            weight.data = sums.popleft()
         for path, layer in layers.items():
             base.model.set_submodule(path, layer.base_layer)
         yield True
@@ -79,6 +84,17 @@ def _can_merge(layers: Sequence[LoraLayer], device: torch.device) -> bool:
         return False
     needed: int = sum(weight.nbytes for weight in weights)
     return needed <= MERGED_SHARE * memory_for(str(device)).free_bytes
+
+
+def _sums(layers: Sequence[LoraLayer]) -> deque[Tensor] | None:
+    """Return layers' weights with their active changes; None where they do not fit."""
+    try:
+        return deque(_sum(layer) for layer in layers)
+    except RuntimeError as error:
+        if not is_full(error):
+            raise
+    clear_device_cache(garbage_collection=True)
+    return None
 
 
 @torch.no_grad()

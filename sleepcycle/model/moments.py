@@ -10,7 +10,7 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.lora_layer import LowRankLinear
 from sleepcycle.model.reading import Reader
-from sleepcycle.model.score import by_length
+from sleepcycle.model.score import read_in_parts
 
 Hook = Callable[[LowRankLinear, tuple[Tensor, ...], Tensor], None]
 
@@ -30,26 +30,32 @@ def moments(base: Base, name: str, examples: Sequence[Encoded]) -> dict[str, Ten
     reader = Reader(base)
     whole = [_read_whole(example) for example in examples]
     sums: dict[str, Tensor] = {}
+    seen: dict[str, Tensor] = {}  # of one batch
     places = torch.zeros(0)
 
     def add_to(path: str) -> Hook:
         def add(layer: LowRankLinear, inputs: tuple[Tensor, ...], _: Tensor) -> None:
             rows = inputs[0].flatten(0, -2).index_select(0, places)  # (tokens, in)
             down, _ = layer.factors(name, rows.dtype)
-            seen = (rows @ down.T).cpu().double()  # (tokens, width)
-            sums[path] = sums.get(path, 0) + seen.T @ seen
+            inner = (rows @ down.T).cpu().double()  # (tokens, width)
+            seen[path] = seen.get(path, 0) + inner.T @ inner
 
         return add
+
+    def read(rows: Sequence[Encoded]) -> None:
+        nonlocal places
+        seen.clear()
+        batch = reader.batch(rows)
+        places = batch.places
+        reader.hidden(batch)
 
     hooks = [
         layer.register_forward_hook(add_to(path)) for path, layer in layers(base, name)
     ]
     try:
         with only_active(base, [name]), reader.apart():
-            for chosen in by_length(base, reader, whole):
-                batch = reader.batch([whole[i] for i in chosen])
-                places = batch.places
-                reader.hidden(batch)
+            for _ in read_in_parts(base, reader, whole, read):
+                sums |= {path: sums.get(path, 0) + more for path, more in seen.items()}
     finally:
         for hook in hooks:
             hook.remove()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
+from typing import TypeVar
 
 import torch
 
@@ -10,6 +11,7 @@ from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode_all, encode_if_possible
 from sleepcycle.model.forward import token_nll
+from sleepcycle.model.out_of_memory import BatchItem, in_parts_that_fit
 from sleepcycle.model.reading import Reader
 from sleepcycle.model.token_batch import learned_tokens
 from sleepcycle.numerics.distill import TopScores, top_scores
@@ -17,6 +19,9 @@ from sleepcycle.records.content import Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.verdict import Loss
+
+T = TypeVar("T")
+READ = BatchItem("example", "lower model.max_length, or free some memory")
 
 
 def ignore_batch() -> None:
@@ -138,18 +143,20 @@ def teach(
     """
     reader = Reader(base)
     scores: dict[int, TopScores] = {}
-    for chosen in by_length(base, reader, examples):
-        batch = [examples[i] for i in chosen]
+
+    def opinions(batch: Sequence[Encoded]) -> TopScores:
         tokens = learned_tokens(batch).to(base.device)
         found = [top_scores(logits, k) for logits, _ in reader.logits(batch, tokens)]
-        whole = TopScores(
+        return TopScores(
             ids=torch.cat([part.ids for part in found]).cpu(),
             logs=torch.cat([part.logs for part in found]).cpu(),
             tail=torch.cat([part.tail for part in found]).cpu(),
         )
+
+    for chosen, whole in read_in_parts(base, reader, examples, opinions):
         first = 0
-        for i, example in zip(chosen, batch, strict=True):
-            scores[i] = whole.at(slice(first, first := first + example.learned))
+        for i in chosen:
+            scores[i] = whole.at(slice(first, first := first + examples[i].learned))
         on_batch()
     return [scores[i] for i in range(len(examples))]
 
@@ -170,22 +177,42 @@ def each_nll(
     """
     reader = Reader(base)
     nats = [0.0] * len(examples)
-    for chosen in by_length(base, reader, examples):
-        batch = [examples[i] for i in chosen]
+
+    def losses(batch: Sequence[Encoded]) -> list[float]:
         tokens = learned_tokens(batch).to(base.device)
-        losses = [token_nll(*part) for part in reader.logits(batch, tokens)]
-        each = iter(chain.from_iterable(part.tolist() for part in losses))
-        for i, example in zip(chosen, batch, strict=True):
-            nats[i] = math.fsum(islice(each, example.learned))
+        parts = [token_nll(*part).tolist() for part in reader.logits(batch, tokens)]
+        return list(chain.from_iterable(parts))
+
+    for chosen, found in read_in_parts(base, reader, examples, losses):
+        each = iter(found)
+        for i in chosen:
+            nats[i] = math.fsum(islice(each, examples[i].learned))
         on_batch()
     return nats
 
 
-def by_length(
-    base: Base, reader: Reader, examples: Sequence[Encoded]
-) -> Iterator[list[int]]:
-    """Yield places of examples to be read at once, shortest first."""
+def read_in_parts(
+    base: Base,
+    reader: Reader,
+    examples: Sequence[Encoded],
+    read: Callable[[Sequence[Encoded]], T],
+) -> Iterator[tuple[Sequence[int], T]]:
+    """Yield places of examples that were read at once, and what that gave.
+
+    The shortest come first, and as many at once as `batch_tokens` and memory allow.
+
+    Args:
+        base: The base with what reads active.
+        reader: What tells how many tokens pass at once.
+        examples: What is read.
+        read: Returns what is wanted of some, and changes nothing.
+
+    Raises:
+        ModelError: Memory has no room for a single one.
+    """
     order = sorted(range(len(examples)), key=lambda place: len(examples[place].ids))
     lengths = [len(examples[place].ids) for place in order]
-    for part in reader.within(lengths, base.batch_tokens):
-        yield order[part]
+    batches = (order[part] for part in reader.within(lengths, base.batch_tokens))
+    return in_parts_that_fit(
+        batches, lambda chosen: read([examples[place] for place in chosen]), READ
+    )

@@ -173,7 +173,11 @@ class TestFullMemory:
             raise torch.OutOfMemoryError("no room at all")
 
         hook = llama.model.register_forward_pre_hook(none, with_kwargs=True)
-        with pytest.raises(torch.OutOfMemoryError, match="no room at all"):
+        with pytest.raises(
+            ModelError,
+            match="expected one answer to fit in memory, got: no room at all; ask for "
+            "fewer new tokens",
+        ):
             answer(llama, prompts_of(llama), max_new_tokens=6)
         hook.remove()
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from sleepcycle.model.adapters import activate, attach, layers
 from sleepcycle.model.generate import answer
@@ -18,6 +19,19 @@ def adapted(base, random_changes):
     attach(base, "day", random_changes(base.targets, width=2))
     activate(base, ["live", "day"])
     return base
+
+
+class SecondSumIsFull(TorchFunctionMode):
+    """A machine whose memory is full at the second sum of weights, and no other."""
+
+    sums = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Compute what is asked for, but for one sum."""
+        self.sums += function is torch.addmm
+        if function is torch.addmm and self.sums == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return function(*args, **(kwargs or {}))
 
 
 def tensors(base):
@@ -65,6 +79,21 @@ class TestMerged:
 
         assert torch.equal(logits_of(adapted.model), beside)
         assert len(list(layers(adapted, "live"))) == len(adapted.targets.shapes)
+
+    def test_where_sums_have_no_room_adapters_stay_beside(self, adapted):
+        """
+        What else is on the machine may have taken what was free a moment before.
+        """
+        beside, addresses = logits_of(adapted.model), tensors(adapted)
+
+        with SecondSumIsFull(), merged(adapted, 2) as is_merged:
+            found = logits_of(adapted.model)
+
+        assert not is_merged
+        assert torch.equal(found, beside)
+        assert {n: w.data_ptr() for n, w in tensors(adapted).items()} == {
+            n: w.data_ptr() for n, w in addresses.items()
+        }
 
     def test_a_merge_within_a_merge_changes_nothing(self, adapted):
         with merged(adapted, 2):
