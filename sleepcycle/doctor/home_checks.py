@@ -150,6 +150,7 @@ def check_base(inspection: Inspection) -> Finding | None:
     packed = files_at(folder).quantization()
     said += f" packed as {packed}" * bool(packed)
     said += _reach(folder, inspection.settings.model)
+    _expect_checkpointing(inspection.settings.model)
     newest = inspection.tables.newest_base() if inspection.tables else None
     if newest is None:
         return ok(said)
@@ -167,6 +168,16 @@ def _reach(folder: Path, settings: ModelSettings) -> str:
 
     note = unreached(settings)
     return f"; {note}" if note else ""
+
+
+def _expect_checkpointing(settings: ModelSettings) -> None:
+    """Refuse to compute layers twice with a model that cannot; ours can."""
+    if settings.gradient_checkpointing == "on" and not settings.base.startswith(
+        BUILTIN
+    ):
+        from sleepcycle.model.base import expect_checkpointing, hollow  # loads torch
+
+        expect_checkpointing(hollow(settings), settings)
 
 
 def check_template(inspection: Inspection) -> Finding | None:

@@ -118,7 +118,8 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
     Raises:
         ModelError: It is not here, or not a causal language model, or
             its chat template never ends.
-        ConfigError: A target module does not exist in it.
+        ConfigError: A target module does not exist in it, or it cannot compute layers
+            twice, as is set.
     """
     place = locate(settings)
     expect_bitsandbytes(settings)
@@ -137,6 +138,7 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         tokenizer = load_tokenizer(place)
     except (*UNREADABLE, ModelError) as error:
         raise not_loaded(settings.base, str(error)) from error
+    expect_checkpointing(model, settings)
     if settings.chat_template:
         use_template(tokenizer, settings.chat_template)
     elif settings.chat == "auto":
@@ -254,6 +256,23 @@ def _expect_decoder(config: Any) -> None:  # noqa: ANN401 - any model's configur
             raise ModelError(
                 f"a model that also {does} ({kind}), where one of text alone is wanted"
             )
+
+
+def expect_checkpointing(model: Any, settings: ModelSettings) -> None:  # noqa: ANN401
+    """Refuse a model that cannot compute layers twice where that is set.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if settings.gradient_checkpointing == "on" and not (
+        model.supports_gradient_checkpointing
+    ):
+        raise ConfigError(
+            'expected model.gradient_checkpointing to be "auto" or "off" for '
+            f'{settings.base}, got "on", and models of its kind '
+            f"({model.config.model_type}) cannot compute layers twice; set it to "
+            '"auto"'
+        )
 
 
 def pick_device(name: str) -> str:

@@ -7,7 +7,7 @@ from torch import nn
 from transformers.quantizers import AutoHfQuantizer
 
 from sleepcycle.errors import ModelError
-from sleepcycle.model.base import find_targets, hollow
+from sleepcycle.model.base import expect_checkpointing, find_targets, hollow
 from sleepcycle.model.base_files import locate, not_loaded
 from sleepcycle.model.loading import UNREADABLE, load_tokenizer
 from sleepcycle.model.small_model import small_model
@@ -31,9 +31,11 @@ def check_loadable(settings: ModelSettings) -> str | None:
         ModelError: Its files make no causal language model or no tokenizer, these do
             not fit together, its chat template never ends, or it is quantised by a
             library that is not here.
-        ConfigError: A target module does not exist in it.
+        ConfigError: A target module does not exist in it, or it cannot compute layers
+            twice, as is set.
     """
     model = hollow(settings)
+    expect_checkpointing(model, settings)
     targets = find_targets(model, settings.target_modules)
     try:
         _expect_library(model.config)

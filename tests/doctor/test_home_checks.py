@@ -193,6 +193,17 @@ class TestBase:
         assert found.level is Level.OK
         assert "M parameters; adapters sit on k_proj, o_proj, q_proj" in found.message
 
+    def test_layers_that_cannot_be_computed_twice_as_is_set_fail(self, home, copy):
+        config = json.loads((copy / "config.json").read_text())
+        (copy / "config.json").write_text(json.dumps(config | {"model_type": "ctrl"}))
+        set_up(home, base=copy, gradient_checkpointing="on")
+
+        found = look(home)["base"]
+
+        assert found.level is Level.FAIL
+        assert "(ctrl) cannot compute layers twice" in found.message
+        assert found.fix == 'set it to "auto"'
+
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
     def test_a_missing_file_fails(self, home, copy, name):
         (copy / name).unlink()

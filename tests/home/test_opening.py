@@ -10,7 +10,7 @@ import sys
 import pytest
 from loguru import logger
 
-from sleepcycle.errors import ModelError
+from sleepcycle.errors import ConfigError, ModelError
 from sleepcycle.files.paths import PACKAGE
 from sleepcycle.home.opening import create_home
 from sleepcycle.model.model_folder import INDEX, TOKENIZERS, WEIGHTS
@@ -210,6 +210,21 @@ class TestLearning:
         reconfigure(model, model_type=kind)
 
         assert create_home(place, base=str(model))
+
+    def test_one_that_cannot_compute_layers_twice_as_is_set(
+        self, place, model, monkeypatch
+    ):
+        reconfigure(model, model_type="ctrl")
+        monkeypatch.setenv("SLEEPCYCLE__MODEL__GRADIENT_CHECKPOINTING", "on")
+
+        with pytest.raises(
+            ConfigError,
+            match=rf'expected model.gradient_checkpointing to be "auto" or "off" for '
+            rf'{model}, got "on", .* \(ctrl\) cannot .*; set it to "auto"$',
+        ):
+            create_home(place, base=str(model))
+
+        assert not place.exists()
 
     def test_a_tokenizer_that_is_wider_than_the_embedding(self, place, model):
         file = model / "tokenizer.json"

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from transformers import CTRLConfig
 
+from sleepcycle.errors import ConfigError
 from sleepcycle.model.adapters import activate, day_config, new_day, read
 from sleepcycle.model.base import find_targets
 from sleepcycle.model.checkpointing import loaded_size, needs_checkpoints
@@ -12,8 +14,10 @@ from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.fit import fit
 from sleepcycle.model.gradients import NLL, Gradients
 from sleepcycle.model.student import Student
-from tests.model.conftest import make_plan, some_examples
+from tests.model.conftest import make_plan, random_folders, some_examples
 from tests.model.kinds import tiny_model
+
+CTRL = {"vocab_size": 800, "n_embd": 32, "n_layer": 2, "n_head": 4, "dff": 48}
 
 
 def learned(base):
@@ -71,6 +75,15 @@ def test_one_that_cannot_compute_layers_twice_learns_all_the_same(llama, monkeyp
     far_too_many = memory_for("cpu").free_bytes
 
     assert not needs_checkpoints(base, tokens=far_too_many, longest=50, rank=4)
+
+
+def test_one_that_cannot_is_not_loaded_where_it_is_set(load, tmp_path_factory):
+    folder = random_folders(tmp_path_factory, lambda kind: CTRLConfig(**CTRL))("ctrl")
+
+    with pytest.raises(ConfigError, match=r"\(ctrl\) cannot compute layers twice"):
+        load(folder, gradient_checkpointing="on")
+
+    assert load(folder).model.config.model_type == "ctrl"
 
 
 def test_adapters_do_not_make_a_base_larger(base):
