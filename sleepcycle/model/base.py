@@ -41,9 +41,15 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings
 
 HELLO = Conversation((Message(Role.USER, "Hello"),))
-FUSED = "out_proj"
-MAMBA = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
-"""Kinds whose kernel reads the weight of `FUSED`, and no adapter beside it."""
+BARRED = {
+    "mamba": {"out_proj", "dt_proj"},
+    "falcon_mamba": {"out_proj", "dt_proj"},
+    "jamba": {"dt_proj"},
+    "mamba2": {"out_proj"},
+    "falcon_h1": {"out_proj"},
+    "nemotron_h": {"out_proj"},
+}
+"""Layers, by kind, whose weight alone is read, and no adapter beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,11 +321,11 @@ def find_targets(model: nn.Module, names: list[str]) -> Targets:
     kept = LoraConfig(target_modules=set(layers))
     convert_peft_config_for_transformers(kept, model, None)
     config: Any = model.config
-    barred = FUSED if config.model_type in MAMBA else None
+    barred = BARRED.get(config.model_type, set())
     layers = {
         path: shape
         for path, shape in layers.items()
-        if path in (kept.target_modules or ()) and path.rpartition(".")[2] != barred
+        if path in (kept.target_modules or ()) and path.rpartition(".")[2] not in barred
     }
     found = Targets(layers, any(isinstance(m, Conv1D) for m in model.modules()))
     if names == ALL_LINEAR:

@@ -9,6 +9,8 @@ from transformers.pytorch_utils import Conv1D
 from sleepcycle.errors import ModelError
 
 BLOCK = 64  # values that share a scale
+READ_ALONE = {"mamba": "dt_proj"}
+"""Layers, by kind, whose weight is read as numbers and not by way of the layer."""
 
 
 def packing(quantization: str, dtype: torch.dtype, device: str) -> dict[str, Any]:
@@ -53,13 +55,19 @@ def expect_packable(model: nn.Module) -> None:
     Raises:
         ModelError: It keeps weights as (in, out), of which square ones are taken for
             their transposes, or in linear layers of its own kind, which are left as
-            they are, or a row is not so wide as to be cut into whole blocks, which the
-            library then reads shifted on a CPU (0.50.2).
+            they are, or reads one as numbers, or a row is not so wide as to be cut into
+            whole blocks, which the library then reads shifted on a CPU (0.50.2).
     """
     if any(isinstance(module, Conv1D) for module in model.modules()):
         raise ModelError(
             'weights kept as (in, out), which model.quantization = "nf4" cannot hold; '
             'set it to "none"'
+        )
+    kind = cast("Any", model).config.model_type
+    if kind in READ_ALONE:
+        raise ModelError(
+            f"a model ({kind}) that reads the weight of {READ_ALONE[kind]} itself, "
+            'which model.quantization = "nf4" cannot hold; set it to "none"'
         )
     head = model.get_output_embeddings()  # type: ignore[operator]
     linear = {

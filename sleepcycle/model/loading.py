@@ -66,7 +66,11 @@ def _drop_invented(tokenizer: Any, count: int) -> None:  # noqa: ANN401
 
 
 def load_weights(place: Path, dtype: torch.dtype, **how: Any) -> Any:  # noqa: ANN401
-    """Read a whole model.
+    """Read a whole model, whose weights then stay as they are.
+
+    RWKV divides some in place, and what it computes later by as much, whenever it no
+    longer trains: numbers in float16 would grow too large else. Adapters beside them
+    would not be divided, nor can weights in 4 bits.
 
     Args:
         place: Where it is.
@@ -90,6 +94,8 @@ def load_weights(place: Path, dtype: torch.dtype, **how: Any) -> Any:  # noqa: A
         )
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"no weights for {', '.join(missing[:3])}")
+    if getattr(model.config, "rescale_every", 0):
+        model.config.rescale_every = 0
     return model
 
 

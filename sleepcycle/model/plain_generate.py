@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from sleepcycle.model.base import Base
@@ -27,6 +28,15 @@ RULES = (
     "exponential_decay_length_penalty",
 )
 """What a model's generation configuration may ask for and `decode` does not know."""
+
+PROBE = (3, 5, 4)  # a prompt that is tried alone, and beside a longer one
+LONGER = (4, 3, 5, 3, 4)
+SAME = {torch.float32: 1e-3}  # of the largest logit: what a row beside it may change
+SAME_IN_HALF = (
+    0.1  # sums come in another order; rows that mix change about as much as 1
+)
+
+_KNOWN: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
 def is_decoded(base: Base, tokens: int) -> bool:
@@ -56,29 +66,78 @@ def plain_generate(
     """Write rows side by side with whatever is active, until all have ended.
 
     Tokens are drawn with torch's own generator, so that a row depends on the others.
+    Where a model mixes rows they are written one after the other.
     """
+    apart = len(prompts) == 1 or keeps_rows_apart(base)
+    parts = [prompts] if apart else [[prompt] for prompt in prompts]
+    devices = [base.device] if base.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        written = [_side_by_side(base, part, choice) for part in parts]
+    return [row for part in written for row in part]
+
+
+def keeps_rows_apart(base: Base) -> bool:
+    """Return whether a row says the same beside a longer one, as is tried once.
+
+    The states of RWKV and xLSTM are also of the padding before a prompt, and of RWKV
+    those of all rows come together in each.
+    """
+    found = _KNOWN.get(base.model)
+    if found is None:
+        alone, beside = _logits(base, [PROBE]), _logits(base, [PROBE, LONGER])
+        change = (beside - alone).abs().max() / alone.abs().max()
+        found = bool(change <= SAME.get(base.model.dtype, SAME_IN_HALF))
+        _KNOWN[base.model] = found
+    return found
+
+
+@torch.no_grad()
+def _logits(base: Base, prompts: Sequence[Sequence[int]]) -> Tensor:
+    """Return the logits of two tokens after the first of prompts, (2, vocabulary)."""
+    output = base.model.generate(
+        **_padded(base, prompts),
+        max_new_tokens=2,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=pad_id(base),
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    return torch.stack([logits[0] for logits in output.logits]).float()
+
+
+def _side_by_side(
+    base: Base, prompts: Sequence[Sequence[int]], choice: Choice
+) -> list[Written]:
+    """Write rows in one batch."""
+    likeliest = _Likeliest()
+    inputs = _padded(base, prompts)
+    output = base.model.generate(
+        **inputs,
+        max_new_tokens=choice.draws.shape[1],
+        eos_token_id=sorted(end_ids(base)) or None,
+        pad_token_id=pad_id(base),
+        logits_processor=LogitsProcessorList([likeliest]),
+        **_options(choice.temperature),
+    )
+    rows = output[:, inputs["input_ids"].shape[1] :].tolist()
+    shares = torch.stack(likeliest.shares, dim=1).tolist()  # (batch, steps)
+    return [Written(*pair) for pair in zip(rows, shares, strict=True)]
+
+
+def _padded(base: Base, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+    """Return prompts as a model reads them, the shorter ones padded at their left."""
     longest = max(len(prompt) for prompt in prompts)
     ids = torch.full((len(prompts), longest), pad_id(base))  # (batch, seq)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
         ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         mask[row, longest - len(prompt) :] = 1
-    likeliest = _Likeliest()
-    devices = [base.device] if base.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        output = base.model.generate(
-            input_ids=ids.to(base.device),
-            attention_mask=mask.to(base.device),
-            max_new_tokens=choice.draws.shape[1],
-            eos_token_id=sorted(end_ids(base)) or None,
-            pad_token_id=pad_id(base),
-            logits_processor=LogitsProcessorList([likeliest]),
-            **_options(choice.temperature),
-        )
-    rows = output[:, longest:].tolist()
-    shares = torch.stack(likeliest.shares, dim=1).tolist()  # (batch, steps)
-    return [Written(*pair) for pair in zip(rows, shares, strict=True)]
+    return {
+        "input_ids": ids.to(base.device),
+        "attention_mask": mask.to(base.device),
+    }
 
 
 def _options(temperature: float) -> dict[str, Any]:

@@ -76,13 +76,24 @@ MIXTURES = {
 """Kinds of which some linear layers carry no adapter."""
 
 STATES = {
+    "mamba": {
+        **{k: v for k, v in PLAIN.items() if k != "num_attention_heads"},
+        "state_size": 8,
+        "time_step_rank": 64,
+    },
     "mamba2": {
         **{k: v for k, v in PLAIN.items() if k != "num_attention_heads"},
         "state_size": 8,
         "num_heads": 8,
         "head_dim": 16,
         "n_groups": 1,
-    }
+    },
+    "rwkv": {
+        **{k: v for k, v in PLAIN.items() if k != "num_attention_heads"},
+        "intermediate_size": 48,
+        "context_length": 128,
+        "rescale_every": 1,  # of its 2 layers; the usual 6 would leave them alone
+    },
 }
 """Kinds without attention, which keep a state."""
 

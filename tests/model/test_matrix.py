@@ -46,7 +46,12 @@ rounds a layer's two products elsewhere."""
 
 ROUTED = 0.2  # the same where a router then may choose another expert
 
-NOT_IN_4_BITS = {"gpt2": r"\(in, out\)", "falcon": "FalconLinear"}
+NOT_IN_4_BITS = {
+    "gpt2": r"\(in, out\)",
+    "falcon": "FalconLinear",
+    "mamba": "reads the weight of dt_proj itself",
+}
+ELSEWHERE = {"llama4_text", "mamba"}  # here with experts, and as `mamba2`
 EXPERTS = {"qwen3_moe", "mixtral", "gpt_oss", *MIXTURES}
 SETTINGS = Settings(
     wake={"min_steps": 6, "max_steps": 6, "rank": 4, "lr": 5e-3, "batch_size": 4},
@@ -85,8 +90,8 @@ def wide_folder(tmp_path_factory):
 def _pairs() -> Iterator[tuple[str, str]]:
     """Yield each kind with each precision in which it can be held."""
     for kind in ALL:
-        if kind == "llama4_text":
-            continue  # here with experts
+        if kind in ELSEWHERE:
+            continue
         for precision in PRECISIONS:
             if precision != "nf4" or kind not in NOT_IN_4_BITS:
                 yield kind, precision
@@ -195,10 +200,15 @@ def test_what_4_bits_cannot_hold_is_refused(kind, wide_folder):
         check_loadable(settings)
 
 
-def test_a_layer_whose_weight_a_kernel_reads_carries_no_adapter(wide_folder):
-    targets = skeleton(ModelSettings(base=str(wide_folder("mamba2"))))
+@pytest.mark.parametrize(
+    ("kind", "leaves"), [("mamba2", ["in_proj"]), ("mamba", ["in_proj", "x_proj"])]
+)
+def test_a_layer_whose_weight_alone_is_read_carries_no_adapter(
+    kind, leaves, wide_folder
+):
+    targets = skeleton(ModelSettings(base=str(wide_folder(kind))))
 
-    assert targets.leaves == ["in_proj"]
+    assert targets.leaves == leaves
 
 
 @pytest.mark.parametrize("kind", sorted(EXPERTS))
