@@ -82,7 +82,10 @@ def load_weights(place: Path, dtype: torch.dtype, **how: Any) -> Any:  # noqa: A
     """
     with _readable(place) as (folder, named), _quiet(bool(named)):
         if named:
-            named = {**named, "quantization_config": _unpacking()}
+            from transformers import GgufConfig
+
+            unpacking = GgufConfig(dequantize=True)  # packed ones cannot learn
+            named = {**named, "quantization_config": unpacking}
         model, loading = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
@@ -111,21 +114,6 @@ def _readable(place: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         return
     with tempfile.TemporaryDirectory(prefix="sleepcycle-") as nothing:
         yield Path(nothing), {"gguf_file": str(place.absolute())}
-
-
-def _unpacking() -> Any:  # noqa: ANN401 - transformers' configuration
-    """Return what makes transformers unpack the weights of GGUF, and keep none packed.
-
-    Packed ones cannot learn.
-    """
-    try:
-        from transformers import GgufConfig
-    except ImportError as error:
-        raise ModelError(
-            "a GGUF file, which this release of transformers does not unpack; pip "
-            "install --upgrade transformers"
-        ) from error
-    return GgufConfig(dequantize=True)
 
 
 def _quiet(unpacks: bool) -> Any:  # noqa: ANN401 - any context
