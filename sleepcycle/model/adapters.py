@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from sleepcycle.errors import AdapterError
 from sleepcycle.model.base import Base, Targets
 from sleepcycle.model.lora_layer import LowRankLinear
+from sleepcycle.model.seeded import seeded
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, pad
 
 
@@ -56,8 +57,7 @@ def new_day(
         seed: Of the random rows; the global generator is left as it was.
         start: What the adapter knows already, of at most its rank in each layer.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         _inject(base, name, list(base.targets.shapes), settings)
     for path, layer in layers(base, name):
         if start and path in start:

@@ -21,6 +21,7 @@ from sleepcycle.model.out_of_memory import is_full
 from sleepcycle.model.pace import LearningCost, Pace
 from sleepcycle.model.peak_speed import peak_of
 from sleepcycle.model.readback import Readback
+from sleepcycle.model.seeded import seeded
 from sleepcycle.model.student import Student
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
@@ -96,11 +97,10 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
         rank=len(student.masters[0]),
     )
     with (
-        torch.random.fork_rng(devices=_devices(base.device)),
+        seeded(plan.seed, base.device),
         student.learning(),
         checkpointed(base.model, wanted=twice),
     ):
-        torch.manual_seed(plan.seed)
         watch.begin(optimizer, start)
         run = _Steps(plan, student, gradients, watch, optimizer)
         done = start.seen.step if start else 0
@@ -110,11 +110,6 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
             run.take(batches[step : step + 2], step)
         run.settle()
         return watch.result()
-
-
-def _devices(device: torch.device) -> list[torch.device]:
-    """Return the GPUs whose random generator is drawn from."""
-    return [device] if device.type == "cuda" else []
 
 
 def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:

@@ -11,6 +11,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import end_ids, pad_id
 from sleepcycle.model.row_state import Choice, Written
+from sleepcycle.model.seeded import seeded
 
 DECODED = {"full_attention", "sliding_attention"}
 """Kinds of layers of which `SlotCache` keeps keys and values."""
@@ -70,9 +71,7 @@ def plain_generate(
     """
     apart = len(prompts) == 1 or keeps_rows_apart(base)
     parts = [prompts] if apart else [[prompt] for prompt in prompts]
-    devices = [base.device] if base.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    with seeded(seed, base.device):
         written = [_side_by_side(base, part, choice) for part in parts]
     return [row for part in written for row in part]
 

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from sleepcycle.model.loading import UNREADABLE
+from sleepcycle.model.seeded import seeded
 
 MOST = 200_000_000  # parameters of a model that is made whole
 SMALL = 32  # what each width that nothing else hangs on is cut down to
@@ -33,8 +34,7 @@ def small_model(config: Any) -> Any:  # noqa: ANN401 - any model and its configu
 
 def _random_model(config: Any) -> Any:  # noqa: ANN401
     """Return a model of random weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
 
