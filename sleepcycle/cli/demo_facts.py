@@ -20,6 +20,7 @@ from sleepcycle.home import inference
 from sleepcycle.home.home import Home
 from sleepcycle.home.opening import create_home, open_home
 from sleepcycle.model.base import load_text_base
+from sleepcycle.model.base_files import check_files
 from sleepcycle.settings.config import ModelSettings, Settings
 
 DAYS = (1, 2)
@@ -125,6 +126,7 @@ def run(base: str, keep: Path | None) -> None:
         HomeError: There is a home at the place to keep it already.
         ModelError: The base cannot be loaded, or is none for chats.
     """
+    check_files(ModelSettings(base=base))
     if not load_text_base(ModelSettings(base=base)).chat:
         raise ModelError(
             f"expected a base with a chat template for the demo, got {base}; name "

@@ -16,6 +16,7 @@ from sleepcycle.model.base_files import (
     BUILTIN,
     OLLAMA,
     base_config,
+    expect_bitsandbytes,
     files_at,
     locate,
     recall,
@@ -150,6 +151,7 @@ def check_base(inspection: Inspection) -> Finding | None:
     packed = files_at(folder).quantization()
     said += f" packed as {packed}" * bool(packed)
     said += _reach(folder, inspection.settings.model)
+    expect_bitsandbytes(inspection.settings.model)
     _expect_checkpointing(inspection.settings.model)
     newest = inspection.tables.newest_base() if inspection.tables else None
     if newest is None:

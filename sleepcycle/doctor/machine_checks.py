@@ -13,6 +13,7 @@ from sleepcycle.doctor.inspection import (
     warn,
 )
 from sleepcycle.doctor.learning_time import by_last_wake, by_product
+from sleepcycle.errors import ModelError
 from sleepcycle.home.disk_space import wanted_bytes
 from sleepcycle.home.memory_report import advice, in_words, report_memory
 from sleepcycle.model.device_memory import memory_for
@@ -97,11 +98,17 @@ def check_disk(inspection: Inspection) -> Finding | None:
 
 
 def check_memory(inspection: Inspection) -> Finding | None:
-    """Look whether a wake and a night have the memory that they need, as estimated."""
+    """Look whether a wake and a night have the memory that they need, as estimated.
+
+    What is wrong with the base is another check's to tell.
+    """
     if inspection.settings is None:
         return None
     free = inspection.machine.memory_bytes
-    report = report_memory(inspection.settings, free_bytes=free)
+    try:
+        report = report_memory(inspection.settings, free_bytes=free)
+    except ModelError:
+        return None
     if report.fits:
         return Finding(Level.OK, in_words(report), figures=asdict(report))
     fix = f"{advice(report)}, in {inspection.paths.config}"
@@ -118,7 +125,11 @@ def check_speed(inspection: Inspection) -> Finding | None:
     if found is None:
         if memory_for(inspection.settings.engine.device).on_gpu:
             return None
-        found = by_product(read_size(inspection.settings.model), settings)
+        try:
+            size = read_size(inspection.settings.model)
+        except ModelError:
+            return None
+        found = by_product(size, settings)
     return Finding(Level.OK, learning_time.in_words(found), figures=asdict(found))
 
 

@@ -18,6 +18,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from sleepcycle.errors import ConfigError, ExampleError, ModelError
 from sleepcycle.model.base_files import (
+    check_files,
     expect_bitsandbytes,
     identify,
     locate,
@@ -127,8 +128,9 @@ def load_base(settings: ModelSettings, *, device: str, cache: Path) -> Base:
         ConfigError: A target module does not exist in it, or it cannot compute layers
             twice, as is set.
     """
-    place = locate(settings)
     expect_bitsandbytes(settings)
+    check_files(settings)
+    place = locate(settings)
     disable_progress_bar()
     try:
         dtype = pick_dtype(settings.dtype, str(device), place)

@@ -175,7 +175,7 @@ def recall(settings: ModelSettings, cache: Path) -> str | None:
 
 def not_loaded(base: str, why: str) -> ModelError:
     """Return the error that a model cannot be loaded, with what to do."""
-    first = why.strip().split("\n")[0]
+    first = why.strip().split("\n")[0].rstrip(" .")  # a sentence goes on behind it
     return ModelError(
         f"expected {base} to be a causal language model with its tokenizer, in "
         f"safetensors or GGUF, on this machine; got: {first}; name a folder or a .gguf "
@@ -270,5 +270,7 @@ def _cached(settings: ModelSettings) -> Path:
             settings.base, revision=settings.revision or None, local_files_only=True
         )
     except (OSError, ValueError) as error:
-        raise not_loaded(settings.base, "neither folder nor cached hub id") from error
+        raise not_loaded(
+            settings.base, "neither file nor folder nor cached hub id"
+        ) from error
     return Path(found)

@@ -78,17 +78,17 @@ class GgufFile:
         _expect_model(header)
         if TOKENS not in header.values:
             raise ModelError(f"no tokenizer in {self.path}")
-        wanted = header.data_start + max(_ends(header), default=0)
-        size = self.path.stat().st_size
-        if size < wanted:
-            raise ModelError(
-                f"{size:,} bytes of {self.path}, whose header speaks of {wanted:,}; "
-                "it was cut short"
-            )
+        self._expect_whole(header)
 
     def shapes(self) -> dict[str, list[int]]:
-        """Return the shape of each weight by its name, from the header."""
-        return {name: one.shape for name, one in self._header().tensors.items()}
+        """Return the shape of each weight by its name, from the header.
+
+        Raises:
+            ModelError: The file is cut short, or not what it should be.
+        """
+        header = self._header()
+        self._expect_whole(header)
+        return {name: one.shape for name, one in header.tensors.items()}
 
     def config(self) -> dict[str, Any]:
         """Return what the header says, under the names of `config.json`."""
@@ -97,6 +97,16 @@ class GgufFile:
         found["vocab_size"] = found["vocab_size"] or header.values.get(TOKENS)
         found["model_type"] = header.architecture.replace("-", "_")
         return {name: value for name, value in found.items() if value}
+
+    def _expect_whole(self, header: GgufHeader) -> None:
+        """Refuse a file that ends before its last weight does."""
+        wanted = header.data_start + max(_ends(header), default=0)
+        size = self.path.stat().st_size
+        if size < wanted:
+            raise ModelError(
+                f"{size:,} bytes of {self.path}, whose header speaks of {wanted:,}; "
+                "it was cut short"
+            )
 
     def _header(self) -> GgufHeader:
         """Read the header, where the package is here that loads what comes after it."""

@@ -1,5 +1,7 @@
 """The demo of a real assistant, on a tiny base that has a chat template."""
 
+import os
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
@@ -120,6 +122,23 @@ def test_two_days_are_lived_and_told(cli, tiny_chat, tmp_path):
     assert said.index("day 1") < said.index("day 2") < said.index("answered right")
     assert "facts of day 2" in said
     assert open_home(tmp_path / "kept").status().counts.known > 100
+
+
+def test_a_base_that_was_cut_short_is_refused(cli, tiny_chat, tmp_path):
+    """
+    Before its tokenizer is read, which a file of GGUF holds as well.
+    """
+    gguf_files = pytest.importorskip(
+        "tests.model.gguf_files", reason="needs the extra gguf", exc_type=ImportError
+    )
+    model = AutoModelForCausalLM.from_pretrained(tiny_chat)
+    file = gguf_files.write_llama(tmp_path / "cut.gguf", model, packed=False)
+    os.truncate(file, file.stat().st_size // 2)
+
+    said = cli.error("demo", "--base", file, "--keep", tmp_path / "kept")
+
+    assert "cut short" in said
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_base_without_a_chat_template_is_refused(cli, tiny_chat, tmp_path):

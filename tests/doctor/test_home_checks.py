@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -204,13 +205,23 @@ class TestBase:
         assert "(ctrl) cannot compute layers twice" in found.message
         assert found.fix == 'set it to "auto"'
 
+    def test_a_library_for_4_bits_that_is_not_here_fails(self, home, copy, monkeypatch):
+        monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+        set_up(home, base=copy, quantization="nf4")
+
+        found = look(home)["base"]
+
+        assert found.level is Level.FAIL
+        assert "bitsandbytes" in found.message
+        assert found.fix.startswith("install it: pip install 'sleepcycle[4bit]'")
+
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-    def test_a_missing_file_fails(self, home, copy, name):
+    def test_a_missing_file_fails_once(self, home, copy, name):
         (copy / name).unlink()
 
         found = look(home)
 
-        assert "base" in worst(found)
+        assert worst(found) == ["base"]
         assert name.removeprefix("model") in found["base"].message
 
     def test_weights_that_were_cut_short_fail(self, home, copy):

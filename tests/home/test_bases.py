@@ -1,11 +1,14 @@
 """Homes on bases of every kind: made, taught, asked, and written for elsewhere."""
 
 import json
+import os
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from sleepcycle.doctor.doctor import examine
+from sleepcycle.doctor.inspection import Level
 from sleepcycle.errors import ModelError
 from sleepcycle.home.export_formats import ExportFormat
 from sleepcycle.home.opening import create_home, open_home
@@ -30,10 +33,15 @@ QUICK = {
 @pytest.fixture(scope="module")
 def gguf(tmp_path_factory):
     """A random Llama in GGUF, packed as Q8_0."""
+    folder = tmp_path_factory.mktemp("gguf")
+    return gguf_files.write_llama(folder / "m.gguf", random_llama())
+
+
+def random_llama():
+    """Return a random Llama of widths that can be packed."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(LlamaConfig(**LLAMA_LIKE | WIDE))
-    return gguf_files.write_llama(tmp_path_factory.mktemp("gguf") / "m.gguf", model)
+        return AutoModelForCausalLM.from_config(LlamaConfig(**LLAMA_LIKE | WIDE))
 
 
 def test_a_file_is_written_with_its_whole_path(gguf, tmp_path, monkeypatch):
@@ -70,6 +78,43 @@ def test_one_that_is_not_there_leaves_nothing(tmp_path, monkeypatch, base):
         create_home(tmp_path / "home", base=base)
 
     assert not (tmp_path / "home").exists()
+
+
+class TestOfKindsNotKnown:
+    def test_of_an_architecture_it_is_said_in_one_sentence(self, tmp_path):
+        file = gguf_files.write_llama(tmp_path / "m.gguf", random_llama(), arch="odd")
+
+        with pytest.raises(
+            ModelError, match="architecture odd is not supported yet; name a folder"
+        ):
+            create_home(tmp_path / "home", base=str(file))
+
+        assert not (tmp_path / "home").exists()
+
+
+class TestCutShort:
+    """A file that lost its end after a home was made on it."""
+
+    @pytest.fixture
+    def cut(self, gguf, tmp_path):
+        """A home whose base has lost its last byte."""
+        file = tmp_path / "mine.gguf"
+        file.write_bytes(gguf.read_bytes())
+        create_home(tmp_path / "home", base=str(file))
+        os.truncate(file, file.stat().st_size - 1)
+        return tmp_path / "home"
+
+    def test_asking_says_so(self, cut):
+        home = open_home(cut)
+
+        with pytest.raises(ModelError, match=r"header speaks of .*; it was cut short"):
+            home.ask("Who is number 1?")
+
+    def test_the_doctor_says_so(self, cut):
+        found = examine(cut, answers=lambda: True)
+
+        assert "it was cut short" in found["base"].message
+        assert found["base"].level is Level.FAIL
 
 
 @pytest.mark.slow

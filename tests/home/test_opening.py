@@ -84,7 +84,7 @@ class TestPlace:
         cache = str(tmp_path / "hub")
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache)
 
-        refuse(place, "owner/mispelt", "neither folder nor cached hub id")
+        refuse(place, "owner/mispelt", "neither file nor folder nor cached hub id")
 
     def test_one_of_ours_that_there_is_not(self, place):
         with pytest.raises(ModelError, match="there is no builtin:micro; those there"):
