@@ -1,8 +1,12 @@
 """The benchmarks, on a small slice: their figures count what they say they count."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from benchmarks import consolidate, feed, generate, wake
+from benchmarks import consolidate, feed, generate, learning_ways, shapes, wake
+from benchmarks.learning_work import Work, batches_of
 from benchmarks.measure import PeakMemory, repeat
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.model.adapters import day_config, new_day, parameters
@@ -16,7 +20,16 @@ from sleepcycle.records.version import BaseIdentity
 from sleepcycle.settings.config import ModelSettings, StoreSettings
 from sleepcycle.store.database import create_store
 
+WORK = Work(
+    rows="", examples=3, length=0, steps=2, warm=1, device="cpu", checkpointing="off",
+    memory=0.0,
+)  # fmt: skip
 SMALL = {"square": (24, 24), "wide": (20, 40), "tall": (40, 20), "square_2": (24, 24)}
+
+
+def files_of(folder):
+    """Return the files in a folder."""
+    return list(Path(folder).iterdir())
 
 
 @pytest.fixture
@@ -116,7 +129,7 @@ class TestWake:
         Both count the same operations, and divide by the same peak.
         """
         base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
-        new_day(base, "day", day_config(wake.RANK, 32.0, 0.0), seed=0)
+        new_day(base, "day", day_config(learning_ways.RANK, 32.0, 0.0), seed=0)
         adapter = sum(one.numel() for one in parameters(base, "day"))
         examples = [Encoded((3, 4, 5, 6), (0.0, 0.0, 1.0, 1.0))] * 3
         done = NLL.work(examples, learning_cost(base, adapter))
@@ -132,6 +145,84 @@ class TestWake:
         base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
 
         assert wake.share_of_peak(base, [], 1.0, peak_of(base.device)) is None
+
+    @pytest.mark.slow
+    def test_examples_in_one_row_of_trl_are_learned_as_a_wake_learns_them(
+        self, tmp_path
+    ):
+        """
+        The mask keeps them apart: transformers makes it of their positions alone.
+        """
+        folder = shapes.made("tiny", "", tmp_path)
+        ways = ["ours", "trl, bf16, padding-free"]
+
+        ours, trl = wake.compare(ways, folder, WORK, tmp_path, 300)
+
+        assert (ours.failed, trl.failed) == ("", "")
+        assert trl.loss_first == pytest.approx(ours.loss_first, rel=1e-3)
+        assert trl.tokens_a_step == ours.tokens_a_step
+
+    def test_a_way_that_fails_says_why_and_the_next_is_run(self, tmp_path):
+        found = list(
+            wake.compare(["ours", "trl"], str(tmp_path / "no"), WORK, tmp_path, 300)
+        )
+
+        assert [one.way for one in found] == ["ours", "trl"]
+        assert all(one.failed.startswith("sleepcycle.errors.Mod") for one in found)
+
+    def test_a_way_that_takes_too_long_is_ended(self, tmp_path):
+        (found,) = wake.compare(["ours"], "builtin:nano", WORK, tmp_path, 0.1)
+
+        assert found.failed == "took longer than 0.1 s"
+
+    def test_ratios_are_to_the_fastest_way_of_trl(self):
+        found = [
+            wake.Found("ours", tokens_per_second=300.0),
+            wake.Found("trl", tokens_per_second=50.0),
+            wake.Found("trl, bf16", tokens_per_second=100.0),
+            wake.Found("trl, bf16, liger", failed="ImportError: none"),
+        ]
+
+        ratios = list(wake.table_of(found).columns[2].cells)
+
+        assert ratios == ["3.00", "0.50", "1.00", ""]
+
+    def test_rows_of_a_length_have_all_tokens_but_the_first_learned(self, tmp_path):
+        base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+
+        batches = batches_of(base, replace(WORK, length=2048, examples=1))
+
+        assert [len(batch) for batch in batches] == [1, 1]
+        assert all(len(one.ids) == 2048 for (one,) in batches)
+        assert all(sum(one.weights) == 2047 for (one,) in batches)
+
+
+class TestShapes:
+    def test_a_shape_is_written_once_and_loaded_as_any_base(self, tmp_path):
+        folder = shapes.made("tiny", "", tmp_path)
+        written = sorted((path, path.stat().st_mtime_ns) for path in files_of(folder))
+
+        again = shapes.made("tiny", "", tmp_path)
+
+        assert again == folder
+        assert written == sorted((p, p.stat().st_mtime_ns) for p in files_of(again))
+        base = load_base(ModelSettings(base=folder), device="cpu", cache=tmp_path)
+        assert base.width == shapes.SHAPES["tiny"].hidden_size
+
+    def test_whatever_is_no_shape_is_a_base_by_itself(self, tmp_path):
+        assert shapes.made("builtin:nano", "", tmp_path) == "builtin:nano"
+
+    def test_a_base_lies_in_the_folder_that_was_given_and_stays(self, tmp_path):
+        with shapes.scratch_folder(str(tmp_path / "here"), "tiny") as place:
+            (place / "base").touch()
+
+        assert (tmp_path / "here" / "base").exists()
+
+    def test_a_folder_of_its_own_is_removed(self):
+        with shapes.scratch_folder("", "tiny") as place:
+            assert place.is_dir()
+
+        assert not place.exists()
 
 
 class TestGenerate:
