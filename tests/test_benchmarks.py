@@ -226,17 +226,32 @@ class TestShapes:
 
 
 class TestGenerate:
+    @pytest.fixture
+    def asked(self, tmp_path):
+        base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
+        prompts = [render_prompt(one, base) for one in generate.questions(12)]
+        return base, generate.Asked(prompts[:6], prompts[6:])
+
     def test_no_question_is_asked_twice(self):
         asked = generate.questions(300)
 
         assert len(set(asked)) == 300
 
-    def test_each_way_answers_all_questions_alike(self, tmp_path):
-        base = load_base(ModelSettings(), device="cpu", cache=tmp_path)
-        prompts = [render_prompt(one, base) for one in generate.questions(6)]
+    def test_each_way_answers_all_questions_alike(self, asked):
+        """
+        Continuous batching, which takes most memory that there is, is left out.
+        """
+        timed = list(generate.measure(*asked, 8, batching=False))
 
-        timed = list(generate.measure(base, prompts, 8))
-
-        assert len(timed) == 3
+        assert [one.failed for one in timed] == [""] * 3
         assert all(one.answers == timed[0].answers for one in timed)
         assert all(one.tokens and one.seconds > 0 for one in timed)
+
+    def test_a_way_that_fails_leaves_the_others_their_lines(self, asked):
+        base, questions = asked
+        base.model.generate_batch = None
+
+        timed = list(generate.measure(base, questions, 8, batching=True))
+
+        assert [bool(one.failed) for one in timed] == [False] * 3 + [True] * 2
+        assert generate.row_of(timed[-1], timed[0])["failed"].startswith("TypeError: ")
