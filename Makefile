@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-memory bench-wake study-quick study-pages clean
+.PHONY: help demo demo-real test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-gpu bench-memory bench-wake study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -64,6 +64,10 @@ bench-generate: .venv/ready  ## Time answers beside transformers' own (see ARGS)
 
 bench-wake: .venv/ready  ## Time a wake beside TRL's trainer, on SmolLM2's shape and made-up rows (ARGS='--base PATH --rows FILE').
 	$(BIN)/python -m benchmarks.wake --base smollm2-135m --examples 4 --steps 6 --warm 2 --ways ours "ours, bf16" trl "trl, bf16" $(ARGS)
+
+bench-gpu: .venv/ready  ## Time wakes and exams on real models' shapes beside TRL's, on a GPU (about 50 minutes; see ARGS).
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps liger-kernel
+	$(BIN)/python -m benchmarks.reach --out .benchmarks/reach.jsonl $(ARGS)
 
 bench-memory: .venv/ready  ## Live through eight lessons in every way (3 hours on two cores; see ARGS).
 	$(BIN)/python -m sleepcycle_study.memory --out .benchmarks/memory.jsonl $(ARGS)

@@ -24,6 +24,7 @@ from transformers import (
     PretrainedConfig,
     Qwen2Config,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from sleepcycle.model.base_files import locate
 from sleepcycle.settings.config import ModelSettings
@@ -101,6 +102,7 @@ def _weights(config: PretrainedConfig) -> int:
 def make(base: str, tokenizer: str, folder: Path) -> None:
     """Write a base of random weights, seed 0; all of it or nothing."""
     torch.manual_seed(0)
+    disable_progress_bar()
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = AutoModelForCausalLM.from_config(SHAPES[base], dtype=torch.bfloat16)
     half = folder.with_suffix(".half")

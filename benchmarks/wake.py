@@ -26,12 +26,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -53,6 +54,7 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
 }
+MOST_SHOWN = 3000  # characters of what a failed way printed
 REASON = 60  # characters of it in the table
 ERROR = re.compile(r"[\w.]*(Error|Exception|Unsupported)\b")
 
@@ -92,41 +94,37 @@ def main() -> None:
     found = []
     with scratch_folder(given.scratch, given.base) as scratch:
         folder = made(given.base, given.tokenizer, scratch)
-        for one in compare(given.ways, folder, work, scratch, given.limit):
+        for way in given.ways:
+            one = one_way(way, folder, work, scratch, given.limit)
             print(json.dumps(asdict(one)), file=sys.stderr, flush=True)
             found.append(one)
-    Console(width=120).print(table_of(found))
+    Console(width=160).print(table_of(found))
 
 
-def compare(
-    ways: Sequence[str], folder: str, work: Work, scratch: Path, limit_s: float
-) -> Iterator[Found]:
-    """Yield what each way did, in a process of its own.
+def one_way(way: str, folder: str, work: Work, scratch: Path, limit_s: float) -> Found:
+    """Return what a way did in a process of its own, or why it failed.
 
     Args:
-        ways: Their names.
+        way: Its name.
         folder: The base.
         work: What is done.
         scratch: Where what is remembered of the base is kept.
-        limit_s: Seconds that each may take.
+        limit_s: Seconds that it may take.
     """
-    options = {**asdict(work), "base": folder, "scratch": scratch}
+    options = {**asdict(work), "base": folder, "scratch": scratch, "one": way}
     command = [sys.executable, "-m", "benchmarks.wake"]
     command += [f"--{name}={value}" for name, value in options.items()]
-    for way in ways:
-        try:
-            done = subprocess.run(
-                [*command, "--one", way], capture_output=True, text=True, check=False,
-                timeout=limit_s, env={**os.environ, **QUIET},
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            yield Found(way, failed=f"took longer than {limit_s:g} s")
-            continue
-        if done.returncode:
-            sys.stderr.write(done.stderr)
-            yield Found(way, failed=_reason(done.stderr))
-        else:
-            yield Found(**json.loads(done.stdout.strip().split("\n")[-1]))
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=limit_s,
+            env={**os.environ, **QUIET},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Found(way, failed=f"took longer than {limit_s:g} s")
+    if done.returncode:
+        sys.stderr.write(done.stderr[-MOST_SHOWN:])
+        return Found(way, failed=_reason(done.stderr))
+    return Found(**json.loads(done.stdout.strip().split("\n")[-1]))
 
 
 def _reason(errors: str) -> str:
@@ -163,7 +161,7 @@ def table_of(found: Sequence[Found]) -> Table:
     """Return what was found, with ratios to the fastest of TRL's ways."""
     table = Table(
         "way", "tokens/s", "ratio", "step, s", "peak, GB", "held", "loading",
-        "of peak", "loss",
+        "of peak", "loss", box=box.MARKDOWN,
     )  # fmt: skip
     theirs = [one.tokens_per_second for one in found if one.way.startswith("trl")]
     best = max(theirs, default=0.0)

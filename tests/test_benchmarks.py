@@ -1,11 +1,22 @@
 """The benchmarks, on a small slice: their figures count what they say they count."""
 
-from dataclasses import replace
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import consolidate, feed, generate, learning_ways, shapes, wake
+from benchmarks import (
+    consolidate,
+    feed,
+    generate,
+    learning_ways,
+    reach,
+    shapes,
+    wake,
+)
 from benchmarks.learning_work import Work, batches_of
 from benchmarks.measure import PeakMemory, repeat
 from sleepcycle.files.paths import HomePaths
@@ -156,22 +167,21 @@ class TestWake:
         folder = shapes.made("tiny", "", tmp_path)
         ways = ["ours", "trl, bf16, padding-free"]
 
-        ours, trl = wake.compare(ways, folder, WORK, tmp_path, 300)
+        ours, trl = (wake.one_way(w, folder, WORK, tmp_path, 300) for w in ways)
 
         assert (ours.failed, trl.failed) == ("", "")
         assert trl.loss_first == pytest.approx(ours.loss_first, rel=1e-3)
         assert trl.tokens_a_step == ours.tokens_a_step
 
-    def test_a_way_that_fails_says_why_and_the_next_is_run(self, tmp_path):
-        found = list(
-            wake.compare(["ours", "trl"], str(tmp_path / "no"), WORK, tmp_path, 300)
-        )
+    @pytest.mark.slow
+    def test_a_way_that_fails_says_why(self, tmp_path):
+        found = wake.one_way("ours", str(tmp_path / "no"), WORK, tmp_path, 300)
 
-        assert [one.way for one in found] == ["ours", "trl"]
-        assert all(one.failed.startswith("sleepcycle.errors.Mod") for one in found)
+        assert found.way == "ours"
+        assert found.failed.startswith("sleepcycle.errors.ModelError: expected ")
 
     def test_a_way_that_takes_too_long_is_ended(self, tmp_path):
-        (found,) = wake.compare(["ours"], "builtin:nano", WORK, tmp_path, 0.1)
+        found = wake.one_way("ours", "builtin:nano", WORK, tmp_path, 0.1)
 
         assert found.failed == "took longer than 0.1 s"
 
@@ -223,6 +233,48 @@ class TestShapes:
             assert place.is_dir()
 
         assert not place.exists()
+
+
+class TestReach:
+    @pytest.mark.slow
+    def test_a_part_is_tried_on_any_machine_and_its_lines_are_kept(self, tmp_path):
+        out = tmp_path / "kept" / "reach.jsonl"
+        command = [sys.executable, "-m", "benchmarks.reach", "--tiny"]
+        command += ["--parts", "exam", "--out", str(out)]
+
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [line["part"] for line in lines] == ["exam"] * 6
+        assert not any(line.get("failed") for line in lines)
+        assert done.stdout.startswith(out.read_text())
+
+    def test_every_way_of_a_part_is_one_that_there_is(self):
+        ways = {way for part in reach.PARTS.values() for way in part.ways}
+
+        assert ways == set(learning_ways.WAYS)
+
+    def test_what_has_no_time_left_says_so(self, tmp_path):
+        part = replace(reach.PARTS["qwen-7b"], base="builtin:nano")
+
+        lines = list(reach.run_part(part, "", tmp_path, end=0.0))
+
+        assert [line["way"] for line in lines] == list(part.ways)
+        assert all(line["failed"] == "no time left" for line in lines)
+
+    def test_a_table_has_the_last_line_of_each_way(self):
+        lines = [
+            {"title": "a", **asdict(wake.Found("trl", tokens_per_second=10.0))},
+            {"title": "a", **asdict(wake.Found("ours", failed="it was full"))},
+            {"title": "a", **asdict(wake.Found("ours", tokens_per_second=30.0))},
+            {"title": "b", "way": "ours, bfloat16", "seconds": 0.5, "answers": 7},
+        ]
+
+        found = {title: list(table.columns) for title, table in reach.tables_of(lines)}
+
+        assert list(found) == ["a", "b"]
+        assert list(found["a"][2].cells) == ["1.00", "3.00"]
+        assert list(found["b"][1].cells) == ["0.5"]
 
 
 class TestGenerate:
