@@ -35,7 +35,7 @@ SPARE_BYTES = 2**30  # of the RAM disk, left to others
 
 SHAPES: dict[str, PretrainedConfig] = {
     "tiny": LlamaConfig(  # to try a benchmark
-        vocab_size=8192, hidden_size=128, intermediate_size=256,
+        vocab_size=49152, hidden_size=128, intermediate_size=256,
         num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         max_position_embeddings=8192, tie_word_embeddings=True,
     ),
@@ -62,7 +62,8 @@ def made(base: str, tokenizer: str, scratch: Path) -> str:
 
     Args:
         base: A shape's name, or whatever `model.base` may be.
-        tokenizer: A base whose tokenizer a shape gets; nano's if empty.
+        tokenizer: A base, or a folder with its tokenizer alone, whose tokenizer a
+            shape gets; nano's if empty.
         scratch: Where bases lie.
     """
     if base not in SHAPES:
@@ -107,8 +108,9 @@ def make(base: str, tokenizer: str, folder: Path) -> None:
         model = AutoModelForCausalLM.from_config(SHAPES[base], dtype=torch.bfloat16)
     half = folder.with_suffix(".half")
     model.save_pretrained(half, max_shard_size=SHARD)
-    tokens = tokenizer or "builtin:nano"
-    place = locate(ModelSettings(base=tokens))
+    place = Path(tokenizer)  # a folder may hold nothing else
+    if not tokenizer or not place.is_dir():
+        place = locate(ModelSettings(base=tokenizer or "builtin:nano"))
     AutoTokenizer.from_pretrained(place).save_pretrained(half)
     half.rename(folder)
 

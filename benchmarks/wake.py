@@ -55,7 +55,7 @@ QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
 }
 MOST_SHOWN = 3000  # characters of what a failed way printed
-REASON = 60  # characters of it in the table
+REASON = 50  # characters of it in the table
 ERROR = re.compile(r"[\w.]*(Error|Exception|Unsupported)\b")
 
 

@@ -219,6 +219,18 @@ class TestShapes:
         base = load_base(ModelSettings(base=folder), device="cpu", cache=tmp_path)
         assert base.width == shapes.SHAPES["tiny"].hidden_size
 
+    def test_a_folder_with_a_tokenizer_alone_gives_a_shape_its_tokens(self, tmp_path):
+        nano = load_base(ModelSettings(), device="cpu", cache=tmp_path).tokenizer
+        nano.add_tokens(["<|other|>"])
+        nano.save_pretrained(tmp_path / "tokens")
+
+        shapes.make("tiny", str(tmp_path / "tokens"), tmp_path / "tiny")
+
+        base = load_base(
+            ModelSettings(base=str(tmp_path / "tiny")), device="cpu", cache=tmp_path
+        )
+        assert base.tokenizer.encode("<|other|>") == nano.encode("<|other|>")
+
     def test_whatever_is_no_shape_is_a_base_by_itself(self, tmp_path):
         assert shapes.made("builtin:nano", "", tmp_path) == "builtin:nano"
 
