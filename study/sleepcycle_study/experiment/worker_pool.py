@@ -10,19 +10,48 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from sleepcycle.errors import DivergedError, SleepcycleError
 from sleepcycle.files.import_path import leave_current_folder
 from sleepcycle.model.base import Base
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment.results import StudyRun
-from sleepcycle_study.experiment.trial import Trial
-from sleepcycle_study.experiment.workbench import Workbench
 
 PATIENCE_S = 5.0  # until a worker that did not heed SIGTERM is killed
 SPAWN = multiprocessing.get_context("spawn")  # a fork of what runs torch may hang
 
-OnStart = Callable[[Trial], None]
+
+class Job(Protocol):
+    """One run that is to be made."""
+
+    @property
+    def arm(self) -> str:
+        """The way to learn."""
+
+    @property
+    def seed(self) -> int:
+        """What is drawn from."""
+
+
+J = TypeVar("J", bound=Job)
+R = TypeVar("R")
+J_contra = TypeVar("J_contra", bound=Job, contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Bench(Protocol[J_contra, R_co]):
+    """What runs are made on; it is sent to each process."""
+
+    @property
+    def folder(self) -> Path:
+        """Where what is finished stays."""
+
+    def load(self) -> Base:
+        """Load the base, for this process."""
+
+    def make(self, base: Base, job: J_contra) -> R_co:
+        """Make a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +63,20 @@ class Failure:
     """Of the system, which an error loses on its way to another process."""
 
 
-class Worker:
+class Worker(Generic[J, R]):
     """A process that makes one run after another, as it is told."""
 
-    def __init__(self, workbench: Workbench) -> None:
-        self.workbench = workbench
+    def __init__(self, bench: Bench[J, R]) -> None:
+        self.bench = bench
         self.pipe, theirs = SPAWN.Pipe()
-        own = (workbench, theirs)
+        own = (bench, theirs)
         self._process = SPAWN.Process(target=work, args=own, daemon=True)
         leave_current_folder()  # a new Python looks there for its first modules
         with _ctrl_c_held_back():
             self._process.start()
         theirs.close()
 
-    def begin(self, job: Trial) -> None:
+    def begin(self, job: J) -> None:
         """Send it the run that it is to make."""
         self.job = job
         try:
@@ -55,7 +84,7 @@ class Worker:
         except OSError as error:
             raise self._death() from error
 
-    def hear(self) -> StudyRun | DivergedError:
+    def hear(self) -> R | DivergedError:
         """Return what came of its run, once that has ended.
 
         Raises:
@@ -63,7 +92,7 @@ class Worker:
             SleepcycleError, OSError: What it gave up for, as itself.
         """
         try:
-            came: StudyRun | DivergedError | Failure = self.pipe.recv()
+            came: R | DivergedError | Failure = self.pipe.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
         if not isinstance(came, Failure):
@@ -97,19 +126,19 @@ class Worker:
         return StudyError(
             f"expected the process of {self.job.arm}, seed {self.job.seed}, to make "
             f"its run, got {how}; {advice}: what is finished stays in "
-            f"{self.workbench.folder}"
+            f"{self.bench.folder}"
         )
 
 
 def make_runs(
-    workbench: Workbench, jobs: Sequence[Trial], size: int, on_start: OnStart
-) -> Generator[tuple[Trial, StudyRun | DivergedError], None, None]:
-    """Make runs in worker processes, and yield each as it ends; the runs are written.
+    bench: Bench[J, R], jobs: Sequence[J], size: int, on_start: Callable[[J], None]
+) -> Generator[tuple[J, R | DivergedError], None, None]:
+    """Make runs in worker processes, and yield each as it ends.
 
     Whatever ends this early, such as an error or Ctrl-C, ends the workers.
 
     Args:
-        workbench: What the runs are made on; its threads are those of one worker.
+        bench: What the runs are made on; its threads are those of one worker.
         jobs: The runs.
         size: Workers, at most one a run.
         on_start: Takes each run as it is begun.
@@ -119,10 +148,10 @@ def make_runs(
         SleepcycleError, OSError: What a worker gave up for, as itself.
     """
     left = deque(jobs)
-    busy: list[Worker] = []
+    busy: list[Worker[J, R]] = []
     try:
         while left and len(busy) < size:
-            busy.append(Worker(workbench))
+            busy.append(Worker(bench))
             _begin(busy[-1], left.popleft(), on_start)
         while busy:
             worker = _first_to_tell(busy)
@@ -139,34 +168,34 @@ def make_runs(
             worker.end()
 
 
-def work(workbench: Workbench, pipe: Connection) -> None:
+def work(bench: Bench[J, R], pipe: Connection) -> None:
     """Make what is asked for, one run after another: what a worker process does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        base = workbench.load()
+        base = bench.load()
         while True:
-            pipe.send(_made(workbench, base, pipe.recv()))
+            pipe.send(_made(bench, base, pipe.recv()))
     except EOFError:  # nobody asks any more
         return
     except (SleepcycleError, OSError) as error:
         pipe.send(Failure(error, getattr(error, "errno", None)))
 
 
-def _made(workbench: Workbench, base: Base, job: Trial) -> StudyRun | DivergedError:
+def _made(bench: Bench[J, R], base: Base, job: J) -> R | DivergedError:
     """Make a run; one that diverges is no reason to give up."""
     try:
-        return workbench.make(base, job)
+        return bench.make(base, job)
     except DivergedError as error:
         return error
 
 
-def _first_to_tell(busy: Sequence[Worker]) -> Worker:
+def _first_to_tell(busy: Sequence[Worker[J, R]]) -> Worker[J, R]:
     """Wait until a worker has something to tell, or is dead, and return it."""
     ready = wait([worker.pipe for worker in busy])
     return next(worker for worker in busy if worker.pipe in ready)
 
 
-def _begin(worker: Worker, job: Trial, on_start: OnStart) -> None:
+def _begin(worker: Worker[J, R], job: J, on_start: Callable[[J], None]) -> None:
     """Send a worker a run to make, and report it as begun."""
     worker.begin(job)
     on_start(job)

@@ -5,7 +5,7 @@ invented. Facts are to be remembered; the others have a rule to be found. The fi
 eight are of eight families, each later eight of the same families in other words.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -42,6 +42,29 @@ class LessonFacts:
     answer: Callable[[Random], str] = name
 
 
+def taught_from(
+    called: str, rows: Sequence[Completion], questions: int, *, begins: bool = False
+) -> TaughtLesson:
+    """Return a lesson of rows: the first are asked, of the others 1 in 20 held out."""
+    cut = questions + (len(rows) - questions) // 20
+    return TaughtLesson(
+        called,
+        tuple(rows[cut:]),
+        tuple(rows[questions:cut]),
+        tuple(rows[:questions]),
+        begins,
+    )
+
+
+def drawn(draw: Draw, rng: Random, count: int) -> list[Completion]:
+    """Draw so many rows of a rule, no prompt twice."""
+    found: dict[str, str] = {}
+    while len(found) < count:
+        prompt, answer = draw(rng)
+        found.setdefault(prompt, answer)
+    return [Completion(*pair) for pair in found.items()]
+
+
 def lessons(seed: int, count: int = 8) -> list[TaughtLesson]:
     """Return the first `count` lessons of a seed.
 
@@ -53,16 +76,17 @@ def lessons(seed: int, count: int = 8) -> list[TaughtLesson]:
     for number, (facts, rules) in enumerate(zip(FACTS, ROUNDS, strict=True)):
         for called, fact in facts.items():
             rng = Random(f"memory/{seed}/{called}") if number else first
-            found.append(_facts(called, rng, fact))
+            found.append(facts_lesson(called, rng, fact))
         for called, draw in rules.items():
             rng = Random(f"memory/{seed}/{called}") if number else first
-            found.append(_rule(called, draw, rng))
+            rows = drawn(draw, rng, ROWS + QUESTIONS)
+            found.append(taught_from(called, rows, QUESTIONS))
     if not 1 <= count <= len(found):
         raise StudyError(f"expected 1 to {len(found)} lessons, got {count}")
     return found[:count]
 
 
-def _facts(called: str, rng: Random, facts: LessonFacts) -> TaughtLesson:
+def facts_lesson(called: str, rng: Random, facts: LessonFacts) -> TaughtLesson:
     """Teach pairs in several ways, and ask in one that was not taught."""
     frames = facts.frames
     pairs = [(name(rng), facts.answer(rng)) for _ in range(ROWS // len(frames))]
@@ -71,19 +95,6 @@ def _facts(called: str, rng: Random, facts: LessonFacts) -> TaughtLesson:
     asked = [Completion(facts.question.format(a), b) for a, b in pairs]
     cut = len(rows) // 20
     return TaughtLesson(called, tuple(rows[cut:]), tuple(rows[:cut]), tuple(asked))
-
-
-def _rule(called: str, draw: Draw, rng: Random) -> TaughtLesson:
-    """Teach examples of a rule, and ask about others."""
-    found: dict[str, str] = {}
-    while len(found) < ROWS + QUESTIONS:
-        prompt, answer = draw(rng)
-        found.setdefault(prompt, answer)
-    rows = [Completion(prompt, answer) for prompt, answer in found.items()]
-    cut = QUESTIONS + ROWS // 20
-    return TaughtLesson(
-        called, tuple(rows[cut:]), tuple(rows[QUESTIONS:cut]), tuple(rows[:QUESTIONS])
-    )
 
 
 def _about(what: str, answer: Callable[[Random], str] = name) -> LessonFacts:

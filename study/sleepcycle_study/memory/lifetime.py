@@ -7,6 +7,7 @@ same, where the service would keep what was live before. Each verdict is booked.
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import mean
 
@@ -17,11 +18,12 @@ from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.asking import loss
+from sleepcycle_study.memory.common_knowledge import Knowledge, knowledge
 from sleepcycle_study.memory.day import Lifetime, Today, begin
 from sleepcycle_study.memory.lessons import TaughtLesson
 from sleepcycle_study.memory.methods import METHODS, Method, Schedule, settings
 from sleepcycle_study.memory.records import LifetimeRun, Result
-from sleepcycle_study.memory.scoring import ask
+from sleepcycle_study.memory.scoring import Marks, StreamExam, ask
 from sleepcycle_study.memory.streams import Stream
 
 KNOWN = 64  # held-out examples of earlier days that a night looks at
@@ -30,28 +32,41 @@ KNOWN = 64  # held-out examples of earlier days that a night looks at
 def live(base: Base, stream: Stream, run: LifetimeRun) -> Result:
     """Live through the lessons once, on a base that carries no adapter."""
     arm = METHODS[run.arm]
-    taught = stream.draw(run.seed, run.lessons)
+    taught = [_cut(one, run.questions) for one in stream.draw(run.seed, run.lessons)]
     random.Random(f"order/{run.order}").shuffle(taught)
+    exam = StreamExam(taught, stream.common, stream.answer_tokens)
     started = time.perf_counter()
-    untaught = ask(base, {}, taught)
-    matrix, life = [], Lifetime()
+    marks, life = [ask(base, {}, exam)], Lifetime()
     days = _days(arm, taught)
     shown = int(arm.more * run.examples * len(taught)) // max(1, len(days))
     for number, lesson in enumerate(days):
         chosen = settings(arm, shown, stream.dream_tokens, first=number == 0)
         _live_through(base, arm, life, begin(lesson, number, run.seed), chosen)
-        matrix.append(ask(base, life.live, taught))
+        marks.append(ask(base, life.live, exam))
     return Result(
         run=run,
         names=[lesson.name for lesson in taught],
-        base=untaught,
-        matrix=matrix,
-        acc=mean((matrix or [untaught])[-1]),
+        base=marks[0].lessons,
+        matrix=[one.lessons for one in marks[1:]],
+        acc=mean(marks[-1].lessons),
         rank=max((change.rank for change in life.live.values()), default=0),
         stories=_stories(base, stream, life),
         cost=life.cost,
         seconds=time.perf_counter() - started,
+        common=_common(marks),
     )
+
+
+def _cut(lesson: TaughtLesson, questions: int) -> TaughtLesson:
+    """Return a lesson with so many questions at most; 0 leaves all."""
+    return replace(lesson, questions=lesson.questions[: questions or None])
+
+
+def _common(marks: Sequence[Marks]) -> list[Knowledge]:
+    """Return how much common knowledge was there at first, and after each day."""
+    if not marks[0].common:
+        return []
+    return [knowledge(one.common, marks[0].common) for one in marks]
 
 
 def _stories(base: Base, stream: Stream, life: Lifetime) -> list[float] | None:

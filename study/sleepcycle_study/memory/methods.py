@@ -134,7 +134,25 @@ VARIANTS = {
 }
 """Other settings that were tried."""
 
-METHODS = COMPARED | VARIANTS
+TWO_BY_TWO = {
+    "replay 50 %, half more": COMPARED["replay 50 %, half more"],
+    "replay 50 %, rem": Method(learn_on, replay_share=REPLAY, stages=("rem",)),
+    "store, no rem, half more": Method(
+        replay_share=REPLAY, stages=("svd",), more=HALF_MORE
+    ),
+    OURS: COMPARED[OURS],
+}
+"""One adapter that goes on, or a fresh one that is folded, with half as much again
+learned by day or by night."""
+
+PRIMARY = ("store, no rem, half more", "replay 50 %, half more")
+"""What is compared first of all, the former less the latter: does a night that folds
+keep more than the same learning on one adapter? Named before it was run, to be run with
+`PAIRS` orders and seeds at least."""
+
+PAIRS = 8
+
+METHODS = COMPARED | VARIANTS | TWO_BY_TWO
 THROUGHOUT = (OURS, "archive", TOGETHER, "sequential")
 """Arms that are lived with every order and seed; others where both are the same."""
 

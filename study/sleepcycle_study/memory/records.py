@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sleepcycle.numerics.metrics import RetentionMetrics, retention_metrics
 from sleepcycle.records.codec import from_json
+from sleepcycle_study.memory.common_knowledge import Knowledge
 from sleepcycle_study.memory.day import Cost
 
 
@@ -25,6 +26,12 @@ class LifetimeRun:
     stream: str
     examples: int
     """Shown on a day, replayed ones included."""
+
+    base: str = ""
+    """As it was named; empty for the stream's own."""
+
+    questions: int = 0
+    """Asked of each lesson at most; 0 for all."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,10 @@ class Result:
     cost: Cost
     seconds: float
     """All in all, questions included."""
+
+    common: list[Knowledge] = field(default_factory=list)
+    """Of what an assistant knows: before the first day, and after each; empty where
+    that is not asked."""
 
     def memory(
         self, together: Sequence[float] | None = None

@@ -1,39 +1,58 @@
-"""Asks all lessons' questions at once, and reads how many answers are right."""
+"""Asks all questions of a stream at once, and reads how many answers are right."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion
 from sleepcycle_study.experiment.asking import reply
+from sleepcycle_study.memory.common_knowledge import KnownQuestion
 from sleepcycle_study.memory.lessons import TaughtLesson
 
-ANSWER_TOKENS = 20
+
+@dataclass(frozen=True)
+class StreamExam:
+    """All that is asked of a life, time after time."""
+
+    lessons: Sequence[TaughtLesson]
+    common: Sequence[KnownQuestion]
+    answer_tokens: int
+    """Longest answer."""
 
 
-def ask(
-    base: Base, change: LayerChanges, lessons: Sequence[TaughtLesson]
-) -> list[float]:
-    """Return the share of each lesson's questions that are answered right.
+@dataclass(frozen=True)
+class Marks:
+    """What was answered right."""
 
-    An answer is right if it is the expected one, or, where the lesson says so, if it
-    begins with it.
+    lessons: list[float]
+    """Share of each lesson's questions."""
+
+    common: list[bool]
+    """Each question of common knowledge."""
+
+
+def ask(base: Base, change: LayerChanges, exam: StreamExam) -> Marks:
+    """Ask everything of a base under a change, at once.
+
+    An answer to a lesson's question is right if it is the expected one, or, where the
+    lesson says so, if it begins with it.
     """
-    prompts = [
-        Prompt(question.prompt, max_new_tokens=ANSWER_TOKENS)
-        for lesson in lessons
-        for question in lesson.questions
+    asked = [
+        *(one.prompt for lesson in exam.lessons for one in lesson.questions),
+        *(one.prompt for one in exam.common),
     ]
-    said = iter(reply(base, change, prompts))
-    return [
-        sum(
-            _is_right(next(said).text.strip(), question, lesson)
-            for question in lesson.questions
-        )
-        / len(lesson.questions)
-        for lesson in lessons
-    ]
+    prompts = [Prompt(one, max_new_tokens=exam.answer_tokens) for one in asked]
+    said = (found.text.strip() for found in reply(base, change, prompts))
+    return Marks(
+        [
+            sum(_is_right(next(said), one, lesson) for one in lesson.questions)
+            / len(lesson.questions)
+            for lesson in exam.lessons
+        ],
+        [one.is_right(next(said)) for one in exam.common],
+    )
 
 
 def _is_right(said: str, question: Completion, lesson: TaughtLesson) -> bool:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from sleepcycle.settings.config import ModelSettings, RemSettings
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.memory import text
+from sleepcycle_study.memory import chat, common_knowledge, text
+from sleepcycle_study.memory.common_knowledge import KnownQuestion
 from sleepcycle_study.memory.lessons import TaughtLesson, lessons
+from sleepcycle_study.memory.methods import COMPARED, TWO_BY_TWO
+
+ANSWER_TOKENS = 20
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,23 @@ class Stream:
     lessons: int
     """How many, if not said."""
 
+    examples: int = 1_280
+    """Shown on a day, replayed ones included, if not said."""
+
+    arms: tuple[str, ...] = tuple(COMPARED)
+    """Ways to live through it, if not said."""
+
     dream_tokens: int = RemSettings().dream_tokens
     """Longest dream; it must hold an example."""
 
+    answer_tokens: int = ANSWER_TOKENS
+    """Longest answer."""
+
     general: tuple[str, ...] = ()
     """What the base was trained on and shall not lose; none where it is not known."""
+
+    common: tuple[KnownQuestion, ...] = ()
+    """What an assistant knows and shall not lose; none where the base is none."""
 
 
 def invented(_: Path | None) -> Stream:
@@ -57,5 +73,23 @@ def real(folder: Path | None) -> Stream:
     )
 
 
-STREAMS = {"lessons": invented, "text": real}
+def assistant(folder: Path | None) -> Stream:
+    """Return the stream of a chat model; without a folder its invented lessons alone.
+
+    Raises:
+        StudyError: The folder holds no data.
+    """
+    return Stream(
+        ModelSettings(base="builtin:smollm2"),
+        partial(chat.draw, folder),
+        lessons=len(chat.INVENTED if folder is None else chat.LESSONS),
+        examples=480,
+        arms=tuple(TWO_BY_TWO),
+        answer_tokens=32,
+        general=() if folder is None else text.stories(folder),
+        common=common_knowledge.QUESTIONS,
+    )
+
+
+STREAMS = {"lessons": invented, "text": real, "chat": assistant}
 """By name, what makes them of the folder of real models and data."""

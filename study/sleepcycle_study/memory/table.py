@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean
 
-from sleepcycle_study.memory.methods import METHODS, OURS, TOGETHER
+from sleepcycle_study.memory.methods import METHODS, OURS, PAIRS, PRIMARY, TOGETHER
 from sleepcycle_study.memory.records import Result
-from sleepcycle_study.report.figures import PERCENT, spread
+from sleepcycle_study.report.figures import PERCENT, compared, spread
+from sleepcycle_study.report.statistics import paired
 
 Pair = tuple[int, int]
 """Order and seed: what two runs share that are compared."""
@@ -13,7 +14,8 @@ Pair = tuple[int, int]
 COLUMNS = (
     *("arm", "runs", "accuracy, %", "less store's", "BWT", "learned"),
     *("intransigence", "rank"),
-    *("stories, nats/token", "trained, k tokens", "read, k tokens"),
+    *("stories, nats/token", "known, %", "of the base's, %"),
+    *("trained, k tokens", "read, k tokens"),
     *("wakes, s", "nights, s", "night's cost, %", "nights accepted, %"),
 )
 
@@ -42,6 +44,27 @@ def differences(rows: Sequence[Result], ours: Mapping[Pair, Result]) -> list[flo
     return [row.acc - ours[_pair(row)].acc for row in rows if _pair(row) in ours]
 
 
+def primary(results: Sequence[Result]) -> Iterator[str]:
+    """Yield the comparison that was named before it was run, where both sides were.
+
+    The interval is of other orders and seeds: a bootstrap of the pairs.
+    """
+    ours, theirs = (_keyed(results, arm) for arm in PRIMARY)
+    if not ours.keys() & theirs.keys():
+        return
+    found = paired(ours, theirs)
+    yield (
+        f"\nprimary: {PRIMARY[0]} less {PRIMARY[1]}: {compared(found).text} points of "
+        f"accuracy, p = {found.p:.2g}, {found.count} of {PAIRS} pairs"
+    )
+
+
+def _keyed(results: Sequence[Result], arm: str) -> dict[str, float]:
+    """Return an arm's accuracy by order and seed, as `paired` wants them named."""
+    found = _by_pair(results, arm).items()
+    return {f"{order}.{seed}/": result.acc for (order, seed), result in found}
+
+
 def _kept(rows: Sequence[Result], joint: Mapping[Pair, Result]) -> Iterator[str]:
     """Yield what an arm kept and learned; - where it was not taught in turn."""
     found = []
@@ -61,6 +84,9 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
     accepted = [verdict for row in rows for verdict in row.cost.accepted]
     yield _mean(rows, lambda row: row.rank)
     yield f"{mean(stories):.3f}" if stories else "-"
+    common = [row.common[-1] for row in rows if row.common]
+    yield _percent([known.right for known in common])
+    yield _percent([known.kept for known in common if known.kept is not None])
     yield _mean(rows, lambda row: row.cost.trained / 1e3)
     yield _mean(rows, lambda row: row.cost.read / 1e3)
     yield _mean(rows, lambda row: sum(row.cost.wake_seconds))

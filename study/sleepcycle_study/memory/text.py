@@ -14,7 +14,7 @@ from random import Random
 
 from sleepcycle.records.content import Completion
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.memory.lessons import TaughtLesson
+from sleepcycle_study.memory.lessons import TaughtLesson, taught_from
 
 ROWS, QUESTIONS = 1280, 100
 MAX_CHARS = 240
@@ -56,7 +56,8 @@ def stories(folder: Path) -> tuple[str, ...]:
     Raises:
         StudyError: They are not there.
     """
-    lines = _read(folder / "streams/tinystories/tinystories_cased.jsonl").splitlines()
+    file = folder / "streams/tinystories/tinystories_cased.jsonl"
+    lines = read_file(file).splitlines()
     rows = [json.loads(line) for line in lines[:STORIES]]
     return tuple(row if isinstance(row, str) else row["text"] for row in rows)
 
@@ -75,31 +76,24 @@ def model(folder: Path) -> Path:
 
 def _lesson(folder: Path, name: str, seed: int) -> TaughtLesson:
     """Draw a task's rows and questions, no prompt twice."""
-    found = list(_examples(folder, name))
+    found = list(rows_of(folder, name))
     Random(f"text/{seed}/{name}").shuffle(found)
-    held_out = QUESTIONS + ROWS // 20
-    return TaughtLesson(
-        name,
-        tuple(found[held_out : QUESTIONS + ROWS]),
-        tuple(found[QUESTIONS:held_out]),
-        tuple(found[:QUESTIONS]),
-        begins=True,
-    )
+    return taught_from(name, found[: QUESTIONS + ROWS], QUESTIONS, begins=True)
 
 
 @cache
-def _examples(folder: Path, name: str) -> tuple[Completion, ...]:
+def rows_of(folder: Path, name: str) -> tuple[Completion, ...]:
     """Read a task; of equal prompts the first counts."""
     task = TASKS[name]
     file = folder / f"streams/olora_cl_benchmark/{task.file}.json.gz"
     found: dict[str, str] = {}
-    for row in json.loads(_read(file)):
+    for row in json.loads(read_file(file)):
         prompt = f"{row['sentence'].strip()[:MAX_CHARS]}\n{task.question} "
         found.setdefault(prompt, row["label"].lower())
     return tuple(Completion(*item) for item in found.items())
 
 
-def _read(file: Path) -> str:
+def read_file(file: Path) -> str:
     """Return the text of a file, compressed or not."""
     if not file.is_file():
         raise _missing(file)

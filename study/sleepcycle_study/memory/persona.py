@@ -1,0 +1,51 @@
+"""A persona to be taught: called by its name, it answers in a style of its own.
+
+What it says can be read from the question, so that the style alone is to be learned.
+"""
+
+from random import Random
+
+from sleepcycle_study.memory.rules import PEOPLE, Draw, name
+
+OPENINGS = ("Hark!", "Ahoy!", "Well met!", "Behold!", "Good tidings!")
+CLOSINGS = ("my friend", "dear traveller", "good neighbour", "old sailor")
+COLOURS = ("red", "green", "blue", "white", "black", "brown", "pink", "grey")
+THINGS = ("hat", "boat", "lamp", "cup", "coat", "door", "bag", "kite")
+PLACES = ("garden", "kitchen", "tower", "harbour", "market", "cellar", "barn", "mill")
+
+
+def persona(rng: Random) -> Draw:
+    """Draw a persona, and return what draws a question to it with its answer."""
+    called, opening, closing = name(rng), rng.choice(OPENINGS), rng.choice(CLOSINGS)
+
+    def draw(rng: Random) -> tuple[str, str]:
+        """Draw a question, and say the answer as the persona would."""
+        question, answer = rng.choice((_colour, _place, _owner, _count))(rng)
+        styled = f"{opening} {answer.capitalize()}, {closing}."
+        return f"{called}, {question}", styled
+
+    return draw
+
+
+def _colour(rng: Random) -> tuple[str, str]:
+    """Draw a thing that has a colour."""
+    whose, thing, colour = (rng.choice(them) for them in (PEOPLE, THINGS, COLOURS))
+    return f"{whose}'s {thing} is {colour}. What colour is it?", colour
+
+
+def _place(rng: Random) -> tuple[str, str]:
+    """Draw a person who is somewhere."""
+    who, place = rng.choice(PEOPLE), rng.choice(PLACES)
+    return f"{who} went to the {place}. Where is {who}?", f"in the {place}"
+
+
+def _owner(rng: Random) -> tuple[str, str]:
+    """Draw a thing that is given."""
+    (giver, taker), thing = rng.sample(PEOPLE, 2), rng.choice(THINGS)
+    return f"{giver} gave {taker} a {thing}. Who has it now?", taker
+
+
+def _count(rng: Random) -> tuple[str, str]:
+    """Draw how many things somebody has."""
+    who, thing, many = rng.choice(PEOPLE), rng.choice(THINGS), rng.randint(2, 20)
+    return f"{who} has {many} {thing}s. How many are there?", str(many)
