@@ -74,3 +74,13 @@ def test_a_life_on_a_used_base_is_the_same(base, stream, lived):
     assert again.matrix == lived["store"].matrix
     assert again.cost.trained == lived["store"].cost.trained
     assert not any(getattr(part, "lora_A", ()) for part in base.model.modules())
+
+
+def test_common_knowledge_is_asked_before_the_first_day_and_after_each(base):
+    chat = STREAMS["chat"](None)
+
+    found = live(base, chat, replace(RUN, stream="chat", questions=2))
+
+    assert len(found.common) == 3
+    assert found.common[0].kept == 1.0
+    assert {score for row in found.matrix for score in row} <= {0.0, 0.5, 1.0}

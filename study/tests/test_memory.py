@@ -3,10 +3,11 @@
 import pytest
 
 from sleepcycle_study.errors import StudyError
+from sleepcycle_study.memory import records
 from sleepcycle_study.memory.__main__ import main
 
 
-@pytest.mark.parametrize("option", ["--orders", "--seeds", "--lessons"])
+@pytest.mark.parametrize("option", ["--orders", "--seeds", "--lives", "--jobs"])
 def test_none_of_what_is_counted_is_refused(option, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([option, "0"])
@@ -26,6 +27,24 @@ def test_what_was_lived_is_not_lived_again(tmp_path, capsys):
     assert main(asked) == 0
     assert main([*asked, "--only-seed", "1", "--only-order", "0"]) == 1
     assert capsys.readouterr().out.count("| base | 3 | 0.0 ± 0.0 |") == 1
+
+
+def test_lives_are_orders_each_with_the_seed_of_its_number(tmp_path, capsys):
+    """
+    Also of an arm that is lived with every order and seed else.
+    """
+    file = tmp_path / "found.jsonl"
+    asked = ["--stream", "chat", "--base", "builtin:nano", "--arms", "base"]
+    asked += ["--lives", "2", "--lessons", "1", "--questions", "1"]
+
+    assert main([*asked, "--device", "cpu", "--out", str(file)]) == 2
+
+    runs = [found.run for found in records.read(file)]
+    assert [(run.order, run.seed) for run in runs] == [(0, 0), (1, 1)]
+    assert {(run.base, run.questions, run.examples) for run in runs} == {
+        ("builtin:nano", 1, 480)
+    }
+    assert "[2/2] base, order 1, seed 1: 0.0% right in " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

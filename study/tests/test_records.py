@@ -1,15 +1,19 @@
 """The lines in which lives are kept."""
 
+from dataclasses import replace
+
 import pytest
 from memory_results import result
 
 from sleepcycle_study.memory import records
+from sleepcycle_study.memory.common_knowledge import Knowledge
 from sleepcycle_study.memory.day import Cost
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path):
     file = tmp_path / "found.jsonl"
-    written = [result("store", 0.5), result("joint", 0.7)]
+    asked = [Knowledge(right=0.5, kept=1.0), Knowledge(right=0.25, kept=None)]
+    written = [result("store", 0.5), replace(result("joint", 0.7), common=asked)]
 
     for one in written:
         records.append(file, one)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from memory_results import result
 
-from sleepcycle_study.memory import table
+from sleepcycle_study.memory import methods, table
+from sleepcycle_study.memory.common_knowledge import Knowledge
 
 
 def test_differences_pair_runs_of_one_order_and_seed():
@@ -71,3 +72,45 @@ def test_a_table_line_has_every_column():
     header, _, line = table.table([result("store", 0.5)])
 
     assert line.count("|") == header.count("|")
+
+
+def test_what_was_named_beforehand_is_compared_by_pairs():
+    """
+    Ten points in each pair, whatever else varies; the third has no other side.
+    """
+    ours, theirs = methods.PRIMARY
+    rows = [
+        result(ours, 0.6, order=0, seed=0),
+        result(ours, 0.9, order=1, seed=1),
+        result(theirs, 0.5, order=0, seed=0),
+        result(theirs, 0.8, order=1, seed=1),
+        result(ours, 0.1, order=2, seed=2),
+    ]
+
+    [line] = table.primary(rows)
+
+    assert f"{ours} less {theirs}: +10.0 [10.0, 10.0] points" in line
+    assert line.endswith("2 of 8 pairs")
+
+
+def test_nothing_is_compared_where_a_side_is_missing():
+    assert list(table.primary([result(methods.PRIMARY[0], 0.5)])) == []
+
+
+def test_common_knowledge_is_what_the_last_day_left():
+    """
+    Two lives: of half of all questions a quarter and three quarters are left.
+    """
+    rows = [
+        replace(
+            result("store", 0.5, seed=seed),
+            common=[Knowledge(right=0.5, kept=1.0), Knowledge(right=0.2, kept=kept)],
+        )
+        for seed, kept in enumerate((0.25, 0.75))
+    ]
+
+    header, _, line = table.table(rows)
+
+    cells = dict(zip(header.split(" | "), line.split(" | "), strict=True))
+    assert cells["known, %"] == "20.0 ± 0.0"
+    assert cells["of the base's, %"] == "50.0 ± 35.4"
