@@ -13,8 +13,8 @@ from sleepcycle_study.memory.common_knowledge import (
 ICE = KnownQuestion("What is frozen water called?", ("ice",))
 
 
-def test_there_are_forty_questions_and_more_none_of_them_twice():
-    assert len({one.prompt for one in QUESTIONS}) == len(QUESTIONS) >= 40
+def test_no_question_is_there_twice():
+    assert len({one.prompt for one in QUESTIONS}) == len(QUESTIONS) == 63
 
 
 def test_none_is_taught_in_a_lesson():
@@ -41,11 +41,11 @@ def test_other_words_are_wrong(said):
 
 
 def test_one_right_answer_does_for_another():
-    eight = next(one for one in QUESTIONS if one.prompt == "What is 3 + 5?")
+    five = next(one for one in QUESTIONS if one.prompt == "What is 2 + 3?")
 
-    assert eight.is_right("The answer is eight.")
-    assert eight.is_right("8")
-    assert not eight.is_right("18")
+    assert five.is_right("The answer is five.")
+    assert five.is_right("5")
+    assert not five.is_right("15")
 
 
 def test_what_is_kept_is_of_what_was_known():

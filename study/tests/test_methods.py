@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sleepcycle_study.memory.methods import METHODS, settings
+from sleepcycle_study.memory.methods import METHODS, PRIMARY, TWO_BY_TWO, settings
 
 
 def test_masks_leave_half_the_rank_after_the_first_fold():
@@ -15,9 +15,18 @@ def test_masks_leave_half_the_rank_after_the_first_fold():
     assert ranks == [16, 8]
 
 
-@pytest.mark.parametrize("name", ["joint", "replay 50 %"])
+@pytest.mark.parametrize("name", ["joint", "replay 50 %", "store, no rem"])
 def test_half_more_differs_in_what_is_shown_alone(name):
     more = METHODS[f"{name}, half more"]
 
     assert more.more == 1.5
     assert replace(more, more=1.0) == METHODS[name]
+
+
+def test_the_primary_comparison_is_of_two_of_the_four_ways():
+    assert set(PRIMARY) < set(TWO_BY_TWO)
+
+
+@pytest.mark.parametrize(("name", "dreams"), [("store", 32), ("store, no rem", 0)])
+def test_the_base_dreams_for_the_gate_where_rem_is_stopped_by_it_alone(name, dreams):
+    assert settings(METHODS[name], 24, 64, first=True).gate.probe_dreams == dreams

@@ -22,8 +22,8 @@ PATIENCE_S = 5.0  # until a worker that did not heed SIGTERM is killed
 SPAWN = multiprocessing.get_context("spawn")  # a fork of what runs torch may hang
 
 
-class Job(Protocol):
-    """One run that is to be made."""
+class ArmRun(Protocol):
+    """One run of an arm that is to be made."""
 
     @property
     def arm(self) -> str:
@@ -34,9 +34,9 @@ class Job(Protocol):
         """What is drawn from."""
 
 
-J = TypeVar("J", bound=Job)
+J = TypeVar("J", bound=ArmRun)
 R = TypeVar("R")
-J_contra = TypeVar("J_contra", bound=Job, contravariant=True)
+J_contra = TypeVar("J_contra", bound=ArmRun, contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 

@@ -15,6 +15,7 @@ DREAMING = 0.3  # prompt weight with which versions can dream their lessons at a
 ASKING = 0.1  # prompt weight where a dreamer learns to ask
 HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
 SCALE = 2  # alpha over rank, as in the package's defaults
+PROBES = 32  # dreams of the base that REM is stopped by, and its nights judged
 EWC = 1e3  # tenfold stops learning after two lessons
 OURS = "store"
 """The arm that the others are compared with."""
@@ -160,6 +161,9 @@ THROUGHOUT = (OURS, "archive", TOGETHER, "sequential")
 def settings(arm: Method, examples: int, dream_tokens: int, *, first: bool) -> Settings:
     """Return the settings of one day.
 
+    A night without REM is judged by held-out examples alone: dreams of the base, which
+    would change nothing of what it leaves, take longer to write than it does.
+
     Args:
         arm: The way to live.
         examples: How many the day shows, replayed ones included.
@@ -184,5 +188,5 @@ def settings(arm: Method, examples: int, dream_tokens: int, *, first: bool) -> S
             "svd": {"rank": arm.rank, **arm.svd},
             "rem": rem,
         },
-        gate={"probe_dreams": 32, "max_asked": 0},
+        gate={"probe_dreams": PROBES if "rem" in arm.stages else 0, "max_asked": 0},
     )
