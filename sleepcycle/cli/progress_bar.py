@@ -13,14 +13,15 @@ from sleepcycle.records.progress import Progress as Heartbeat
 
 @contextmanager
 def progress_bar(*, visible: bool) -> Iterator[OnProgress]:
-    """Yield what takes a run's heartbeats; they are drawn on standard error."""
+    """Yield what takes a run's heartbeats; on a terminal they are drawn there."""
+    console = SafeConsole(stderr=True)
     with Progress(
         TextColumn("{task.description:<12}"),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[facts]}"),
-        console=SafeConsole(stderr=True),
-        disable=not visible,
+        console=console,
+        disable=not (visible and console.is_terminal),  # elsewhere it is an empty line
         transient=True,
     ) as bar:
         task = bar.add_task("starting", total=1, facts="")

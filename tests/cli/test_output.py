@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from sleepcycle.cli.batch_tables import show_dreams
-from sleepcycle.cli.progress_bar import facts
+from sleepcycle.cli.progress_bar import facts, progress_bar
 from sleepcycle.cli.render import counted, show_json
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.content import Completion, Text
@@ -173,3 +173,13 @@ class TestLog:
         cli.run("feed", LESSONS / "dates.jsonl", "--dry-run")
 
         assert (cli.home / "logs" / "sleepcycle.log").read_text() == ""
+
+
+def test_a_bar_that_no_terminal_shows_writes_nothing(capsys):
+    """
+    Not even an empty line before what is told of a run.
+    """
+    with progress_bar(visible=True) as on_progress:
+        on_progress(Progress("wake", step=1, steps=2))
+
+    assert capsys.readouterr() == ("", "")
