@@ -29,4 +29,4 @@ def test_a_stream_of_chat_with_data_has_eight_lessons_and_stories(shared_data):
     stream = STREAMS["chat"](shared_data)
 
     assert stream.lessons == 8
-    assert len(stream.general) == 100
+    assert len(stream.general) == 40

@@ -112,5 +112,6 @@ def test_common_knowledge_is_what_the_last_day_left():
     header, _, line = table.table(rows)
 
     cells = dict(zip(header.split(" | "), line.split(" | "), strict=True))
+    assert cells["known at first, %"] == "50.0 ± 0.0"
     assert cells["known, %"] == "20.0 ± 0.0"
-    assert cells["of the base's, %"] == "50.0 ± 35.4"
+    assert cells["kept, %"] == "50.0 ± 35.4"

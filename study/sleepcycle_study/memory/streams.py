@@ -13,6 +13,7 @@ from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 from sleepcycle_study.memory.methods import COMPARED, TWO_BY_TWO
 
 ANSWER_TOKENS = 20
+STORIES = 40  # enough for a loss; a chat model on a CPU takes a second for each
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def assistant(folder: Path | None) -> Stream:
         examples=480,
         arms=tuple(TWO_BY_TWO),
         answer_tokens=32,
-        general=() if folder is None else text.stories(folder),
+        general=() if folder is None else text.stories(folder)[:STORIES],
         common=common_knowledge.QUESTIONS,
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean
 
+from sleepcycle_study.memory.common_knowledge import Knowledge
 from sleepcycle_study.memory.methods import METHODS, OURS, PAIRS, PRIMARY, TOGETHER
 from sleepcycle_study.memory.records import Result
 from sleepcycle_study.report.figures import PERCENT, compared, spread
@@ -14,7 +15,7 @@ Pair = tuple[int, int]
 COLUMNS = (
     *("arm", "runs", "accuracy, %", "less store's", "BWT", "learned"),
     *("intransigence", "rank"),
-    *("stories, nats/token", "known, %", "of the base's, %"),
+    *("stories, nats/token", "known at first, %", "known, %", "kept, %"),
     *("trained, k tokens", "read, k tokens"),
     *("wakes, s", "nights, s", "night's cost, %", "nights accepted, %"),
 )
@@ -84,15 +85,21 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
     accepted = [verdict for row in rows for verdict in row.cost.accepted]
     yield _mean(rows, lambda row: row.rank)
     yield f"{mean(stories):.3f}" if stories else "-"
-    common = [row.common[-1] for row in rows if row.common]
-    yield _percent([known.right for known in common])
-    yield _percent([known.kept for known in common if known.kept is not None])
+    yield from _known([row.common for row in rows if row.common])
     yield _mean(rows, lambda row: row.cost.trained / 1e3)
     yield _mean(rows, lambda row: row.cost.read / 1e3)
     yield _mean(rows, lambda row: sum(row.cost.wake_seconds))
     yield _mean(rows, lambda row: sum(row.cost.night_seconds))
     yield f"{100 * mean(nights):.0f}" if nights else "-"
     yield f"{100 * mean(accepted):.0f}" if accepted else "-"
+
+
+def _known(common: Sequence[Sequence[Knowledge]]) -> Iterator[str]:
+    """Yield what was known of what most people know: at first, at last, and kept."""
+    last = [known[-1] for known in common]
+    yield _percent([known[0].right for known in common])
+    yield _percent([known.right for known in last])
+    yield _percent([known.kept for known in last if known.kept is not None])
 
 
 def _percent(values: Sequence[float]) -> str:
