@@ -35,14 +35,18 @@ from benchmarks.wake import QUIET, Found, one_way, table_of
 LIMIT_S = 170.0
 LARGEST = "qwen2.5-7b"
 EAGER = (
-    "ours", "ours, bf16", "trl", "trl, bf16", "trl, bf16, liger",
+    "ours", "ours, bf16", "ours, bf16, compiled", "trl", "trl, bf16",
+    "trl, bf16, liger",
     "trl, bf16, padding-free", "trl, bf16, padding-free, liger",
 )  # fmt: skip
 COMPILED = (
     "trl, bf16, compiled, even", "trl, bf16, compiled, even, liger",
     "trl, bf16, graphs", "trl, bf16, compiled", "trl, bf16, padding-free, flex",
 )  # fmt: skip
-LARGE = ("ours, bf16", "trl, bf16", "trl, bf16, liger", "trl, bf16, compiled")
+LARGE = (
+    "ours, bf16, compiled", "ours, bf16", "trl, bf16", "trl, bf16, liger",
+    "trl, bf16, compiled",
+)  # fmt: skip
 
 LEARNING = Work(
     rows="", examples=8, length=0, steps=40, warm=15, device="cuda",
@@ -95,9 +99,9 @@ PARTS: dict[str, Part] = {
     "smollm2-8-compiled": _smollm2(8, 8, COMPILED),
     "smollm2-32": _smollm2(32, 5, EAGER),
     "smollm2-32-compiled": _smollm2(32, 6, COMPILED[:3]),
-    "smollm2-64": _smollm2(64, 3, EAGER[:2] + EAGER[3:5]),
+    "smollm2-64": _smollm2(64, 3, EAGER[:3] + EAGER[4:6]),
     "memory": _even(
-        "SmolLM2-135M, 8 rows of 512 tokens a step", 3, "smollm2-135m", EAGER[:5],
+        "SmolLM2-135M, 8 rows of 512 tokens a step", 3, "smollm2-135m", EAGER[:6],
         length=512, steps=12, warm=4,
     ),
     "qwen-1.5b": _even(

@@ -196,6 +196,7 @@ def _run(name: str, folder: str, work: Work, scratch: Path) -> Found:
         base=folder,
         dtype=way.dtype,
         quantization=way.quantization,
+        compile=way.compile,
         gradient_checkpointing=work.checkpointing,
     )
     base = load_base(settings, device=work.device, cache=scratch / "cache")
