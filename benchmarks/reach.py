@@ -102,15 +102,15 @@ PARTS: dict[str, Part] = {
     "smollm2-64": _smollm2(64, 3, EAGER[:3] + EAGER[4:6]),
     "memory": _even(
         "SmolLM2-135M, 8 rows of 512 tokens a step", 3, "smollm2-135m", EAGER[:6],
-        length=512, steps=12, warm=4,
+        length=512, steps=40, warm=12,
     ),
     "qwen-1.5b": _even(
         "Qwen2.5-1.5B, 16 rows of 512 tokens a step", 5, "qwen2.5-1.5b", LARGE,
-        examples=16, length=512, steps=20, warm=8,
+        examples=16, length=512, steps=40, warm=12,
     ),
     "qwen-7b": _even(
         "Qwen2.5-7B, 8 rows of 512 tokens a step", 8, LARGEST, LARGE,
-        length=512, steps=16, warm=6,
+        length=512, steps=30, warm=8,
     ),
     "qwen-7b-nf4": _even(
         "Qwen2.5-7B in 4 bits, 1 row of 2,048 tokens a step, within 12 GB", 5, LARGEST,

@@ -1,6 +1,8 @@
 """A CUDA graph of a step: thousands of kernels that are launched as one."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
@@ -98,9 +100,28 @@ def _captured(
     finally:
         current.wait_stream(beside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=pool):
+    # other threads may do with the GPU what they like, which no graph takes part in
+    how = {"pool": pool, "capture_error_mode": "thread_local"}
+    with _nothing_collected(), torch.cuda.graph(graph, **how):
         result = step()
     return CapturedStep(graph, result)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Let no garbage be collected meanwhile.
+
+    Garbage may be a graph or memory that a GPU could copy from, and to let go of those
+    makes a capture invalid.
+    """
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _told(error: BaseException) -> tuple[str, bool]:

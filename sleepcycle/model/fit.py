@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.optim import AdamW
 from sleepcycle.model.base import Base
 from sleepcycle.model.checkpoint import Checkpoints, State
 from sleepcycle.model.checkpointing import checkpointed, needs_checkpoints
-from sleepcycle.model.compiled_layers import pays
+from sleepcycle.model.compiled_layers import compiles
 from sleepcycle.model.gradients import NLL, Gradients, Objective
 from sleepcycle.model.monitor import FitPlan, FitResult, MonitorOptions, TrainingMonitor
 from sleepcycle.model.out_of_memory import is_full
@@ -85,21 +86,12 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     watch = TrainingMonitor(
         MonitorOptions(plan, on_progress, held_out_loss, keep, pace), student
     )
-    layers = base.model.config.get_text_config().num_hidden_layers
-    compiles = base.compiling == "on" or (
-        base.compiling == "auto" and pays(ahead, layers, peak)
-    )
-    gradients = Gradients(base, student, objective, batches, compiled=compiles)
-    twice = needs_checkpoints(
-        base,
-        tokens=gradients.most_at_once,
-        longest=gradients.longest,
-        rank=len(student.masters[0]),
-    )
+    compiled = compiles(base, ahead, peak)
     with (
+        closing(Gradients(base, student, objective, batches, compiled)) as gradients,
         seeded(plan.seed, base.device),
         student.learning(),
-        checkpointed(base.model, wanted=twice),
+        checkpointed(base.model, wanted=_twice(base, student, gradients)),
     ):
         watch.begin(optimizer, start)
         run = _Steps(plan, student, gradients, watch, optimizer)
@@ -110,6 +102,16 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
             run.take(batches[step : step + 2], step)
         run.settle()
         return watch.result()
+
+
+def _twice(base: Base, student: Student, gradients: Gradients) -> bool:
+    """Return whether layers are computed twice."""
+    return needs_checkpoints(
+        base,
+        tokens=gradients.most_at_once,
+        longest=gradients.longest,
+        rank=len(student.masters[0]),
+    )
 
 
 def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:

@@ -87,7 +87,6 @@ class Gradients:
         student: Student,
         objective: Objective,
         batches: Sequence[Sequence[Any]],
-        *,
         compiled: bool = False,
     ) -> None:
         """Take a run's examples.
@@ -130,6 +129,10 @@ class Gradients:
         """Return how many tokens examples have."""
         return sum(len(self._objective.sequence(one).ids) for one in examples)
 
+    def close(self) -> None:
+        """Let go of the graphs, which hold as much memory as a step takes."""
+        self._graphs = self._next = None
+
     def make(self, examples: Sequence[Any], parts: int) -> Tensor:
         """Let the student's gradient be that of a step's mean loss.
 
@@ -161,7 +164,7 @@ class Gradients:
 
     def _part(self, examples: Sequence[Any]) -> StepPart:
         """Put some examples together, on the CPU."""
-        batch = self._reader.batch(self._sequences(examples))
+        batch = self._reader.laid_out(self._sequences(examples))
         part = StepPart(batch, self._objective.gather(examples))
         if self._graphs is not None:
             part = self._graphs.fitted(part)

@@ -75,9 +75,13 @@ class Reader:
         """Return how many tokens of such sequences pass at once, padding included."""
         return sum(lengths) if self._how.packed else len(lengths) * max(lengths)
 
-    def batch(self, examples: Sequence[Encoded]) -> TokenBatch:
-        """Put examples into a batch."""
+    def laid_out(self, examples: Sequence[Encoded]) -> TokenBatch:
+        """Put examples into a batch, on the CPU."""
         return token_batch(examples, self._pad, packed=self._how.packed)
+
+    def batch(self, examples: Sequence[Encoded]) -> TokenBatch:
+        """Put examples into a batch, on the model's device."""
+        return self.laid_out(examples).to(self._base.device)
 
     def apart(self) -> AbstractContextManager[None]:
         """Keep sequences apart while the model is run, forward and backward."""
@@ -104,7 +108,7 @@ class Reader:
             tokens: Their learned tokens, on the model's device.
         """
         with self.apart():
-            hidden = self.hidden(self.batch(examples).to(self._base.device))
+            hidden = self.hidden(self.batch(examples))
         for part in self.head.slices(len(hidden)):
             yield self.head.logits(hidden[part]), tokens[part]
 

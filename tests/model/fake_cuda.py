@@ -78,7 +78,7 @@ class FakeCuda:
         return nullcontext()
 
     @contextmanager
-    def graph(self, graph, pool=None):
+    def graph(self, graph, **_options):
         """Capture; after an error the end fails too, before the stream is left."""
         before, self.current = self.current, Stream()
         self.capturing = graph

@@ -63,6 +63,17 @@ class TestCaptured:
         assert counter.count == 1
         assert counter.runs == WARM_UPS + 1
 
+    def test_no_garbage_is_collected_meanwhile(self, cuda, maker, model):
+        """
+        What is let go of then may make a capture invalid.
+        """
+        on = []
+
+        maker.capture(model, lambda: on.append(gc.isenabled()), list)
+
+        assert on == [True] * WARM_UPS + [False]
+        assert gc.isenabled()
+
     def test_it_may_be_tried_again(self, cuda, maker, model):
         counter = Counter()
 

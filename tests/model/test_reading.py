@@ -150,6 +150,16 @@ class TestChoice:
 
         assert reader.batch(some_sequences(torch.Generator())).packed
 
+    def test_a_batch_is_where_the_model_is(self, llama):
+        somewhere = torch.device("meta")
+        reader = Reader(replace(llama, device=somewhere))
+
+        batch = reader.batch(some_sequences(torch.Generator()))
+
+        packed = batch.inputs["packed"]
+        there = [batch.places, batch.inputs["input_ids"], packed.starts, packed.places]
+        assert {one.device for one in there} == {somewhere}
+
     @pytest.mark.parametrize("kind", ["gemma2", "gpt_oss", "bloom", "falcon"])
     def test_attention_of_another_kind_is_padded(self, llama, kind):
         reader = Reader(replace(llama, model=tiny_model(kind)))
