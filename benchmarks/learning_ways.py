@@ -33,6 +33,7 @@ from sleepcycle.records.progress import Progress
 RANK = 16
 RATE = 1e-3
 EVEN = 128  # tokens that lengths are rounded up to
+WORKERS = 1  # on a GPU, that lay out TRL's next batch meanwhile
 GRAPH = 512  # the same for CUDA graphs, each shape of which is costly
 
 
@@ -179,6 +180,7 @@ def _configuration(
         gradient_checkpointing=work.checkpointing == "on",
         train_sampling_strategy="sequential", warmup_steps=5,
         use_cpu=work.device == "cpu",
+        dataloader_num_workers=0 if work.device == "cpu" else WORKERS,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": 0.1},
         **{"bf16": False, **options},
