@@ -94,9 +94,14 @@ class Clock:
     times: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
-    def tick(self) -> None:
-        """Take the end of a step, all of which is done."""
-        if self.device.type == "cuda":
+    def tick(self, *, settled: bool) -> None:
+        """Take the end of a step; `settled` waits until the device has done all of it.
+
+        A wake notes a step when its loss has been read, which the device has computed
+        by then. TRL notes it when it has asked for everything, so the device is waited
+        for at both ends of what is timed, and nowhere between, where it costs time.
+        """
+        if settled and self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.times.append(time.perf_counter())
 
@@ -118,7 +123,7 @@ def _learn_ours(base: Base, batches: Batches) -> Clock:
     clock = Clock(base.device)
 
     def note(progress: Progress) -> None:
-        clock.times.append(time.perf_counter())  # its loss was read, so it was done
+        clock.tick(settled=False)
         clock.losses.append(progress.loss or 0.0)
 
     config = adapters.day_config(RANK, 2.0 * RANK, 0.0)
@@ -145,9 +150,12 @@ def _learn_trl(
 
     clock = Clock(base.device)
 
+    ends = {work.warm, work.steps - 1}
+
     class Watch(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, *_: object, **__: object) -> None:
-            clock.tick()
+        def on_step_end(self, *given: Any, **_: object) -> None:  # noqa: ANN401
+            state = given[1]
+            clock.tick(settled=state.global_step in ends)
 
     with tempfile.TemporaryDirectory() as place:
         trainer = SFTTrainer(

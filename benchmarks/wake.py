@@ -9,7 +9,8 @@ fails is shown with its reason. A base is a folder, or the shape of one with ran
 weights (`shapes`).
 
 Tokens are those of the examples, without padding, in the seconds from the end of the
-last warm step to the end of the last one, all work on the device done. Memory is the
+last warm step to the end of the last but one: behind the last nothing is computed,
+behind all others the next step. Memory is the
 most that tensors took from the loaded base on, weights included (`peak`), what torch
 had asked the GPU for meanwhile (`held`), and the most while loading (`loading`); on a
 CPU, by how much the process grew, weights left out. `of peak` is the share of the
@@ -144,7 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", default="")
     parser.add_argument("--examples", type=int, default=8)
     parser.add_argument("--length", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=30, help="2 more than warm ones")
     parser.add_argument("--warm", type=int, default=5, help="1 or more")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=device)
@@ -222,8 +223,8 @@ def _timed(
     found: Found, base: Base, batches: Batches, clock: Clock, warm: int
 ) -> Found:
     """Return what a way did, with its speed and its losses."""
-    timed = batches[warm:]
-    seconds = clock.times[-1] - clock.times[warm - 1]
+    timed = batches[warm:-1]
+    seconds = clock.times[-2] - clock.times[warm - 1]
     examples = list(chain.from_iterable(timed))
     tokens = sum(len(one.ids) for one in examples)
     return replace(

@@ -32,7 +32,7 @@ from sleepcycle.settings.config import ModelSettings, StoreSettings
 from sleepcycle.store.database import create_store
 
 WORK = Work(
-    rows="", examples=3, length=0, steps=2, warm=1, device="cpu", checkpointing="off",
+    rows="", examples=3, length=0, steps=3, warm=1, device="cpu", checkpointing="off",
     memory=0.0,
 )  # fmt: skip
 SMALL = {"square": (24, 24), "wide": (20, 40), "tall": (40, 20), "square_2": (24, 24)}
@@ -202,7 +202,7 @@ class TestWake:
 
         batches = batches_of(base, replace(WORK, length=2048, examples=1))
 
-        assert [len(batch) for batch in batches] == [1, 1]
+        assert [len(batch) for batch in batches] == [1, 1, 1]
         assert all(len(one.ids) == 2048 for (one,) in batches)
         assert all(sum(one.weights) == 2047 for (one,) in batches)
 
