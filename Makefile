@@ -65,7 +65,7 @@ bench-generate: .venv/ready  ## Time answers beside transformers' own (see ARGS)
 bench-wake: .venv/ready  ## Time a wake beside TRL's trainer, on SmolLM2's shape and made-up rows (ARGS='--base PATH --rows FILE').
 	$(BIN)/python -m benchmarks.wake --base smollm2-135m --examples 4 --steps 6 --warm 2 --ways ours "ours, bf16" trl "trl, bf16" $(ARGS)
 
-bench-gpu: .venv/ready  ## Time wakes and exams on real models' shapes beside TRL's, on a GPU (about 50 minutes; see ARGS).
+bench-gpu: .venv/ready  ## Time wakes and exams on real models' shapes beside TRL's, on a GPU (about an hour; see ARGS).
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps liger-kernel
 	$(BIN)/python -m benchmarks.reach --out .benchmarks/reach.jsonl $(ARGS)
 

@@ -1,4 +1,4 @@
-"""How fast a wake and an exam are on real models: all parts of one table, on a GPU.
+"""How fast wakes, exams and lives are on real models: parts of one table, on a GPU.
 
     python -m benchmarks.reach --parts smollm2-8 qwen-1.5b --rows gsm8k.jsonl.gz
         --tokenizer SMOLLM2 --out reach.jsonl
@@ -53,6 +53,9 @@ LEARNING = Work(
     checkpointing="off", memory=0.0,
 )  # fmt: skip
 
+ARM = "store, no rem, half more"
+TINY_LIVES = ("--lives=1", "--jobs=1", "--lessons=2", "--examples=16", "--questions=2")
+
 Line = dict[str, Any]
 
 
@@ -68,10 +71,13 @@ class Part:
 
     base: str
     ways: tuple[str, ...] = ()
-    """None is an exam."""
+    """None is an exam, or lives."""
 
     work: Work = LEARNING
     prompts: int = 0
+    lives: tuple[str, ...] = ()
+    """What the memory benchmark is told."""
+
     limit_s: float = LIMIT_S
     """That one way may take."""
 
@@ -118,6 +124,10 @@ PARTS: dict[str, Part] = {
         checkpointing="on", memory=12.0,
     ),
     "exam": Part("SmolLM2-135M, 300 questions", 2, "smollm2-135m", prompts=300),
+    "lives": Part(
+        "SmolLM2-135M, 8 lives of the chat stream side by side", 6, "smollm2-135m",
+        lives=("--stream=chat", "--lives=8", "--jobs=8", f"--arms={ARM}"),
+    ),
 }  # fmt: skip
 
 
@@ -163,6 +173,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tokenizer", default="", help="of shapes; nano's if none")
     parser.add_argument("--scratch", default="", help="where shapes lie, and stay")
+    parser.add_argument("--data", default="", help="folder of the lives' lessons")
     parser.add_argument("--out", type=Path, default=Path("reach.jsonl"))
     parser.add_argument("--seconds", type=float, default=3600.0, help="at most in all")
     parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds a way")
@@ -178,6 +189,8 @@ def as_wanted(part: Part, given: argparse.Namespace) -> Part:
     base = given.smollm2 if part.base == "smollm2-135m" else part.base
     ways = tuple(way for way in part.ways if not given.ways or way in given.ways)
     part = replace(part, base=base, work=work, ways=ways, limit_s=given.limit)
+    if part.lives and given.data:
+        part = replace(part, lives=(*part.lives, f"--data={given.data}"))
     if not given.tiny:
         return part
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -185,7 +198,9 @@ def as_wanted(part: Part, given: argparse.Namespace) -> Part:
         part.work, examples=min(2, work.examples), length=work.length // 16, steps=3,
         warm=1, device=device,
     )  # fmt: skip
-    return replace(part, base="tiny", work=small, prompts=part.prompts // 30)
+    lives = (*part.lives, *TINY_LIVES) if part.lives else ()
+    few = part.prompts // 30
+    return replace(part, base="tiny", work=small, prompts=few, lives=lives)
 
 
 def run_part(part: Part, tokenizer: str, scratch: Path, end: float) -> Iterator[Line]:
@@ -201,6 +216,8 @@ def run_part(part: Part, tokenizer: str, scratch: Path, end: float) -> Iterator[
     if part.prompts:
         for line in _exam(part, folder, scratch, end):
             yield {"title": part.title, **line}
+    if part.lives:
+        yield {"title": part.title, **_live(part, folder, scratch, end)}
     for way in part.ways:
         left = end - time.monotonic()
         found = Found(way, failed="no time left")
@@ -220,6 +237,26 @@ def _exam(part: Part, folder: str, scratch: Path, end: float) -> Iterator[Line]:
         for text in _lines_of(command, end):
             line = json.loads(text)
             yield {**line, "way": f"{line['way']}, {dtype}"}
+
+
+def _live(part: Part, folder: str, scratch: Path, end: float) -> Line:
+    """Return how long lives took, from the start of their process to its end."""
+    command = [
+        sys.executable, "-m", "sleepcycle_study.memory", f"--base={folder}",
+        f"--out={scratch}/lives.jsonl", f"--device={part.work.device}", *part.lives,
+    ]  # fmt: skip
+    (scratch / "lives.jsonl").unlink(missing_ok=True)  # what is in it is not lived
+    start = time.monotonic()
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **QUIET}, stdout=sys.stderr, check=False,
+            timeout=max(0.0, end - start),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {"way": ARM, "failed": f"took longer than {end - start:.0f} s"}
+    if done.returncode:
+        return {"way": ARM, "failed": f"ended with {done.returncode}"}
+    return {"way": ARM, "seconds": round(time.monotonic() - start, 1)}
 
 
 def _lines_of(command: Sequence[str], end: float) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -265,6 +266,16 @@ class TestReach:
         ways = {way for part in reach.PARTS.values() for way in part.ways}
 
         assert ways == set(learning_ways.WAYS)
+
+    def test_lives_are_told_where_their_lessons_lie(self):
+        given = Namespace(
+            rows="", smollm2="real", ways=None, limit=1.0, data="there", tiny=False
+        )
+
+        part = reach.as_wanted(reach.PARTS["lives"], given)
+
+        assert part.base == "real"
+        assert part.lives[-1] == "--data=there"
 
     def test_what_has_no_time_left_says_so(self, tmp_path):
         part = replace(reach.PARTS["qwen-7b"], base="builtin:nano")
