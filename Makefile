@@ -63,7 +63,7 @@ bench-generate: .venv/ready  ## Time answers beside transformers' own (see ARGS)
 	$(BIN)/python -m benchmarks.generate $(ARGS)
 
 bench-wake: .venv/ready  ## Time a wake beside TRL's trainer, on SmolLM2's shape and made-up rows (ARGS='--base PATH --rows FILE').
-	$(BIN)/python -m benchmarks.wake --base smollm2-135m --examples 4 --steps 6 --warm 2 --ways ours "ours, bf16" trl "trl, bf16" $(ARGS)
+	$(BIN)/python -m benchmarks.wake --base smollm2-135m --examples 4 --steps 6 --warm 2 --ways ours "ours, bf16" trl "trl, bf16" "trl, bf16, padding-free" $(ARGS)
 
 bench-gpu: .venv/ready  ## Time wakes and exams on real models' shapes beside TRL's, on a GPU (about an hour; see ARGS).
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps liger-kernel
