@@ -196,7 +196,7 @@ class Diary:
 
 def live_once(home):
     """Make a home that has lived one day and one night, and keep what was printed."""
-    made = Cli(home, alone=True)
+    made = Cli(home)
     made.run("init")
     prompt, _ = first_question()
     return Diary(

@@ -14,6 +14,7 @@ from sleepcycle.records.content import Completion, canonical_json
 from sleepcycle.settings.configfile import load_settings
 from tests.counting import count_examples
 from tests.doctor.examined import look
+from tests.forked import forked_workers
 from tests.model.templates import ALTERNATES, CALLS_TOOLS, DROPS_REASONING, PLAIN
 
 LOOP = "{% for i in range(99999) %}"
@@ -25,6 +26,13 @@ WRONG = {
     "endless": (ENDLESS, "no end of it within"),
     "missing": (None, "No such file"),
 }
+
+
+@pytest.fixture
+def forks():
+    """Lets workers begin as forks, which spares each the load of transformers."""
+    with forked_workers():
+        yield
 
 
 @pytest.fixture
@@ -58,6 +66,7 @@ class TestPlace:
         assert named == "/home/ann/a.jinja"
 
 
+@pytest.mark.usefixtures("forks")
 class TestRefused:
     @pytest.mark.parametrize("kind", WRONG)
     def test_by_init_which_makes_nothing(self, kind, tmp_path):
@@ -94,6 +103,7 @@ class TestRefused:
         assert (counts.pending, counts.claimed, counts.excluded) == (4, 0, 0)
 
 
+@pytest.mark.usefixtures("forks")
 class TestProbed:
     def test_doctor_names_what_it_renders(self, own):
         finding = look(own(DROPS_REASONING))["chat template"]
@@ -164,6 +174,9 @@ class TestProbed:
 
 
 def test_that_there_is_no_system_turn_is_told_once(own, tmp_path):
+    """
+    Here by a worker that is started as ever.
+    """
     turns = [("system", "Be brief."), ("user", "q"), ("assistant", "a")]
     talks = [[{"role": r, "content": f"{t} {n}"} for r, t in turns] for n in range(3)]
     rows = tmp_path / "rows.jsonl"
