@@ -19,6 +19,7 @@ from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
 from tests.numerics.conftest import dense
 
 SHORT = WakeSettings(min_steps=12, max_steps=12, rank=4, lr=3e-3)
+ONCE = SHORT.model_copy(update={"min_steps": 1, "max_steps": 1})
 WORDS = ("lamp", "stone", "river", "bread", "cloud", "horse", "glass", "wheel")
 
 
@@ -41,8 +42,8 @@ def quiet(progress):
     """Take a heartbeat."""
 
 
-def learn(base, start_from, taught, seed=1):
-    return wake.learn(base, start_from, taught, SHORT, seed=seed, on_progress=quiet)
+def learn(base, start_from, taught, seed=1, settings=SHORT):
+    return wake.learn(base, start_from, taught, settings, seed=seed, on_progress=quiet)
 
 
 def test_live_comes_first_and_is_exact(base):
@@ -237,7 +238,7 @@ class TestNothingToLearn:
         good, long = lesson("Who has"), lesson("Who " * 600, count=4)
         both = wake.Lesson([*good.new, *long.new], (), today=(), known=())
 
-        _, report = learn(base, wake.WakeStart({}, {}), both)
+        _, report = learn(base, wake.WakeStart({}, {}), both, settings=ONCE)
 
         assert (report.examples, report.cut, report.set_aside) == (28, 4, ())
 
@@ -254,7 +255,6 @@ class TestNothingToLearn:
 
     def test_a_long_conversation_gives_signs_of_life(self, base):
         many = [Example(99, 1, talk(*[("Hi", "Ho")] * 250))]
-        short = SHORT.model_copy(update={"min_steps": 1, "max_steps": 1})
         beats = []
 
         for examples in (lesson("Who has").new[:1], many):
@@ -263,7 +263,7 @@ class TestNothingToLearn:
                 base,
                 wake.WakeStart({}, {}),
                 wake.Lesson(examples, (), today=(), known=()),
-                short,
+                ONCE,
                 seed=1,
                 on_progress=told.append,
             )
@@ -275,7 +275,7 @@ class TestNothingToLearn:
         text = "A river runs by the house. " * 200
         one = wake.Lesson([Example(1, 1, Text(text))], (), today=(), known=())
 
-        _, report = learn(base, wake.WakeStart({}, {}), one)
+        _, report = learn(base, wake.WakeStart({}, {}), one, settings=ONCE)
 
         assert (report.examples, report.split) == (1, 1)
 
