@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from sleepcycle.learning import wake
+from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.downscaling import damp, shrink
 from sleepcycle.learning.fold import fold_adapter
-from sleepcycle.learning.replay import ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters, score
 from sleepcycle.model.base import Base, load_base
 from sleepcycle.model.encode import Encoded, encode_all
@@ -72,20 +72,17 @@ def live_through(fresh: Callable[[], Base], seed: int) -> Day:
         learn = partial(wake.learn, seed=seed, on_progress=ignore_progress)
         change, _ = learn(fresh(), morning, shown, settings)
         known = new
-    return _measured(fresh(), change, taught, seed)
+    return _measured(fresh(), change, taught)
 
 
-def _measured(
-    base: Base, change: LayerChanges, taught: list[TaughtLesson], seed: int
-) -> Day:
+def _measured(base: Base, change: LayerChanges, taught: list[TaughtLesson]) -> Day:
     """Prepare what measures two lessons, none of which was learned from."""
     read = [e for lesson in taught for e in _encode(base, lesson.rows[:128])]
     with adapters.on_base(base, {"read": change}):
         seen = moments(base, "read", read)
     parts = {x.name: _encode(base, (*x.held_out, *x.questions)) for x in taught}
-    gather = partial(ReplayBuilder, wake=config.WakeSettings(), seed=seed)
-    past, rem = ReplayInputs(change, {}), config.RemSettings()
-    parts["dreams"] = gather(base, past, rem, on_batch=score.ignore_batch).probe(PROBE)
+    dreams = Bank(base, config.BankSettings()).held_out(PROBE)
+    parts["dreams"] = encode_all(dreams, base, prompt_weight=1)
     return Day(base, change, seen, parts)
 
 

@@ -32,6 +32,7 @@ from sleepcycle.files.runfolder import (
     read_dreams,
 )
 from sleepcycle.learning import night, wake
+from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.replay import ArchivedVersion, ReplayInputs
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
@@ -143,6 +144,7 @@ def _wake(
         settings.wake,
         seed=order.seed,
         on_progress=run.append_progress,
+        bank=Bank(base, settings.bank, on_progress=run.append_progress),
         keep=keep,
     )
 

@@ -12,7 +12,7 @@ from sleepcycle.feed.jsonl import read_lines
 from sleepcycle.feed.shapes import AS_THEY_ARE, Format
 from sleepcycle.home.export_formats import WRITERS, ExportFormat
 from sleepcycle.home.opening import create_home, open_home
-from sleepcycle.learning import fold, gate, rem
+from sleepcycle.learning import distillation, fold, gate
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Text
 from sleepcycle.records.verdict import Loss
@@ -180,7 +180,7 @@ def test_the_loss_of_rem_takes_the_divergence_that_stands_there(monkeypatch):
     """
     Of one token half is gold: with a divergence of 6 nats the loss rises by 3.
     """
-    tokens = rem.TaughtTokens(
+    tokens = distillation.TaughtTokens(
         targets=torch.tensor([1]),
         weights=torch.tensor([1.0]),
         gold=torch.tensor([0.5]),
@@ -191,8 +191,10 @@ def test_the_loss_of_rem_takes_the_divergence_that_stands_there(monkeypatch):
 
     def loss(nats):
         monkeypatch.setattr(
-            rem, "top_divergence", lambda student, teacher: torch.tensor([nats])
+            distillation,
+            "top_divergence",
+            lambda student, teacher: torch.tensor([nats]),
         )
-        return float(rem.rem_losses(torch.zeros(1, 4), tokens))
+        return float(distillation.taught_losses(torch.zeros(1, 4), tokens))
 
     assert loss(6.0) - loss(0.0) == pytest.approx(3.0)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from fractions import Fraction
 
 import numpy as np
 
@@ -75,7 +74,7 @@ def in_words(found: LearningTime) -> str:
 
 def _at(speed: float, settings: WakeSettings, *, guessed: bool) -> LearningTime:
     """Return how long the examples take at a speed in tokens a second."""
-    share = Fraction(settings.replay_share)
+    share = training_steps.shown_again(settings)
     room = training_steps.room(settings.batch_size, share, EXAMPLES)
     steps = training_steps.step_count(settings, EXAMPLES, room)
     seconds = steps * settings.batch_size * TOKENS / speed

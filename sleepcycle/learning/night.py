@@ -115,10 +115,9 @@ class _Night:
         self.replay_builder = ReplayBuilder(
             base,
             inputs.past,
-            settings.sleep.rem,
-            wake=settings.wake,
+            settings,
             seed=inputs.seed,
-            on_batch=self._beat,
+            on_progress=on_progress,
         )
 
     def fold(self, change: LayerChanges) -> LayerChanges:

@@ -10,9 +10,11 @@ from typing import TypeVar
 
 from sleepcycle.files.dream_archive import spread
 from sleepcycle.files.runfolder import MAX_DREAMS
+from sleepcycle.learning.bank import Bank
+from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreamer import DREAMER, DreamerPlan, teach_to_ask
 from sleepcycle.learning.dreams import DreamPlan, dream
-from sleepcycle.learning.rem import PASSES_TO_LEARN, ReplayExample, ReplaySource
+from sleepcycle.learning.rem import PASSES_TO_LEARN, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode_all, render_prompt
@@ -21,8 +23,9 @@ from sleepcycle.model.score import each_nll, encode_contents, teach
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.settings.choices import Memory
-from sleepcycle.settings.config import RemSettings, WakeSettings
+from sleepcycle.settings.config import Settings
 
 T = TypeVar("T")
 
@@ -76,19 +79,18 @@ class ReplayBuilder:
         self,
         base: Base,
         past: ReplayInputs,
-        settings: RemSettings,
+        settings: Settings,
         *,
-        wake: WakeSettings,
         seed: int,
-        on_batch: Callable[[], None],
+        on_progress: OnProgress,
     ) -> None:
         self._base = base
         self._past = past
-        self._settings = settings
-        self._wake = wake
+        self._settings = settings.sleep.rem
+        self._wake = settings.wake
+        self._bank = Bank(base, settings.bank, on_progress=on_progress)
         self._random = random.Random(seed)
-        self._on_batch = on_batch
-        self._base_dreamt: set[str] = set()
+        self._on_progress = on_progress
         self.tokens = 0
         """Tokens that passed forward once for teachers and dreams."""
 
@@ -112,7 +114,7 @@ class ReplayBuilder:
         ]
         memory = self._settings.memory
         share = (1 - general - today) / max(1, len(memory))
-        makers: dict[Memory, Callable[[int], list[ReplayExample]]] = {
+        makers: dict[Memory, Callable[[int], list[TaughtExample]]] = {
             Memory.STORE: self._stored,
             Memory.ARCHIVE: partial(self._archived, whole=count),
             Memory.LAST: self._last,
@@ -123,27 +125,19 @@ class ReplayBuilder:
         return sources
 
     def probe(self, count: int) -> list[Encoded]:
-        """Return dreams of the bare base that no night learns: its general ability."""
-        with self._teaching({}):
-            dreams = self._dream(count, self._base_dreamt)
-        return encode_all(dreams, self._base, prompt_weight=1)
+        """Return turns of the bare base that nothing learns: its general ability."""
+        return encode_all(self._bank.held_out(count), self._base, prompt_weight=1)
 
-    def _general(self, count: int) -> list[ReplayExample]:
-        """Let the bare base dream, and teach what it dreamt."""
-        if count == 0:
-            return []
-        with self._teaching({}):
-            most = min(count, self._settings.dreams)
-            dreams = self._dream(most, self._base_dreamt)
-            encoded = self._encode(dreams, 1.0)
-            return self._teach(encoded, gold=0.0)
+    def _general(self, count: int) -> list[TaughtExample]:
+        """Take turns of the bare base, which teaches them."""
+        return self._bank.learned(count)
 
-    def _today(self, count: int) -> list[ReplayExample]:
+    def _today(self, count: int) -> list[TaughtExample]:
         """Take examples of today; what was live this evening teaches them."""
         chosen = self._sample([example.content for example in self._past.new], count)
         return self._learn(chosen, lambda: self._past.whole)
 
-    def _stored(self, count: int) -> list[ReplayExample]:
+    def _stored(self, count: int) -> list[TaughtExample]:
         """Take known examples; the last good version teaches them."""
         contents = [example.content for example in self._past.replay]
         chosen = self._sample_by_surprise(contents, count)
@@ -152,7 +146,7 @@ class ReplayBuilder:
                 chosen = self._answered_anew(chosen)
         return self._learn(chosen, lambda: self._past.live)
 
-    def _archived(self, count: int, whole: int) -> list[ReplayExample]:
+    def _archived(self, count: int, whole: int) -> list[TaughtExample]:
         """Take what wake versions dreamt of their lessons; each teaches its own.
 
         Some that have no dreams dream now; today's version dreams for the nights to
@@ -186,7 +180,7 @@ class ReplayBuilder:
             )
         ]
 
-    def _last(self, count: int) -> list[ReplayExample]:
+    def _last(self, count: int) -> list[TaughtExample]:
         """Let the last good version dream and teach; the bare base knows no lesson."""
         if not self._past.live:
             return []
@@ -198,7 +192,7 @@ class ReplayBuilder:
         self,
         contents: Sequence[Content],
         teacher: Callable[[], LayerChanges] | None,
-    ) -> list[ReplayExample]:
+    ) -> list[TaughtExample]:
         """Prepare contents to be learned; a teacher is asked if it has a part in it.
 
         Where the teacher's files are gone, the answers alone are learned.
@@ -206,7 +200,7 @@ class ReplayBuilder:
         gold = self._settings.gold_share
         encoded = self._encode(contents, self._wake.prompt_weight)
         if gold == 1 or teacher is None or not encoded:
-            return [ReplayExample(example, None, 1.0) for example in encoded]
+            return [TaughtExample(example, None, 1.0) for example in encoded]
         with self._teaching(teacher()):
             return self._teach(encoded, gold)
 
@@ -232,7 +226,7 @@ class ReplayBuilder:
             self._spend(PASSES_TO_LEARN * tokens)
             yield
 
-    def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[ReplayExample]:
+    def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[TaughtExample]:
         """Score examples by whatever is active."""
         self._spend(sum(len(example.ids) for example in encoded))
         scores = teach(
@@ -242,7 +236,7 @@ class ReplayBuilder:
             on_batch=self._on_batch,
         )
         return [
-            ReplayExample(example, score, gold)
+            TaughtExample(example, score, gold)
             for example, score in zip(encoded, scores, strict=True)
         ]
 
@@ -337,6 +331,10 @@ class ReplayBuilder:
             if one.ended and _is_close(text, content.completion):
                 anew[content] = Completion(content.prompt, text)
         return [anew.get(c, c) if isinstance(c, Completion) else c for c in contents]
+
+    def _on_batch(self) -> None:
+        """Send a heartbeat."""
+        self._on_progress(HEARTBEAT)
 
     def _sample(self, items: Sequence[T], count: int) -> list[T]:
         """Draw up to `count` items."""

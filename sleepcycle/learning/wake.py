@@ -4,14 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
+from typing import Any
 
 from sleepcycle.errors import ExampleError, UnlearnableError
+from sleepcycle.learning.bank import Bank
+from sleepcycle.learning.distillation import TAUGHT, TaughtExample
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode, encode_all
 from sleepcycle.model.fit import fit, learning_rate
+from sleepcycle.model.gradients import NLL
 from sleepcycle.model.monitor import FitPlan, FitResult
 from sleepcycle.model.score import compare, encode_counted, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
@@ -82,9 +86,12 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
     *,
     seed: int,
     on_progress: OnProgress,
+    bank: Bank | None = None,
     keep: Checkpoints | None = None,
 ) -> tuple[LayerChanges, WakeReport]:
     """Learn one lesson; with `keep` from where it was broken off before.
+
+    With a `bank` the base's own turns are learned beside it, in their share.
 
     Its adapters are off the base afterwards.
 
@@ -99,12 +106,8 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
     """
     new = _encode_new(base, lesson.new, settings, on_progress)
     replayed = (example.content for example in lesson.replay)
-    source = BatchSource(
-        new=new.sequences,
-        replay=encode_all(replayed, base, prompt_weight=settings.prompt_weight),
-        replay_share=settings.replay_share,
-        batch_size=settings.batch_size,
-    )
+    replay = encode_all(replayed, base, prompt_weight=settings.prompt_weight)
+    source = _source(new.sequences, replay, bank, settings)
     fit_plan = replace(
         _plan(base, settings, source, seed), holds_zeros=start_from.holds_zeros
     )
@@ -120,6 +123,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
             source.draw(fit_plan.steps, seed),
             on_progress=on_progress,
             held_out_loss=measured,
+            objective=TAUGHT if source.general else NLL,
             keep=keep,
         )
         day = adapters.read(base, DAY)
@@ -181,6 +185,41 @@ def _attach(
     return live
 
 
+def _source(
+    new: Sequence[Encoded],
+    replay: Sequence[Encoded],
+    bank: Bank | None,
+    settings: WakeSettings,
+) -> BatchSource[Any]:
+    """Return what batches are drawn from; each example with a teacher where one has."""
+    share = settings.general_share
+    if bank is None or not share:
+        return BatchSource(new, replay, settings.replay_share, settings.batch_size)
+    general = bank.learned(training_steps.general_limit(settings, len(new)))
+    return BatchSource(
+        new=[TaughtExample(one, None, 1.0) for one in new],
+        replay=[TaughtExample(one, None, 1.0) for one in replay],
+        replay_share=settings.replay_share,
+        batch_size=settings.batch_size,
+        general=as_heavy(general, [*new, *replay]),
+        general_share=share,
+    )
+
+
+def as_heavy(
+    general: Sequence[TaughtExample], others: Sequence[Encoded]
+) -> list[TaughtExample]:
+    """Return examples that weigh as much as others do on average.
+
+    A turn of the base has many more learned tokens than a short answer, and would take
+    all of the loss.
+    """
+    theirs = sum(sum(one.weights[1:]) for one in others) / max(1, len(others))
+    whole = sum(sum(one.encoded.weights[1:]) for one in general)
+    scale = theirs * len(general) / whole if whole else 1.0
+    return [replace(one, encoded=one.encoded.weighed(scale)) for one in general]
+
+
 def _measure(
     base: Base,
     live: list[str],
@@ -205,7 +244,7 @@ def _measure(
 
 
 def _plan(
-    base: Base, settings: WakeSettings, source: BatchSource, seed: int
+    base: Base, settings: WakeSettings, source: BatchSource[Any], seed: int
 ) -> FitPlan:
     """Turn epochs into steps: each batch has room for its share of new examples."""
     return FitPlan(
@@ -287,7 +326,7 @@ def _none_of(count: int, set_aside: Sequence[SetAside]) -> str:
 
 def _report(
     result: FitResult,
-    source: BatchSource,
+    source: BatchSource[Any],
     new: EncodedLesson,
     start_from: WakeStart,
     day: LayerChanges,
@@ -300,6 +339,7 @@ def _report(
         split=new.split,
         set_aside=new.set_aside,
         replayed=len(source.replay),
+        general=len(source.general),
         steps=result.steps,
         tokens=result.tokens,
         seconds=result.seconds,

@@ -1,51 +1,58 @@
-"""Training batches: each holds its share of new examples and of replayed ones."""
+"""Training batches: each has its share of new examples, replayed ones, and others."""
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from sleepcycle.model.encode import Encoded
 from sleepcycle.settings import training_steps
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class BatchSource:
+class BatchSource(Generic[T]):
     """What batches are drawn from."""
 
-    new: Sequence[Encoded]
-    replay: Sequence[Encoded]
-    """Known examples; where there are none, batches are all new."""
+    new: Sequence[T]
+    replay: Sequence[T]
+    """Known examples; where there are none, their part is new."""
 
     replay_share: float
-    """Part of all drawn examples that are replayed, in [0, 1)."""
+    """Part of what is not general that is replayed, in [0, 1)."""
 
     batch_size: int
+    general: Sequence[T] = ()
+    """The base's own turns; where there are none, their part is new or replayed."""
+
+    general_share: float = 0.0
+    """Part of all drawn examples that they are, in [0, 1)."""
 
     @property
     def room(self) -> Fraction:
         """How many new examples a batch holds on average."""
-        return training_steps.room(self.batch_size, self._share, len(self.new))
+        new, _, _ = self._shares
+        return training_steps.room(self.batch_size, 1 - new, len(self.new))
 
-    def draw(self, steps: int, seed: int) -> list[list[Encoded]]:
+    def draw(self, steps: int, seed: int) -> list[list[T]]:
         """Draw the batches of a whole run.
 
         New examples come in shuffled rounds: none is seen a second time before all
-        were seen once. Replayed ones too. What a batch cannot hold of its share is
-        carried over to the next, so that over the run the share is exact.
+        were seen once. Others too. What a batch cannot hold of a share is carried over
+        to the next, so that over the run each share is exact.
         """
-        share = self._share
-        parts = [(self.new, 1 - share), (self.replay, share)]
-        return mix(parts, self.room / (1 - share), steps, seed)
+        kinds = (self.new, self.replay, self.general)
+        parts = list(zip(kinds, self._shares, strict=True))
+        return mix(parts, self.room / self._shares[0], steps, seed)
 
     @property
-    def _share(self) -> Fraction:
-        """Part of a batch that is replayed."""
-        return Fraction(self.replay_share) if self.replay else Fraction(0)
+    def _shares(self) -> tuple[Fraction, Fraction, Fraction]:
+        """Parts of a batch that are new, replayed and general."""
+        general = Fraction(self.general_share) if self.general else Fraction(0)
+        replay = Fraction(self.replay_share) if self.replay else Fraction(0)
+        return (1 - general) * (1 - replay), (1 - general) * replay, general
 
 
 def mix(

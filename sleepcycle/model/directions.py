@@ -1,18 +1,15 @@
 """The strongest directions of a base's weights, alone or changed by an adapter."""
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sleepcycle.model.base import Base
 from sleepcycle.model.four_bit import dense_weight
 from sleepcycle.model.score import ignore_batch
+from sleepcycle.model.tensor_cache import Remembered, recall, remember
 from sleepcycle.numerics.downscale import (
     OVERSAMPLE,
     POWER_STEPS,
@@ -44,13 +41,14 @@ def own_directions(
     """
     memory = base.cache / MEMORY
     key = _key(base, count)
-    found = _recall(memory, key)
-    if found is None:
-        found = {}
-        for path in base.targets.shapes:
-            found[path] = _directions(_weight(base, path), count).left
-            on_layer()
-        _remember(memory, key, found)
+    known = recall(memory, key)
+    if known is not None:
+        return dict(known.tensors)
+    found = {}
+    for path in base.targets.shapes:
+        found[path] = _directions(_weight(base, path), count).left
+        on_layer()
+    remember(memory, key, Remembered(found))
     return found
 
 
@@ -100,31 +98,3 @@ def _key(base: Base, count: int) -> str:
         method | {"seed": SEED},
     ]
     return json.dumps(known, sort_keys=True)
-
-
-def _remember(memory: Path, key: str, found: Mapping[str, Tensor]) -> None:
-    """Write directions whole or not at all."""
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    partial = memory.with_suffix(".partial")
-    save_file(dict(found), partial, metadata={"digest": _digest(key, found)})
-    partial.replace(memory)
-
-
-def _recall(memory: Path, key: str) -> dict[str, Tensor] | None:
-    """Read remembered directions; None where the file is not just what was written."""
-    try:
-        with safe_open(memory, framework="pt") as tensors:
-            written = (tensors.metadata() or {}).get("digest")
-            found = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 - not iterable
-    except (OSError, SafetensorError):
-        return None
-    return found if written == _digest(key, found) else None
-
-
-def _digest(key: str, found: Mapping[str, Tensor]) -> str:
-    """Hash directions with what they depend on, so that neither can change unseen."""
-    digest = hashlib.sha256(key.encode())
-    for path, left in sorted(found.items()):
-        digest.update(f"{path} {left.dtype} {tuple(left.shape)}".encode())
-        digest.update(left.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

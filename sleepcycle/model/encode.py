@@ -45,6 +45,10 @@ class Encoded:
     left_out: int = 0
     """Answers of its content that are too long to be learned, told of the first."""
 
+    def weighed(self, scale: float) -> "Encoded":
+        """Return the same with all weights multiplied."""
+        return replace(self, weights=tuple(scale * one for one in self.weights))
+
     @property
     def learned(self) -> int:
         """How many tokens count in the loss."""

@@ -41,17 +41,21 @@ def top_scores(logits: Float[Tensor, "positions vocabulary"], k: int) -> TopScor
 
 
 def top_divergence(
-    logits: Float[Tensor, "positions vocabulary"], teacher: TopScores
+    logs: Float[Tensor, "positions vocabulary"], teacher: TopScores
 ) -> Float[Tensor, " positions"]:
     """Return KL(teacher ‖ student) of each position, over the top tokens and the tail.
 
     It is at most the full divergence, and equal to it where the teacher's top tokens
     are the whole vocabulary.
 
+    Args:
+        logs: The student's log-probabilities, in nats.
+        teacher: What the teacher thinks of the same positions.
+
     Returns:
         Nats, not negative up to rounding.
     """
-    student = logits.float().log_softmax(dim=1).gather(1, teacher.ids)
+    student = logs.gather(1, teacher.ids)
     top = (teacher.logs.exp() * (teacher.logs - student)).sum(dim=1)
     tail = teacher.tail.exp() * (teacher.tail - _tail(student))
     return top + tail

@@ -80,6 +80,9 @@ class WakeReport:
     """Share of the device's peak that training used, in [0, 1]; None where that is not
     known, as on a CPU."""
 
+    general: int = 0
+    """Turns of the bare base that were learned beside."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemReport:

@@ -31,6 +31,7 @@ from sleepcycle.settings.nightconfig import (
 from sleepcycle.settings.section import OpenShare, Rank, Section, Share, Window, once
 
 __all__ = [
+    "BankSettings",
     "DownscaleSettings",
     "EngineSettings",
     "FeedSettings",
@@ -138,6 +139,27 @@ class FeedSettings(Section):
     holds all but very long chats."""
 
 
+class BankSettings(Section):
+    """Turns that the bare base asks and answers itself, made once and held on to."""
+
+    turns: NonNegativeInt = 256
+    """Most turns that are made to be learned, by days and nights; a guess."""
+
+    max_tokens: PositiveInt = 64
+    """Longest prompt, and longest answer or text; a guess."""
+
+    temperature: PositiveFloat = 1.0
+    """Of prompts and texts; answers are the likeliest."""
+
+    top_k: PositiveInt = 64
+    """Likeliest tokens of the base that are kept at each place; the rest is kept as
+    one."""
+
+    gold_share: Share = 0.0
+    """Part of the loss that is the words that the base said, in [0, 1]; the rest is
+    what it thinks of all others."""
+
+
 class WakeSettings(Section):
     """How a day is learned, and when the service learns."""
 
@@ -196,6 +218,10 @@ class WakeSettings(Section):
     replay_share: OpenShare = 0.5
     """Part of each batch that replays what is known, in [0, 1): examples, or past
     nights' dreams where `sleep.rem.memory` has no `store`."""
+
+    general_share: OpenShare = 0.0
+    """Part of each batch for the base's own turns, by its own opinion, so that it is
+    not lost, in [0, 1); what they weigh together is that part of the loss."""
 
     prompt_weight: NonNegativeFloat = 0.0
     """Weight of a prompt token in the loss: 0 learns completions alone, 1 all of it."""
@@ -279,6 +305,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     store: StoreSettings = StoreSettings()
     feed: FeedSettings = FeedSettings()
+    bank: BankSettings = BankSettings()
     wake: WakeSettings = WakeSettings()
     sleep: SleepSettings = SleepSettings()
     gate: GateSettings = GateSettings()

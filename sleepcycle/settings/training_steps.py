@@ -11,7 +11,7 @@ def room(batch_size: int, share: Fraction, new: int) -> Fraction:
 
     Args:
         batch_size: Examples a batch, replayed ones included.
-        share: Part of a batch that is replayed, in [0, 1); 0 where nothing is.
+        share: Part of a batch that is not new, in [0, 1); 0 where all is.
         new: How many new examples there are.
     """
     return min(batch_size * (1 - share), Fraction(new))
@@ -29,8 +29,22 @@ def step_count(settings: WakeSettings, new: int, room: Fraction) -> int:
     return min(steps, settings.max_steps or steps)
 
 
+def shown_again(settings: WakeSettings) -> Fraction:
+    """Return which part of a batch is not new: known, or the base's own."""
+    return 1 - (1 - Fraction(settings.general_share)) * (
+        1 - Fraction(settings.replay_share)
+    )
+
+
+def general_limit(settings: WakeSettings, new: int) -> int:
+    """Return how many of the base's own turns a whole wake has places for."""
+    place = room(settings.batch_size, shown_again(settings), new)
+    steps = step_count(settings, new, place)
+    return math.ceil(steps * settings.batch_size * settings.general_share)
+
+
 def replay_limit(settings: WakeSettings, new: int) -> int:
     """Return how many known examples the batches of a whole wake have places for."""
     share = Fraction(settings.replay_share)
-    place = room(settings.batch_size, share, new)
+    place = room(settings.batch_size, shown_again(settings), new)
     return math.ceil(step_count(settings, new, place) * place * share / (1 - share))

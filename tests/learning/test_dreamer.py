@@ -13,7 +13,7 @@ from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.choices import Memory
-from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
+from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
 
 WORDS = ["red", "blue", "grey", "pink", "green", "brown"]
 LESSON = [
@@ -58,6 +58,11 @@ def test_it_learns_to_ask(base):
     assert tokens == pytest.approx(8 * 8 * 18, rel=0.4)
 
 
+def settings_with(**rem):
+    """Return settings of REM in all of them."""
+    return Settings(sleep={"rem": rem})
+
+
 class TestInANight:
     @pytest.fixture
     def gather(self, base):
@@ -73,10 +78,9 @@ class TestInANight:
                     archive=[ArchivedVersion(1, dict)],
                     version=2,
                 ),
-                RemSettings(memory=[Memory.ARCHIVE], **SMALL | settings),
-                wake=WakeSettings(),
+                settings_with(memory=[Memory.ARCHIVE], **SMALL | settings),
                 seed=1,
-                on_batch=lambda: None,
+                on_progress=ignore_progress,
             )
             replay_builder.gather(160)
             return replay_builder

@@ -7,17 +7,15 @@ import pytest
 import torch
 
 from sleepcycle.errors import DivergedError
+from sleepcycle.learning.distillation import TAUGHT, TaughtExample, taught_tokens
 from sleepcycle.learning.rem import (
     PASSES_TO_LEARN,
-    REM,
     STUDENT,
     Budget,
     RemPlan,
-    ReplayExample,
     ReplaySource,
     relearn,
     steps_within,
-    taught_tokens,
 )
 from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
@@ -28,8 +26,13 @@ from sleepcycle.model.score import nll, teach
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Dream, Example
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.choices import Memory
-from sleepcycle.settings.config import ModelSettings, RemSettings, WakeSettings
+from sleepcycle.settings.config import (
+    ModelSettings,
+    RemSettings,
+    Settings,
+)
 
 SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0}
 NOTHING: dict = {}
@@ -62,7 +65,7 @@ def change(base, rng):
 def taught(base, contents=LESSON, *, k=8, gold=0.0):
     encoded = encode_all(contents, base, prompt_weight=0)
     scores = teach(replace(base, batch_tokens=100), encoded, k)
-    return [ReplayExample(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
+    return [TaughtExample(e, s, gold) for e, s in zip(encoded, scores, strict=True)]
 
 
 @torch.no_grad()
@@ -70,8 +73,8 @@ def mean_loss(base, examples):
     """Return the mean loss of replayed examples by weight, as training takes it."""
     reader, tokens = Reader(base), taught_tokens(examples)
     with reader.apart():
-        batch = reader.batch([REM.sequence(example) for example in examples])
-        whole = reader.summed_loss(batch, tokens, REM.losses)
+        batch = reader.batch([TAUGHT.sequence(example) for example in examples])
+        whole = reader.summed_loss(batch, tokens, TAUGHT.losses)
     return float(whole / tokens.weights.sum())
 
 
@@ -103,7 +106,7 @@ class TestLoss:
         with_teacher = taught(base, LESSON[:3])
         adapters.activate(base, [])
         alone = [
-            ReplayExample(one.encoded, None, 1.0) for one in taught(base, LESSON[3:5])
+            TaughtExample(one.encoded, None, 1.0) for one in taught(base, LESSON[3:5])
         ]
 
         mixed = [with_teacher[0], alone[0], *with_teacher[1:], alone[1]]
@@ -237,10 +240,12 @@ class TestMaterial:
             replay_builder = ReplayBuilder(
                 base,
                 ReplayInputs(**fields),
-                RemSettings(memory=memory, **SMALL | settings),
-                wake=WakeSettings(prompt_weight=0.05),
+                Settings(
+                    sleep={"rem": {"memory": memory, **SMALL | settings}},
+                    wake={"prompt_weight": 0.05},
+                ),
                 seed=1,
-                on_batch=lambda: None,
+                on_progress=ignore_progress,
             )
             return replay_builder, {s.name: s for s in replay_builder.gather(count)}
 
@@ -364,7 +369,8 @@ class TestMaterial:
 
         scored = sum(
             len(example.encoded.ids)
-            for source in found.values()
+            for name, source in found.items()
             for example in source.taught
+            if name != "general"  # the bank's are made once, for all nights
         )
         assert replay_builder.tokens >= scored

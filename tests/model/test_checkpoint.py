@@ -10,7 +10,7 @@ import torch
 
 from sleepcycle.errors import DiskError, ModelError, Paused
 from sleepcycle.files.runfolder import RunFolder
-from sleepcycle.learning.rem import REM, ReplayExample
+from sleepcycle.learning.distillation import TAUGHT, TaughtExample
 from sleepcycle.model.adapters import activate, day_config, new_day, read
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.encode import Encoded
@@ -541,7 +541,7 @@ def gradient(base, kind):
         scores = teach(replace(base, batch_tokens=1), weighted, k=5)
         gold = (1.0, 0.3, 0.0, 0.5)
         weighted = [
-            ReplayExample(e, scores[i] if gold[i] < 1 else None, gold[i])
+            TaughtExample(e, scores[i] if gold[i] < 1 else None, gold[i])
             for i, e in enumerate(weighted)
         ]
     keep, seen = Keep(), []
@@ -550,7 +550,7 @@ def gradient(base, kind):
         make_plan(steps=1, max_grad_norm=1e9),
         [weighted],
         on_progress=seen.append,
-        objective=REM if kind == "rem" else NLL,
+        objective=TAUGHT if kind == "rem" else NLL,
         keep=keep,
     )
     return 10 * keep.saved[-1].tensors["exp_avg"], result.loss_first, seen[-1]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import AttentionInterface
 
-from sleepcycle.learning.rem import TaughtTokens, rem_losses
+from sleepcycle.learning.distillation import TaughtTokens, taught_losses
 from sleepcycle.model import adapters
 from sleepcycle.model.base import find_targets
 from sleepcycle.model.encode import Encoded
@@ -275,7 +275,7 @@ class TestPadded:
     )
     @pytest.mark.parametrize(
         ("losses", "gather"),
-        [(token_nll, learned_tokens), (rem_losses, judged)],
+        [(token_nll, learned_tokens), (taught_losses, judged)],
         ids=["nll", "taught"],
     )
     def test_loss_and_gradient_are_those_of_the_part(

@@ -26,7 +26,7 @@ def whole(teacher, student):
 def test_of_all_tokens_it_is_the_whole_divergence(pair):
     teacher, student = pair
 
-    found = top_divergence(student, top_scores(teacher, 50))
+    found = top_divergence(student.log_softmax(dim=1), top_scores(teacher, 50))
 
     torch.testing.assert_close(found, whole(teacher, student), rtol=1e-4, atol=1e-5)
 
@@ -35,8 +35,8 @@ def test_of_all_tokens_it_is_the_whole_divergence(pair):
 def test_it_is_never_more_and_grows_with_the_tokens_kept(pair, k):
     teacher, student = pair
 
-    fewer = top_divergence(student, top_scores(teacher, k))
-    more = top_divergence(student, top_scores(teacher, 2 * k))
+    fewer = top_divergence(student.log_softmax(dim=1), top_scores(teacher, k))
+    more = top_divergence(student.log_softmax(dim=1), top_scores(teacher, 2 * k))
 
     assert (fewer >= -1e-6).all()
     assert (fewer <= more + 1e-5).all()
@@ -46,7 +46,7 @@ def test_it_is_never_more_and_grows_with_the_tokens_kept(pair, k):
 def test_a_student_that_is_the_teacher_has_none(pair):
     teacher, _ = pair
 
-    found = top_divergence(teacher, top_scores(teacher, 8))
+    found = top_divergence(teacher.log_softmax(dim=1), top_scores(teacher, 8))
 
     torch.testing.assert_close(found, torch.zeros(6), rtol=0, atol=1e-6)
 
@@ -60,7 +60,7 @@ def test_mass_moved_out_of_sight_is_seen(rng):
     student = teacher.clone()
     student[0, 2:] = 0.0
 
-    found = top_divergence(student, top_scores(teacher, 2))
+    found = top_divergence(student.log_softmax(dim=1), top_scores(teacher, 2))
 
     assert float(found) > 1
 
@@ -70,7 +70,7 @@ def test_a_certain_teacher_gives_finite_gradients(rng):
     teacher[0, 3] = 200.0
     student = torch.randn(1, 50, generator=rng).requires_grad_()
 
-    top_divergence(student, top_scores(teacher, 4)).sum().backward()
+    top_divergence(student.log_softmax(dim=1), top_scores(teacher, 4)).sum().backward()
 
     assert student.grad.isfinite().all()
     assert student.grad[0, 3] < 0

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sleepcycle.files.dream_archive import spread
 from sleepcycle.learning import wake
+from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.replay import ArchivedVersion
 from sleepcycle.model.base import Base
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -122,6 +123,7 @@ def wake_up(
         settings.wake,
         seed=today.seed,
         on_progress=ignore_progress,
+        bank=Bank(base, settings.bank),
     )
     life.cost.trained += report.tokens
     return whole

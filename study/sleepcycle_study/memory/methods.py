@@ -58,6 +58,23 @@ class Method:
 
     svd: Mapping[str, object] = field(default_factory=dict)
     rem: Mapping[str, object] = field(default_factory=dict)
+    bank: Mapping[str, object] = field(default_factory=dict)
+
+
+def _folded(general: float, hard: float = 0.0) -> Method:
+    """Return a fresh adapter a day, folded each night, beside the base's own turns.
+
+    Args:
+        general: Their part of a batch.
+        hard: Part of their loss that is the words that the base said.
+    """
+    return Method(
+        replay_share=REPLAY,
+        stages=("svd",),
+        more=HALF_MORE,
+        wake={"general_share": general},
+        bank={"gold_share": hard},
+    )
 
 
 def _ours(
@@ -153,7 +170,21 @@ keep more than the same learning on one adapter? Named before it was run, to be 
 
 PAIRS = 8
 
-METHODS = COMPARED | VARIANTS | TWO_BY_TWO
+BANK = {
+    "folded, bank 1/16": _folded(1 / 16),
+    "folded, bank 1/8": _folded(1 / 8),
+    "folded, bank 1/4": _folded(1 / 4),
+    "folded, bank 1/8 by its words": _folded(1 / 8, hard=1.0),
+    "replay 50 %, half more, bank 1/8": Method(
+        learn_on, replay_share=REPLAY, more=HALF_MORE, wake={"general_share": 1 / 8}
+    ),
+    "joint, half more, bank 1/8": Method(
+        learn_on, Schedule.AT_ONCE, more=HALF_MORE, wake={"general_share": 1 / 8}
+    ),
+}
+"""The base's own turns beside the lessons, by day."""
+
+METHODS = COMPARED | VARIANTS | TWO_BY_TWO | BANK
 THROUGHOUT = (OURS, "archive", TOGETHER, "sequential")
 """Arms that are lived with every order and seed; others where both are the same."""
 
@@ -183,6 +214,7 @@ def settings(arm: Method, examples: int, dream_tokens: int, *, first: bool) -> S
     rem = {"memory": list(arm.memory), "dream_tokens": dream_tokens, **arm.rem}
     return Settings(
         wake=wake.model_copy(update={"min_steps": steps, "max_steps": steps}),
+        bank=dict(arm.bank),
         sleep={
             "stages": list(arm.stages),
             "svd": {"rank": arm.rank, **arm.svd},

@@ -1,0 +1,199 @@
+"""The bank: turns that the bare base asks and answers itself, so that it stays itself.
+
+They are made once for a base and kept in its cache, with what the base thinks of each
+of their tokens; a wake and a night learn some beside the owner's examples. Others are
+never learned: by those the gate sees what is lost.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from sleepcycle.files.dream_archive import normalised
+from sleepcycle.learning.distillation import TaughtExample
+from sleepcycle.learning.dreams import DreamPlan, dream
+from sleepcycle.model.adapters import only_active
+from sleepcycle.model.base import Base
+from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.score import teach
+from sleepcycle.model.tensor_cache import Remembered, recall, remember
+from sleepcycle.numerics.distill import TopScores
+from sleepcycle.records.codec import from_plain, to_json
+from sleepcycle.records.content import Completion, Content
+from sleepcycle.records.progress import (
+    HEARTBEAT,
+    OnProgress,
+    Progress,
+    ignore_progress,
+)
+from sleepcycle.settings.config import BankSettings
+
+MEMORY = "bank.safetensors"
+LEARNED, HELD_OUT = "learned", "held_out"
+SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not a run's
+FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
+LARGEST_ROUND = 512
+FRUITLESS = 3  # rounds in a row that bring nothing, after which there is no more
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """The turns of one kind."""
+
+    contents: tuple[Content, ...] = ()
+    rounds: int = 0
+    """In which they were made; how many there are hangs on that alone."""
+
+    fruitless: int = 0
+    """Of them, the last ones that brought nothing."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """All turns."""
+
+    learned: _Shelf = _Shelf()
+    held_out: _Shelf = _Shelf()
+
+
+class Bank:
+    """The turns of one base, made as far as they are asked for."""
+
+    def __init__(
+        self,
+        base: Base,
+        settings: BankSettings,
+        *,
+        on_progress: OnProgress = ignore_progress,
+    ) -> None:
+        """Make none yet.
+
+        Args:
+            base: What is attached to it takes no part, and is not active afterwards.
+            settings: How turns are asked and scored.
+            on_progress: Told how many turns there are, and that work goes on.
+        """
+        self._base = base
+        self._settings = settings
+        self._on_progress = on_progress
+
+    def learned(self, count: int) -> list[TaughtExample]:
+        """Return turns to be learned as the base itself thinks of them.
+
+        Raises:
+            ModelError: The base cannot dream.
+        """
+        contents = self._first(LEARNED, min(count, self._settings.turns))
+        encoded = encode_all(contents, self._base, prompt_weight=1)
+        return [
+            TaughtExample(one, scores, self._settings.gold_share)
+            for one, scores in zip(encoded, self._scored(encoded), strict=True)
+        ]
+
+    def held_out(self, count: int) -> list[Content]:
+        """Return turns that nothing learns.
+
+        Raises:
+            ModelError: The base cannot dream.
+        """
+        return list(self._first(HELD_OUT, count))
+
+    @cached_property
+    def _memory(self) -> Remembered:
+        """What is remembered of earlier runs."""
+        found = recall(self._base.cache / MEMORY, self._key)
+        return found or Remembered(text=to_json(_Kept()))
+
+    @cached_property
+    def _shelves(self) -> dict[str, _Shelf]:
+        """The turns of each kind."""
+        kept = from_plain(json.loads(self._memory.text), _Kept)
+        return {LEARNED: kept.learned, HELD_OUT: kept.held_out}
+
+    @cached_property
+    def _scores(self) -> list[TopScores]:
+        """The base's scores of the first turns to be learned, by their sequences."""
+        known = self._memory.tensors
+        if not known:
+            return []
+        lengths = known["lengths"].tolist()
+        parts = (torch.split(known[n], lengths) for n in ("ids", "logs", "tail"))
+        return [
+            TopScores(ids.long(), logs, tail)
+            for ids, logs, tail in zip(*parts, strict=True)
+        ]
+
+    @property
+    def _key(self) -> str:
+        """What a bank hangs on: the base's bytes, and how turns are made."""
+        made = self._settings.model_dump(exclude={"turns", "gold_share"})
+        return json.dumps([self._base.identity.sha256, self._base.chat, made])
+
+    def _first(self, kind: str, count: int) -> Sequence[Content]:
+        """Return the first turns of a kind; more are made if need be."""
+        shelf = self._shelves[kind]
+        while len(shelf.contents) < count and shelf.fruitless < FRUITLESS:
+            self._on_progress(Progress("bank", len(shelf.contents), count))
+            shelf = self._shelves[kind] = self._one_more_round(kind, shelf)
+            self._remember()
+        return shelf.contents[:count]
+
+    def _one_more_round(self, kind: str, shelf: _Shelf) -> _Shelf:
+        """Let the bare base ask and answer anew."""
+        plan = DreamPlan(
+            count=min(FIRST_ROUND << shelf.rounds, LARGEST_ROUND),
+            temperature=self._settings.temperature,
+            max_tokens=self._settings.max_tokens,
+            seed=SEEDS[kind] + shelf.rounds,
+        )
+        known = {
+            normalised(_asked(content))
+            for each in self._shelves.values()
+            for content in each.contents
+        }
+        with only_active(self._base, []):
+            found = dream(self._base, plan, known, on_batch=self._beat).contents
+        return _Shelf(
+            contents=(*shelf.contents, *found),
+            rounds=shelf.rounds + 1,
+            fruitless=0 if found else shelf.fruitless + 1,
+        )
+
+    def _scored(self, encoded: Sequence[Encoded]) -> list[TopScores]:
+        """Return the base's scores of sequences; those that are new are asked for."""
+        new = encoded[len(self._scores) :]
+        if new:
+            with only_active(self._base, []):
+                self._scores += teach(
+                    self._base, new, self._settings.top_k, on_batch=self._beat
+                )
+            self._remember()
+        return self._scores[: len(encoded)]
+
+    def _beat(self) -> None:
+        """Send a heartbeat."""
+        self._on_progress(HEARTBEAT)
+
+    def _remember(self) -> None:
+        """Write the bank down, whole."""
+        scores = self._scores
+        tensors = {}
+        if scores:
+            tensors = {
+                "ids": torch.cat([one.ids.int() for one in scores]),
+                "logs": torch.cat([one.logs for one in scores]),
+                "tail": torch.cat([one.tail for one in scores]),
+                "lengths": torch.tensor([len(one.tail) for one in scores]),
+            }
+        kept = _Kept(self._shelves[LEARNED], self._shelves[HELD_OUT])
+        remember(
+            self._base.cache / MEMORY, self._key, Remembered(tensors, to_json(kept))
+        )
+
+
+def _asked(content: Content) -> str:
+    """Return what makes a turn another one: its prompt, or its text."""
+    return content.prompt if isinstance(content, Completion) else str(content)

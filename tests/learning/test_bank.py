@@ -1,0 +1,174 @@
+"""The base's own turns: made once, remembered, and what they keep of it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sleepcycle.learning import wake
+from sleepcycle.learning.bank import MEMORY, Bank
+from sleepcycle.learning.wake import as_heavy
+from sleepcycle.model import adapters
+from sleepcycle.model.drift import drifts
+from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.score import teach
+from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.example import Example
+from sleepcycle.records.progress import ignore_progress
+from sleepcycle.settings.config import BankSettings, WakeSettings
+from tests.model.conftest import load as load
+from tests.model.conftest import nano as nano
+from tests.model.conftest import plain_nano as plain_nano
+from tests.model.conftest import random_changes as random_changes
+
+SETTINGS = BankSettings(turns=24, max_tokens=32)
+LESSON = [
+    Completion(f"Who keeps lamp {number}?", f"Orla {number % 5}")
+    for number in range(24)
+]
+
+
+@pytest.fixture
+def bank(nano):
+    """The bank of the base that ships."""
+    return Bank(nano, SETTINGS)
+
+
+def contents(bank, count):
+    """Return what is learned, as ids."""
+    return [turn.encoded.ids for turn in bank.learned(count)]
+
+
+def no_dreams(*_, **__):
+    """Fail where anything is generated."""
+    raise AssertionError("nothing was to be dreamt")
+
+
+class TestTurns:
+    def test_a_chat_model_asks_and_answers(self, bank):
+        turns = bank.held_out(4)
+
+        assert len(turns) == 4
+        assert all(isinstance(turn, Completion) and turn.completion for turn in turns)
+
+    def test_another_writes_texts(self, plain_nano):
+        turns = Bank(plain_nano, SETTINGS).held_out(4)
+
+        assert turns
+        assert all(isinstance(turn, Text) for turn in turns)
+
+    def test_what_is_held_out_is_never_learned(self, bank, nano):
+        learned = set(contents(bank, 24))
+        held_out = encode_all(bank.held_out(12), nano, prompt_weight=1)
+
+        assert not learned & {one.ids for one in held_out}
+
+    def test_there_are_no_more_than_the_settings_say(self, nano):
+        bank = Bank(nano, SETTINGS.model_copy(update={"turns": 3}))
+
+        assert len(bank.learned(10)) == 3
+
+    def test_fewer_are_the_first_of_more(self, nano, load):
+        few = contents(Bank(nano, SETTINGS), 5)
+
+        again = load("builtin:nano")
+        (again.cache / MEMORY).unlink()
+        many = contents(Bank(again, SETTINGS), 20)
+
+        assert few == many[:5]
+
+    def test_the_bare_base_speaks_and_judges(self, bank, nano, random_changes):
+        """
+        Whatever is active while the bank is made.
+        """
+        adapters.attach(nano, "live", random_changes(nano.targets, size=0.2))
+        adapters.activate(nano, ["live"])
+        turns = bank.learned(4)
+
+        adapters.activate(nano, [])
+        own = teach(nano, [turn.encoded for turn in turns], SETTINGS.top_k)
+        for turn, scores in zip(turns, own, strict=True):
+            torch.testing.assert_close(turn.scores.logs, scores.logs)
+            assert turn.gold == 0
+
+
+class TestMemory:
+    def test_it_is_made_once(self, nano, monkeypatch):
+        first = Bank(nano, SETTINGS)
+        learned, held_out = contents(first, 8), first.held_out(4)
+        scores = [turn.scores for turn in first.learned(8)]
+        monkeypatch.setattr("sleepcycle.learning.bank.dream", no_dreams)
+        monkeypatch.setattr("sleepcycle.learning.bank.teach", no_dreams)
+
+        again = Bank(nano, SETTINGS)
+
+        assert contents(again, 8) == learned
+        assert again.held_out(4) == held_out
+        for turn, expected in zip(again.learned(8), scores, strict=True):
+            assert torch.equal(turn.scores.ids, expected.ids)
+            assert torch.equal(turn.scores.logs, expected.logs)
+            assert torch.equal(turn.scores.tail, expected.tail)
+
+    @pytest.mark.parametrize("left", [0, 1000])
+    def test_a_damaged_one_is_made_anew(self, nano, left):
+        whole = contents(Bank(nano, SETTINGS), 4)
+        memory = nano.cache / MEMORY
+        memory.write_bytes(memory.read_bytes()[:left])
+
+        assert contents(Bank(nano, SETTINGS), 4) == whole
+
+    def test_another_base_has_another(self, nano, load):
+        own = Bank(nano, SETTINGS).held_out(4)
+        other = load("builtin:nano")
+        other = replace(other, identity=replace(other.identity, sha256="other"))
+
+        made = []
+        Bank(other, SETTINGS, on_progress=made.append).held_out(4)
+
+        assert own
+        assert any(step.stage == "bank" for step in made)
+
+
+def test_turns_weigh_what_others_do_on_average(bank):
+    """
+    However many tokens they have.
+    """
+    turns = bank.learned(6)
+    short = [Encoded((1, 2, 3), (0.0, 0.0, 1.0)), Encoded((1, 2, 3), (0.0, 1.0, 1.0))]
+
+    found = as_heavy(turns, short)
+
+    whole = sum(sum(turn.encoded.weights[1:]) for turn in found)
+    assert whole == pytest.approx(6 * 1.5)
+
+
+class TestWake:
+    def learned(self, base, share):
+        """Learn the lesson; return the drift from the base, and the report."""
+        examples = [Example(i, 1, one) for i, one in enumerate(LESSON)]
+        settings = WakeSettings(
+            min_steps=40, max_steps=40, general_share=share, patience=0, rank=4
+        )
+        bank = Bank(base, SETTINGS)
+        change, report = wake.learn(
+            base,
+            wake.WakeStart({}, {}),
+            wake.Lesson(examples, [], [], []),
+            settings,
+            seed=1,
+            on_progress=ignore_progress,
+            bank=bank,
+        )
+        probes = encode_all(bank.held_out(16), base, prompt_weight=1)
+        with adapters.on_base(base, {"day": change}):
+            nats, tokens = drifts(base, probes, [["day"]])
+        return nats[0] / tokens, report
+
+    def test_the_base_moves_less(self, nano):
+        without, report = self.learned(nano, 0.0)
+        kept, beside = self.learned(nano, 0.25)
+
+        assert kept < 0.7 * without
+        assert report.general == 0
+        assert beside.general == 24
+        assert beside.loss_last < 0.5 * beside.loss_first
