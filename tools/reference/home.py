@@ -45,6 +45,7 @@ HOME = {
     "cache/unpacked/": "the weights of a small base in GGUF, unpacked to safetensors",
     "cache/template.json": "what the base's chat template renders, with a hash of its files",
     "cache/directions.safetensors": "the base's strongest directions, where `sleep.downscale` looked for intruders",
+    "cache/bank.safetensors": "turns that the bare base asked and answered itself, with its opinion of each token",
     "logs/sleepcycle.log": "what was done; turned over at `log.max_mb`, `log.keep` are kept",
     "logs/harness.log": "what the last `evaluate --harness` printed",
     "logs/text.log": "what the last look at the base's chat template printed",
