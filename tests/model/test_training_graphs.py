@@ -18,6 +18,7 @@ from sleepcycle.model.packed_attention import PACKED, attend
 from sleepcycle.model.reading import Reader
 from sleepcycle.model.token_batch import learned_tokens, token_batch
 from sleepcycle.model.training_graphs import (
+    FEWEST_PARTS,
     MOST_GRAPHS,
     PARTS_A_GRAPH,
     PartSize,
@@ -62,7 +63,8 @@ class TestSizes:
         """
         Capturing would cost more than it saves.
         """
-        assert few_sizes(parts[: PARTS_A_GRAPH - 1], LONGEST) == []
+        assert few_sizes(parts[: FEWEST_PARTS - 1], LONGEST) == []
+        assert len(few_sizes(parts[:FEWEST_PARTS], LONGEST)) == 1
 
     def test_parts_that_are_alike_share_one(self):
         alike = [PartSize(80, 30, 8)] * 10 * PARTS_A_GRAPH
