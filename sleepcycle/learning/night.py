@@ -151,6 +151,7 @@ class _Night:
             self._inputs.seed,
             self._on_progress,
             self._held_out_loss(),
+            self._settings.wake.loss_reduction,
         )
         learned, result = relearn(self._base, change, sources, settings, terms)
         self.rem = self._report(started, counts, budget.spent, result)
@@ -237,7 +238,8 @@ class _Night:
             encode_held_out(self._base, self._inputs.known),
             self.replay_builder.probe(self._settings.gate.probe_dreams),
         ]
-        return held_out_loss(self._base, parts, self._on_progress)
+        reduction = self._settings.wake.loss_reduction
+        return held_out_loss(self._base, parts, self._on_progress, reduction)
 
     def _beat(self) -> None:
         """Send a heartbeat."""

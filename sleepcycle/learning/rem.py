@@ -6,7 +6,7 @@ what was known, past wake versions for their own lessons, the bare base for the 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from sleepcycle.learning.distillation import TAUGHT, TaughtExample
@@ -14,9 +14,11 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
 from sleepcycle.model.fit import fit
+from sleepcycle.model.loss_reduction import reduced
 from sleepcycle.model.monitor import FitPlan, FitResult
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, trim
 from sleepcycle.records.progress import OnProgress
+from sleepcycle.settings.choices import Reduction
 from sleepcycle.settings.config import RemSettings
 
 STUDENT = "student"
@@ -62,6 +64,9 @@ class RemPlan:
     held_out_loss: Callable[[], float] | None
     """What the student is stopped and chosen by; None keeps the last step."""
 
+    reduction: Reduction
+    """What the loss of a step is the mean of."""
+
 
 def relearn(
     base: Base,
@@ -82,6 +87,7 @@ def relearn(
         DivergedError: The loss exploded or is not a number.
     """
     batch_size = Fraction(settings.batch_size)
+    sources = [_reduced(source, terms.reduction) for source in sources]
     with adapters.removed_after(base, [STUDENT]):
         adapters.new_day(
             base,
@@ -110,6 +116,16 @@ def steps_within(
     if not size:
         return 0
     return min(int(budget.left / (PASSES_TO_LEARN * batch_size * size)), max_steps)
+
+
+def _reduced(source: ReplaySource, reduction: Reduction) -> ReplaySource:
+    """Return material whose tokens weigh what a reduction gives them."""
+    encoded = reduced([one.encoded for one in source.taught], reduction)
+    taught = [
+        replace(one, encoded=scaled)
+        for one, scaled in zip(source.taught, encoded, strict=True)
+    ]
+    return replace(source, taught=taught)
 
 
 def _parts(

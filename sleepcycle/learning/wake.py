@@ -16,6 +16,7 @@ from sleepcycle.model.checkpoint import Checkpoints
 from sleepcycle.model.encode import Encoded, encode, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.gradients import NLL
+from sleepcycle.model.loss_reduction import reduced
 from sleepcycle.model.monitor import FitPlan, FitResult
 from sleepcycle.model.score import compare, encode_counted, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
@@ -105,15 +106,20 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         Paused: `keep` asked for it.
     """
     new = _encode_new(base, lesson.new, settings, on_progress)
-    replayed = (example.content for example in lesson.replay)
-    replay = encode_all(replayed, base, prompt_weight=settings.prompt_weight)
-    source = _source(new.sequences, replay, bank, settings)
+    contents = (example.content for example in lesson.replay)
+    replay = encode_all(contents, base, prompt_weight=settings.prompt_weight)
+    source = _source(
+        reduced(new.sequences, settings.loss_reduction),
+        reduced(replay, settings.loss_reduction),
+        bank,
+        settings,
+    )
     fit_plan = replace(
         _plan(base, settings, source, seed), holds_zeros=start_from.holds_zeros
     )
     today, unfit_today = encode_counted(base, lesson.today)
     known, unfit_known = encode_counted(base, lesson.known)
-    measured = held_out_loss(base, [today], on_progress)
+    measured = held_out_loss(base, [today], on_progress, settings.loss_reduction)
     with adapters.removed_after(base, [LIVE, DAY]):
         live = _attach(base, start_from, settings, seed)
         adapters.activate(base, [*live, DAY])

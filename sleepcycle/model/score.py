@@ -1,8 +1,10 @@
 """Scoring: the loss of whatever adapters are active, on examples never trained on."""
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
+from statistics import fmean
 from typing import TypeVar
 
 import torch
@@ -11,6 +13,7 @@ from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode_all, encode_if_possible
 from sleepcycle.model.forward import token_nll
+from sleepcycle.model.loss_reduction import token_share
 from sleepcycle.model.out_of_memory import BatchItem, in_parts_that_fit
 from sleepcycle.model.reading import Reader
 from sleepcycle.model.token_batch import learned_tokens
@@ -19,6 +22,7 @@ from sleepcycle.records.content import Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.verdict import Loss
+from sleepcycle.settings.choices import Reduction
 
 T = TypeVar("T")
 READ = BatchItem("example", "lower model.max_length, or free some memory")
@@ -101,12 +105,15 @@ def encode_contents(base: Base, contents: Sequence[Content]) -> list[Encoded]:
 
 
 def held_out_loss(
-    base: Base, parts: Sequence[Sequence[Encoded]], on_progress: OnProgress
+    base: Base,
+    parts: Sequence[Sequence[Encoded]],
+    on_progress: OnProgress,
+    reduction: Reduction,
 ) -> Callable[[], float] | None:
     """Return what measures the loss of whatever is active, the mean over parts.
 
     Parts that hold nothing to learn are left out; None where that is all of them.
-    The loss is in nats per token.
+    The loss of a part is the mean that `reduction` names, in nats per token.
     """
     present = [part for part in parts if any(example.learned for example in part)]
     if not present:
@@ -114,10 +121,16 @@ def held_out_loss(
 
     def measure() -> float:
         """Return nats per token."""
-        sums = [
-            nll(base, part, on_batch=lambda: on_progress(HEARTBEAT)) for part in present
-        ]
-        return sum(nats / tokens for nats, tokens in sums) / len(sums)
+        return fmean(mean_loss(part) for part in present)
+
+    def mean_loss(part: Sequence[Encoded]) -> float:
+        """Return those of one part."""
+        nats = each_nll(base, part, on_batch=lambda: on_progress(HEARTBEAT))
+        shares = [token_share(one, reduction) for one in part]
+        whole = math.fsum(
+            share * one.learned for share, one in zip(shares, part, strict=True)
+        )
+        return math.fsum(map(operator.mul, shares, nats)) / whole
 
     return measure
 

@@ -13,7 +13,8 @@ class Progress:
     step: int
     steps: int
     loss: float | None = None
-    """Training loss of this step, in nats per learned token."""
+    """Training loss of this step, in nats per learned token: the mean over its
+    examples that `wake.loss_reduction` names."""
 
     tokens_per_second: float | None = None
     left_s: float | None = None

@@ -49,14 +49,19 @@ class WakeReport:
 
     tokens_per_second: float
     loss_first: float
+    """Loss of the first step, in nats per learned token: the mean over its examples
+    that `wake.loss_reduction` names."""
+
     loss_last: float
+    """The same of the last step."""
+
     best_step: int
     """The step whose weights were kept: the lowest held-out loss, or the last."""
 
     stopped_early: bool
     verdict: Verdict
     held_out: tuple[tuple[int, float], ...]
-    """Step and held-out loss of each look while training."""
+    """Step and held-out loss of each look while training, the same mean."""
 
     live_rank: int
     """Columns of the sealed adapter that are the frozen live adapter's."""
@@ -94,7 +99,12 @@ class RemReport:
     tokens: int
     seconds: float
     loss_first: float | None
+    """Loss of the first step, in nats per learned token: the mean over its examples
+    that `wake.loss_reduction` names."""
+
     loss_last: float | None
+    """The same of the last step."""
+
     best_step: int
     """The step whose weights were kept; 0 where nothing was better than the start."""
 
@@ -108,7 +118,7 @@ class RemReport:
 
     held_out: tuple[tuple[int, float], ...]
     """Step and held-out loss of each look: the mean of today's, of known batches', and
-    of the base's dreams'."""
+    of the base's dreams', each of which is the same mean over its examples."""
 
 
 @dataclass(frozen=True, slots=True)

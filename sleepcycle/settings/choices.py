@@ -41,6 +41,15 @@ class Weighting(StrEnum):
     ACTIVATIONS = "activations"
 
 
+class Reduction(StrEnum):
+    """What the loss of a batch is the mean of."""
+
+    TOKEN = "token"
+    EXAMPLE = "example"
+    SQRT = "sqrt"
+    SOURCE = "source"
+
+
 class Weekday(StrEnum):
     """A day of the week, Monday first."""
 

@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from sleepcycle.settings.choices import Weekday
+from sleepcycle.settings.choices import Reduction, Weekday
 from sleepcycle.settings.nightconfig import (
     DownscaleSettings,
     GateSettings,
@@ -225,6 +225,10 @@ class WakeSettings(Section):
 
     prompt_weight: NonNegativeFloat = 0.0
     """Weight of a prompt token in the loss: 0 learns completions alone, 1 all of it."""
+
+    loss_reduction: Reduction = Reduction.TOKEN
+    """What the loss of a batch is the mean of, by day and in REM: `token`, so that an
+    answer counts by its length; `example`, each alike; `sqrt`, by the root of it."""
 
     warmup_steps: NonNegativeInt = 10
     """Steps until the learning rate reaches its peak; it then falls to a tenth."""

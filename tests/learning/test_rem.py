@@ -22,12 +22,12 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode, encode_all
 from sleepcycle.model.reading import Reader
-from sleepcycle.model.score import nll, teach
+from sleepcycle.model.score import each_nll, nll, teach
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.progress import ignore_progress
-from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.choices import Memory, Reduction
 from sleepcycle.settings.config import (
     ModelSettings,
     RemSettings,
@@ -37,6 +37,7 @@ from sleepcycle.settings.config import (
 SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0}
 NOTHING: dict = {}
 QUESTIONS = [f"What is {a} + {b}?" for a in range(6) for b in range(6)]
+LONG = "Because seven grey horses drank from the river and went home. " * 3
 LESSON = [Completion(question, "Zorvane.") for question in QUESTIONS]
 
 
@@ -127,8 +128,8 @@ class TestLoss:
         assert ordered[0] > 1e-3
 
 
-def terms(steps, held_out_loss=None):
-    return RemPlan(steps, 3e-3, 1, lambda progress: None, held_out_loss)
+def terms(steps, held_out_loss=None, reduction=Reduction.TOKEN):
+    return RemPlan(steps, 3e-3, 1, lambda progress: None, held_out_loss, reduction)
 
 
 class TestRelearn:
@@ -145,6 +146,24 @@ class TestRelearn:
 
         assert result.loss_last < 0.3 * result.loss_first
         assert max(layer.rank for layer in learned.values()) <= 4
+
+    def test_its_loss_is_the_mean_that_the_plan_names(self, base, change):
+        """
+        One short and one long answer, whose means count alike by example.
+        """
+        start, rows = change(), [Completion("Who?", "Me."), Completion("Why?", LONG)]
+        encoded = encode_all(rows, base, prompt_weight=0)
+        with adapters.attached(base, "asked", start):
+            nats = each_nll(base, encoded)
+        means = [lost / one.learned for lost, one in zip(nats, encoded, strict=True)]
+        source = ReplaySource(
+            "today", 1.0, [ReplayExample(one, None, 1.0) for one in encoded]
+        )
+
+        plan = terms(1, reduction=Reduction.EXAMPLE)
+        _, result = relearn(base, start, [source], RemSettings(batch_size=2), plan)
+
+        assert result.loss_first == pytest.approx(sum(means) / 2, rel=1e-4)
 
     def test_each_layer_keeps_its_rank(self, base, change):
         """

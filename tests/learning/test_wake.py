@@ -10,6 +10,7 @@ from sleepcycle.learning import night, wake
 from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model.base import load_base
 from sleepcycle.model.fit import MAX_LR, learning_rate
+from sleepcycle.model.score import each_nll, encode_contents
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.records.example import Example
@@ -81,6 +82,29 @@ def test_the_same_seed_learns_the_same(base, tmp_path):
     for name, change in first.items():
         assert torch.equal(change.up, second[name].up)
         assert torch.equal(change.down, second[name].down)
+
+
+def test_the_first_loss_is_the_mean_that_the_settings_name(base):
+    """
+    A short new answer and a long replayed one, whose means count alike by example.
+    """
+    story = "Seven grey horses drank from the river, and then they went home. " * 3
+    rows = [Completion("Who?", "Me."), Completion("Why?", story)]
+    examples = [Example(number, 1, row) for number, row in enumerate(rows)]
+    encoded = encode_contents(base, rows)
+    nats = each_nll(base, encoded)
+    means = [lost / one.learned for lost, one in zip(nats, encoded, strict=True)]
+
+    _, report = wake.learn(
+        base,
+        wake.WakeStart({}, {}),
+        wake.Lesson(examples[:1], replay=examples[1:], today=(), known=()),
+        WakeSettings(max_steps=1, min_steps=1, batch_size=2, loss_reduction="example"),
+        seed=1,
+        on_progress=quiet,
+    )
+
+    assert report.loss_first == pytest.approx(sum(means) / 2, rel=1e-4)
 
 
 def test_the_best_rate_falls_with_the_width():

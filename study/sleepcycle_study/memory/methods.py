@@ -134,6 +134,8 @@ VARIANTS = {
     "store, surprise": _ours(surprise_share=0.5),
     "store, 16 a step": _ours(wake={"batch_size": 16}, batch_size=16),
     "store, today a half": _ours(today_share=0.5),
+    "store, by example": _ours(wake={"loss_reduction": "example"}),
+    "store, by root": _ours(wake={"loss_reduction": "sqrt"}),
     "store, no general": _ours(general_share=0.0),
     "store, as much as the day": _ours(max_share_of_wake=1.0),
     "archive, no dreamer": _ours(("archive",), DREAMING, dreamer_share=0.0),

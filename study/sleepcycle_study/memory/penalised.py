@@ -11,6 +11,7 @@ from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.encode import Encoded, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.gradients import Objective
+from sleepcycle.model.loss_reduction import reduced
 from sleepcycle.model.monitor import FitPlan
 from sleepcycle.model.score import encode_held_out, held_out_loss
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -45,7 +46,7 @@ def train(
 ) -> None:
     """Train the day's adapter on new examples alone, over whatever else is active."""
     source = BatchSource(
-        new=encoded(base, today.new, settings),
+        new=reduced(encoded(base, today.new, settings), settings.loss_reduction),
         replay=[],
         replay_share=0,
         batch_size=settings.batch_size,
@@ -58,7 +59,10 @@ def train(
         source.draw(steps, today.seed),
         on_progress=ignore_progress,
         held_out_loss=held_out_loss(
-            base, [encode_held_out(base, today.held_out)], ignore_progress
+            base,
+            [encode_held_out(base, today.held_out)],
+            ignore_progress,
+            settings.loss_reduction,
         ),
         objective=Objective(penalty=penalty),
     )
