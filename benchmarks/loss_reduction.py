@@ -39,7 +39,7 @@ from sleepcycle.settings.config import (
     Settings,
     WakeSettings,
 )
-from sleepcycle_study.memory.lessons import CAPITALS, TaughtLesson, facts_lesson
+from sleepcycle_study.memory.lessons import CAPITALS, facts_lesson
 from sleepcycle_study.memory.rules import name
 from sleepcycle_study.memory.text import read_file
 
@@ -53,7 +53,7 @@ LIVES: dict[str, list[tuple[str, ...]]] = {
 """What is taught on each day."""
 
 DREAMS = DreamPlan(count=64, temperature=0.7, max_tokens=64, seed=7)
-UNSEEN = 40  # long answers that are asked for, and never taught
+UNSEEN = 40  # long answers that are asked for, and never taught, at most
 STORY = (
     "{who} was born in {town}, a small place by the sea. There {who} learned to "
     "{craft} and made {count} {goods} a year. One day a man from {other} came and "
@@ -101,18 +101,24 @@ def lessons(
 ) -> Lessons:
     """Draw the lessons of a seed."""
     rng = Random(f"reduction/{seed}")
-    facts: TaughtLesson = facts_lesson("capitals", rng, CAPITALS)
+    facts = facts_lesson("capitals", rng, CAPITALS)
     asked = facts.questions[: chosen.facts]
-    names = [one.prompt.rpartition(" of ")[2] for one in asked]
-    short = [r for r in facts.rows if any(n.rstrip("?") in r.prompt for n in names)]
-    count = chosen.long + UNSEEN
+    answers = {one.completion for one in asked}
+    unseen = min(UNSEEN, chosen.long)
+    count = chosen.long + unseen
     long = _sums(chosen.data, rng, count) if chosen.data else _stories(rng, count)
-    kept = chosen.long // 20 + 1
+    kept = unseen + chosen.long // 20 + 1
     return Lessons(
-        rows={"short": short, "long": long[UNSEEN + kept :]},
-        held_out={"short": facts.held_out, "long": long[UNSEEN : UNSEEN + kept]},
+        rows={
+            "short": [row for row in facts.rows if row.completion in answers],
+            "long": long[kept:],
+        },
+        held_out={
+            "short": [row for row in facts.held_out if row.completion in answers],
+            "long": long[unseen:kept],
+        },
         questions=asked,
-        unseen=long[:UNSEEN],
+        unseen=long[:unseen],
         general=general,
     )
 

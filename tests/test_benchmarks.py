@@ -14,6 +14,7 @@ from benchmarks import (
     feed,
     generate,
     learning_ways,
+    loss_reduction,
     reach,
     shapes,
     wake,
@@ -330,3 +331,36 @@ class TestGenerate:
 
         assert [bool(one.failed) for one in timed] == [False] * 3 + [True] * 2
         assert generate.row_of(timed[-1], timed[0])["failed"].startswith("TypeError: ")
+
+
+class TestLossReduction:
+    @pytest.fixture
+    def drawn(self):
+        """A few facts and stories of one seed."""
+        chosen = Namespace(facts=3, long=6, data=None)
+        return loss_reduction.lessons(chosen, 0, general=())
+
+    def test_facts_are_taught_in_other_words_than_they_are_asked_in(self, drawn):
+        asked = {one.prompt for one in drawn.questions}
+        taught = {one.prompt for one in drawn.rows["short"]}
+
+        assert not asked & taught
+        assert {one.completion for one in drawn.rows["short"]} == {
+            one.completion for one in drawn.questions
+        }
+
+    def test_no_unseen_answer_is_taught_or_looked_at(self, drawn):
+        known = {*drawn.rows["long"], *drawn.held_out["long"]}
+
+        assert not known & set(drawn.unseen)
+        assert len(drawn.unseen) == 6
+
+    def test_each_wake_and_night_is_a_line(self, capsys):
+        words = ["--facts=2", "--long=6", "--lives=mixed", "--reductions=sqrt"]
+
+        loss_reduction.main([*words, "--wake", '{"min_steps": 1, "max_steps": 2}'])
+
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [row["after"] for row in rows] == ["wake 1", "night 1"]
+        assert all(row["short_loss"] > 0 < row["unseen"] for row in rows)
+        assert rows[0]["drift"] > 0

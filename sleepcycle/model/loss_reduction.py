@@ -1,4 +1,4 @@
-"""What the loss of a batch is the mean of: its tokens, its examples, or between."""
+"""What the loss of a batch is the mean of: its tokens, its examples, or in between."""
 
 import math
 from collections.abc import Sequence
@@ -9,37 +9,31 @@ from sleepcycle.settings.choices import Reduction
 
 
 def reduced(examples: Sequence[Encoded], reduction: Reduction) -> list[Encoded]:
-    """Scale each example's weights, so that their mean over a batch is a reduction.
+    """Scale each example's weights, so that their mean over a batch is a reduction's.
 
-    Inside an example the ratios of weights stay, and an example whose tokens all
-    weigh twice as much as another's still counts twice as much.
+    Inside an example weights keep their ratios, and one whose tokens all weigh twice
+    as much as another's still counts twice as much.
     """
-    if reduction is Reduction.SOURCE:
-        sizes = [size(one) for one in examples if one.learned]
-        scale = len(sizes) / math.fsum(sizes) if sizes else 1.0
-        return [_scaled(one, scale) for one in examples]
-    return [_scaled(one, token_share(one, reduction)) for one in examples]
+    shares = [token_share(one, reduction) for one in examples]
+    return [
+        replace(one, weights=tuple(share * weight for weight in one.weights))
+        for one, share in zip(examples, shares, strict=True)
+    ]
 
 
 def token_share(example: Encoded, reduction: Reduction) -> float:
-    """Return what one token of an example counts for, 1 where all count alike."""
-    count = size(example)
-    if count == 0:
-        return 1.0
-    return {
-        Reduction.TOKEN: 1.0,
-        Reduction.EXAMPLE: 1 / count,
-        Reduction.SQRT: 1 / math.sqrt(count),
-        Reduction.SOURCE: 1.0,
-    }[reduction]
+    """Return what a token of an example counts for; it is 1 where all count alike."""
+    size = max(1.0, _size(example))
+    match reduction:
+        case Reduction.TOKEN:
+            return 1.0
+        case Reduction.EXAMPLE:
+            return 1 / size
+        case Reduction.SQRT:
+            return 1 / math.sqrt(size)
 
 
-def size(example: Encoded) -> float:
-    """Return how many tokens of the heaviest weight an example is worth."""
+def _size(example: Encoded) -> float:
+    """Return how many tokens an example has, lighter ones counted in part."""
     heaviest = max(example.weights[1:], default=0.0)
     return math.fsum(example.weights[1:]) / heaviest if heaviest else 0.0
-
-
-def _scaled(example: Encoded, scale: float) -> Encoded:
-    """Return an example whose weights are so many times as large."""
-    return replace(example, weights=tuple(scale * w for w in example.weights))

@@ -47,7 +47,6 @@ class Reduction(StrEnum):
     TOKEN = "token"
     EXAMPLE = "example"
     SQRT = "sqrt"
-    SOURCE = "source"
 
 
 class Weekday(StrEnum):
