@@ -157,7 +157,7 @@ class TestRelearn:
             nats = each_nll(base, encoded)
         means = [lost / one.learned for lost, one in zip(nats, encoded, strict=True)]
         source = ReplaySource(
-            "today", 1.0, [ReplayExample(one, None, 1.0) for one in encoded]
+            "today", 1.0, [TaughtExample(one, None, 1.0) for one in encoded]
         )
 
         plan = terms(1, reduction=Reduction.EXAMPLE)
