@@ -226,9 +226,9 @@ class WakeSettings(Section):
     prompt_weight: NonNegativeFloat = 0.0
     """Weight of a prompt token in the loss: 0 learns completions alone, 1 all of it."""
 
-    loss_reduction: Reduction = Reduction.TOKEN
-    """What the loss of a batch is the mean of, by day and in REM: `token`, so that an
-    answer counts by its length; `example`, each alike; `sqrt`, by the root of it."""
+    loss_reduction: Reduction = Reduction.SQRT
+    """What an example counts for in the loss, by day and in REM: `token` by its length,
+    `sqrt` by the root of it, `example` each alike (docs/explanation/experiments.md)."""
 
     warmup_steps: NonNegativeInt = 10
     """Steps until the learning rate reaches its peak; it then falls to a tenth."""

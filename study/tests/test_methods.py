@@ -23,6 +23,15 @@ def test_half_more_differs_in_what_is_shown_alone(name):
     assert replace(more, more=1.0) == METHODS[name]
 
 
+@pytest.mark.parametrize("mean", ["token", "example"])
+@pytest.mark.parametrize("name", ["store", "store, no rem, half more"])
+def test_another_mean_of_the_loss_is_all_that_differs(name, mean):
+    other = METHODS[f"{name}, by {mean}"]
+
+    assert replace(other, wake={}) == METHODS[name]
+    assert settings(other, 24, 64, first=True).wake.loss_reduction == mean
+
+
 def test_the_primary_comparison_is_of_two_of_the_four_ways():
     assert set(PRIMARY) < set(TWO_BY_TWO)
 
