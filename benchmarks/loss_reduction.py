@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from random import Random
 
@@ -236,6 +236,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--long", type=int, default=120)
     parser.add_argument("--lives", nargs="+", choices=list(LIVES), default=list(LIVES))
     parser.add_argument("--reductions", nargs="+", default=list(Reduction))
+    parser.add_argument(
+        "--moments", type=int, help="Wakes and nights of a life, if not all."
+    )
     parser.add_argument("--wake", type=json.loads, default={}, help="Settings, JSON.")
     chosen = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as cache:
@@ -249,7 +252,7 @@ def main(words: list[str] | None = None) -> None:
                 gate=GateSettings(probe_dreams=16, max_asked=0),
             )
             lived = Life(base, lessons(chosen, seed, general), settings, seed)
-            for moment in lived.days(LIVES[life]):
+            for moment in islice(lived.days(LIVES[life]), chosen.moments):
                 named = {"life": life, "reduction": str(reduction), "seed": seed}
                 sys.stdout.write(json.dumps(named | asdict(moment)) + "\n")
                 sys.stdout.flush()
