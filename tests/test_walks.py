@@ -78,9 +78,9 @@ def test_a_walk_ends_with_the_pages_that_read_the_golden_files(walk):
 
 
 def test_a_number_of_the_night_is_handed_in_where_the_walk_says():
-    night = (ROOT / "sleepcycle" / "learning" / "night.py").read_text()
+    mending = (ROOT / "sleepcycle" / "learning" / "mending.py").read_text()
 
-    assert "gate.measure(" in night
+    assert "gate.measure(" in mending
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,14 @@ from sleepcycle.cli.render import console, counted, show_table
 
 if TYPE_CHECKING:
     from sleepcycle.records.overrides import RetryPlan
-    from sleepcycle.records.verdict import BatchScore, Exact, Loss, Verdict
+    from sleepcycle.records.verdict import (
+        BatchScore,
+        Exact,
+        Kept,
+        Loss,
+        Mending,
+        Verdict,
+    )
 
 MAX_BATCHES = 20  # rows; more scroll what matters off the screen, and are in --json
 
@@ -25,6 +32,19 @@ def show_measures(verdict: "Verdict") -> None:
         console.print(f"{verdict.learned_bits:,.0f} bits of today's held-out learned")
     if 1 < len(verdict.batches) <= MAX_BATCHES:
         show_table(BATCH_COLUMNS, [_batch(score) for score in verdict.batches])
+    if verdict.mending:
+        _show_mending(verdict.mending)
+
+
+def _show_mending(mending: "Mending") -> None:
+    """Print what weakening the candidate came to, and how each check moved."""
+    tried = ", ".join(f"{weight:.3g}" for weight in mending.tried)
+    kept = "none" if mending.weight is None else f"{mending.weight:.3g}"
+    console.print(f"weakened towards live, to {tried}: {kept} met the gate")
+    show_table(
+        ("check", "whole", "weakened", "bound"),
+        [[one.name, one.whole, one.weakened, one.bound] for one in mending.moves],
+    )
 
 
 def show_plan(plan: "RetryPlan | None") -> None:
@@ -57,6 +77,9 @@ def verdict_json(verdict: "Verdict") -> dict[str, Any]:
             "today": _fields(verdict.exact_today),
         },
         "drift": _fields(verdict.drift),
+        "agreement": _fields(verdict.agreement),
+        "anchors": _fields(verdict.anchors),
+        "mending": _fields(verdict.mending),
         "batches": [dataclasses.asdict(score) for score in verdict.batches],
     }
 
@@ -77,17 +100,29 @@ def _measures(verdict: "Verdict") -> Iterator[Row]:
         ("loss, dreams of the base", verdict.general),
     ):
         if loss is not None:
-            seen = counted(loss.examples, "example")
-            yield [name, loss.live, loss.candidate, seen]
+            yield [name, loss.live, loss.candidate, _seen(loss)]
     for name, exact in (
         ("exact, today's batches", verdict.exact_today),
         ("exact, known batches", verdict.exact_known),
     ):
         if exact is not None:
             yield [name, *_shares(exact), counted(exact.asked, "prompt")]
+    for name, kept in (
+        ("answers of the base kept", verdict.agreement),
+        ("anchors right", verdict.anchors),
+    ):
+        if kept is not None:
+            yield [name, *_shares(kept), counted(kept.asked, "prompt")]
     if drift := verdict.drift:
         seen = counted(drift.tokens, "token")
         yield ["KL to the base", drift.live, drift.candidate, seen]
+
+
+def _seen(loss: "Loss") -> str:
+    """Return what a loss was measured on, and the median of its rise."""
+    seen = counted(loss.examples, "example")
+    median = loss.median_rise
+    return seen if median is None else f"{seen}, median rise {median:+.3f}"
 
 
 def _batch(score: "BatchScore") -> Row:
@@ -103,7 +138,7 @@ def _batch(score: "BatchScore") -> Row:
     ]
 
 
-def _shares(exact: "Exact") -> tuple[str, str]:
+def _shares(exact: "Exact | Kept") -> tuple[str, str]:
     """Return both shares of right answers."""
     return f"{exact.live:.0%}", f"{exact.candidate:.0%}"
 

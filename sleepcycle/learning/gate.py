@@ -7,17 +7,14 @@ compare across lessons of different length.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.model.base import Base
-from sleepcycle.model.drift import drifts
-from sleepcycle.model.encode import Encoded
-from sleepcycle.model.exam import ExamScore, by_batch, exact, examine, loss
-from sleepcycle.model.score import compare
-from sleepcycle.records.example import Example
-from sleepcycle.records.progress import HEARTBEAT, OnProgress
+from sleepcycle.learning.gate_scores import GateInputs, SideScores
+from sleepcycle.model.exam import by_batch, exact, loss, paired
+from sleepcycle.model.score import paired_loss
 from sleepcycle.records.verdict import (
     BatchScore,
     Drift,
     Exact,
+    Kept,
     Loss,
     Verdict,
     acquisition_text,
@@ -28,61 +25,6 @@ from sleepcycle.settings.config import GateSettings
 
 ENOUGH = 16  # prompts asked; of fewer, four answers more or less would be a quarter
 ROUNDING = 1e-9  # a drop of exactly the bound, 11/20 to 6/20, comes out above 0.25
-
-
-@dataclass(frozen=True, eq=False)
-class GateSides:
-    """Two sets of adapters on one base, to be scored on the same examples."""
-
-    base: Base
-    live: Sequence[str]
-    """Names of the attached adapters that are live; none for the bare base."""
-
-    candidate: Sequence[str]
-    on_progress: OnProgress
-    """Gets a heartbeat for each batch scored."""
-
-    def compare(self, encoded: Sequence[Encoded]) -> Loss | None:
-        """Score both sides by loss; None where no token counts."""
-        return compare(
-            self.base, encoded, self.live, self.candidate, on_batch=self._beat
-        )
-
-    def examine(self, examples: Sequence[Example], max_asked: int) -> list[ExamScore]:
-        """Score both sides on each held-out example, live first."""
-        return examine(
-            self.base,
-            [example.content for example in examples],
-            [self.live, self.candidate],
-            max_asked,
-            on_batch=self._beat,
-        )
-
-    def drift(self, encoded: Sequence[Encoded]) -> Drift | None:
-        """Measure how far both sides are from the bare base on what it dreamt."""
-        sides = [self.live, self.candidate]
-        nats, tokens = drifts(self.base, encoded, sides, on_batch=self._beat)
-        if tokens == 0:
-            return None
-        return Drift(nats[0] / tokens, nats[1] / tokens, tokens)
-
-    def _beat(self) -> None:
-        """Send a heartbeat."""
-        self.on_progress(HEARTBEAT)
-
-
-@dataclass(frozen=True, eq=False)
-class GateInputs:
-    """What both sides are measured on."""
-
-    today: Sequence[Example]
-    """Held-out examples of today's batches."""
-
-    known: Sequence[Example]
-    """Held-out examples of known batches."""
-
-    dreams: Sequence[Encoded]
-    """What the bare base dreamt, and no night learned."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +45,12 @@ class Measures:
 
     exact_today: Exact | None = None
     exact_known: Exact | None = None
+    agreement: Kept | None = None
+    """On held-out turns of the bare base."""
+
+    anchors: Kept | None = None
+    """On the owner's anchors."""
+
     batches: tuple[BatchScore, ...] = ()
     finite: bool = True
     """Whether all the candidate's weights are finite."""
@@ -117,27 +65,42 @@ class Check:
     refusal: str
     """Why it is refused, if it does not."""
 
+    value: float | None = None
+    """The number that it looks at."""
+
+    bound: float | None = None
+    """The most or the least that this may be."""
+
 
 def measure(
-    sides: GateSides, inputs: GateInputs, *, max_asked: int, finite: bool
+    live: SideScores,
+    candidate: SideScores,
+    inputs: GateInputs,
+    *,
+    anchored: Sequence[bool] = (),
+    finite: bool,
 ) -> Measures:
-    """Measure both sides.
+    """Compare what was found of both sides.
 
     Args:
-        sides: Live and candidate, attached.
-        inputs: What neither has trained on.
-        max_asked: Most prompts of today's, and of known batches, to be answered.
+        live: What is live.
+        candidate: What might be.
+        inputs: What both were scored on.
+        anchored: Which anchors the bare base answers right.
         finite: Whether all the candidate's weights are.
     """
-    known = sides.examine(inputs.known, max_asked)
-    today = sides.examine(inputs.today, max_asked)
+    known = paired(live.known, candidate.known)
+    today = paired(live.today, candidate.today)
+    counts = [dream.learned for dream in inputs.dreams]
     return Measures(
         acquisition=loss(today),
         retention=loss(known),
-        general=sides.compare(inputs.dreams),
-        drift=sides.drift(inputs.dreams),
+        general=paired_loss(live.dreams, candidate.dreams, counts),
+        drift=_drifted(live.drift, candidate.drift, sum(counts)),
         exact_today=exact(today),
         exact_known=exact(known),
+        agreement=_kept(live.turns, candidate.turns),
+        anchors=_kept(live.anchors, candidate.anchors, anchored),
         batches=(
             *by_batch(inputs.known, known, known=True),
             *by_batch(inputs.today, today, known=False),
@@ -153,8 +116,7 @@ def judge(found: Measures, limits: GateSettings) -> Verdict:
     nothing; what is not a number does, since NaN compares false.
     """
     today, known = found.acquisition, found.retention
-    checks = (check(found, limits) for check in CHECKS)
-    failed = [check for check in checks if check and not check.passed]
+    failed = [check for check in checked(found, limits) if not check.passed]
     return Verdict(
         accepted=not failed,
         reason=failed[0].refusal if failed else losses_text(today, known),
@@ -168,7 +130,34 @@ def judge(found: Measures, limits: GateSettings) -> Verdict:
         learned_bits=today.bits if today else None,
         batches=found.batches,
         failed=tuple(check.name for check in failed),
+        agreement=found.agreement,
+        anchors=found.anchors,
     )
+
+
+def checked(found: Measures, limits: GateSettings) -> list[Check]:
+    """Return every check for which something was measured, the gravest first."""
+    checks = (check(found, limits) for check in CHECKS)
+    return [check for check in checks if check is not None]
+
+
+def _kept(
+    live: Sequence[bool], candidate: Sequence[bool], base: Sequence[bool] | None = None
+) -> Kept | None:
+    """Return the shares of questions that are answered; None where none was asked.
+
+    The bare base answers all where it is not said which.
+    """
+    asked = len(live)
+    if asked == 0:
+        return None
+    kept = asked if base is None else sum(base)
+    return Kept(sum(live) / asked, sum(candidate) / asked, asked, kept / asked)
+
+
+def _drifted(live: float, candidate: float, tokens: int) -> Drift | None:
+    """Return how far both are from the base; None where no token counts."""
+    return Drift(live / tokens, candidate / tokens, tokens) if tokens else None
 
 
 def _finite(found: Measures, limits: GateSettings) -> Check:
@@ -182,7 +171,7 @@ def _retention(found: Measures, limits: GateSettings) -> Check | None:
     if moved is None:
         return None
     refusal = f"{retention_text(moved)}, more than {most:g}"
-    return Check("retention", moved.rise <= most, refusal)
+    return _rose("retention", moved, most, refusal)
 
 
 def _exact(found: Measures, limits: GateSettings) -> Check | None:
@@ -190,16 +179,39 @@ def _exact(found: Measures, limits: GateSettings) -> Check | None:
     share, most = found.exact_known, limits.max_exact_drop
     if share is None or share.asked < ENOUGH:
         return None
-    return Check("exact", share.drop <= most + ROUNDING, _dropped(share, most))
+    kept = share.drop <= most + ROUNDING
+    return Check("exact", kept, _dropped(share, most), share.drop, most)
+
+
+def _anchors(found: Measures, limits: GateSettings) -> Check | None:
+    """Return the check that the owner's anchors are still answered."""
+    kept, most = found.anchors, limits.max_anchor_loss
+    if kept is None:
+        return None
+    return _lost("anchors", kept, most, f"anchors answered right {_fell(kept, most)}")
 
 
 def _acquisition(found: Measures, limits: GateSettings) -> Check | None:
-    """Return the check that the loss of today's batches fell."""
+    """Return the check that the loss of today's batches fell.
+
+    It fell if its mean did, or if that of most examples did and the mean rose no
+    further than known batches may.
+    """
     moved = found.acquisition
     if moved is None:
         return None
+    fell = min(moved.rises) < 0 and moved.rise <= limits.max_rise
     refusal = f"{acquisition_text(moved)}, and it must fall"
-    return Check("acquisition", moved.rise < 0, refusal)
+    return Check("acquisition", fell, refusal, min(moved.rises), 0.0)
+
+
+def _agreement(found: Measures, limits: GateSettings) -> Check | None:
+    """Return the check that the base's own turns are still answered as it did."""
+    kept, most = found.agreement, limits.max_agreement_loss
+    if kept is None or kept.asked < ENOUGH:
+        return None
+    words = f"turns of the base answered as it did {_fell(kept, most)}"
+    return _lost("agreement", kept, most, words)
 
 
 def _ability(found: Measures, limits: GateSettings) -> Check | None:
@@ -208,7 +220,7 @@ def _ability(found: Measures, limits: GateSettings) -> Check | None:
     if moved is None:
         return None
     refusal = f"{_general(moved)}, more than {most:g}"
-    return Check("general", moved.rise <= most, refusal)
+    return _rose("general", moved, most, refusal)
 
 
 def _drift(found: Measures, limits: GateSettings) -> Check | None:
@@ -217,14 +229,32 @@ def _drift(found: Measures, limits: GateSettings) -> Check | None:
     if drift is None:
         return None
     bound = max(limits.max_general_kl, drift.live)  # or no night could pass
-    return Check("drift", drift.candidate <= bound, _far(drift, bound))
+    near = drift.candidate <= bound
+    return Check("drift", near, _far(drift, bound), drift.candidate, bound)
+
+
+def _rose(name: str, moved: Loss, most: float, refusal: str) -> Check:
+    """Return the check that neither mean nor median of a loss rose by more."""
+    kept = all(rise <= most for rise in moved.rises)
+    return Check(name, kept, refusal, max(moved.rises), most)
+
+
+def _lost(name: str, kept: Kept, most: float, refusal: str) -> Check:
+    """Return the check that less than a share of what the base or live answers is lost.
+
+    No less than live answers is enough, or no night could pass once much is lost.
+    """
+    passed = kept.lost < most - ROUNDING or kept.candidate >= kept.live
+    return Check(name, passed, refusal, kept.lost, most)
 
 
 CHECKS: tuple[Callable[[Measures, GateSettings], Check | None], ...] = (
     _finite,
     _retention,
     _exact,
+    _anchors,
     _acquisition,
+    _agreement,
     _ability,
     _drift,
 )
@@ -241,6 +271,15 @@ def _dropped(share: Exact, most: float) -> str:
     return (
         f"known prompts answered by the letter fell from {share.live:.0%} to "
         f"{share.candidate:.0%} of {share.asked}, more than {100 * most:g} points"
+    )
+
+
+def _fell(kept: Kept, most: float) -> str:
+    """Return in words how many questions are no longer answered."""
+    return (
+        f"fell from {kept.live:.0%} (the bare base: {kept.base:.0%}) to "
+        f"{kept.candidate:.0%} of {kept.asked}, and a loss of {most:.0%} of what base "
+        "or live answered is too much"
     )
 
 

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sleepcycle.learning import gate
 from sleepcycle.learning.downscaling import damp, shrink
 from sleepcycle.learning.fold import FoldResult, fold_adapter
+from sleepcycle.learning.gate_scores import GateExam, GateInputs
+from sleepcycle.learning.mending import GateTrials, judge_or_mend
 from sleepcycle.learning.rem import (
     PASSES_TO_LEARN,
     Budget,
@@ -28,6 +29,7 @@ from sleepcycle.model.score import (
     held_out_loss,
 )
 from sleepcycle.numerics.lowrank import LayerChanges, Moments, trim
+from sleepcycle.records.content import Completion
 from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
 from sleepcycle.records.reports import RemReport, SleepReport
@@ -35,7 +37,6 @@ from sleepcycle.records.verdict import Verdict
 from sleepcycle.settings.choices import Compression, Stage, Weighting
 from sleepcycle.settings.config import Settings, SleepSettings
 
-LIVE = "live"
 CANDIDATE = "candidate"
 KEEP_ALL = SleepSettings(compression=Compression.NONE)
 LOOKED_AT = 200  # examples whose mean length stands for all
@@ -54,6 +55,9 @@ class NightInputs:
 
     known: Sequence[Example] = ()
     """Held-out examples of known batches."""
+
+    anchors: Sequence[Example] = ()
+    """Questions of the owner, with answers that must stay right."""
 
     wake_tokens: int = 0
     """Tokens that the day trained on."""
@@ -81,7 +85,7 @@ def sleep(
         on_progress(Progress(str(stage), number, len(settings.sleep.stages)))
         candidate = {Stage.SVD: night.fold, Stage.REM: night.relearn}[stage](candidate)
     on_progress(Progress("gate", 0, 1))
-    verdict = night.judge(candidate)
+    candidate, verdict = night.judge(candidate)
     on_progress(Progress("gate", 1, 1))
     folded = night.folded or fold_adapter(candidate, KEEP_ALL)
     report = SleepReport(
@@ -180,19 +184,29 @@ class _Night:
             held_out=result.held_out if result else (),
         )
 
-    def judge(self, candidate: LayerChanges) -> Verdict:
-        """Measure the candidate against live, and return the gate's verdict."""
+    def judge(self, candidate: LayerChanges) -> tuple[LayerChanges, Verdict]:
+        """Measure the candidate against live; weaken it until the gate is met.
+
+        Returns:
+            What is left of the candidate, and the gate's verdict.
+        """
         inputs, limits = self._inputs, self._settings.gate
-        dreams = self.replay_builder.probe(limits.probe_dreams)
-        live = {LIVE: inputs.past.live} if inputs.past.live else {}
-        with adapters.on_base(self._base, {**live, CANDIDATE: candidate}):
-            found = gate.measure(
-                gate.GateSides(self._base, list(live), [CANDIDATE], self._on_progress),
-                gate.GateInputs(inputs.today, inputs.known, dreams),
-                max_asked=limits.max_asked,
-                finite=adapters.is_finite(candidate),
-            )
-        return gate.judge(found, limits)
+        measured = GateInputs(
+            inputs.today,
+            inputs.known,
+            self.replay_builder.probe(limits.probe_dreams),
+            anchors=[
+                one.content
+                for one in inputs.anchors
+                if isinstance(one.content, Completion)
+            ],
+        )
+        exam = GateExam(self._base, measured, limits.max_asked, self._on_progress)
+        live = inputs.past.live
+        trials = GateTrials(exam, live, limits)
+        return judge_or_mend(
+            trials, live, candidate, mend=limits.mend, on_progress=self._on_progress
+        )
 
     def _count(self, whole: float) -> int:
         """Return how many examples the budget pays for, if nothing else cost any."""

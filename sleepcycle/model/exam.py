@@ -10,7 +10,7 @@ from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode_if_possible, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import each_nll, ignore_batch
+from sleepcycle.model.score import each_nll, ignore_batch, paired_loss
 from sleepcycle.records.content import Completion, Content
 from sleepcycle.records.example import Example
 from sleepcycle.records.verdict import BatchScore, Exact, Loss
@@ -18,6 +18,12 @@ from sleepcycle.records.verdict import BatchScore, Exact, Loss
 T = TypeVar("T")
 
 SHORT = 32  # tokens; completions up to this long are asked for, word by word
+
+
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """Return up to `most` items, evenly spaced, the same ones each time."""
+    count = min(most, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def examine(
         for place, content in enumerate(contents)
         if (one := question(content, base)) is not None
     }
-    asked = _evenly(list(questions), max_asked)
+    asked = evenly(list(questions), max_asked)
     nats: list[list[float]] = []
     marks: list[dict[int, bool]] = []
     for names in sides:
@@ -123,13 +129,22 @@ def examine(
 
 def loss(scored: Sequence[ExamScore]) -> Loss | None:
     """Return what two sides lost on all papers together; None where no token counts."""
-    tokens = sum(one.tokens for one in scored)
-    if tokens == 0:
-        return None
-    live, candidate = (
-        math.fsum(one.nats[side] for one in scored) / tokens for side in (0, 1)
-    )
-    return Loss(live, candidate, len(scored), tokens)
+    live, candidate = ([one.nats[side] for one in scored] for side in (0, 1))
+    return paired_loss(live, candidate, [one.tokens for one in scored])
+
+
+def paired(
+    live: Sequence[ExamScore], candidate: Sequence[ExamScore]
+) -> list[ExamScore]:
+    """Put the papers of two sides that were examined one after the other together."""
+    return [
+        ExamScore(
+            one.tokens,
+            one.nats + other.nats,
+            one.right + other.right if one.right and other.right else None,
+        )
+        for one, other in zip(live, candidate, strict=True)
+    ]
 
 
 def exact(scored: Sequence[ExamScore]) -> Exact | None:
@@ -152,9 +167,3 @@ def by_batch(
         whole = loss(batches[batch])
         if whole is not None:
             yield BatchScore(batch, known, whole, exact(batches[batch]))
-
-
-def _evenly(items: Sequence[T], most: int) -> list[T]:
-    """Return up to `most` items, evenly spaced, the same ones each time."""
-    count = min(most, len(items))
-    return [items[place * len(items) // count] for place in range(count)]

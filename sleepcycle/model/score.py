@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from statistics import fmean
+from statistics import fmean, median
 from typing import TypeVar
 
 import torch
@@ -73,14 +73,39 @@ def compare(
     Returns:
         Both losses, or None where no token counts.
     """
-    losses, tokens = [], 0
+    sides = []
     for names in (live, candidate):
         with only_active(base, names):
-            nats, tokens = nll(base, encoded, on_batch=on_batch)
-        if tokens == 0:
-            return None
-        losses.append(nats / tokens)
-    return Loss(losses[0], losses[1], len(encoded), tokens)
+            sides.append(each_nll(base, encoded, on_batch=on_batch))
+    return paired_loss(sides[0], sides[1], [example.learned for example in encoded])
+
+
+def paired_loss(
+    live: Sequence[float], candidate: Sequence[float], tokens: Sequence[int]
+) -> Loss | None:
+    """Return the losses of two sides on the same examples; None where no token counts.
+
+    Args:
+        live: Nats of each example.
+        candidate: The same of the other side.
+        tokens: How many tokens of each example they are of.
+    """
+    whole = sum(tokens)
+    if whole == 0:
+        return None
+    rises = [
+        (after - before) / count
+        for before, after, count in zip(live, candidate, tokens, strict=True)
+        if count
+    ]
+    is_number = all(map(math.isfinite, rises))
+    return Loss(
+        math.fsum(live) / whole,
+        math.fsum(candidate) / whole,
+        len(tokens),
+        whole,
+        median(rises) if is_number else math.nan,
+    )
 
 
 def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:

@@ -12,6 +12,14 @@ class Loss:
     candidate: float
     examples: int
     tokens: int
+    median_rise: float | None = None
+    """Median, over the examples, of how much worse the candidate is, in nats per token:
+    one long or odd example moves the mean, not this. None on older cards."""
+
+    @property
+    def rises(self) -> tuple[float, ...]:
+        """How much worse the candidate is by the mean, and by the median if known."""
+        return (self.rise, *(() if self.median_rise is None else (self.median_rise,)))
 
     @property
     def rise(self) -> float:
@@ -30,7 +38,8 @@ class Loss:
             return f"is not a number ({self.live:.3f} to {self.candidate:.3f})"
         verb = "rose" if self.rise > 0 else "fell"
         size = f"{abs(self.rise):.3f} nats per token"
-        return f"{verb} {size} ({self.live:.3f} to {self.candidate:.3f})"
+        median = "" if self.median_rise is None else f"; median {self.median_rise:+.3f}"
+        return f"{verb} {size} ({self.live:.3f} to {self.candidate:.3f}{median})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,27 @@ class Exact:
     def drop(self) -> float:
         """How much less the candidate answers; negative where it answers more."""
         return self.live - self.candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many questions whose answers must be kept two adapters answer, as shares."""
+
+    live: float
+    candidate: float
+    asked: int
+    base: float = 1.0
+    """Share that the bare base answers; of its own turns all."""
+
+    @property
+    def lost(self) -> float:
+        """Share of what base or live answers that the candidate does not, at most 1.
+
+        It is the larger of the two; 0 where neither answers any, negative where the
+        candidate answers more than both.
+        """
+        most = max(self.base, self.live)
+        return 1 - self.candidate / most if most else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +97,41 @@ class BatchScore:
     loss: Loss
     exact: Exact | None
     """None where no prompt of it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckMove:
+    """How far a number that a check looks at moved while a candidate was weakened."""
+
+    name: str
+    """Of the check."""
+
+    whole: float
+    """Of the candidate as the night left it."""
+
+    weakened: float
+    bound: float
+    """What refuses a candidate; by the check it is the most or the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """What weakening a refused candidate towards live came to."""
+
+    weight: float | None
+    """λ of (1 - λ) live + λ candidate that met the gate; None where none did."""
+
+    tried: tuple[float, ...]
+    """Each λ that was measured, in order."""
+
+    refusal: str
+    """Why the whole candidate was refused."""
+
+    failed: tuple[str, ...]
+    """Names of the checks that refused it."""
+
+    moves: tuple[CheckMove, ...] = ()
+    """Each check of the whole candidate, and of the λ that was kept, or tried last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +168,15 @@ class Verdict:
 
     failed: tuple[str, ...] = ()
     """Names of the checks that refuse it; `reason` is the first one's."""
+
+    agreement: Kept | None = None
+    """On held-out turns of the bare base, asked anew; None where it has none."""
+
+    anchors: Kept | None = None
+    """On the owner's anchors; None where there are none."""
+
+    mending: Mending | None = None
+    """None where the candidate was not weakened."""
 
 
 def losses_text(acquisition: Loss | None, retention: Loss | None) -> str:

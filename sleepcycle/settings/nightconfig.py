@@ -199,6 +199,23 @@ class GateSettings(Section):
     """Most that the share of known prompts answered by the letter may drop, in
     [0, 1]; not looked at where fewer than 16 were asked."""
 
+    max_agreement_loss: Share = 0.2
+    """A candidate that no longer answers this share of the base's own turns, held out
+    from learning, as the base did is refused, in [0, 1], unless it answers as many as
+    live; not looked at where fewer than 16 were asked."""
+
+    anchors: str = ""
+    """File of questions whose answers must stay right, JSONL of `prompt` and
+    `completion` or lines that begin with `Q:` and `A:`; a path from the folder of this
+    file, "" for none. They are learned from as well as asked."""
+
+    max_anchor_loss: Share = 0.1
+    """A candidate that has lost this share of the anchors that the bare base or live
+    answers right is refused, in [0, 1], unless it answers as many as live."""
+
+    mend: bool = True
+    """Weaken a refused candidate towards live until it meets the gate, if it can."""
+
     probe_dreams: NonNegativeInt = 64
     """Dreams of the bare base that general ability is measured on; 0 for none."""
 
@@ -206,8 +223,9 @@ class GateSettings(Section):
     """Most held-out examples of today's, and of known batches, that are measured on."""
 
     max_asked: NonNegativeInt = 64
-    """Most prompts of today's, and of known batches, that each side answers by the
-    letter; 0 for none. An answer is written token by token, so it costs the most."""
+    """Most prompts of today's, of known batches, of the base's turns and of anchors
+    that each side answers; 0 for none. Answers are written token by token, so they cost
+    the most."""
 
     gentler_after: NonNegativeInt = 2
     """Nights rejected on the same live version and open day until one is planned with

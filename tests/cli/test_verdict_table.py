@@ -1,5 +1,6 @@
 """What a verdict looks like on a terminal, also an old or an odd one."""
 
+import dataclasses
 import json
 import math
 
@@ -15,7 +16,16 @@ from sleepcycle.cli.version_tables import show_card
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.overrides import RetryPlan
 from sleepcycle.records.reports import SleepReport
-from sleepcycle.records.verdict import BatchScore, Drift, Exact, Loss, Verdict
+from sleepcycle.records.verdict import (
+    BatchScore,
+    CheckMove,
+    Drift,
+    Exact,
+    Kept,
+    Loss,
+    Mending,
+    Verdict,
+)
 
 LOSS = Loss(live=2.0, candidate=1.5, examples=4, tokens=40)
 SCORES = (
@@ -26,7 +36,8 @@ SCORES = (
 
 def verdict(**measured):
     """Return a verdict that measured nothing else."""
-    return Verdict(True, "because", None, None, finite=True, **measured)
+    measured = {"retention": None, "acquisition": None, **measured}
+    return Verdict(True, "because", finite=True, **measured)
 
 
 def shown_measures(found, capsys):
@@ -51,6 +62,46 @@ def test_each_measure_has_its_row(capsys):
         "KL to the base 0 0.125 40 tokens",
         "1,234 bits of today's held-out learned",
     ]
+
+
+def test_what_must_be_kept_has_rows_beside_the_median(capsys):
+    found = verdict(
+        retention=Loss(2.0, 1.5, 4, 40, median_rise=0.25),
+        agreement=Kept(1.0, 0.875, 64),
+        anchors=Kept(0.5, 1.0, 8, base=0.25),
+    )
+
+    assert shown_measures(found, capsys)[1:] == [
+        "loss, known batches 2 1.5 4 examples, median rise +0.250",
+        "answers of the base kept 100% 88% 64 prompts",
+        "anchors right 50% 100% 8 prompts",
+    ]
+
+
+MENDED = Mending(
+    weight=0.25,
+    tried=(0.5, 0.25),
+    refusal="too far",
+    failed=("drift",),
+    moves=(CheckMove("drift", whole=3.0, weakened=1.25, bound=2.0),),
+)
+
+
+def test_a_mended_verdict_says_how_each_check_moved(capsys):
+    lines = shown_measures(verdict(mending=MENDED), capsys)
+
+    assert lines == [
+        "weakened towards live, to 0.5, 0.25: 0.25 met the gate",
+        "check whole weakened bound",
+        "drift 3 1.25 2",
+    ]
+    assert verdict_json(verdict(mending=MENDED))["mending"]["weight"] == 0.25
+
+
+def test_a_mending_in_vain_is_told_too(capsys):
+    found = verdict(mending=dataclasses.replace(MENDED, weight=None))
+
+    assert ": none met the gate" in shown_measures(found, capsys)[0]
 
 
 def test_batches_have_a_table(capsys):
@@ -101,12 +152,15 @@ def test_a_verdict_comes_back_from_its_card():
         drift=Drift(0.0, math.inf, 4),
         learned_bits=8.0,
         failed=("drift",),
+        agreement=Kept(1.0, 0.5, 16),
+        mending=MENDED,
     )
 
     back = from_json(to_json(found), Verdict)
 
     assert back.batches == SCORES
     assert back.failed == ("drift",)
+    assert (back.agreement, back.mending) == (found.agreement, MENDED)
     assert math.isnan(back.drift.candidate)
 
 

@@ -2,27 +2,23 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
-from sleepcycle.learning.gate import (
-    GateInputs,
-    GateSides,
-    Measures,
-    judge,
-    measure,
-)
+from sleepcycle.learning.gate import Measures, judge, measure
+from sleepcycle.learning.gate_scores import GateExam, GateInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.generate import answer
-from sleepcycle.model.score import encode_held_out, nll
+from sleepcycle.model.score import compare, encode_held_out, nll
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion, Text
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import ignore_progress
-from sleepcycle.records.verdict import Drift, Exact, Loss
+from sleepcycle.records.verdict import Drift, Exact, Kept, Loss
 from sleepcycle.settings.config import GateSettings, ModelSettings
 
 LIMITS = GateSettings(
@@ -114,6 +110,84 @@ def test_a_drop_of_the_bound_is_no_matter_of_rounding(right, accepted):
     assert verdict.accepted is accepted
 
 
+@pytest.mark.parametrize(
+    ("live", "candidate", "asked", "accepted"),
+    [
+        pytest.param(1.0, 0.81, 64, True, id="less than a fifth"),
+        pytest.param(1.0, 0.8, 20, False, id="a fifth itself"),
+        pytest.param(1.0, 0.19, 64, False, id="as nights on a real model did"),
+        pytest.param(0.9, 0.75, 64, False, id="a fifth of the base's in two nights"),
+        pytest.param(0.5, 0.5, 64, True, id="lost before, and no more"),
+        pytest.param(0.5, 0.4, 64, False, id="lost before, and more now"),
+        pytest.param(1.0, 0.0, 15, True, id="too few to say"),
+    ],
+)
+def test_a_night_that_loses_a_fifth_of_the_base_never_goes_live(
+    live, candidate, asked, accepted
+):
+    verdict = judge(Measures(agreement=Kept(live, candidate, asked)), LIMITS)
+
+    assert verdict.accepted is accepted
+    assert verdict.failed == (() if accepted else ("agreement",))
+    assert verdict.agreement == Kept(live, candidate, asked)
+
+
+@pytest.mark.parametrize(
+    ("base", "live", "candidate", "asked", "accepted"),
+    [
+        pytest.param(0.0, 1.0, 0.95, 20, True, id="one of twenty"),
+        pytest.param(0.0, 1.0, 0.9, 20, False, id="two of twenty"),
+        pytest.param(0.0, 1.0, 0.8, 5, False, id="one of five: there are no few"),
+        pytest.param(1.0, 0.8, 0.8, 5, True, id="none more than live"),
+        pytest.param(1.0, 0.8, 0.75, 20, False, id="many nights add up"),
+        pytest.param(0.0, 0.0, 0.0, 5, True, id="nobody knows any"),
+        pytest.param(0.0, 0.2, 1.0, 5, True, id="learned"),
+    ],
+)
+def test_the_owners_anchors_stay_right(base, live, candidate, asked, accepted):
+    verdict = judge(Measures(anchors=Kept(live, candidate, asked, base)), LIMITS)
+
+    assert verdict.accepted is accepted
+    assert verdict.failed == (() if accepted else ("anchors",))
+    assert ("anchors answered right fell from" in verdict.reason) is not accepted
+
+
+@pytest.mark.parametrize(
+    ("mean", "median", "accepted"),
+    [
+        pytest.param(-0.2, 0.6, False, id="most are lost, and the mean hides it"),
+        pytest.param(0.6, -0.2, False, id="a few are lost altogether"),
+        pytest.param(0.4, 0.4, True, id="both within the bound"),
+        pytest.param(0.4, math.nan, False, id="no number"),
+    ],
+)
+@pytest.mark.parametrize("measure", ["retention", "general"])
+def test_what_is_kept_is_kept_by_mean_and_median(measure, mean, median, accepted):
+    limits = GateSettings(max_rise=0.5, max_general_rise=0.5)
+    found = Measures(**{measure: replace(moved(mean), median_rise=median)})
+
+    verdict = judge(found, limits)
+
+    assert verdict.accepted is accepted
+    assert verdict.failed == (() if accepted else (measure,))
+
+
+@pytest.mark.parametrize(
+    ("mean", "median", "accepted"),
+    [
+        pytest.param(-0.1, 0.1, True, id="by the mean"),
+        pytest.param(0.1, -0.1, True, id="most are, and one long text is not"),
+        pytest.param(0.6, -0.1, False, id="most are, and the others are ruined"),
+        pytest.param(0.1, 0.0, False, id="by neither"),
+        pytest.param(math.nan, math.nan, False, id="no number"),
+    ],
+)
+def test_what_is_learned_is_learned_by_mean_or_median(mean, median, accepted):
+    found = Measures(acquisition=replace(moved(mean), median_rise=median))
+
+    assert judge(found, LIMITS).accepted is accepted
+
+
 def test_todays_answers_are_reported_alone():
     """
     That today is learned is the loss's matter: it moves before answers are exact.
@@ -130,11 +204,16 @@ def test_every_refusal_is_named_and_the_first_is_told():
         general=moved(1.1),
         drift=Drift(0.0, 3.0, 9),
         exact_known=Exact(1.0, 0.5, 64),
+        agreement=Kept(1.0, 0.5, 64),
+        anchors=Kept(1.0, 0.5, 4),
     )
 
     verdict = judge(found, LIMITS)
 
-    checks = ("retention", "exact", "acquisition", "general", "drift")
+    checks = (
+        *("retention", "exact", "anchors", "acquisition"),
+        *("agreement", "general", "drift"),
+    )
     assert verdict.failed == checks
     assert verdict.reason.startswith("held-out loss of known batches rose 0.600")
 
@@ -184,18 +263,25 @@ def attach_random(base, rng, name, size):
 
 
 @pytest.fixture
-def sides(base, rng):
-    """A live and a candidate adapter, both random."""
+def attached(base, rng):
+    """The base with a live and a candidate adapter, both random."""
     attach_random(base, rng, "live", size=0.02)
     attach_random(base, rng, "candidate", size=0.06)
-    return GateSides(base, ["live"], ["candidate"], ignore_progress)
+    return base
+
+
+def measured(base, inputs, live="live", candidate="candidate", max_asked=0):
+    """Return what is measured of two attached adapters; "" is the bare base."""
+    exam = GateExam(base, inputs, max_asked, ignore_progress)
+    scores = [exam.score([name] if name else []) for name in (live, candidate)]
+    return measure(*scores, inputs, anchored=exam.hold([]), finite=True)
 
 
 class TestMeasure:
-    def test_batches_are_scored_as_if_each_were_alone(self, sides):
+    def test_batches_are_scored_as_if_each_were_alone(self, attached):
         examples = held_out()
 
-        found = measure(sides, GateInputs([], examples, []), max_asked=0, finite=True)
+        found = measured(attached, GateInputs([], examples, []))
 
         assert [(score.batch, score.known) for score in found.batches] == [
             (3, True),
@@ -203,32 +289,32 @@ class TestMeasure:
         ]
         for score in found.batches:
             alone = [example for example in examples if example.batch == score.batch]
-            assert_alike(score.loss, compared(sides, alone))
+            assert_alike(score.loss, compared(attached, alone))
 
-    def test_the_whole_is_what_one_pass_over_all_says(self, sides):
+    def test_the_whole_is_what_one_pass_over_all_says(self, attached):
         """
         `nll` sums in its own way, and weighs tokens, not batches or examples.
         """
-        found = measure(sides, GateInputs(held_out(), [], []), max_asked=0, finite=True)
+        found = measured(attached, GateInputs(held_out(), [], []))
 
         assert found.acquisition is not None
         assert found.retention is None
         assert not any(score.known for score in found.batches)
-        assert_alike(found.acquisition, compared(sides, held_out()))
+        assert_alike(found.acquisition, compared(attached, held_out()))
 
-    def test_dreams_are_scored_by_loss_and_by_distance(self, sides):
-        dreams = encode(Text("The lamp is on."), sides.base, prompt_weight=1)
+    def test_dreams_are_scored_by_loss_and_by_distance(self, attached):
+        dreams = encode(Text("The lamp is on."), attached, prompt_weight=1)
 
-        found = measure(sides, GateInputs([], [], dreams), max_asked=0, finite=True)
+        found = measured(attached, GateInputs([], [], dreams))
 
-        adapters.activate(sides.base, ["candidate"])
-        nats, tokens = nll(sides.base, dreams)
+        adapters.activate(attached, ["candidate"])
+        nats, tokens = nll(attached, dreams)
         assert found.general.candidate == pytest.approx(nats / tokens)
         assert found.drift.tokens == tokens
         assert 0 < found.drift.live < found.drift.candidate
 
-    def test_nothing_to_measure_refuses_nothing(self, sides):
-        found = measure(sides, GateInputs([], [], []), max_asked=9, finite=True)
+    def test_nothing_to_measure_refuses_nothing(self, attached):
+        found = measured(attached, GateInputs([], [], []), max_asked=9)
 
         assert found == Measures()
         assert judge(found, LIMITS).accepted
@@ -248,20 +334,53 @@ class TestMeasure:
             for n, (prompt, text) in enumerate(zip(prompts, said, strict=True))
         ]
 
-        found = measure(
-            GateSides(base, [], ["other"], ignore_progress),
-            GateInputs([], examples, []),
-            max_asked=3,
-            finite=True,
-        )
+        inputs = GateInputs([], examples, [])
+        found = measured(base, inputs, "", "other", max_asked=3)
 
         assert found.exact_known == Exact(live=1.0, candidate=0.0, asked=3)
         assert found.batches[0].exact == found.exact_known
 
 
-def compared(sides, examples):
+class TestKept:
+    """What the bare base and the owner want kept."""
+
+    def test_each_side_is_asked_the_bases_own_turns(self, base, rng):
+        attach_random(base, rng, "other", size=0.3)
+        inputs = GateInputs([], [], [], turns=[Completion("Hello.", "Hello, Ana.")])
+
+        found = measured(base, inputs, "", "other", max_asked=9)
+
+        assert found.agreement == Kept(live=1.0, candidate=0.0, asked=1)
+
+    def test_anchors_are_asked_of_the_bare_base_too(self, attached):
+        adapters.activate(attached, [])
+        ids = render_prompt("Hello.", attached)
+        [said] = answer(attached, [ids], max_new_tokens=48)
+        anchors = [Completion("Hello.", said), Completion("Hello.", "xyzzy plugh")]
+
+        found = measured(
+            attached, GateInputs([], [], [], anchors=anchors), "", max_asked=9
+        )
+
+        assert (found.anchors.base, found.anchors.live) == (0.5, 0.5)
+        assert found.anchors.asked == 2
+
+    def test_no_more_are_asked_than_may_be(self, base):
+        turns = [Completion(f"What is {n}?", "Nothing.") for n in range(9)]
+
+        found = measured(base, GateInputs([], [], [], turns=turns), "", "", 4)
+
+        assert found.agreement.asked == 4
+        assert (
+            measured(base, GateInputs([], [], [], turns=turns), "", "").agreement
+            is None
+        )
+
+
+def compared(base, examples):
     """Return what one pass over examples says."""
-    return sides.compare(encode_held_out(sides.base, examples))
+    encoded = encode_held_out(base, examples)
+    return compare(base, encoded, ["live"], ["candidate"])
 
 
 def assert_alike(found, expected):

@@ -1,5 +1,7 @@
 """Exams: what is asked, what is right, and each example's loss."""
 
+import math
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from sleepcycle.model.exam import (
     exact,
     examine,
     loss,
+    paired,
     question,
 )
 from sleepcycle.model.generate import answer
@@ -134,8 +137,41 @@ PAPERS = [
 
 
 def test_papers_add_up_by_token():
-    assert loss(PAPERS) == Loss(live=1.0, candidate=1.75, examples=3, tokens=4)
+    found = loss(PAPERS)
+
+    assert (found.live, found.candidate) == (1.0, 1.75)
+    assert (found.examples, found.tokens) == (3, 4)
     assert exact(PAPERS) == Exact(live=1.0, candidate=0.5, asked=2)
+
+
+def test_the_median_counts_papers_and_the_mean_tokens():
+    """
+    Two papers of one token fall by a nat, one of thirty rises by two each.
+    """
+    short = ExamScore(tokens=1, nats=(2.0, 1.0), right=None)
+    long = ExamScore(tokens=30, nats=(30.0, 90.0), right=None)
+
+    found = loss([short, long, short])
+
+    assert found.rise == pytest.approx(58 / 32)
+    assert found.median_rise == -1.0
+
+
+def test_papers_without_a_token_are_no_part_of_the_median():
+    assert loss([PAPERS[0], PAPERS[2], PAPERS[2]]).median_rise == -1.0
+
+
+def test_a_median_with_a_paper_that_is_no_number_is_none():
+    broken = ExamScore(tokens=1, nats=(2.0, math.nan), right=None)
+
+    assert math.isnan(loss([PAPERS[0], broken, PAPERS[0]]).median_rise)
+
+
+def test_two_sides_examined_apart_are_as_if_together(nano):
+    contents = [Text("A river."), *stored(nano)]
+    apart = [examine(nano, contents, [side], 3) for side in ([], [])]
+
+    assert paired(*apart) == examine(nano, contents, [[], []], 3)
 
 
 def test_papers_without_a_token_or_an_answer_come_to_nothing():
@@ -150,4 +186,4 @@ def test_a_batch_without_a_token_is_left_out():
     [score] = by_batch(examples, papers, known=True)
 
     assert (score.batch, score.known) == (1, True)
-    assert score.loss == Loss(2.0, 1.0, 1, 1)
+    assert score.loss == Loss(2.0, 1.0, 1, 1, median_rise=-1.0)

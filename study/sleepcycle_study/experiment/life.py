@@ -27,8 +27,9 @@ SEEDS = 1_000  # more days and nights than a course has
 DAY, NIGHT = 0, SEEDS // 2  # where their seeds begin
 REPLAY = 0.5  # of a cycle's wakes, the service's default
 CYCLE = 1.5  # at most: a cycle's days and nights over its days, by the REM budget
-GATE: dict[str, Any] = {"probe_dreams": 16, "max_asked": 0}
-"""The verdict is computed and a refusal ignored: an arm is measured by what it does."""
+GATE: dict[str, Any] = {"probe_dreams": 16, "max_asked": 0, "mend": False}
+"""The verdict is computed and a refusal ignored: an arm is measured by what it does, so
+nothing is weakened either."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The ways to live through the lessons that are compared."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 
@@ -54,11 +54,12 @@ class Method:
     """What the first fold cut off is never used again."""
 
     wake: Mapping[str, object] = field(default_factory=dict)
-    """Other settings of the wake than the defaults; so with the two below."""
+    """Other settings of the wake than the defaults; so with the three below."""
 
     svd: Mapping[str, object] = field(default_factory=dict)
     rem: Mapping[str, object] = field(default_factory=dict)
     bank: Mapping[str, object] = field(default_factory=dict)
+    gate: Mapping[str, object] = field(default_factory=dict)
 
 
 def _folded(general: float, hard: float = 0.0) -> Method:
@@ -124,7 +125,12 @@ COMPARED = {
 }
 """The ways of the field, and the package's with one of its parts changed."""
 
+MENDED = {"mend": True, "probe_dreams": PROBES, "max_asked": 64}
+"""Of a gate that weakens what it refuses, asking as much as the service's does."""
+
 VARIANTS = {
+    "store, mended": replace(COMPARED[OURS], gate=MENDED),
+    "store, no rem, mended": replace(COMPARED["store, no rem"], gate=MENDED),
     "store, no wake replay": _ours(replay_share=0.0),
     "store, replay 10 %": _ours(replay_share=0.1),
     "store, replay 30 %": _ours(replay_share=0.3),
@@ -226,6 +232,11 @@ def settings(arm: Method, examples: int, dream_tokens: int, *, first: bool) -> S
     )
     steps = examples // wake.batch_size
     rem = {"memory": list(arm.memory), "dream_tokens": dream_tokens, **arm.rem}
+    gate = {
+        "probe_dreams": PROBES if "rem" in arm.stages else 0,
+        "max_asked": 0,
+        "mend": False,
+    }
     return Settings(
         wake=wake.model_copy(update={"min_steps": steps, "max_steps": steps}),
         bank=dict(arm.bank),
@@ -234,5 +245,5 @@ def settings(arm: Method, examples: int, dream_tokens: int, *, first: bool) -> S
             "svd": {"rank": arm.rank, **arm.svd},
             "rem": rem,
         },
-        gate={"probe_dreams": PROBES if "rem" in arm.stages else 0, "max_asked": 0},
+        gate=gate | dict(arm.gate),
     )
