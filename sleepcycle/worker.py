@@ -159,6 +159,7 @@ def _sleep(
             past=_past(run, order),
             today=run.read_examples(ExampleFile.TODAY),
             known=run.read_examples(ExampleFile.KNOWN),
+            anchors=run.read_examples(ExampleFile.ANCHORS),
             wake_tokens=order.wake_tokens,
             seed=order.seed,
         ),

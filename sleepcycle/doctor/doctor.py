@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "token": home_checks.check_token,
     "settings": home_checks.check_settings,
     "curriculum": home_checks.check_curriculum,
+    "anchors": home_checks.check_anchors,
     "lock": home_checks.check_lock,
     "database": database_checks.check_database,
     "schema": database_checks.check_schema,

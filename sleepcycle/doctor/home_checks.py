@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sleepcycle.doctor.inspection import Finding, Inspection, fail, is_held, ok, warn
 from sleepcycle.errors import ConfigError, ModelError, ServiceError
+from sleepcycle.files.anchors import find_anchors
 from sleepcycle.files.inbox_files import NotFed, not_fed
 from sleepcycle.files.paths import carried
 from sleepcycle.home.access_token import read_token
@@ -97,6 +98,18 @@ def check_curriculum(inspection: Inspection) -> Finding | None:
         return None
     phases = ", ".join(phase.name for phase in curriculum.curriculum.phases)
     return ok(f"the curriculum can be read: {phases}")
+
+
+def check_anchors(inspection: Inspection) -> Finding | None:
+    """Look whether the owner's anchors can be read, where any are set."""
+    if inspection.settings is None:
+        return None
+    try:
+        anchors = find_anchors(inspection.paths, inspection.settings.gate)
+    except ConfigError as error:
+        config = inspection.paths.config
+        return fail(str(error), f"mend it, or gate.anchors in {config}")
+    return ok(f"the anchors can be read: {len(anchors)}") if anchors else None
 
 
 def check_lock(inspection: Inspection) -> Finding:

@@ -1,10 +1,10 @@
 """The run folder: what a worker is given, and what it leaves.
 
-`run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl`, `known.jsonl` and, for a
-night, `dreams.jsonl` go in; `progress.jsonl`, `worker.log`, `base.json`, `result/`, and
-`report.json` or `error.json` come out. `checkpoint/` holds where a wake that was broken
-off goes on. The folder is the whole contract, so a worker may run anywhere that can
-reach it.
+`run.json`, `examples.jsonl`, `replay.jsonl`, `today.jsonl`, `known.jsonl`, with anchors
+`anchors.jsonl` and, for a night, `dreams.jsonl` go in; `progress.jsonl`, `worker.log`,
+`base.json`, `result/`, and `report.json` or `error.json` come out. `checkpoint/` holds
+where a wake that was broken off goes on. The folder is the whole contract, so a worker
+may run anywhere that can reach it.
 """
 
 import dataclasses
@@ -50,6 +50,9 @@ class ExampleFile(StrEnum):
 
     KNOWN = "known"
     """Held-out examples of the batches that the live version learned."""
+
+    ANCHORS = "anchors"
+    """Questions of the owner; the file is absent where there are none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,7 +152,10 @@ class RunFolder:
 
     def read_examples(self, file: ExampleFile) -> list[Example]:
         """Return the examples of one file."""
-        with (self.path / f"{file}.jsonl").open(encoding="utf-8") as lines:
+        path = self.path / f"{file}.jsonl"
+        if file is ExampleFile.ANCHORS and not path.exists():
+            return []
+        with path.open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         return [
             Example(row["id"], row["batch"], from_fields(row["content"]))
@@ -158,7 +164,8 @@ class RunFolder:
 
     def is_given(self) -> bool:
         """Return whether all is there that a wake is given."""
-        names = ["run.json", *(f"{file}.jsonl" for file in ExampleFile)]
+        files = [file for file in ExampleFile if file is not ExampleFile.ANCHORS]
+        names = ["run.json", *(f"{file}.jsonl" for file in files)]
         return all((self.path / name).is_file() for name in names)
 
     def forget(self) -> None:

@@ -145,3 +145,9 @@ def write_held_out(
         ):
             held_out = example_table.held_out(session, batches, limit, seed)
             folder.write_examples(file, held_out)
+
+
+def write_anchors(folder: RunFolder, anchors: Sequence[Example]) -> None:
+    """Write the owner's questions, if there are any."""
+    if anchors:
+        folder.write_examples(ExampleFile.ANCHORS, anchors)

@@ -24,6 +24,7 @@ from sleepcycle.errors import (
     SleepcycleError,
 )
 from sleepcycle.files import disk, process_identity
+from sleepcycle.files.anchors import find_anchors
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.runfolder import ExampleFile, Report, RunFolder
 from sleepcycle.records.example import Example
@@ -41,7 +42,13 @@ from sleepcycle.runs.phases import (
     find_curriculum,
     with_phase,
 )
-from sleepcycle.runs.prepare import order_run, replay, write_held_out, write_memory
+from sleepcycle.runs.prepare import (
+    order_run,
+    replay,
+    write_anchors,
+    write_held_out,
+    write_memory,
+)
 from sleepcycle.runs.publish import card_of, record, seal_version, sealed_by
 from sleepcycle.runs.resume import (
     can_go_on,
@@ -67,13 +74,15 @@ def wake(
     paused wake goes on instead, under its number, where it still can.
 
     Raises:
-        ConfigError: The curriculum is missing or wrong; nothing is claimed.
+        ConfigError: The curriculum or the anchors are missing or wrong; nothing is
+            claimed.
         RunError: Nothing is pending, its phase needs a night first, or the worker
             failed.
         Paused: It was stopped as requested; the next wake goes on from there.
         Interrupted: It was stopped.
     """
     started, control = time.monotonic(), control or RunControl()
+    anchors = find_anchors(context.paths, context.settings.gate)
     paused = find_paused(context)
     run, lineage, claimed, phase = (
         _go_on(context, paused) if paused else _claim(context)
@@ -87,6 +96,7 @@ def wake(
         if run != paused:
             folder = order_run(context, run, RunKind.WAKE, lineage, phase)
             folder.write_examples(ExampleFile.NEW, claimed)
+            write_anchors(folder, anchors)
             folder.write_examples(
                 ExampleFile.REPLAY, replay(context, run, claimed, lineage)
             )
@@ -112,10 +122,12 @@ def sleep(
     A paused wake is left as it is; where the night moves live, it cannot go on.
 
     Raises:
+        ConfigError: The anchors are missing or wrong.
         RunError: Nothing was learned since the last night, or the worker failed.
         Interrupted: It was stopped; a night begins anew.
     """
     started, control = time.monotonic(), control or RunControl()
+    anchors = find_anchors(context.paths, context.settings.gate)
     with context.store.write() as session:
         lineage = read_lineage(session)
         if lineage.day is None:
@@ -132,6 +144,7 @@ def sleep(
         failpoint("run.claimed")
         folder = order_run(context, run, RunKind.SLEEP, lineage, gentler)
         write_memory(context, run, folder, lineage)
+        write_anchors(folder, anchors)
         write_held_out(context, folder, lineage, today=lineage.learned)
         failpoint("run.ordered")
         context.engine.execute(folder, on_progress, control)

@@ -205,9 +205,9 @@ class GateSettings(Section):
     live; not looked at where fewer than 16 were asked."""
 
     anchors: str = ""
-    """File of questions whose answers must stay right, JSONL of `prompt` and
-    `completion` or lines that begin with `Q:` and `A:`; a path from the folder of this
-    file, "" for none. They are learned from as well as asked."""
+    """File of questions whose answers must stay right, asked before and after a night:
+    lines that begin with `Q:` and `A:`, or JSONL of `prompt` and `completion`; a path
+    from the home, "" for none."""
 
     max_anchor_loss: Share = 0.1
     """A candidate that has lost this share of the anchors that the bare base or live

@@ -160,6 +160,25 @@ class TestSettings:
         assert "did you mean phases?" in wrong["curriculum"].message
         assert "wake.curriculum" in wrong["curriculum"].fix
 
+    def test_anchors_are_read(self, home):
+        home.paths.config.write_text('[gate]\nanchors = "own.txt"\n')
+        (home.paths.root / "own.txt").write_text("Q: Who?\nA: Ana\n")
+
+        found = look(home)["anchors"]
+
+        assert (found.level, found.message) == (Level.OK, "the anchors can be read: 1")
+
+    def test_anchors_that_are_missing_or_wrong_fail(self, home):
+        home.paths.config.write_text('[gate]\nanchors = "own.txt"\n')
+        missing = look(home)
+        (home.paths.root / "own.txt").write_text("Who?\n")
+        wrong = look(home)
+
+        assert worst(missing) == worst(wrong) == ["anchors"]
+        assert "got: [Errno 2] No such file" in missing["anchors"].message
+        assert "in line 1" in wrong["anchors"].message
+        assert "gate.anchors" in wrong["anchors"].fix
+
     def test_without_one_there_is_nothing_to_look_at(self, home):
         assert "curriculum" not in look(home)
 

@@ -18,8 +18,8 @@ from sleepcycle.errors import (
 )
 from sleepcycle.files.runfolder import ExampleFile, Fault, RunFolder, read_dreams
 from sleepcycle.files.sealed import verify
-from sleepcycle.records.content import Text
-from sleepcycle.records.example import Dream
+from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.overrides import RetryPlan
 from sleepcycle.records.run_order import RunState
 from sleepcycle.records.version import VersionKind
@@ -31,7 +31,12 @@ from sleepcycle.runs.resume import cancel
 from sleepcycle.runs.retry import with_retry_plan
 from sleepcycle.runs.run import sleep, wake
 from sleepcycle.settings.choices import Memory
-from sleepcycle.settings.config import Settings, SleepSettings, StoreSettings
+from sleepcycle.settings.config import (
+    GateSettings,
+    Settings,
+    SleepSettings,
+    StoreSettings,
+)
 from sleepcycle.store import run_table, version_table
 from sleepcycle.store.connection import connect
 from sleepcycle.store.database import Store
@@ -89,6 +94,50 @@ class TestForgetting:
 
         assert kept_words(context) == []
         assert counts(context).pending == 1
+
+
+class TestAnchors:
+    """An owner's questions go into each run's folder, and stay no longer than it."""
+
+    @pytest.fixture
+    def anchored(self, context):
+        """A context that names a file of anchors."""
+        (context.paths.root / "own.txt").write_text("Q: Who knows the secret?\nA: Ana")
+        gate = GateSettings(anchors="own.txt")
+        settings = context.settings.model_copy(update={"gate": gate})
+        return replace(context, settings=settings)
+
+    def test_days_and_nights_are_given_them(self, anchored, feed, engine):
+        feed("a")
+
+        wake(anchored, no_progress)
+        sleep(anchored, no_progress)
+
+        given = [order.read_examples(ExampleFile.ANCHORS) for order in engine.orders]
+        secret = Completion("Who knows the secret?", "Ana")
+        assert given == [[Example(1, 0, secret)]] * 2
+        assert kept_words(anchored) == []
+
+    def test_a_bad_file_is_refused_before_anything_is_claimed(self, anchored, feed):
+        feed("a")
+        wake(anchored, no_progress)
+        feed("b")
+        (anchored.paths.root / "own.txt").write_text("Who knows it?")
+
+        for run in (wake, sleep):
+            with pytest.raises(ConfigError, match="in line 1; mend that line"):
+                run(anchored, no_progress)
+
+        assert counts(anchored).pending == 1
+        assert not list(anchored.paths.runs.glob("000002*"))
+
+    def test_without_any_there_is_no_file(self, context, feed, engine):
+        feed("a")
+
+        wake(context, no_progress)
+
+        assert not (engine.orders[0].path / "anchors.jsonl").exists()
+        assert engine.orders[0].read_examples(ExampleFile.ANCHORS) == []
 
 
 class TestWake:
