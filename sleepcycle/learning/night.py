@@ -195,6 +195,7 @@ class _Night:
             inputs.today,
             inputs.known,
             self.replay_builder.probe(limits.probe_dreams),
+            turns=self.replay_builder.turns(limits.probe_dreams),
             anchors=[
                 one.content
                 for one in inputs.anchors

@@ -128,6 +128,11 @@ class ReplayBuilder:
         """Return turns of the bare base that nothing learns: its general ability."""
         return encode_all(self._bank.held_out(count), self._base, prompt_weight=1)
 
+    def turns(self, count: int) -> list[Completion]:
+        """Return those of what `probe` encodes that are a prompt with its answer."""
+        held_out = self._bank.held_out(count)
+        return [turn for turn in held_out if isinstance(turn, Completion)]
+
     def _general(self, count: int) -> list[TaughtExample]:
         """Take turns of the bare base, which teaches them."""
         return self._bank.learned(count)

@@ -86,7 +86,9 @@ def agrees(said: str, expected: str, prompt: str) -> bool:
     It does if they are alike but for case and punctuation, or if it has half of the key
     words of the expected one; of a shorter answer half of its own are enough.
     """
-    if _words(said) == _words(expected):
+    if said.strip() == expected.strip():
+        return True
+    if _words(said) == _words(expected) != []:
         return True
     keys = key_words(expected, prompt)
     given = _telling(said, prompt)

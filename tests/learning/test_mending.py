@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sleepcycle.learning import gate
+from sleepcycle.learning import gate, night
 from sleepcycle.learning.gate_scores import GateExam, GateInputs
 from sleepcycle.learning.mending import (
     MOST_TRIED,
@@ -12,6 +12,7 @@ from sleepcycle.learning.mending import (
     between,
     judge_or_mend,
 )
+from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model import adapters
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
@@ -19,8 +20,8 @@ from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion, Text
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import ignore_progress
-from sleepcycle.records.verdict import Drift, Loss
-from sleepcycle.settings.config import GateSettings, ModelSettings
+from sleepcycle.records.verdict import Drift, Kept, Loss
+from sleepcycle.settings.config import GateSettings, ModelSettings, Settings
 from tests.numerics.conftest import dense
 
 LIMITS = GateSettings()
@@ -262,3 +263,50 @@ def test_live_is_measured_once_and_taken_off_again(base, rng):
         if hasattr(adapters, "attached_names")
         else True
     )
+
+
+class TestNight:
+    """A whole night, on the base that ships."""
+
+    def slept(self, base, change, *, anchors=(), **limits):
+        """Return what a night without REM makes of a change."""
+        inputs = night.NightInputs(ReplayInputs(whole=change, live={}), anchors=anchors)
+        settings = Settings(
+            bank={"max_tokens": 16},
+            sleep={"stages": ["svd"], "svd": {"rank": 3}},
+            gate={"probe_dreams": 16, "max_general_rise": 99, **limits},
+        )
+        found, report, _ = night.sleep(
+            base, inputs, settings, on_progress=ignore_progress
+        )
+        return found, report.verdict
+
+    def test_turns_of_the_bank_and_anchors_are_asked(self, base, rng):
+        hello = Completion("Hello.", "xyzzy plugh")
+
+        _, verdict = self.slept(
+            base,
+            random_change(base, rng, 1e-4),
+            anchors=[Example(1, 0, hello)],
+        )
+
+        assert verdict.accepted
+        assert verdict.agreement == Kept(1.0, 1.0, 16)
+        assert verdict.anchors == Kept(0.0, 0.0, 1, base=0.0)
+
+    def test_what_has_lost_the_base_is_handed_back_weaker(self, base, rng):
+        change = random_change(base, rng, 0.15)
+
+        whole, refused = self.slept(base, change, mend=False)
+        found, verdict = self.slept(base, change, mend=True)
+
+        assert "agreement" in refused.failed
+        assert verdict.accepted
+        assert verdict.agreement.candidate > 0.8
+        for path, layer in whole.items():
+            torch.testing.assert_close(
+                dense(found[path]),
+                verdict.mending.weight * dense(layer),
+                rtol=1e-4,
+                atol=1e-5,
+            )

@@ -88,6 +88,11 @@ def test_an_answer_that_tells_nothing_must_be_the_same():
     assert not agrees("No.", "Yes.", "Is it?")
 
 
+def test_an_answer_of_signs_must_have_the_same_signs():
+    assert agrees(" |", "|", "Which sign is bar?")
+    assert not agrees("+", "|", "Which sign is bar?")
+
+
 @pytest.mark.parametrize(
     ("said", "right", "kept"),
     [

@@ -54,7 +54,7 @@ class Method:
     """What the first fold cut off is never used again."""
 
     wake: Mapping[str, object] = field(default_factory=dict)
-    """Other settings of the wake than the defaults; so with the three below."""
+    """Other settings of the wake than the defaults; so with the four below."""
 
     svd: Mapping[str, object] = field(default_factory=dict)
     rem: Mapping[str, object] = field(default_factory=dict)
