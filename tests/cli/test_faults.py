@@ -216,6 +216,7 @@ def test_a_night_that_forgets_too_much_is_rejected(lived):
     lived.settings = {
         "SLEEPCYCLE__SLEEP__SVD__RANK": "1",
         "SLEEPCYCLE__GATE__MAX_RISE": "0",
+        "SLEEPCYCLE__GATE__MEND": "false",
     }
 
     night = lived.json("sleep")
@@ -228,5 +229,6 @@ def test_a_night_that_forgets_too_much_is_rejected(lived):
     lived.settings = {
         "SLEEPCYCLE__GATE__MAX_RISE": "100",
         "SLEEPCYCLE__GATE__MAX_GENERAL_RISE": "100",
+        "SLEEPCYCLE__GATE__MAX_AGREEMENT_LOSS": "1",
     }
     assert lived.json("sleep")["accepted"]

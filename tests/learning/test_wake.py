@@ -129,7 +129,7 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
     folded, report, _ = night.sleep(
         base,
         night.NightInputs(ReplayInputs(whole=live, live={}), today=taught.today),
-        Settings(),
+        Settings(gate={"probe_dreams": 0}),
         on_progress=quiet,
     )
 
