@@ -2,24 +2,33 @@
 
 A wake learns to answer. To dream its lesson a version must write the questions too, and
 learning those by day costs the answers. So a copy learns them in the night, dreams, and
-is dropped.
+is dropped. What today's examples show to be undreamt it learns once more, and dreams
+again.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from sleepcycle.learning.coverage import agreeing, undreamt
+from sleepcycle.learning.dreams import DreamPlan, Dreamt, dream
+from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
-from sleepcycle.model.encode import Encoded
+from sleepcycle.model.encode import Encoded, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.monitor import FitPlan
+from sleepcycle.records.content import Content
 from sleepcycle.records.progress import Progress
 from sleepcycle.settings.config import WakeSettings
 
 DREAMER = "dreamer"
 """Name of the adapter that is trained and dropped."""
+
+HASTE = 2  # its rate over the wake's: it is dropped, so it has nothing to keep
+ROUNDS = ((0.75, 0.6), (0.25, 0.4))
+"""Part of the steps, and of the dreams, of each round; a guess."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,58 @@ class DreamerPlan:
     """Of its start and its batches."""
 
 
+def dream_of_today(
+    base: Base,
+    active: Sequence[str],
+    today: Sequence[Content],
+    course: DreamerPlan,
+    plan: DreamPlan,
+    *,
+    on_batch: Callable[[], None],
+) -> Dreamt:
+    """Teach a dreamer to ask what today asks, and let it dream that, in rounds.
+
+    The later round learns what the earlier one left undreamt, and has no part in it
+    where that is nothing. Dreams that contradict today are left out.
+
+    Args:
+        base: The base.
+        active: Adapters that the dreamer stands on; they alone are active afterwards.
+        today: What the day has learned.
+        course: How the dreamer learns.
+        plan: How many dreams both rounds begin, and how.
+        on_batch: Called after each step, and each batch that was written.
+
+    Raises:
+        DivergedError: The loss exploded or is not a number.
+    """
+    found = Dreamt([], 0)
+    known: set[str] = set()
+    config = adapters.day_config(course.wake.rank, course.wake.alpha, dropout=0.0)
+    with adapters.removed_after(base, [DREAMER]):
+        adapters.new_day(base, DREAMER, config, seed=course.seed)
+        for number, (taught, begun) in enumerate(ROUNDS):
+            left = undreamt(today, found.contents) if number else today
+            part = replace(
+                course, steps=round(taught * course.steps), seed=course.seed + number
+            )
+            learned = encode_all(left, base, prompt_weight=1.0)
+            tokens = teach_to_ask(
+                base, active, learned, part, on_progress=lambda _: on_batch()
+            )
+            if not tokens:
+                break
+            dreams = replace(
+                plan, count=round(begun * plan.count), seed=plan.seed + number
+            )
+            came = dream(base, dreams, known, on_batch=on_batch)
+            found.contents.extend(agreeing(came.contents, today))
+            spent = found.tokens + PASSES_TO_LEARN * tokens + came.tokens
+            found = replace(found, tokens=spent)
+    adapters.activate(base, active)
+    return found
+
+
 def teach_to_ask(
     base: Base,
     active: Sequence[str],
@@ -42,28 +103,29 @@ def teach_to_ask(
     *,
     on_progress: Callable[[Progress], None],
 ) -> int:
-    """Put a dreamer over what is active, and teach it whole examples.
+    """Teach the dreamer that is on the base whole examples.
 
     Args:
-        base: The base.
+        base: The base, with a dreamer.
         active: Adapters that the dreamer stands on; they stay as they are.
         examples: What it learns; prompts must weigh in them.
         course: How.
         on_progress: Called after each step.
 
     Returns:
-        How many tokens it trained on. The dreamer stays on the base, active.
+        How many tokens it trained on; 0 where there is nothing to learn, or no step.
+        The dreamer stays on the base, active.
 
     Raises:
         DivergedError: The loss exploded or is not a number.
     """
     settings, steps, seed = course.wake, course.steps, course.seed
-    config = adapters.day_config(settings.rank, settings.alpha, dropout=0.0)
-    adapters.new_day(base, DREAMER, config, seed=seed)
     adapters.activate(base, [*active, DREAMER])
+    if not examples or not steps:
+        return 0
     plan = FitPlan(
         adapter=DREAMER,
-        lr=learning_rate(settings, base.width),
+        lr=HASTE * learning_rate(settings, base.width),
         steps=steps,
         warmup_steps=settings.warmup_steps,
         weight_decay=0.0,

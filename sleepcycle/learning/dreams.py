@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sleepcycle.files.dream_archive import WORD, normalised
+from sleepcycle.learning.coverage import missing_mass
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import dream_start, render_prompt
 from sleepcycle.model.generate import (
@@ -25,6 +26,7 @@ from sleepcycle.records.content import Completion, Content, Text
 
 PHRASE = 4  # words that are counted together to find repetition
 MOST_OF_ONE = 0.5  # share of a text that one phrase may be
+AT_ONCE = 64  # beginnings, before it is estimated whether more of them bring anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class DreamPlan:
     seed: int
     confidence: float = 0.0
     """Least probability that it gives to each token of an answer, in [0, 1]."""
+
+    enough: float = 0.0
+    """Begin no more once the next is as unlikely as this to be a new one, in [0, 1]; 0
+    begins all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +82,8 @@ def dream(
         answers that the dreamer is sure of.
     """
     start = dream_start(base)
-    begun = generate(
-        base,
-        [start] * plan.count,
-        max_new_tokens=min(plan.max_tokens, base.positions - len(start)),
-        sampling=Sampling(plan.temperature, plan.seed),
-        on_batch=on_batch,
-    )
-    spent = _tokens([start] * plan.count, begun)
+    begun = _begin(base, start, plan, on_batch)
+    spent = _tokens([start] * len(begun), begun)
     texts = list(_sound(_decoded(base, begun), known))
     if not base.chat:
         return Dreamt([Text(text) for text in texts], spent)
@@ -102,6 +102,28 @@ def dream(
         Completion(prompt, text) for prompt, text in _answered(base, pairs, plan)
     ]
     return Dreamt(dreams, spent + _tokens(prompts, answers))
+
+
+def _begin(
+    base: Base, start: list[int], plan: DreamPlan, on_batch: Callable[[], None]
+) -> list[Generated]:
+    """Begin all dreams, or so many that hardly any new one is left to be begun."""
+    size = AT_ONCE if plan.enough else max(1, plan.count)
+    begun: list[Generated] = []
+    drawn: Counter[str] = Counter()
+    for first in range(0, plan.count, size):
+        part = generate(
+            base,
+            [start] * min(size, plan.count - first),
+            max_new_tokens=min(plan.max_tokens, base.positions - len(start)),
+            sampling=Sampling(plan.temperature, plan.seed + first),
+            on_batch=on_batch,
+        )
+        begun += part
+        drawn.update(map(normalised, _decoded(base, part)))
+        if missing_mass(drawn) < plan.enough:
+            break
+    return begun
 
 
 def is_degenerate(text: str) -> bool:

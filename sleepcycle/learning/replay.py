@@ -2,9 +2,9 @@
 
 import difflib
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,9 +12,9 @@ from sleepcycle.files.dream_archive import spread
 from sleepcycle.files.runfolder import MAX_DREAMS
 from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.distillation import TaughtExample
-from sleepcycle.learning.dreamer import DREAMER, DreamerPlan, teach_to_ask
+from sleepcycle.learning.dreamer import DreamerPlan, dream_of_today
 from sleepcycle.learning.dreams import DreamPlan, dream
-from sleepcycle.learning.rem import PASSES_TO_LEARN, ReplaySource
+from sleepcycle.learning.rem import ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode_all, render_prompt
@@ -33,7 +33,9 @@ TEACHER = "teacher"
 TAUGHT = 2  # times that an example with a teacher is learned
 SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
-DREAMT = 0.5  # dreams begun for each example that the rest of the night could learn
+DREAMT = 1.0  # dreams begun for each example that the rest of the night could learn
+ENOUGH = 0.1  # chance of a new dream at which a version is not asked any more
+LEAST_LESSON = 20  # steps of a dreamer, half of a wake's least: fewer teach no question
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
 
 
@@ -154,24 +156,25 @@ class ReplayBuilder:
     def _archived(self, count: int, whole: int) -> list[TaughtExample]:
         """Take what wake versions dreamt of their lessons; each teaches its own.
 
-        Some that have no dreams dream now; today's version dreams for the nights to
-        come, since today's examples are still here, and is first taught to ask for
-        them. No more dreams are begun than half the examples that the rest of the
-        night could learn, so that they cost a part of it.
+        Today's version dreams for the nights to come, since today's examples are still
+        here, and is first taught to ask for them. Some past ones that have no dreams
+        dream now, if wakes learn prompts; else they could ask for nothing. No more
+        dreams are begun than the rest of the night could learn examples, so that they
+        cost a part of it.
         """
         past, most = self._past, self._settings.archive_versions
         dreamers = {dream.version for dream in past.dreamt}
         silent = [
             (one.version, one.load)
             for one in past.archive
-            if one.version not in dreamers and one.load
+            if one.version not in dreamers and one.load and self._wake.prompt_weight
         ]
         chosen = self._sample(silent, most - 1)
         share = self._settings.dreamer_share
-        steps = int(share * whole / self._wake.batch_size)
         most_begun = min(int((1 - share) * whole * DREAMT), MAX_DREAMS)
         begun = min(self._settings.dreams, most_begun // (1 + len(chosen)))
-        self._dream_of(past.version, past.whole, begun, lessons=steps)
+        steps = max(LEAST_LESSON, round(share * whole / self._wake.batch_size))
+        self._dream_of_today(begun, steps if share else 0)
         for version, load in chosen:
             self._dream_of(version, load(), begun)
         known = {one.version for one in past.archive}
@@ -213,24 +216,6 @@ class ReplayBuilder:
         """Let one version alone be active."""
         return adapters.attached(self._base, TEACHER, change)
 
-    @contextmanager
-    def _asking(self, steps: int) -> Iterator[None]:
-        """Train what is active to ask for today's examples, and undo it afterwards."""
-        examples = self._encode([example.content for example in self._past.new], 1.0)
-        if steps == 0 or not examples:
-            yield
-            return
-        with adapters.removed_after(self._base, [DREAMER]):
-            tokens = teach_to_ask(
-                self._base,
-                [TEACHER],
-                examples,
-                DreamerPlan(self._wake, steps, self._random.randrange(2**31)),
-                on_progress=lambda _: self._on_batch(),
-            )
-            self._spend(PASSES_TO_LEARN * tokens)
-            yield
-
     def _teach(self, encoded: Sequence[Encoded], gold: float) -> list[TaughtExample]:
         """Score examples by whatever is active."""
         self._spend(sum(len(example.ids) for example in encoded))
@@ -251,39 +236,63 @@ class ReplayBuilder:
         """Encode contents; what cannot be learned is left out."""
         return encode_all(contents, self._base, prompt_weight=prompt_weight)
 
-    def _dream_of(
-        self, version: int, change: LayerChanges, count: int, lessons: int = 0
-    ) -> list[Dream]:
-        """Let a version dream of what it knows; keep it, where it is sure of it.
+    def _dream_of(self, version: int, change: LayerChanges, count: int) -> list[Dream]:
+        """Let a version dream of what it knows; keep it, where it is sure of it."""
+        with self._teaching(change):
+            contents = self._dream(self._plan_of_lesson(count), set())
+        return self._keep(version, contents)
+
+    def _dream_of_today(self, count: int, steps: int) -> None:
+        """Let today's version dream; a dreamer first learns to ask for so many steps.
 
         Args:
-            version: Whose dreams they are.
-            change: What it knows.
-            count: How many it begins.
-            lessons: Steps for which a copy of it first learns to ask what today asks.
+            count: How many dreams it begins.
+            steps: Of the dreamer; without any the version dreams as it is.
         """
-        with self._teaching(change), self._asking(lessons if count else 0):
-            contents = self._dream(count, set(), self._settings.confidence)
+        past = self._past
+        today = [example.content for example in past.new]
+        if not (count and steps and today):
+            self._dream_of(past.version, past.whole, count)
+            return
+        with self._teaching(past.whole):
+            found = dream_of_today(
+                self._base,
+                [TEACHER] if past.whole else [],
+                today,
+                DreamerPlan(self._wake, steps, self._random.randrange(2**31)),
+                self._plan_of_lesson(count),
+                on_batch=self._on_batch,
+            )
+        self._spend(found.tokens)
+        self._keep(past.version, found.contents)
+
+    def _keep(self, version: int, contents: Sequence[Content]) -> list[Dream]:
+        """Keep what a version dreamt."""
         dreams = [Dream(version, content) for content in contents]
         self.dreams += dreams
         return dreams
 
-    def _dream(
-        self, count: int, known: set[str], confidence: float = 0.0
-    ) -> list[Content]:
-        """Let whatever is active dream anew, and be as sure of its answers."""
-        if count == 0:
+    def _dream(self, plan: DreamPlan, known: set[str]) -> list[Content]:
+        """Let whatever is active dream anew."""
+        if plan.count == 0:
             return []
-        plan = DreamPlan(
+        found = dream(self._base, plan, known, on_batch=self._on_batch)
+        self._spend(found.tokens)
+        return found.contents
+
+    def _plan(self, count: int) -> DreamPlan:
+        """Return how to dream."""
+        return DreamPlan(
             count=count,
             temperature=self._settings.temperature,
             max_tokens=self._settings.dream_tokens,
             seed=self._random.randrange(2**31),
-            confidence=confidence,
         )
-        found = dream(self._base, plan, known, on_batch=self._on_batch)
-        self._spend(found.tokens)
-        return found.contents
+
+    def _plan_of_lesson(self, count: int) -> DreamPlan:
+        """Return how to dream what was taught: surely, and until it is all dreamt."""
+        sure = self._settings.confidence
+        return replace(self._plan(count), confidence=sure, enough=ENOUGH)
 
     def _sample_by_surprise(
         self, contents: Sequence[Content], count: int

@@ -109,9 +109,10 @@ class RemSettings(Section):
     dreams: PositiveInt = 200
     """Most dreams begun by one version; what is filtered out is not replaced."""
 
-    dreamer_share: OpenShare = 0.4
-    """Part of the night for which a copy of today's version, before it dreams for the
-    archive, learns to write today's prompts as well, in [0, 1); it is not kept."""
+    dreamer_share: OpenShare = 0.7
+    """Part of the night for which a copy of today's version learns to write today's
+    prompts as well, before and while it dreams for the archive, in [0, 1); it is not
+    kept."""
 
     confidence: Share = 0.5
     """Least probability that a dreamer gives to each token of an answer, in [0, 1];

@@ -2,7 +2,13 @@
 
 import pytest
 
-from sleepcycle.learning.dreamer import DREAMER, DreamerPlan, teach_to_ask
+from sleepcycle.learning.dreamer import (
+    DREAMER,
+    DreamerPlan,
+    dream_of_today,
+    teach_to_ask,
+)
+from sleepcycle.learning.dreams import DreamPlan
 from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.learning.replay import ArchivedVersion, ReplayBuilder, ReplayInputs
 from sleepcycle.model import adapters
@@ -45,6 +51,7 @@ def test_it_learns_to_ask(base):
     """
     before = loss(base)
 
+    adapters.new_day(base, DREAMER, adapters.day_config(16, 32, dropout=0.0), seed=1)
     tokens = teach_to_ask(
         base,
         [],
@@ -61,6 +68,49 @@ def test_it_learns_to_ask(base):
 def settings_with(**rem):
     """Return settings of REM in all of them."""
     return Settings(sleep={"rem": rem})
+
+
+class TestRounds:
+    """What today shows to be undreamt is learned, and dreamt, once more."""
+
+    @pytest.fixture
+    def dreamt(self, base):
+        def make(today, dreams=24):
+            return dream_of_today(
+                base,
+                [],
+                today,
+                DreamerPlan(WakeSettings(), steps=16, seed=1),
+                DreamPlan(count=dreams, temperature=0.7, max_tokens=32, seed=1),
+                on_batch=lambda: None,
+            )
+
+        return make
+
+    def test_what_is_all_dreamt_is_not_learned_again(self, dreamt):
+        """
+        One row is in the first dream, so a quarter of the steps is left undone.
+        """
+        alone, whole = dreamt(LESSON[:1]), dreamt(LESSON)
+
+        assert LESSON[0] in alone.contents
+        assert alone.tokens < 0.85 * whole.tokens
+
+    def test_no_dream_is_kept_twice(self, dreamt):
+        asked = [one.prompt for one in dreamt(LESSON, dreams=60).contents]
+
+        assert len(set(asked)) == len(asked) > 0
+
+    def test_nothing_to_learn_is_not_dreamt_of(self, dreamt):
+        assert dreamt([]).contents == []
+
+    def test_nothing_of_it_stays_on_the_base(self, base, dreamt):
+        before = loss(base)
+
+        dreamt(LESSON[:4])
+
+        assert not list(adapters.layers(base, DREAMER))
+        assert loss(base) == pytest.approx(before)
 
 
 class TestInANight:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sleepcycle.files.dream_archive import normalised
-from sleepcycle.learning.dreams import DreamPlan, dream, is_degenerate
+from sleepcycle.learning.dreams import AT_ONCE, DreamPlan, dream, is_degenerate
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode, render_prompt
 from sleepcycle.model.forward import token_nll
@@ -70,6 +70,18 @@ def test_what_it_cost_counts_filtered_dreams_too(nano):
     plan = replace(PLAN, confidence=1.0)
 
     assert dream(nano, plan, set()).tokens == dream(nano, PLAN, set()).tokens > 24 * 5
+
+
+def test_it_ends_where_hardly_a_new_one_is_left(nano):
+    """
+    So cold that all its beginnings are one: after the first of them it knows that.
+    """
+    plan = replace(PLAN, count=3 * AT_ONCE, temperature=0.01, enough=0.1)
+
+    whole, cut = dream(nano, replace(plan, enough=0.0), set()), dream(nano, plan, set())
+
+    assert cut.contents == whole.contents
+    assert cut.tokens < whole.tokens / 2
 
 
 def test_the_same_seed_dreams_the_same(nano):

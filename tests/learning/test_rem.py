@@ -36,6 +36,7 @@ from sleepcycle.settings.config import (
 
 SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0}
 NOTHING: dict = {}
+ASKING = WakeSettings(prompt_weight=0.05)
 QUESTIONS = [f"What is {a} + {b}?" for a in range(6) for b in range(6)]
 LONG = "Because seven grey horses drank from the river and went home. " * 3
 LESSON = [Completion(question, "Zorvane.") for question in QUESTIONS]
@@ -242,7 +243,7 @@ class TestBudget:
 class TestMaterial:
     @pytest.fixture
     def gather(self, base, change):
-        def make(memory, count=60, settings=NOTHING, **past):
+        def make(memory, count=60, settings=NOTHING, wake=ASKING, **past):
             whole = change()
             fields = {
                 "whole": whole,
@@ -261,7 +262,7 @@ class TestMaterial:
                 ReplayInputs(**fields),
                 Settings(
                     sleep={"rem": {"memory": memory, **SMALL | settings}},
-                    wake={"prompt_weight": 0.05},
+                    wake=wake.model_dump(),
                 ),
                 seed=1,
                 on_progress=ignore_progress,
@@ -301,11 +302,25 @@ class TestMaterial:
 
         assert {dreamt.version for dreamt in replay_builder.dreams} == {3, 7}
         learned = {tuple(example.encoded.ids) for example in found["archive"].taught}
-        dreamt = {
-            tuple(encode(d.content, base, prompt_weight=0)[0].ids): d.version
-            for d in replay_builder.dreams
-        }
-        assert {dreamt.get(ids) for ids in learned} == {None, 3}
+        before, third, today = (
+            {tuple(encode(one, base, prompt_weight=0)[0].ids) for one in contents}
+            for contents in (
+                LESSON[:4],
+                [d.content for d in replay_builder.dreams if d.version == 3],
+                [d.content for d in replay_builder.dreams if d.version == 7],
+            )
+        )
+        assert learned <= before | third
+        assert learned & third
+        assert today - before - third
+
+    def test_versions_that_never_learned_to_ask_are_not_asked(self, gather):
+        """
+        Their prompts would be the base's, and their answers to them nobody's lesson.
+        """
+        replay_builder, _ = gather([Memory.ARCHIVE], replay=(), wake=WakeSettings())
+
+        assert {dreamt.version for dreamt in replay_builder.dreams} == {7}
 
     def test_one_dreamer_a_night_is_todays(self, gather):
         replay_builder, found = gather(

@@ -12,7 +12,7 @@ from sleepcycle_study.memory.day import Learn, learn_fresh, learn_on
 RANK = 16
 REPLAY = 0.5  # of the wake, the package's default
 DREAMING = 0.3  # prompt weight with which versions can dream their lessons at all
-ASKING = 0.1  # prompt weight where a dreamer learns to ask
+ASKING = 0.1  # prompt weight of which a dreamer has less to learn
 HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
 SCALE = 2  # alpha over rank, as in the package's defaults
 PROBES = 32  # dreams of the base that REM is stopped by, and its nights judged
@@ -115,9 +115,9 @@ COMPARED = {
         lamol.learn, replay_share=lamol.SHARE, prompt_weight=lamol.PROMPT_WEIGHT
     ),
     OURS: _ours(),
-    "archive": _ours(("archive",), ASKING),
+    "archive": _ours(("archive",)),
     "last": _ours(("last",), DREAMING),
-    "store + archive": _ours(("store", "archive"), ASKING),
+    "store + archive": _ours(("store", "archive")),
     "store, no svd": Method(replay_share=REPLAY, stages=("rem",)),
     "store, no rem": Method(replay_share=REPLAY, stages=("svd",)),
     "store, rem first": Method(replay_share=REPLAY, stages=("rem", "svd")),
@@ -157,16 +157,16 @@ VARIANTS = {
     "store, no general": _ours(general_share=0.0),
     "store, as much as the day": _ours(max_share_of_wake=1.0),
     "archive, no dreamer": _ours(("archive",), DREAMING, dreamer_share=0.0),
-    "archive, longer dreamer": _ours(("archive",), ASKING, dreamer_share=0.6),
-    "archive, shorter dreamer": _ours(("archive",), ASKING, dreamer_share=0.2),
-    "archive, prompts free": _ours(("archive",)),
+    "archive, longer dreamer": _ours(("archive",), dreamer_share=0.85),
+    "archive, shorter dreamer": _ours(("archive",), dreamer_share=0.5),
+    "archive, prompts weigh": _ours(("archive",), ASKING),
     "archive, prompts heavier": _ours(("archive",), DREAMING),
-    "archive, twice the dreams": _ours(("archive",), ASKING, dreams=400),
-    "archive, warmer": _ours(("archive",), ASKING, temperature=1.0),
-    "archive, unsure too": _ours(("archive",), ASKING, confidence=0.0),
-    "archive, surer": _ours(("archive",), ASKING, confidence=0.9),
-    "archive, all from teachers": _ours(("archive",), ASKING, gold_share=0.0),
-    "archive, as much as the day": _ours(("archive",), ASKING, max_share_of_wake=1.0),
+    "archive, twice the dreams": _ours(("archive",), dreams=400),
+    "archive, warmer": _ours(("archive",), temperature=1.0),
+    "archive, unsure too": _ours(("archive",), confidence=0.0),
+    "archive, surer": _ours(("archive",), confidence=0.9),
+    "archive, all from teachers": _ours(("archive",), gold_share=0.0),
+    "archive, as much as the day": _ours(("archive",), max_share_of_wake=1.0),
     "EWC, a tenth": Method(partial(ewc.learn, strength=EWC / 10)),
     "EWC, tenfold": Method(partial(ewc.learn, strength=10 * EWC)),
 }
