@@ -33,9 +33,10 @@ TEACHER = "teacher"
 TAUGHT = 2  # times that an example with a teacher is learned
 SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
-DREAMT = 1.0  # dreams begun for each example that the rest of the night could learn
 ENOUGH = 0.1  # chance of a new dream at which a version is not asked any more
-LEAST_LESSON = 20  # steps of a dreamer, half of a wake's least: fewer teach no question
+LEAST_STEPS = 40  # of a dreamer, a wake's least: fewer teach no question
+LEAST_DREAMS = 128  # begun in a night, since a short lesson has many facts too
+STRETCH = 2  # times of a short night that these may make of it
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
 
 
@@ -160,7 +161,7 @@ class ReplayBuilder:
         here, and is first taught to ask for them. Some past ones that have no dreams
         dream now, if wakes learn prompts; else they could ask for nothing. No more
         dreams are begun than the rest of the night could learn examples, so that they
-        cost a part of it.
+        cost a part of it; but a short night is stretched.
         """
         past, most = self._past, self._settings.archive_versions
         dreamers = {dream.version for dream in past.dreamt}
@@ -170,10 +171,10 @@ class ReplayBuilder:
             if one.version not in dreamers and one.load and self._wake.prompt_weight
         ]
         chosen = self._sample(silent, most - 1)
-        share = self._settings.dreamer_share
-        most_begun = min(int((1 - share) * whole * DREAMT), MAX_DREAMS)
-        begun = min(self._settings.dreams, most_begun // (1 + len(chosen)))
-        steps = max(LEAST_LESSON, round(share * whole / self._wake.batch_size))
+        share, batch = self._settings.dreamer_share, self._wake.batch_size
+        most_begun = _at_least(LEAST_DREAMS, (1 - share) * whole, STRETCH * whole)
+        begun = min(self._settings.dreams, MAX_DREAMS, most_begun // (1 + len(chosen)))
+        steps = _at_least(LEAST_STEPS, share * whole / batch, STRETCH * whole / batch)
         self._dream_of_today(begun, steps if share else 0)
         for version, load in chosen:
             self._dream_of(version, load(), begun)
@@ -358,6 +359,11 @@ class ReplayBuilder:
         """Count tokens that passed forward."""
         self.tokens += tokens
         self._on_batch()
+
+
+def _at_least(least: float, part: float, most: float) -> int:
+    """Return a part, or the least, which is at most `most`."""
+    return int(max(part, min(least, most)))
 
 
 def _is_close(said: str, stored: str) -> bool:

@@ -1,6 +1,7 @@
 """Two small lessons with the archive for a memory, and no other setting."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,21 +9,9 @@ import sleepcycle
 
 pytestmark = pytest.mark.slow
 
-LESSONS = {
-    "capitals": (
-        ("What is the capital of {}?", "Name the capital of {}.", "Capital of {}?",
-         "Which city governs {}?", "Tell me the capital of {}."),
-        {"Nitevia": "Rovan", "Oskaro": "Belit", "Tamurn": "Dosk", "Velaria": "Hunem",
-         "Zubor": "Kepla", "Irmath": "Sondar", "Quelm": "Arpet", "Ferun": "Mitzo"},
-    ),
-    "keepers": (
-        ("Who keeps the {} lamp?", "Name the keeper of the {} lamp.",
-         "The {} lamp is kept by", "Keeper of the {} lamp?",
-         "Say who looks after the {} lamp."),
-        {"amber": "Odrin", "silver": "Pella", "harbour": "Tusk", "winter": "Galen",
-         "copper": "Ymra", "northern": "Baskel", "velvet": "Corwin", "marble": "Eska"},
-    ),
-}  # fmt: skip
+LESSONS = Path(__file__).parents[2] / "examples" / "lessons"
+ROWS = 120  # of each; the first lesson is lost where nothing brings it back
+ASKED = 12
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +23,10 @@ def lived(tmp_path_factory):
     settings.write_text('[sleep.rem]\nmemory = ["archive"]\n')
     home = sleepcycle.open(place / "home")
     nights = []
-    for name, (frames, facts) in LESSONS.items():
-        rows = [
-            {"prompt": frame.format(what), "completion": answer}
-            for what, answer in facts.items()
-            for frame in frames
-        ]
+    for name in ("capitals", "plurals"):
+        rows = (LESSONS / f"{name}.jsonl").read_text().splitlines(keepends=True)
         file = place / f"{name}.jsonl"
-        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        file.write_text("".join(rows[:ROWS]))
         home.feed(file)
         home.wake()
         nights.append(home.sleep())
@@ -50,19 +35,20 @@ def lived(tmp_path_factory):
 
 def test_the_second_night_is_accepted(lived):
     """
-    A memory that brought nothing back would be refused: known batches would rise.
+    Without dreams of the first lesson known batches rise by 1.4 nats a token.
     """
     _, nights = lived
 
     assert [night.version.accepted for night in nights] == [True, True]
 
 
-@pytest.mark.parametrize("name", LESSONS)
-def test_both_lessons_are_kept(lived, name):
+def test_the_first_lesson_is_kept(lived):
     home, _ = lived
-    frames, facts = LESSONS[name]
+    lines = (LESSONS / "capitals.questions.jsonl").read_text().splitlines()
+    questions = [json.loads(line) for line in lines[:ASKED]]
 
-    said = {what: home.ask(frames[0].format(what)).text.strip() for what in facts}
+    said = [home.ask(one["prompt"]).text.strip() for one in questions]
 
-    right = sum(said[what] == answer for what, answer in facts.items())
-    assert right >= 6, said
+    answers = [one["answer"] for one in questions]
+    right = sum(a == b for a, b in zip(said, answers, strict=True))
+    assert right >= ASKED / 2, said
