@@ -34,9 +34,9 @@ TAUGHT = 2  # times that an example with a teacher is learned
 SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
 ENOUGH = 0.1  # chance of a new dream at which a version is not asked any more
-LEAST_STEPS = 40  # of a dreamer, a wake's least: fewer teach no question
+LEAST_STEPS = 80  # of a dreamer, twice as many as of a wake: it must learn questions
 LEAST_DREAMS = 128  # begun in a night, since a short lesson has many facts too
-STRETCH = 2  # times of a short night that these may make of it
+STRETCH = 4  # times of a short night that these may make of it
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
 
 
