@@ -32,6 +32,7 @@ from sleepcycle.settings.config import (
     ModelSettings,
     RemSettings,
     Settings,
+    WakeSettings,
 )
 
 SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0}
