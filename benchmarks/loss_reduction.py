@@ -1,7 +1,7 @@
 """What the loss is the mean of, on short answers, long ones and both: by day and night.
 
-    python -m benchmarks.loss_reduction --seeds 3
-    python -m benchmarks.loss_reduction --base FOLDER --data DATA --facts 10 --long 60
+    python -m benchmarks.loss_reduction --seeds 3 --wake '{"epochs": 1, "min_steps": 1}'
+    python -m benchmarks.loss_reduction --base FOLDER --data DATA --facts 8 --long 20
 
 Short: invented capitals, taught in eight wordings and asked in a ninth. Long: stories
 by a pattern, or with `--data` GSM8K's answers with all their steps. Of each day the
