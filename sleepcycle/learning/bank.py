@@ -9,10 +9,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import torch
 
-from sleepcycle.files.dream_archive import normalised
+from sleepcycle.files.dream_archive import key
 from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
@@ -22,7 +23,7 @@ from sleepcycle.model.score import teach
 from sleepcycle.model.tensor_cache import Remembered, recall, remember
 from sleepcycle.numerics.distill import TopScores
 from sleepcycle.records.codec import from_plain, to_json
-from sleepcycle.records.content import Completion, Content
+from sleepcycle.records.content import Content
 from sleepcycle.records.progress import (
     HEARTBEAT,
     OnProgress,
@@ -32,6 +33,7 @@ from sleepcycle.records.progress import (
 from sleepcycle.settings.config import BankSettings
 
 MEMORY = "bank.safetensors"
+FORMAT = 1  # of what is remembered
 LEARNED, HELD_OUT = "learned", "held_out"
 SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not a run's
 FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
@@ -129,8 +131,10 @@ class Bank:
     @property
     def _key(self) -> str:
         """What a bank hangs on: the base's bytes, and how turns are made."""
+        base = self._base
         made = self._settings.model_dump(exclude={"turns", "gold_share"})
-        return json.dumps([self._base.identity.sha256, self._base.chat, made])
+        read = [base.chat, base.max_length, str(base.model.dtype)]
+        return json.dumps([FORMAT, base.identity.sha256, read, made])
 
     def _first(self, kind: str, count: int) -> Sequence[Content]:
         """Return the first turns of a kind; more are made if need be."""
@@ -149,11 +153,8 @@ class Bank:
             max_tokens=self._settings.max_tokens,
             seed=SEEDS[kind] + shelf.rounds,
         )
-        known = {
-            normalised(_asked(content))
-            for each in self._shelves.values()
-            for content in each.contents
-        }
+        kept = (each.contents for each in self._shelves.values())
+        known = {key(content) for content in chain.from_iterable(kept)}
         with only_active(self._base, []):
             found = dream(self._base, plan, known, on_batch=self._beat).contents
         return _Shelf(
@@ -192,8 +193,3 @@ class Bank:
         remember(
             self._base.cache / MEMORY, self._key, Remembered(tensors, to_json(kept))
         )
-
-
-def _asked(content: Content) -> str:
-    """Return what makes a turn another one: its prompt, or its text."""
-    return content.prompt if isinstance(content, Completion) else str(content)

@@ -53,7 +53,7 @@ def taught_losses(logits: Tensor, tokens: TaughtTokens) -> Tensor:
 def taught_tokens(examples: Sequence[TaughtExample]) -> TaughtTokens:
     """Return the learned tokens of examples, with their teachers' scores."""
     learned = learned_tokens([example.encoded for example in examples])
-    k = max((s.ids.shape[1] for e in examples if (s := e.scores)), default=1)
+    k = min((s.ids.shape[1] for e in examples if (s := e.scores)), default=1)
     scores = [_scores(example, k) for example in examples]
     counts = torch.tensor([example.encoded.learned for example in examples])
     gold = torch.tensor([example.gold for example in examples])
@@ -70,9 +70,10 @@ TAUGHT = Objective(taught_losses, taught_tokens, attrgetter("encoded"))
 
 
 def _scores(example: TaughtExample, k: int) -> TopScores:
-    """Return a teacher's scores; where there was none, some that do not count."""
+    """Return a teacher's `k` scores; where there was none, some that do not count."""
     if example.scores is not None:
-        return example.scores
+        wide = example.scores.ids.shape[1] > k
+        return example.scores.first(k) if wide else example.scores
     count = example.encoded.learned
     return TopScores(
         torch.zeros(count, k, dtype=torch.long),

@@ -251,7 +251,7 @@ class _Night:
         parts = [
             encode_held_out(self._base, self._inputs.today),
             encode_held_out(self._base, self._inputs.known),
-            self.replay_builder.probe(self._settings.gate.probe_dreams),
+            self.replay_builder.watched(self._settings.gate.probe_dreams),
         ]
         reduction = self._settings.wake.loss_reduction
         return held_out_loss(self._base, parts, self._on_progress, reduction)

@@ -131,6 +131,11 @@ class ReplayBuilder:
         """Return turns of the bare base that nothing learns: its general ability."""
         return encode_all(self._bank.held_out(count), self._base, prompt_weight=1)
 
+    def watched(self, count: int) -> list[Encoded]:
+        """Return others, by which a night is stopped: the gate's are none of them."""
+        turns = self._bank.held_out(2 * count)[count:]
+        return encode_all(turns, self._base, prompt_weight=1)
+
     def turns(self, count: int) -> list[Completion]:
         """Return those of what `probe` encodes that are a prompt with its answer."""
         held_out = self._bank.held_out(count)

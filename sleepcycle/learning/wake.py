@@ -202,6 +202,8 @@ def _source(
     if bank is None or not share:
         return BatchSource(new, replay, settings.replay_share, settings.batch_size)
     general = bank.learned(training_steps.general_limit(settings, len(new)))
+    if not general:
+        return BatchSource(new, replay, settings.replay_share, settings.batch_size)
     return BatchSource(
         new=[TaughtExample(one, None, 1.0) for one in new],
         replay=[TaughtExample(one, None, 1.0) for one in replay],

@@ -86,7 +86,8 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     watch = TrainingMonitor(
         MonitorOptions(plan, on_progress, held_out_loss, keep, pace), student
     )
-    compiled = compiles(base, ahead, peak)
+    left = ahead[start.seen.step if start else 0 :]
+    compiled = compiles(base, left, peak)
     with (
         closing(Gradients(base, student, objective, batches, compiled)) as gradients,
         seeded(plan.seed, base.device),
@@ -172,8 +173,10 @@ class _Steps:
             step: Which it is, from 0 on.
         """
         examples, *ahead = batches
-        loss = self._learn(examples)
-        self.settle()
+        try:
+            loss = self._learn(examples)
+        finally:  # also where this step fails: the one before it was done
+            self.settle()
         if self._watch.finished:
             return
         self._move(loss, step, self._gradients.tokens(examples))

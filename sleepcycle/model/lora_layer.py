@@ -31,10 +31,10 @@ class LowRankLinear(Linear):  # type: ignore[misc]
     def forward(self, x: Tensor, *args: object, **options: object) -> Tensor:
         """Return what the base layer and the active adapters make of `x`, (…, in)."""
         names = [name for name in self.active_adapters if name in self.lora_A]
-        if self.learned is not None and self.learned.names == names:
-            base = self.base_layer
-            made = self.learned.product(x.flatten(0, -2), base.weight, base.bias)
-            return made.view(*x.shape[:-1], -1)
+        learned, base = self.learned, self.base_layer
+        if learned is not None and learned.serves(names, x):
+            made = learned.product(x.flatten(0, -2), base.weight, base.bias)
+            return made.view(*x.shape[:-1], made.shape[-1])
         out: Tensor = self.base_layer(x, *args, **options)
         if not names:
             return out
@@ -57,4 +57,5 @@ class LowRankLinear(Linear):  # type: ignore[misc]
     def delete_adapter(self, adapter_name: str) -> None:
         """Take an adapter off the layer."""
         self.working.pop(adapter_name, None)
+        self.learned = None
         super().delete_adapter(adapter_name)

@@ -29,6 +29,10 @@ class LearnedFactors:
     scale: float
     """Of all of them."""
 
+    def serves(self, names: list[str], x: Tensor) -> bool:
+        """Return whether these are the factors of what is active, in `x`'s type."""
+        return names == self.names and x.dtype == self.down.dtype
+
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return `weight x + bias + scale · up (down x)`, with the held ones' beside.
 

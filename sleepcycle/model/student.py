@@ -44,14 +44,8 @@ class Student:
     @contextmanager
     def learning(self) -> Iterator[None]:
         """Let the model train, with the copies; it is frozen again afterwards."""
-        if self._copy is not None:
-            pairs = zip(self.working[::2], self.working[1::2], strict=True)
-            for layer, pair in zip(self._layers, pairs, strict=True):
-                layer.working[self._name] = pair
-                if self.device.type == "cuda":
-                    layer.learned = learned_factors(layer, self._name)
-        self._model.train()
         try:
+            self._let_learn()
             yield
         finally:
             self._model.eval()
@@ -59,6 +53,16 @@ class Student:
             for layer in self._layers:
                 layer.working.pop(self._name, None)
                 layer.learned = None
+
+    def _let_learn(self) -> None:
+        """Give layers the copies that they compute with."""
+        if self._copy is not None:
+            pairs = zip(self.working[::2], self.working[1::2], strict=True)
+            for layer, pair in zip(self._layers, pairs, strict=True):
+                layer.working[self._name] = pair
+                if self.device.type == "cuda":
+                    layer.learned = learned_factors(layer, self._name)
+        self._model.train()
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -106,11 +110,12 @@ def learned_factors(layer: LowRankLinear, name: str) -> LearnedFactors | None:
         layer: With all that is active, and factors to learn in `working`.
         name: Of the adapter.
     """
-    plain = type(layer.base_layer) is nn.Linear
+    down, up = layer.working[name]
+    base = layer.base_layer
+    plain = type(base) is nn.Linear and base.weight.dtype == down.dtype
     if not plain or not isinstance(layer.lora_dropout[name], nn.Identity):
         return None
     names = [one for one in layer.active_adapters if one in layer.lora_A]
-    down, up = layer.working[name]
     scale = layer.scaling[name]
     held = [
         (layer.lora_A[one].weight, layer.lora_B[one].weight * layer.scaling[one])

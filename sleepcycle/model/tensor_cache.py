@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ def remember(memory: Path, key: str, found: Remembered) -> None:
         found: What was computed.
     """
     memory.parent.mkdir(parents=True, exist_ok=True)
-    partial = memory.with_suffix(".partial")
+    partial = memory.with_suffix(f".{os.getpid()}.partial")
     stamp = json.dumps({"digest": _digest(key, found), "text": found.text})
     # one entry, since those of several come in any order
     save_file(dict(found.tensors), partial, metadata={STAMP: stamp})

@@ -33,6 +33,11 @@ class TopScores:
             self.ids[positions], self.logs[positions], self.tail[positions]
         )
 
+    def first(self, k: int) -> "TopScores":
+        """Return the `k` likeliest of them, and the rest as one."""
+        logs = self.logs[:, :k]
+        return TopScores(self.ids[:, :k], logs, _tail(logs))
+
 
 def top_scores(logits: Float[Tensor, "positions vocabulary"], k: int) -> TopScores:
     """Keep a teacher's `k` likeliest tokens of each position, and the rest as one."""

@@ -63,6 +63,16 @@ class TestTurns:
 
         assert not learned & {one.ids for one in held_out}
 
+    def test_no_text_is_both_either(self, plain_nano):
+        bank = Bank(plain_nano, SETTINGS)
+        held_out = {turn.text for turn in bank.held_out(12)}
+
+        texts = {turn.encoded.ids for turn in bank.learned(24)}
+
+        assert held_out
+        encoded = encode_all(bank.held_out(12), plain_nano, prompt_weight=1)
+        assert not texts & {one.ids for one in encoded}
+
     def test_there_are_no_more_than_the_settings_say(self, nano):
         bank = Bank(nano, SETTINGS.model_copy(update={"turns": 3}))
 
@@ -163,6 +173,24 @@ class TestWake:
         with adapters.on_base(base, {"day": change}):
             nats, tokens = drifts(base, probes, [["day"]])
         return nats[0] / tokens, report
+
+    def test_without_a_turn_the_lesson_is_learned_alone(self, nano):
+        examples = [Example(i, 1, one) for i, one in enumerate(LESSON)]
+        settings = WakeSettings(
+            min_steps=4, max_steps=4, general_share=0.25, patience=0, rank=4
+        )
+
+        _, report = wake.learn(
+            nano,
+            wake.WakeStart({}, {}),
+            wake.Lesson(examples, [], [], []),
+            settings,
+            seed=1,
+            on_progress=ignore_progress,
+            bank=Bank(nano, BankSettings(turns=0)),
+        )
+
+        assert (report.steps, report.general) == (4, 0)
 
     def test_the_base_moves_less(self, nano):
         without, report = self.learned(nano, 0.0)

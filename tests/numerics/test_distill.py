@@ -74,3 +74,13 @@ def test_a_certain_teacher_gives_finite_gradients(rng):
 
     assert student.grad.isfinite().all()
     assert student.grad[0, 3] < 0
+
+
+def test_fewer_of_the_likeliest_are_what_was_asked_for_in_the_first_place(rng):
+    logits = torch.randn(5, 50, generator=rng)
+
+    found, expected = top_scores(logits, 8).first(3), top_scores(logits, 3)
+
+    assert torch.equal(found.ids, expected.ids)
+    torch.testing.assert_close(found.logs, expected.logs)
+    torch.testing.assert_close(found.tail, expected.tail)
