@@ -22,7 +22,11 @@ from sleepcycle.records.verdict import Drift, Exact, Kept, Loss
 from sleepcycle.settings.config import GateSettings, ModelSettings
 
 LIMITS = GateSettings(
-    max_rise=0.5, max_general_rise=1.0, max_general_kl=2.0, max_exact_drop=0.25
+    max_agreement_loss=0.2,
+    max_rise=0.5,
+    max_general_rise=1.0,
+    max_general_kl=2.0,
+    max_exact_drop=0.25,
 )
 
 
