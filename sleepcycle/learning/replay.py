@@ -34,9 +34,6 @@ TAUGHT = 2  # times that an example with a teacher is learned
 SURVEYED = 2  # stored examples scored for each that is drawn
 OUTLIERS = 0.02  # share of the worst known examples that is taken for mislabelled
 ENOUGH = 0.1  # chance of a new dream at which a version is not asked any more
-LEAST_STEPS = 80  # of a dreamer, twice as many as of a wake: it must learn questions
-LEAST_DREAMS = 128  # begun in a night, since a short lesson has many facts too
-STRETCH = 4  # times of a short night that these may make of it
 CLOSE = 0.8  # an answer as like the stored one as this is as good (difflib's ratio)
 
 
@@ -166,7 +163,7 @@ class ReplayBuilder:
         here, and is first taught to ask for them. Some past ones that have no dreams
         dream now, if wakes learn prompts; else they could ask for nothing. No more
         dreams are begun than the rest of the night could learn examples, so that they
-        cost a part of it; but a short night is stretched.
+        cost a part of it.
         """
         past, most = self._past, self._settings.archive_versions
         dreamers = {dream.version for dream in past.dreamt}
@@ -177,10 +174,9 @@ class ReplayBuilder:
         ]
         chosen = self._sample(silent, most - 1)
         share, batch = self._settings.dreamer_share, self._wake.batch_size
-        most_begun = _at_least(LEAST_DREAMS, (1 - share) * whole, STRETCH * whole)
+        most_begun = int((1 - share) * whole)
         begun = min(self._settings.dreams, MAX_DREAMS, most_begun // (1 + len(chosen)))
-        steps = _at_least(LEAST_STEPS, share * whole / batch, STRETCH * whole / batch)
-        self._dream_of_today(begun, steps if share else 0)
+        self._dream_of_today(begun, int(share * whole / batch))
         for version, load in chosen:
             self._dream_of(version, load(), begun)
         known = {one.version for one in past.archive}
@@ -364,11 +360,6 @@ class ReplayBuilder:
         """Count tokens that passed forward."""
         self.tokens += tokens
         self._on_batch()
-
-
-def _at_least(least: float, part: float, most: float) -> int:
-    """Return a part, or the least, which is at most `most`."""
-    return int(max(part, min(least, most)))
 
 
 def _is_close(said: str, stored: str) -> bool:

@@ -59,7 +59,7 @@ def test_every_day_trains_as_long(lived):
 
 def test_costs_are_booked_where_they_arise(lived):
     assert lived["O-LoRA"].cost.read == 0
-    assert lived["store"].cost.read > 0
+    assert lived["archive"].cost.read > 0
     assert len(lived["archive"].cost.night_seconds) == 2
     assert len(lived["archive"].cost.accepted) == 2
     assert len(lived["LAMOL"].cost.wake_seconds) == 2

@@ -39,7 +39,13 @@ class TestJson:
         assert strict(capsys.readouterr().out) == {
             "bare": None,
             "listed": [None, 1.0],
-            "record": {"live": None, "candidate": 0.5, "examples": 1, "tokens": 2},
+            "record": {
+                "live": None,
+                "candidate": 0.5,
+                "examples": 1,
+                "tokens": 2,
+                "median_rise": None,
+            },
         }
 
     def test_a_record_comes_back_with_nan_where_a_float_must_be(self):

@@ -172,7 +172,8 @@ def test_a_night_s_cost_keeps_to_its_share(base):
     """
     Dreams and all; the last step may pass it by a part.
     """
-    slept, dreams = slept_after_a_day(base, {"memory": ["archive"], "confidence": 0.0})
+    rem = {"memory": ["archive"], "confidence": 0.0, "dreamer_share": 0.4}
+    slept, dreams = slept_after_a_day(base, rem)
 
     assert slept.rem.steps > 0
     assert 0.3 < slept.rem.cost <= 0.55
