@@ -108,7 +108,7 @@ class ReplayBuilder:
         asked = count / TAUGHT if gold < 1 else count
         sources = [
             ReplaySource(
-                "general", general, self._general(round(count / TAUGHT * general))
+                "general", general, self._bank.learned(round(count / TAUGHT * general))
             ),
             ReplaySource("today", today, self._today(round(asked * today))),
         ]
@@ -137,10 +137,6 @@ class ReplayBuilder:
         """Return those of what `probe` encodes that are a prompt with its answer."""
         held_out = self._bank.held_out(count)
         return [turn for turn in held_out if isinstance(turn, Completion)]
-
-    def _general(self, count: int) -> list[TaughtExample]:
-        """Take turns of the bare base, which teaches them."""
-        return self._bank.learned(count)
 
     def _today(self, count: int) -> list[TaughtExample]:
         """Take examples of today; what was live this evening teaches them."""

@@ -198,10 +198,8 @@ def _source(
     settings: WakeSettings,
 ) -> BatchSource[Any]:
     """Return what batches are drawn from; each example with a teacher where one has."""
-    share = settings.general_share
-    if bank is None or not share:
-        return BatchSource(new, replay, settings.replay_share, settings.batch_size)
-    general = bank.learned(training_steps.general_limit(settings, len(new)))
+    places = training_steps.general_limit(settings, len(new))
+    general = bank.learned(places) if bank and places else []
     if not general:
         return BatchSource(new, replay, settings.replay_share, settings.batch_size)
     return BatchSource(
@@ -210,7 +208,7 @@ def _source(
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
         general=as_heavy(general, [*new, *replay]),
-        general_share=share,
+        general_share=settings.general_share,
     )
 
 

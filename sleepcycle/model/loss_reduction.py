@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sleepcycle.model.encode import Encoded
 from sleepcycle.settings.choices import Reduction
@@ -14,11 +13,7 @@ def reduced(examples: Sequence[Encoded], reduction: Reduction) -> list[Encoded]:
     Inside an example weights keep their ratios, and one whose tokens all weigh twice
     as much as another's still counts twice as much.
     """
-    shares = [token_share(one, reduction) for one in examples]
-    return [
-        replace(one, weights=tuple(share * weight for weight in one.weights))
-        for one, share in zip(examples, shares, strict=True)
-    ]
+    return [one.weighed(token_share(one, reduction)) for one in examples]
 
 
 def token_share(example: Encoded, reduction: Reduction) -> float:
