@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from random import Random
 
 import torch
 
@@ -18,12 +19,12 @@ from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.encode import Encoded, encode, encode_all
 from sleepcycle.model.score import teach
 from sleepcycle.model.tensor_cache import Remembered, recall, remember
 from sleepcycle.numerics.distill import TopScores
 from sleepcycle.records.codec import from_plain, to_json
-from sleepcycle.records.content import Content
+from sleepcycle.records.content import Completion, Content, Conversation, Text
 from sleepcycle.records.progress import (
     HEARTBEAT,
     OnProgress,
@@ -38,6 +39,7 @@ LEARNED, HELD_OUT = "learned", "held_out"
 SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not a run's
 FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
 LARGEST_ROUND = 512
+LONGEST_BEGINNING = 9  # words, of which the last is never given
 FRUITLESS = 3  # rounds in a row that bring nothing, after which there is no more
 
 
@@ -79,21 +81,62 @@ class Bank:
             on_progress: Told how many turns there are, and that work goes on.
         """
         self._base = base
-        self._settings = settings
+        self.settings = settings
         self._on_progress = on_progress
 
-    def learned(self, count: int) -> list[TaughtExample]:
-        """Return turns to be learned as the base itself thinks of them.
+    def learned(self, count: int, seed: int) -> list[TaughtExample]:
+        """Draw turns to be learned as the base itself thinks of them.
+
+        The whole bank is made first, so that the same seed draws the same.
 
         Raises:
             ModelError: The base cannot dream.
         """
-        contents = self._first(LEARNED, min(count, self._settings.turns))
+        if not count:
+            return []
+        contents = self._first(LEARNED, self.settings.turns)
         encoded = encode_all(contents, self._base, prompt_weight=1)
-        return [
-            TaughtExample(one, scores, self._settings.gold_share)
-            for one, scores in zip(encoded, self._scored(encoded), strict=True)
-        ]
+        scored = list(zip(encoded, self._scored(encoded), strict=True))
+        drawn = Random(seed).sample(range(len(scored)), min(count, len(scored)))
+        return [self._taught(contents[place], *scored[place]) for place in drawn]
+
+    def near(
+        self, contents: Sequence[Content], count: int, seed: int
+    ) -> list[TaughtExample]:
+        """Let the bare base go on from how others begin, and answer that itself.
+
+        What is learned of them does not spread to all that begins alike.
+
+        Raises:
+            ModelError: The base cannot dream.
+        """
+        begun = beginnings(contents, 2 * count, seed)
+        if not begun:
+            return []
+        plan = DreamPlan(
+            count=len(begun),
+            temperature=self.settings.temperature,
+            max_tokens=self.settings.max_tokens,
+            seed=seed,
+            beginnings=begun,
+        )
+        known = set(map(key, contents))
+        with only_active(self._base, []):
+            found = dream(self._base, plan, known, on_batch=self._beat).contents
+            encoded = encode_all(found[:count], self._base, prompt_weight=1)
+            scores = teach(
+                self._base, encoded, self.settings.top_k, on_batch=self._beat
+            )
+        return list(map(self._taught, found, encoded, scores))
+
+    def _taught(
+        self, content: Content, whole: Encoded, scores: TopScores
+    ) -> TaughtExample:
+        """Return a turn as it is learned, by the scores of all its tokens."""
+        own = encode(content, self._base, prompt_weight=self.settings.prompt_weight)[0]
+        pairs = zip(own.weights[1:], whole.weights[1:], strict=True)
+        kept = torch.tensor([mine > 0 for mine, any_ in pairs if any_ > 0])
+        return TaughtExample(own, scores.at(kept), self.settings.gold_share)
 
     def held_out(self, count: int) -> list[Content]:
         """Return turns that nothing learns.
@@ -132,7 +175,9 @@ class Bank:
     def _key(self) -> str:
         """What a bank hangs on: the base's bytes, and how turns are made."""
         base = self._base
-        made = self._settings.model_dump(exclude={"turns", "gold_share"})
+        made = self.settings.model_dump(
+            exclude={"turns", "gold_share", "near_share", "prompt_weight"}
+        )
         read = [base.chat, base.max_length, str(base.model.dtype)]
         return json.dumps([FORMAT, base.identity.sha256, read, made])
 
@@ -149,8 +194,8 @@ class Bank:
         """Let the bare base ask and answer anew."""
         plan = DreamPlan(
             count=min(FIRST_ROUND << shelf.rounds, LARGEST_ROUND),
-            temperature=self._settings.temperature,
-            max_tokens=self._settings.max_tokens,
+            temperature=self.settings.temperature,
+            max_tokens=self.settings.max_tokens,
             seed=SEEDS[kind] + shelf.rounds,
         )
         kept = (each.contents for each in self._shelves.values())
@@ -169,7 +214,7 @@ class Bank:
         if new:
             with only_active(self._base, []):
                 self._scores += teach(
-                    self._base, new, self._settings.top_k, on_batch=self._beat
+                    self._base, new, self.settings.top_k, on_batch=self._beat
                 )
             self._remember()
         return self._scores[: len(encoded)]
@@ -193,3 +238,23 @@ class Bank:
         remember(
             self._base.cache / MEMORY, self._key, Remembered(tensors, to_json(kept))
         )
+
+
+def beginnings(contents: Sequence[Content], count: int, seed: int) -> list[str]:
+    """Return the first words of so many contents, cut at random."""
+    rng = Random(seed)
+    found = []
+    for content in contents and rng.choices(contents, k=count):
+        words = _first_words(content)
+        if len(words) > 1:
+            found.append(" ".join(words[: rng.randrange(1, len(words))]))
+    return found
+
+
+def _first_words(content: Content) -> list[str]:
+    """Return the words with which a user's turn, or a text begins."""
+    match content:
+        case Completion(prompt=text) | Text(text=text):
+            return text.split()[:LONGEST_BEGINNING]
+        case Conversation(messages=messages):
+            return messages[0].content.split()[:LONGEST_BEGINNING]

@@ -8,6 +8,7 @@ LAMOL (Sun et al., 2020, arXiv:1909.03329), where the last model alone writes.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from sleepcycle.files.dream_archive import WORD, normalised
 from sleepcycle.learning.coverage import missing_mass
@@ -50,6 +51,28 @@ class DreamPlan:
     """Begin no more once the next is as unlikely as this to be a new one, in [0, 1]; 0
     begins all."""
 
+    beginnings: Sequence[str] = ("",)
+    """What they begin with, one after another in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """How one dream begins."""
+
+    turn: Sequence[int]
+    """Where a turn or a text begins."""
+
+    given: Sequence[int]
+    """What it had to begin with."""
+
+    said: Generated
+    """What was said after it."""
+
+    @property
+    def start(self) -> Sequence[int]:
+        """All that stood before what was said."""
+        return [*self.turn, *self.given]
+
 
 @dataclass(frozen=True, slots=True)
 class Dreamt:
@@ -81,9 +104,8 @@ def dream(
         Dreams that came to an end, are not degenerate, are no near-duplicates, and have
         answers that the dreamer is sure of.
     """
-    start = dream_start(base)
-    begun = _begin(base, start, plan, on_batch)
-    spent = _tokens([start] * len(begun), begun)
+    begun = _begin(base, plan, on_batch)
+    spent = _tokens([one.start for one in begun], [one.said for one in begun])
     texts = list(_sound(_decoded(base, begun), known))
     if not base.chat:
         return Dreamt([Text(text) for text in texts], spent)
@@ -104,21 +126,27 @@ def dream(
     return Dreamt(dreams, spent + _tokens(prompts, answers))
 
 
-def _begin(
-    base: Base, start: list[int], plan: DreamPlan, on_batch: Callable[[], None]
-) -> list[Generated]:
+def _begin(base: Base, plan: DreamPlan, on_batch: Callable[[], None]) -> list[_Begun]:
     """Begin all dreams, or so many that hardly any new one is left to be begun."""
+    start = dream_start(base)
+    given = [
+        base.tokenizer.encode(one, add_special_tokens=False) for one in plan.beginnings
+    ]
+    longest = max(map(len, given))
     size = AT_ONCE if plan.enough else max(1, plan.count)
-    begun: list[Generated] = []
+    begun: list[_Begun] = []
     drawn: Counter[str] = Counter()
     for first in range(0, plan.count, size):
-        part = generate(
+        numbers = range(first, min(plan.count, first + size))
+        first_words = [given[number % len(given)] for number in numbers]
+        said = generate(
             base,
-            [start] * min(size, plan.count - first),
-            max_new_tokens=min(plan.max_tokens, base.positions - len(start)),
+            [start + ids for ids in first_words],
+            max_new_tokens=min(plan.max_tokens, base.positions - len(start) - longest),
             sampling=Sampling(plan.temperature, plan.seed + first),
             on_batch=on_batch,
         )
+        part = list(map(_Begun, repeat(start), first_words, said))
         begun += part
         drawn.update(map(normalised, _decoded(base, part)))
         if missing_mass(drawn) < plan.enough:
@@ -152,11 +180,11 @@ def _tokens(prompts: Sequence[Sequence[int]], said: Sequence[Generated]) -> int:
     return sum(map(len, prompts)) + sum(len(one.ids) for one in said)
 
 
-def _decoded(base: Base, begun: Sequence[Generated]) -> Iterator[str]:
+def _decoded(base: Base, begun: Sequence[_Begun]) -> Iterator[str]:
     """Yield the texts that came to an end."""
-    for said in begun:
-        if said.ended and said.ids:
-            yield text_of(base, said)
+    for one in begun:
+        if one.said.ended and one.said.ids:
+            yield text_of(base, one.said, after=one.given)
 
 
 def _sound(texts: Iterator[str], known: set[str]) -> Iterator[str]:

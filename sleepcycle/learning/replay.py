@@ -89,6 +89,7 @@ class ReplayBuilder:
         self._settings = settings.sleep.rem
         self._wake = settings.wake
         self._bank = Bank(base, settings.bank, on_progress=on_progress)
+        self._seed = seed
         self._random = random.Random(seed)
         self._on_progress = on_progress
         self.tokens = 0
@@ -108,7 +109,9 @@ class ReplayBuilder:
         asked = count / TAUGHT if gold < 1 else count
         sources = [
             ReplaySource(
-                "general", general, self._bank.learned(round(count / TAUGHT * general))
+                "general",
+                general,
+                self._bank.learned(round(count / TAUGHT * general), self._seed),
             ),
             ReplaySource("today", today, self._today(round(asked * today))),
         ]

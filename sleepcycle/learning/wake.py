@@ -111,7 +111,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
     source = _source(
         reduced(new.sequences, settings.loss_reduction),
         reduced(replay, settings.loss_reduction),
-        bank,
+        _turns(bank, lesson, settings, seed),
         settings,
     )
     fit_plan = replace(
@@ -194,12 +194,10 @@ def _attach(
 def _source(
     new: Sequence[Encoded],
     replay: Sequence[Encoded],
-    bank: Bank | None,
+    general: Sequence[TaughtExample],
     settings: WakeSettings,
 ) -> BatchSource[Any]:
     """Return what batches are drawn from; each example with a teacher where one has."""
-    places = training_steps.general_limit(settings, len(new))
-    general = bank.learned(places) if bank and places else []
     if not general:
         return BatchSource(new, replay, settings.replay_share, settings.batch_size)
     return BatchSource(
@@ -207,22 +205,35 @@ def _source(
         replay=[TaughtExample(one, None, 1.0) for one in replay],
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
-        general=as_heavy(general, [*new, *replay]),
+        general=as_heavy(general, [*new, *replay], settings.general_weight),
         general_share=settings.general_share,
     )
 
 
-def as_heavy(
-    general: Sequence[TaughtExample], others: Sequence[Encoded]
+def _turns(
+    bank: Bank | None, lesson: Lesson, settings: WakeSettings, seed: int
 ) -> list[TaughtExample]:
-    """Return examples that weigh as much as others do on average.
+    """Return the base's own turns that a wake has places for."""
+    places = training_steps.general_limit(settings, len(lesson.new))
+    if bank is None or not places:
+        return []
+    near = round(places * bank.settings.near_share)
+    taught = [one.content for one in (*lesson.new, *lesson.replay)]
+    found = bank.near(taught, near, seed)
+    return found + bank.learned(places - len(found), seed)
+
+
+def as_heavy(
+    general: Sequence[TaughtExample], others: Sequence[Encoded], weight: float
+) -> list[TaughtExample]:
+    """Return examples that weigh as much as others do on average, times `weight`.
 
     A turn of the base has many more learned tokens than a short answer, and would take
     all of the loss.
     """
     theirs = sum(sum(one.weights[1:]) for one in others) / max(1, len(others))
     whole = sum(sum(one.encoded.weights[1:]) for one in general)
-    scale = theirs * len(general) / whole if whole else 1.0
+    scale = weight * theirs * len(general) / whole if whole else 1.0
     return [replace(one, encoded=one.encoded.weighed(scale)) for one in general]
 
 

@@ -73,9 +73,10 @@ def answer(
     return [text_of(base, one) for one in said]
 
 
-def text_of(base: Base, said: Generated) -> str:
-    """Return what was said as text, without special tokens."""
-    text: str = base.tokenizer.decode(said.ids, skip_special_tokens=True)
+def text_of(base: Base, said: Generated, after: Sequence[int] = ()) -> str:
+    """Return what was said as text, with what it goes on from, without special tokens."""
+    ids = [*after, *said.ids]
+    text: str = base.tokenizer.decode(ids, skip_special_tokens=True)
     return text
 
 

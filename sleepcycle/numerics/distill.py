@@ -27,7 +27,7 @@ class TopScores:
     tail: Float[Tensor, " positions"]
     """Log of what all other tokens have together."""
 
-    def at(self, positions: slice) -> "TopScores":
+    def at(self, positions: slice | Tensor) -> "TopScores":
         """Return the scores of some positions."""
         return TopScores(
             self.ids[positions], self.logs[positions], self.tail[positions]

@@ -159,6 +159,12 @@ class BankSettings(Section):
     """Part of the loss that is the words that the base said, in [0, 1]; the rest is
     what it thinks of all others."""
 
+    prompt_weight: NonNegativeFloat = 1.0
+    """Weight of a prompt's tokens in the loss, where an answer's have 1."""
+
+    near_share: Share = 0.0
+    """Part of a day's turns that begin as its own examples do, in [0, 1]."""
+
 
 class WakeSettings(Section):
     """How a day is learned, and when the service learns."""
@@ -221,7 +227,11 @@ class WakeSettings(Section):
 
     general_share: OpenShare = 0.0
     """Part of each batch for the base's own turns, by its own opinion, so that it is
-    not lost, in [0, 1); what they weigh together is that part of the loss."""
+    not lost, in [0, 1)."""
+
+    general_weight: PositiveFloat = 1.0
+    """What such a turn counts for in the loss, where 1 is as much as an example does
+    on average."""
 
     prompt_weight: NonNegativeFloat = 0.0
     """Weight of a prompt token in the loss: 0 learns completions alone, 1 all of it."""

@@ -36,7 +36,7 @@ def bank(nano):
 
 def contents(bank, count):
     """Return what is learned, as ids."""
-    return [turn.encoded.ids for turn in bank.learned(count)]
+    return [turn.encoded.ids for turn in bank.learned(count, 0)]
 
 
 def no_dreams(*_, **__):
@@ -67,7 +67,7 @@ class TestTurns:
         bank = Bank(plain_nano, SETTINGS)
         held_out = {turn.text for turn in bank.held_out(12)}
 
-        texts = {turn.encoded.ids for turn in bank.learned(24)}
+        texts = {turn.encoded.ids for turn in bank.learned(24, 0)}
 
         assert held_out
         encoded = encode_all(bank.held_out(12), plain_nano, prompt_weight=1)
@@ -76,7 +76,7 @@ class TestTurns:
     def test_there_are_no_more_than_the_settings_say(self, nano):
         bank = Bank(nano, SETTINGS.model_copy(update={"turns": 3}))
 
-        assert len(bank.learned(10)) == 3
+        assert len(bank.learned(10, 0)) == 3
 
     def test_fewer_are_the_first_of_more(self, nano, load):
         few = contents(Bank(nano, SETTINGS), 5)
@@ -93,7 +93,7 @@ class TestTurns:
         """
         adapters.attach(nano, "live", random_changes(nano.targets, size=0.2))
         adapters.activate(nano, ["live"])
-        turns = bank.learned(4)
+        turns = bank.learned(4, 0)
 
         adapters.activate(nano, [])
         own = teach(nano, [turn.encoded for turn in turns], SETTINGS.top_k)
@@ -106,7 +106,7 @@ class TestMemory:
     def test_it_is_made_once(self, nano, monkeypatch):
         first = Bank(nano, SETTINGS)
         learned, held_out = contents(first, 8), first.held_out(4)
-        scores = [turn.scores for turn in first.learned(8)]
+        scores = [turn.scores for turn in first.learned(8, 0)]
         monkeypatch.setattr("sleepcycle.learning.bank.dream", no_dreams)
         monkeypatch.setattr("sleepcycle.learning.bank.teach", no_dreams)
 
@@ -114,7 +114,7 @@ class TestMemory:
 
         assert contents(again, 8) == learned
         assert again.held_out(4) == held_out
-        for turn, expected in zip(again.learned(8), scores, strict=True):
+        for turn, expected in zip(again.learned(8, 0), scores, strict=True):
             assert torch.equal(turn.scores.ids, expected.ids)
             assert torch.equal(turn.scores.logs, expected.logs)
             assert torch.equal(turn.scores.tail, expected.tail)
@@ -143,10 +143,10 @@ def test_turns_weigh_what_others_do_on_average(bank):
     """
     However many tokens they have.
     """
-    turns = bank.learned(6)
+    turns = bank.learned(6, 0)
     short = [Encoded((1, 2, 3), (0.0, 0.0, 1.0)), Encoded((1, 2, 3), (0.0, 1.0, 1.0))]
 
-    found = as_heavy(turns, short)
+    found = as_heavy(turns, short, 1.0)
 
     whole = sum(sum(turn.encoded.weights[1:]) for turn in found)
     assert whole == pytest.approx(6 * 1.5)

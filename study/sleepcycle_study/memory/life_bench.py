@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 
 from sleepcycle.errors import DivergedError
+from sleepcycle.learning.bank import Bank
 from sleepcycle.model.base import Base, load_base, pick_device
-from sleepcycle.settings.config import ModelSettings
+from sleepcycle.settings.config import BankSettings, ModelSettings
 from sleepcycle_study.experiment.worker_pool import make_runs
 from sleepcycle_study.memory.lifetime import live
+from sleepcycle_study.memory.methods import METHODS, TURNS
 from sleepcycle_study.memory.records import LifetimeRun, Result, append
 from sleepcycle_study.memory.streams import STREAMS, Stream
 
@@ -80,6 +82,10 @@ def live_all(bench: LifeBench, wanted: Sequence[LifetimeRun], jobs: int) -> Endi
     if not wanted:
         return
     base = bench.load()
+    for chosen in {
+        METHODS[run.arm].wake.get("general_share", 0) and TURNS for run in wanted
+    }:
+        Bank(base, BankSettings(turns=chosen)).learned(chosen, 0)
     if min(jobs, len(wanted)) > 1:
         base.model.to("meta")  # frees its memory: each process loads its own
         ended = make_runs(bench, wanted, jobs, lambda _: None)

@@ -15,6 +15,7 @@ DREAMING = 0.3  # prompt weight with which versions can dream their lessons at a
 ASKING = 0.1  # prompt weight of which a dreamer has less to learn
 HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
 SCALE = 2  # alpha over rank, as in the package's defaults
+TURNS = 1024
 PROBES = 32  # dreams of the base that REM is stopped by, and its nights judged
 EWC = 1e3  # tenfold stops learning after two lessons
 OURS = "store"
@@ -62,19 +63,23 @@ class Method:
     gate: Mapping[str, object] = field(default_factory=dict)
 
 
-def _folded(general: float, hard: float = 0.0) -> Method:
+def _folded(
+    general: float, weight: float = 1.0, lr_scale: float = 1.0, **bank: float
+) -> Method:
     """Return a fresh adapter a day, folded each night, beside the base's own turns.
 
     Args:
         general: Their part of a batch.
-        hard: Part of their loss that is the words that the base said.
+        weight: What each counts for.
+        lr_scale: Of the rate.
+        bank: Other settings of the bank.
     """
     return Method(
         replay_share=REPLAY,
         stages=("svd",),
         more=HALF_MORE,
-        wake={"general_share": general},
-        bank={"gold_share": hard},
+        wake={"general_share": general, "general_weight": weight, "lr_scale": lr_scale},
+        bank={"turns": TURNS, **bank},
     )
 
 
@@ -194,7 +199,8 @@ BANK = {
     "folded, bank 1/16": _folded(1 / 16),
     "folded, bank 1/8": _folded(1 / 8),
     "folded, bank 1/4": _folded(1 / 4),
-    "folded, bank 1/8 by its words": _folded(1 / 8, hard=1.0),
+    "folded, bank 1/8 by its words": _folded(1 / 8, gold_share=1.0),
+    "folded, bank 1/8, 256 turns": _folded(1 / 8, turns=256),
     "replay 50 %, half more, bank 1/8": Method(
         learn_on, replay_share=REPLAY, more=HALF_MORE, wake={"general_share": 1 / 8}
     ),
