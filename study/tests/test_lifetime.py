@@ -57,6 +57,12 @@ def test_every_day_trains_as_long(lived):
     assert max(days) < 1.3 * min(days)
 
 
+def test_drift_from_the_base_is_measured_after_each_day(lived):
+    for arm, found in lived.items():
+        assert len(found.drift) == len(found.matrix), arm
+        assert min(found.drift) > 0, arm
+
+
 def test_costs_are_booked_where_they_arise(lived):
     assert lived["O-LoRA"].cost.read == 0
     assert lived["archive"].cost.read > 0

@@ -13,7 +13,8 @@ from sleepcycle_study.memory.day import Cost
 def test_a_result_is_read_as_it_was_written(tmp_path):
     file = tmp_path / "found.jsonl"
     asked = [Knowledge(right=0.5, kept=1.0), Knowledge(right=0.25, kept=None)]
-    written = [result("store", 0.5), replace(result("joint", 0.7), common=asked)]
+    joint = replace(result("joint", 0.7), common=asked, drift=[0.25])
+    written = [result("store", 0.5), joint]
 
     for one in written:
         records.append(file, one)

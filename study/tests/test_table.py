@@ -115,3 +115,21 @@ def test_common_knowledge_is_what_the_last_day_left():
     assert cells["known at first, %"] == "50.0 ± 0.0"
     assert cells["known, %"] == "20.0 ± 0.0"
     assert cells["kept, %"] == "50.0 ± 35.4"
+
+
+def test_the_drift_from_the_base_is_that_of_the_last_day():
+    """
+    Lives of earlier times, which did not measure it, count for nothing.
+    """
+    rows = [
+        replace(result("store", 0.5), drift=[0.1, 0.25]),
+        replace(result("store", 0.5, seed=1), drift=[0.9, 0.75]),
+        result("store", 0.5, seed=2),
+        result("joint", 0.5),
+    ]
+
+    header, _, joint, store = table.table(rows)
+
+    column = header.split(" | ").index("KL to the base, nats")
+    assert joint.split(" | ")[column] == "-"
+    assert store.split(" | ")[column] == "0.500 ± 0.354"

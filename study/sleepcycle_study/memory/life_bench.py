@@ -12,6 +12,7 @@ from sleepcycle.learning.bank import Bank
 from sleepcycle.model.base import Base, load_base, pick_device
 from sleepcycle.settings.config import BankSettings, ModelSettings
 from sleepcycle_study.experiment.worker_pool import make_runs
+from sleepcycle_study.memory.base_drift import unlearned_turns
 from sleepcycle_study.memory.lifetime import live
 from sleepcycle_study.memory.methods import METHODS, TURNS
 from sleepcycle_study.memory.records import LifetimeRun, Result, append
@@ -87,6 +88,7 @@ def live_all(bench: LifeBench, wanted: Sequence[LifetimeRun], jobs: int) -> Endi
     }:
         Bank(base, BankSettings(turns=chosen)).learned(chosen, 0)
     if min(jobs, len(wanted)) > 1:
+        unlearned_turns(base)
         base.model.to("meta")  # frees its memory: each process loads its own
         ended = make_runs(bench, wanted, jobs, lambda _: None)
     else:

@@ -18,6 +18,7 @@ from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.asking import loss
+from sleepcycle_study.memory.base_drift import unlearned_turns
 from sleepcycle_study.memory.common_knowledge import Knowledge, knowledge
 from sleepcycle_study.memory.day import Lifetime, Today, begin
 from sleepcycle_study.memory.lessons import TaughtLesson
@@ -34,10 +35,11 @@ def live(base: Base, stream: Stream, run: LifetimeRun) -> Result:
     arm = METHODS[run.arm]
     taught = [_cut(one, run.questions) for one in stream.draw(run.seed, run.lessons)]
     random.Random(f"order/{run.order}").shuffle(taught)
-    exam = StreamExam(taught, stream.common, stream.answer_tokens)
+    days = _days(arm, taught)
+    turns = unlearned_turns(base) if days else []
+    exam = StreamExam(taught, stream.common, stream.answer_tokens, turns)
     started = time.perf_counter()
     marks, life = [ask(base, {}, exam)], Lifetime()
-    days = _days(arm, taught)
     shown = int(arm.more * run.examples * len(taught)) // max(1, len(days))
     for number, lesson in enumerate(days):
         chosen = settings(arm, shown, stream.dream_tokens, first=number == 0)
@@ -54,6 +56,7 @@ def live(base: Base, stream: Stream, run: LifetimeRun) -> Result:
         cost=life.cost,
         seconds=time.perf_counter() - started,
         common=_common(marks),
+        drift=[one.drift for one in marks[1:] if one.drift is not None],
     )
 
 

@@ -66,6 +66,10 @@ class Result:
     """Of what an assistant knows: before the first day, and after each; empty where
     that is not asked."""
 
+    drift: list[float] = field(default_factory=list)
+    """KL from the base on turns that nothing learns, after each day, in nats per token;
+    empty where it was not measured."""
+
     def memory(
         self, together: Sequence[float] | None = None
     ) -> RetentionMetrics | None:

@@ -1,13 +1,15 @@
-"""Asks all questions of a stream at once, and reads how many answers are right."""
+"""Asks all questions of a stream at once, and measures what became of the base."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sleepcycle.model.base import Base
+from sleepcycle.model.encode import Encoded
 from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion
 from sleepcycle_study.experiment.asking import reply
+from sleepcycle_study.memory.base_drift import base_drift
 from sleepcycle_study.memory.common_knowledge import KnownQuestion
 from sleepcycle_study.memory.lessons import TaughtLesson
 
@@ -21,16 +23,22 @@ class StreamExam:
     answer_tokens: int
     """Longest answer."""
 
+    turns: Sequence[Encoded] = ()
+    """Of the bare base, which nothing learns."""
+
 
 @dataclass(frozen=True)
 class Marks:
-    """What was answered right."""
+    """What was answered right, and how far the base was left."""
 
     lessons: list[float]
     """Share of each lesson's questions."""
 
     common: list[bool]
     """Each question of common knowledge."""
+
+    drift: float | None = None
+    """KL(base ‖ change), in nats per token of the turns; None where there is none."""
 
 
 def ask(base: Base, change: LayerChanges, exam: StreamExam) -> Marks:
@@ -52,6 +60,7 @@ def ask(base: Base, change: LayerChanges, exam: StreamExam) -> Marks:
             for lesson in exam.lessons
         ],
         [one.is_right(next(said)) for one in exam.common],
+        base_drift(base, change, exam.turns),
     )
 
 

@@ -16,6 +16,7 @@ COLUMNS = (
     *("arm", "runs", "accuracy, %", "less store's", "BWT", "learned"),
     *("intransigence", "rank"),
     *("stories, nats/token", "known at first, %", "known, %", "kept, %"),
+    "KL to the base, nats",
     *("trained, k tokens", "read, k tokens"),
     *("wakes, s", "nights, s", "night's cost, %", "nights accepted, %"),
 )
@@ -86,6 +87,7 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
     yield _mean(rows, lambda row: row.rank)
     yield f"{mean(stories):.3f}" if stories else "-"
     yield from _known([row.common for row in rows if row.common])
+    yield spread([row.drift[-1] for row in rows if row.drift], digits=3).text
     yield _mean(rows, lambda row: row.cost.trained / 1e3)
     yield _mean(rows, lambda row: row.cost.read / 1e3)
     yield _mean(rows, lambda row: sum(row.cost.wake_seconds))

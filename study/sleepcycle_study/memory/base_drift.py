@@ -1,0 +1,29 @@
+"""How far a life has moved what the base says, on turns that nothing learns."""
+
+from collections.abc import Sequence
+
+from sleepcycle.learning.bank import Bank
+from sleepcycle.model import adapters
+from sleepcycle.model.base import Base
+from sleepcycle.model.drift import drifts
+from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.numerics.lowrank import LayerChanges
+from sleepcycle.settings.config import BankSettings
+
+TURNS = 64
+MEASURED = "measured"
+
+
+def unlearned_turns(base: Base) -> list[Encoded]:
+    """Return turns of the bare base, the same in every life; made if need be."""
+    return encode_all(Bank(base, BankSettings()).held_out(TURNS), base, prompt_weight=1)
+
+
+def base_drift(
+    base: Base, change: LayerChanges, turns: Sequence[Encoded]
+) -> float | None:
+    """Return KL(base ‖ change), in nats per token; None where there is no turn."""
+    with adapters.attached(base, MEASURED, change):
+        sides = [[MEASURED]] if change else [[]]
+        [nats], tokens = drifts(base, turns, sides)
+    return nats / tokens if tokens else None
