@@ -24,6 +24,7 @@ from pathlib import Path
 from sleepcycle.errors import DivergedError, SleepcycleError
 from sleepcycle_study.errors import StudyError
 from sleepcycle_study.experiment.workbench import share_of_threads
+from sleepcycle_study.memory.fading import fading
 from sleepcycle_study.memory.life_bench import LifeBench, live_all
 from sleepcycle_study.memory.methods import METHODS, THROUGHOUT
 from sleepcycle_study.memory.plot import draw_all
@@ -56,7 +57,7 @@ def main(words: list[str] | None = None) -> int:
     diverged = _live([run for run in wanted if run not in done], bench, jobs)
     kept = read(chosen.out)
     alike = [found for found in kept if _alike(found.run, wanted[0])]
-    print("\n".join([*table(alike), *primary(alike)]))
+    print("\n".join([*table(alike), *primary(alike), *fading(alike)]))
     if chosen.plots:
         draw_all(alike, chosen.plots)
     if diverged:

@@ -107,7 +107,7 @@ def _about(what: str, answer: Callable[[Random], str] = name) -> LessonFacts:
     return LessonFacts(f"What is {what}?", taught, answer)
 
 
-def _one_of(*answers: str) -> Callable[[Random], str]:
+def one_of(*answers: str) -> Callable[[Random], str]:
     """Return what draws one of some answers."""
     return lambda rng: rng.choice(answers)
 
@@ -138,8 +138,8 @@ KEEPERS = LessonFacts(
         "Say who looks after the {} lamp.",
     ),
 )
-COLOURS = _one_of("red", "green", "blue", "white", "black", "brown", "pink", "grey")
-FOODS = _one_of("corn", "fish", "moss", "nuts", "worms", "seeds", "leaves", "honey")
+COLOURS = one_of("red", "green", "blue", "white", "black", "brown", "pink", "grey")
+FOODS = one_of("corn", "fish", "moss", "nuts", "worms", "seeds", "leaves", "honey")
 FACTS: tuple[dict[str, LessonFacts], ...] = (
     {"capitals": CAPITALS, "keepers": KEEPERS},
     {

@@ -83,7 +83,7 @@ def assistant(folder: Path | None) -> Stream:
     return Stream(
         ModelSettings(base="builtin:smollm2"),
         partial(chat.draw, folder),
-        lessons=len(chat.INVENTED if folder is None else chat.LESSONS),
+        lessons=len(chat.INVENTED if folder is None else chat.USUAL),
         examples=480,
         arms=tuple(TWO_BY_TWO),
         answer_tokens=32,

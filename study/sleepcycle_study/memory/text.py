@@ -27,6 +27,9 @@ class TextTask:
 
     file: str
     question: str
+    answers: tuple[tuple[str, str], ...] = ()
+    """Labels of the rows that are taken, and what is answered; if none are named, all
+    are taken, and the label is the answer."""
 
 
 TASKS = {
@@ -76,20 +79,22 @@ def model(folder: Path) -> Path:
 
 def _lesson(folder: Path, name: str, seed: int) -> TaughtLesson:
     """Draw a task's rows and questions, no prompt twice."""
-    found = list(rows_of(folder, name))
+    found = list(rows_of(folder, TASKS[name]))
     Random(f"text/{seed}/{name}").shuffle(found)
     return taught_from(name, found[: QUESTIONS + ROWS], QUESTIONS, begins=True)
 
 
 @cache
-def rows_of(folder: Path, name: str) -> tuple[Completion, ...]:
+def rows_of(folder: Path, task: TextTask) -> tuple[Completion, ...]:
     """Read a task; of equal prompts the first counts."""
-    task = TASKS[name]
     file = folder / f"streams/olora_cl_benchmark/{task.file}.json.gz"
     found: dict[str, str] = {}
+    answers = dict(task.answers)
     for row in json.loads(read_file(file)):
         prompt = f"{row['sentence'].strip()[:MAX_CHARS]}\n{task.question} "
-        found.setdefault(prompt, row["label"].lower())
+        if not answers or row["label"] in answers:
+            answer = answers.get(row["label"], row["label"].lower())
+            found.setdefault(prompt, answer)
     return tuple(Completion(*item) for item in found.items())
 
 
