@@ -40,3 +40,18 @@ def test_every_row_and_column_has_its_name():
     words = [text.text for text in drawn([0.1, 0.2], [0.3, 0.4]).iter(f"{SVG}text")]
 
     assert {"<0>", "<1>", "& 0", "& 1"} <= set(words)
+
+
+def test_names_are_read_on_a_light_page_and_on_a_dark_one():
+    inks = {text.text: text.attrib["fill"] for text in drawn([0.1]).iter(f"{SVG}text")}
+
+    assert inks["<0>"] == inks["& 0"]
+    assert inks["<0>"] not in ("black", "white")
+
+
+def test_small_fields_may_hold_no_figure():
+    picture = heatmap("t", ["a"], ["b", "c"], [[0.5, 0.5]], lambda _: "", (20, 10))
+    root = ElementTree.fromstring(picture)
+
+    assert {text.text for text in root.iter(f"{SVG}text")} == {"a", "b", "c"}
+    assert {field.attrib["width"] for field in root.iter(f"{SVG}rect")} == {"20"}

@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--jobs", type=_positive, default=1, help="Lives at a time, each in a process."
     )
-    parser.add_argument("--plots", type=Path, help="Draw matrices to this folder.")
+    parser.add_argument("--plots", type=Path, help="Draw to this folder.")
     parser.add_argument("--device", default="auto")
     return parser
 

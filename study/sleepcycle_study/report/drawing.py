@@ -18,6 +18,7 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4")
 LEFT, TOP, BOTTOM, RIGHT = 64, 34, 46, 16  # pixels around the field
 LEGEND = 20  # pixels, a line of it
 TICKS = 5
+INK = "#7a828c"  # words and axes where there is no page: seen on light and on dark
 
 Point = tuple[float, float]
 
@@ -92,6 +93,12 @@ def picture(
             "</svg>",
         ]
     )
+
+
+def standalone(svg: str) -> str:
+    """Return what `picture` drew as a document of its own, for a file."""
+    namespace = f'<svg xmlns="http://www.w3.org/2000/svg" color="{INK}" '
+    return f"{svg.replace('<svg ', namespace, 1)}\n"
 
 
 def words(
