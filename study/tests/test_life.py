@@ -53,7 +53,7 @@ def lived(base, arm, course, plan):
 def both(base, plan, course):
     """Some arms' lives, and the names of their stops."""
     names = ("phases", "flat", "flat, folded", "dream", "cycle", "replay")
-    names += ("last phase", "rank 8")
+    names += ("last phase", "rank 8", "replay + fold + bank")
     return {name: lived(base, arm_of(name), course, plan) for name in names}
 
 
@@ -125,6 +125,40 @@ def test_replay_is_a_cycle_without_its_nights(both):
     assert len(life.known) == 4
 
 
+def noted(base, plan, course, arm, monkeypatch):
+    """Return the settings of every wake of an arm."""
+    asked = []
+
+    def heard(base, start_from, lesson, settings, **others):
+        asked.append(settings)
+        return learn(base, start_from, lesson, settings, **others)
+
+    learn = wake.learn
+    monkeypatch.setattr(wake, "learn", heard)
+    lived(base, arm_of(arm), course, plan)
+    return asked
+
+
+def test_folds_without_rem_come_after_every_phase_and_cost_no_tokens(both):
+    life, stops = both["replay + fold + bank"]
+
+    assert stops[1::2] == [f"sleep after {name}" for name in stops[::2]]
+    assert not life.slept
+    assert max(change.rank for change in life.whole.values()) == 16
+
+
+def test_the_bases_own_turns_are_learned_where_an_arm_says_so(
+    base, plan, course, monkeypatch
+):
+    """
+    Of eight places one; what is new and what is known share the others.
+    """
+    asked = noted(base, plan, course, "replay + fold + bank", monkeypatch)
+
+    assert [one.general_share for one in asked] == [1 / 8] * 4
+    assert [one.replay_share for one in asked] == [0, 0.5, 0.5, 0.5]
+
+
 def test_a_fold_leaves_half_the_rank_for_the_rest_of_the_life(lives):
     [fold] = lives["dream"].folds
 
@@ -142,16 +176,8 @@ def test_the_control_has_the_small_rank_and_no_fold(lives):
 
 def rates(base, plan, course, arm, monkeypatch):
     """Return the learning rate of every wake of an arm, over the first's."""
-    asked = []
-
-    def noted(base, start_from, lesson, settings, **others):
-        asked.append(settings.lr)
-        return learn(base, start_from, lesson, settings, **others)
-
-    learn = wake.learn
-    monkeypatch.setattr(wake, "learn", noted)
-    lived(base, arm_of(arm), course, plan)
-    return [rate / asked[0] for rate in asked]
+    asked = noted(base, plan, course, arm, monkeypatch)
+    return [one.lr / asked[0].lr for one in asked]
 
 
 def test_phases_learn_ever_more_slowly_but_where_the_arm_says_no(

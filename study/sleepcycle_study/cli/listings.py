@@ -74,6 +74,8 @@ def way(arm: Arm) -> str:
         days += ", none of them at a lower learning rate"
     if arm.is_cycle:
         days += ", replaying what is known"
+    if arm.general_share:
+        days += f", {arm.general_share:.1%} the base's own turns"
     if arm.rank:
         days += f", rank {arm.rank}"
     return f"{days}, {_nights(arm)}" if arm.stages else days

@@ -9,6 +9,9 @@ from sleepcycle_study.errors import StudyError
 HALF = 8
 """Rank that the article folds 16 to."""
 
+BANK = 1 / 8
+"""Part of a batch that the base's own turns have."""
+
 SVD, REM = Stage.SVD, Stage.REM
 
 
@@ -41,6 +44,14 @@ class Arm:
     is_cycle: bool = False
     """The service's own way: a fresh day over the frozen live adapter, replay of what
     is known, and a night after every phase; without stages, all but the nights."""
+
+    general_share: float = 0.0
+    """Of a cycle's batches, for turns that the bare base asked and answered itself."""
+
+    @property
+    def relearns(self) -> bool:
+        """Whether nights train, and take their tokens from the phases."""
+        return REM in self.stages
 
 
 PRUNED = {"compression": "magnitude", "prune_share": 0.3}
@@ -78,6 +89,9 @@ ARMS: Mapping[str, Arm] = {
     "rem + dream": _dream(REM, SVD),
     "cycle": Arm(full_rate=True, stages=(SVD, REM), is_cycle=True),
     "replay": Arm(full_rate=True, is_cycle=True),
+    "replay + fold + bank": Arm(
+        full_rate=True, stages=(SVD,), is_cycle=True, general_share=BANK
+    ),
     "last phase": Arm(last_only=True),
     "rank 8": Arm(rank=HALF),
     "dream 12": _dream(rank=12),
@@ -86,8 +100,9 @@ ARMS: Mapping[str, Arm] = {
 }
 """What separates the fold from what comes along with it: `phases` has the order of the
 lessons without a fold, and `phases, full rate` that order alone; `rank 8` is a small
-adapter without a fold; `replay` is `cycle` without its nights; `flat, folded` and
-`flat, pruned` do nothing else to an adapter that has learned all."""
+adapter without a fold; `replay` is `cycle` without its nights; `replay + fold + bank`
+has its nights without REM, and learns some of what the base says by day; `flat, folded`
+and `flat, pruned` do nothing else to an adapter that has learned all."""
 
 
 def arm_of(name: str) -> Arm:

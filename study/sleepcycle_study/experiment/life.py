@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sleepcycle.learning import night, wake
+from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.replay import ReplayInputs
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import encode_all
@@ -14,7 +15,7 @@ from sleepcycle.records.example import Example
 from sleepcycle.records.progress import OnProgress, Progress
 from sleepcycle.records.reports import RemReport
 from sleepcycle.settings.choices import Compression, Stage
-from sleepcycle.settings.config import Settings, WakeSettings
+from sleepcycle.settings.config import BankSettings, Settings, WakeSettings
 from sleepcycle_study.experiment.arms import Arm
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Curve, Fold, Relearned
@@ -101,6 +102,7 @@ def live(
     goal = sum(_tokens(base, taught) for taught in whole)
     first = len(course.phases) - 1 if arm.last_only else 0
     naps = arm.is_cycle and bool(arm.stages)
+    relearns = naps and arm.relearns
     for number, taught in enumerate(phases, first):
         name, is_last = taught.phase.name, taught is phases[-1]
         if arm.stages and number and taught.phase.consolidate and not arm.is_cycle:
@@ -108,7 +110,7 @@ def live(
             yield f"sleep before {name}", run.life
         left = max(0, goal - run.life.trained)
         share = left / sum(planned[number - first :])
-        run.learn(taught, share / run.life.cycle if naps else share, number)
+        run.learn(taught, share / run.life.cycle if relearns else share, number)
         yield name, run.life
         if naps or (arm.sleeps_last and is_last):
             run.sleep(f"after {name}", number)
@@ -163,6 +165,7 @@ class _Run:
             settings,
             seed=self._seed + DAY + number,
             on_progress=hear,
+            bank=Bank(self._base, BankSettings(), on_progress=self._on_progress),
         )
         life.trained += report.tokens
         life.since_night += report.tokens
@@ -217,7 +220,8 @@ class _Run:
         """Return how a phase is learned; None where no token is left for it."""
         wakes, phase = self._study.wake, taught.phase
         replays = self._arm.is_cycle and bool(self.life.known)
-        epochs = phase.epochs * share * (1 - REPLAY if replays else 1)
+        general = self._arm.general_share
+        epochs = phase.epochs * share * (1 - REPLAY if replays else 1) * (1 - general)
         if epochs <= 0:
             return None
         lr = wakes.lr if phase.lr == "auto" else phase.lr
@@ -235,6 +239,7 @@ class _Run:
                 "max_steps": 0,
                 "patience": 0,
                 "replay_share": REPLAY if replays else 0.0,
+                "general_share": general,
             }
         )
 
