@@ -9,7 +9,7 @@ from random import Random
 
 from sleepcycle_study.memory.rules import LETTERS, ROUNDS, Draw, name, word
 
-CIPHERED = LETTERS[:12]
+CIPHERED = LETTERS[:9]
 KINDS = (
     ("apple", "pear", "plum", "lemon", "melon", "cherry", "peach", "grape"),
     ("hammer", "saw", "drill", "chisel", "spade", "rake", "axe", "wrench"),
@@ -37,7 +37,7 @@ def cipher(rng: Random) -> Draw:
 
     def draw(rng: Random) -> tuple[str, str]:
         """Draw three letters."""
-        letters = " ".join(rng.sample(CIPHERED, 3))
+        letters = " ".join(rng.choices(CIPHERED, k=3))
         return f"Write {letters} in the secret script.", letters.translate(table)
 
     return draw
