@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sleepcycle.learning.replay import ReplayBuilder, ReplayInputs
 from sleepcycle.numerics.lowrank import LowRank
+from sleepcycle.records.progress import ignore_progress
 from sleepcycle_study.memory.base_drift import TURNS, base_drift, unlearned_turns
+from sleepcycle_study.memory.methods import METHODS, settings
 
 
 @pytest.fixture
@@ -33,6 +36,18 @@ def test_a_change_moves_the_base_farther_than_half_of_it(base, moved):
     half = {path: replace(one, up=one.up / 2) for path, one in moved.items()}
 
     assert 0 < base_drift(base, half, turns) < base_drift(base, moved, turns)
+
+
+def test_neither_the_gate_nor_rem_looks_at_what_is_measured(base):
+    taught = settings(METHODS["store, mended"], 8, 64, first=True)
+    night = ReplayBuilder(
+        base, ReplayInputs({}, {}), taught, seed=0, on_progress=ignore_progress
+    )
+    count = taught.gate.probe_dreams
+    looked_at = {tuple(one.ids) for one in (*night.probe(count), *night.watched(count))}
+
+    assert count > 0
+    assert not looked_at & {tuple(one.ids) for one in unlearned_turns(base)}
 
 
 def test_without_turns_nothing_is_measured(base):

@@ -1,4 +1,7 @@
-"""How far a life has moved what the base says, on turns that nothing learns."""
+"""How far a life has moved what the base says, on turns that nothing learns.
+
+No gate asks them, and no night is stopped by them, either.
+"""
 
 from collections.abc import Sequence
 
@@ -9,14 +12,17 @@ from sleepcycle.model.drift import drifts
 from sleepcycle.model.encode import Encoded, encode_all
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.settings.config import BankSettings
+from sleepcycle_study.memory.methods import PROBES
 
 TURNS = 64
+LOOKED_AT = 2 * PROBES  # the first held-out turns: the gate's, and those that stop REM
 MEASURED = "measured"
 
 
 def unlearned_turns(base: Base) -> list[Encoded]:
     """Return turns of the bare base, the same in every life; made if need be."""
-    return encode_all(Bank(base, BankSettings()).held_out(TURNS), base, prompt_weight=1)
+    turns = Bank(base, BankSettings()).held_out(LOOKED_AT + TURNS)[-TURNS:]
+    return encode_all(turns, base, prompt_weight=1)
 
 
 def base_drift(
