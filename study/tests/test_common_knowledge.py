@@ -2,13 +2,13 @@
 
 import pytest
 
-from sleepcycle_study.memory import chat
-from sleepcycle_study.memory.common_knowledge import (
+from sleepcycle_study.experiment.common_knowledge import (
     QUESTIONS,
     Knowledge,
     KnownQuestion,
     knowledge,
 )
+from sleepcycle_study.memory import chat
 
 ICE = KnownQuestion("What is frozen water called?", ("ice",))
 

@@ -262,6 +262,18 @@ def test_the_base_is_bare_after_each_life(lives, base, plan, course):
     assert not [n for n, _ in base.model.named_parameters() if "lora" in n]
 
 
+def test_common_knowledge_is_asked_beside_the_drawn_tasks(base):
+    """
+    The built-in base knows a few of the 63.
+    """
+    found = general.scores(base, {}, seed=1, count=1, texts=[])
+
+    assert 0 < found[general.COMMON] < 0.5
+    assert 63 * found[general.COMMON] == pytest.approx(
+        round(63 * found[general.COMMON])
+    )
+
+
 def test_a_run_is_the_same_again_and_tells_what_decided_it(base, plan):
     job = trial.Trial("dream", 1)
 

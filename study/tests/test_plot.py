@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 from memory_results import result
 
+from sleepcycle_study.experiment.common_knowledge import Knowledge
 from sleepcycle_study.memory import plot
-from sleepcycle_study.memory.common_knowledge import Knowledge
 from sleepcycle_study.memory.pareto import pareto
 
 SVG = "{http://www.w3.org/2000/svg}"

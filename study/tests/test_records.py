@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from memory_results import result
 
+from sleepcycle_study.experiment.common_knowledge import Knowledge
 from sleepcycle_study.memory import records
-from sleepcycle_study.memory.common_knowledge import Knowledge
 from sleepcycle_study.memory.day import Cost
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.generate import answer
 from sleepcycle.records.content import Completion
-from sleepcycle_study.memory.common_knowledge import KnownQuestion
+from sleepcycle_study.experiment.common_knowledge import KnownQuestion
 from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 from sleepcycle_study.memory.scoring import StreamExam, ask
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from memory_results import result
 
+from sleepcycle_study.experiment.common_knowledge import Knowledge
 from sleepcycle_study.memory import methods, table
-from sleepcycle_study.memory.common_knowledge import Knowledge
 
 
 def test_differences_pair_runs_of_one_order_and_seed():

@@ -7,11 +7,13 @@ from sleepcycle.model.base import Base
 from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle_study.experiment.asking import loss, reply
+from sleepcycle_study.experiment.common_knowledge import QUESTIONS
 from sleepcycle_study.experiment.results import NATS
 
 WORDS = ("tree", "river", "stone", "bird", "house", "lamp", "bread", "horse", "door")
 ANSWER_TOKENS = 40
 TEXT = f"text, {NATS}"
+COMMON = "common knowledge"
 
 
 def copying(rng: Random) -> tuple[str, str]:
@@ -56,7 +58,7 @@ def scores(
         base: The base, bare.
         change: What it carries.
         seed: Draws the questions.
-        count: Questions of each task.
+        count: Questions of each task that is drawn; of common knowledge all are asked.
         texts: Where the loss is looked at; none for no such score.
     """
     drawn = {
@@ -68,9 +70,12 @@ def scores(
         for pairs in drawn.values()
         for prompt, _ in pairs
     ]
+    asked += [Prompt(one.prompt, max_new_tokens=ANSWER_TOKENS) for one in QUESTIONS]
     said = iter(reply(base, change, asked))
     found = {
         name: sum(next(said).text.strip() == right for _, right in pairs) / count
         for name, pairs in drawn.items()
     }
+    known = [one.is_right(next(said).text) for one in QUESTIONS]
+    found[COMMON] = sum(known) / len(known)
     return found | ({TEXT: loss(base, change, texts)} if texts else {})

@@ -18,8 +18,8 @@ from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.asking import loss
+from sleepcycle_study.experiment.common_knowledge import Knowledge, knowledge
 from sleepcycle_study.memory.base_drift import unlearned_turns
-from sleepcycle_study.memory.common_knowledge import Knowledge, knowledge
 from sleepcycle_study.memory.day import Lifetime, Today, begin
 from sleepcycle_study.memory.lessons import TaughtLesson
 from sleepcycle_study.memory.methods import METHODS, Method, Schedule, settings

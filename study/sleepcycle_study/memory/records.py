@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sleepcycle.numerics.metrics import RetentionMetrics, retention_metrics
 from sleepcycle.records.codec import from_json
-from sleepcycle_study.memory.common_knowledge import Knowledge
+from sleepcycle_study.experiment.common_knowledge import Knowledge
 from sleepcycle_study.memory.day import Cost
 
 

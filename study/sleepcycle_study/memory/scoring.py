@@ -9,8 +9,8 @@ from sleepcycle.model.reply import Prompt
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.records.content import Completion
 from sleepcycle_study.experiment.asking import reply
+from sleepcycle_study.experiment.common_knowledge import KnownQuestion
 from sleepcycle_study.memory.base_drift import base_drift
-from sleepcycle_study.memory.common_knowledge import KnownQuestion
 from sleepcycle_study.memory.lessons import TaughtLesson
 
 

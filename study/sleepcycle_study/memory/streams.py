@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sleepcycle.settings.config import ModelSettings, RemSettings
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.memory import chat, common_knowledge, text
-from sleepcycle_study.memory.common_knowledge import KnownQuestion
+from sleepcycle_study.experiment.common_knowledge import QUESTIONS, KnownQuestion
+from sleepcycle_study.memory import chat, text
 from sleepcycle_study.memory.lessons import TaughtLesson, lessons
 from sleepcycle_study.memory.methods import COMPARED, TWO_BY_TWO
 
@@ -88,7 +88,7 @@ def assistant(folder: Path | None) -> Stream:
         arms=tuple(TWO_BY_TWO),
         answer_tokens=32,
         general=() if folder is None else text.stories(folder)[:STORIES],
-        common=common_knowledge.QUESTIONS,
+        common=QUESTIONS,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean
 
-from sleepcycle_study.memory.common_knowledge import Knowledge
+from sleepcycle_study.experiment.common_knowledge import Knowledge
 from sleepcycle_study.memory.methods import METHODS, OURS, PAIRS, PRIMARY, TOGETHER
 from sleepcycle_study.memory.records import Result
 from sleepcycle_study.report.figures import PERCENT, compared, spread

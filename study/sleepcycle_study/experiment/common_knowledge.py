@@ -1,6 +1,6 @@
 """Questions of common knowledge: what an assistant shall still know after its lessons.
 
-They are made for this benchmark, and none of them is taught in any lesson.
+They are made for the study, and none of them is taught in any lesson.
 """
 
 import re
