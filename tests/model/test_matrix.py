@@ -57,6 +57,7 @@ SETTINGS = Settings(
     wake={"min_steps": 6, "max_steps": 6, "rank": 4, "lr": 5e-3, "batch_size": 4},
     sleep={"rem": {"max_steps": 1, "batch_size": 2, "dream_tokens": 4}},
     gate={"probe_dreams": 1, "max_asked": 0},
+    bank={"max_tokens": 4},
 )
 TAUGHT = [  # of different lengths
     Example(number, 1, Completion(f"Who has the {thing}?", f"{name}."))
