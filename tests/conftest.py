@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.forked import forked_workers
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -22,6 +24,13 @@ def pytest_collection_finish():
 def rng():
     """A seeded generator of random numbers."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def workers_forked():
+    """Workers of a module's tests are forked, which have torch at once."""
+    with forked_workers():
+        yield
 
 
 @pytest.fixture(scope="session")

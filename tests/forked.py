@@ -4,6 +4,7 @@ They are processes of their own as always: with their pipes, their log, their gr
 their end. Only the seconds in which modules load are spent once.
 """
 
+import importlib
 import multiprocessing
 import os
 import runpy
@@ -25,7 +26,9 @@ class Forked(subprocess.Popen):
     def __init__(self, command, **options):
         if _is_ours(command):
             env = options.get("env")
+            _load(command)
             options["preexec_fn"] = lambda: _be(command, env)
+            options["restore_signals"] = False  # a new Python ignores SIGPIPE, too
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of threads, which a test leaves alone
             super().__init__(command, **options)
@@ -66,6 +69,13 @@ def _is_ours(command):
     python, option, what, *_ = map(str, command)
     ours = option == "-c" or (option == "-m" and what.startswith("sleepcycle."))
     return python == sys.executable and ours
+
+
+def _load(command):
+    """Load here the module that a command runs, so that its fork has it."""
+    _, option, what, *_ = map(str, command)
+    if option == "-m":
+        importlib.import_module(what)
 
 
 def _be(command, env):

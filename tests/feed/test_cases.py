@@ -141,6 +141,7 @@ def files(found: Path = CASES) -> list[str]:
 
 pytestmark = [
     pytest.mark.shared,
+    pytest.mark.usefixtures("workers_forked"),
     pytest.mark.skipif(
         not CASES.is_dir(), reason="the cases are not beside the project"
     ),
