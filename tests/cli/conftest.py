@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
@@ -102,15 +102,19 @@ class Cli:
         return line
 
     def start(self, *words, command=COMMAND):
-        """Start a command in a process group of its own, as a terminal does."""
-        return subprocess.Popen(
-            [*command, *map(str, words)],
-            env=self._env(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        """Start a command in a process group of its own, as a terminal does.
+
+        It is forked, as its workers are, but where it shall be alone.
+        """
+        with nullcontext() if self.alone else forked_workers():
+            return subprocess.Popen(
+                [*command, *map(str, words)],
+                env=self._env(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
 
     def _env(self):
         ours = {"SLEEPCYCLE_HOME": str(self.home), "COLUMNS": "200"}

@@ -19,7 +19,7 @@ LONG = {
     "SLEEPCYCLE__WAKE__CHECKPOINT_EVERY": "1000000",
 }
 KEPT = LONG | {
-    "SLEEPCYCLE__WAKE__MAX_STEPS": "80",
+    "SLEEPCYCLE__WAKE__MAX_STEPS": "40",
     "SLEEPCYCLE__WAKE__CHECKPOINT_EVERY": "5",
 }
 HEARD = """
@@ -39,20 +39,21 @@ print(json.dumps([number for number in asked if signal.getsignal(number) is stop
 """
 
 
-def workers(cli):
-    """Return the worker processes of a home."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if "sleepcycle.worker" in (line := process.info["cmdline"] or [])
-        and line[-1].startswith(str(cli.home))
-    ]
+def worker_of(process):
+    """Return the worker that a command has started."""
+    [worker] = psutil.Process(process.pid).children()
+    return worker
 
 
-def wait_for_the_end(cli):
-    """Wait until no worker of a home is left."""
+def is_over(worker):
+    """Return whether a process is gone, or would be if somebody asked after it."""
+    return not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def wait_for_the_end(worker):
+    """Wait until a worker whose parent is gone has ended."""
     deadline = time.monotonic() + PATIENCE_S
-    while workers(cli):
+    while not is_over(worker):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -65,13 +66,15 @@ def steps_told(cli):
 
 
 @pytest.fixture
-def waking(fed):
-    """A home whose wake is on, and would be for a long time."""
+def waking(fed, request):
+    """A home whose wake is on, and would be for a long time; `alone` for a real one."""
     fed.settings = LONG
+    fed.alone = getattr(request, "param", None) == "alone"
     process = fed.start("wake")
     wait_for_step(fed, run=1)
     fed.settings = {"SLEEPCYCLE__WAKE__MAX_STEPS": "2"}
-    return fed, process
+    fed.alone = False
+    return fed, process, worker_of(process)
 
 
 @pytest.fixture
@@ -83,12 +86,16 @@ def kept(fed):
     while not RunFolder(run_folder(fed, 1)).checkpoint():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    return fed, process
+    return fed, process, worker_of(process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("waking", "number"),
+    [("alone", signal.SIGINT), ("forked", signal.SIGTERM)],
+    indirect=["waking"],
+)
 def test_a_wake_can_be_stopped(waking, number):
-    cli, process = waking
+    cli, process, worker = waking
 
     exit_code, words = end(process, number)
 
@@ -96,17 +103,18 @@ def test_a_wake_can_be_stopped(waking, number):
     assert "v0 is still live, and 384 examples are pending again" in words
     assert cli.json("status")["pending"] == 384
     assert cli.json("runs", "list")[0]["state"] == "cancelled"
-    assert not workers(cli)
+    assert is_over(worker)
     assert cli.json("wake")["examples"] == 384
 
 
+@pytest.mark.parametrize("waking", ["alone"], indirect=True)
 def test_a_killed_wake_is_undone_by_the_next(waking):
     """
     The worker ends with its parent, and nothing needs a human hand.
     """
-    cli, process = waking
+    cli, process, worker = waking
     kill(process)
-    wait_for_the_end(cli)
+    wait_for_the_end(worker)
     assert cli.json("status")["claimed"] == 384
 
     assert cli.json("wake")["examples"] == 384
@@ -114,21 +122,20 @@ def test_a_killed_wake_is_undone_by_the_next(waking):
 
 
 def test_a_killed_wake_goes_on_from_its_checkpoint(kept):
-    cli, process = kept
+    cli, process, worker = kept
     kill(process)
-    wait_for_the_end(cli)
+    wait_for_the_end(worker)
 
     wake = cli.json("wake")
 
     assert (wake["run"], wake["examples"]) == (1, 384)
     assert [run["state"] for run in cli.json("runs", "list")] == ["done"]
     told = steps_told(cli)
-    assert (told[0], told[-1], told.count(1)) == (1, 80, 1)
+    assert (told[0], told[-1], told.count(1)) == (1, 40, 1)
 
 
 def test_so_does_one_whose_worker_was_killed(kept):
-    cli, process = kept
-    [worker] = workers(cli)
+    cli, process, worker = kept
     os.kill(worker.pid, signal.SIGKILL)
     _, words = process.communicate(timeout=PATIENCE_S)
 
@@ -144,8 +151,7 @@ def test_a_killed_worker_fails_its_run(waking):
     """
     Where it had no checkpoint yet.
     """
-    cli, process = waking
-    [worker] = workers(cli)
+    cli, process, worker = waking
     os.kill(worker.pid, signal.SIGKILL)
     _, words = process.communicate(timeout=PATIENCE_S)
 
@@ -155,7 +161,7 @@ def test_a_killed_worker_fails_its_run(waking):
 
 
 def test_only_one_run_at_a_time(waking):
-    cli, process = waking
+    cli, process, _ = waking
 
     assert "is in use" in cli.error("wake")
     assert "is in use" in cli.error("rollback", "v0")

@@ -55,6 +55,12 @@ def shadow(place):
         (place / f"{name}.py").write_text(f"open({MARK!r}, 'a').write({name!r})\n")
 
 
+def last_run(cli):
+    """Return the number of a home's last run, and its state."""
+    run = cli.json("runs", "list")[0]
+    return run["id"], run["state"]
+
+
 @pytest.fixture
 def beside(lived):
     """A home that has lived, with shadows beside it and an empty entry in the path."""
@@ -71,14 +77,6 @@ def test_a_wake_runs_none(beside):
     assert not (beside.place / MARK).exists()
 
 
-def test_an_import_runs_none(beside):
-    beside.run("versions", "export", "v2", beside.place / "out")
-
-    beside.run("versions", "import", beside.place / "out")
-
-    assert not (beside.place / MARK).exists()
-
-
 @needs_none
 def test_the_harness_runs_none(beside):
     write_task(beside.place / "tasks")
@@ -88,12 +86,21 @@ def test_the_harness_runs_none(beside):
     assert not (beside.place / MARK).exists()
 
 
-def test_the_service_and_its_worker_run_none(beside):
+def test_the_service_and_its_workers_run_none(beside):
+    """
+    Nor does the service load torch, whatever they do for it.
+    """
     beside.run("feed", LESSONS / "dates.jsonl")
+    beside.run("versions", "export", "v2", beside.place / "out")
 
-    with running(beside):  # enough is pending for a wake
-        until(run_folder(beside, 3).joinpath("report.json").exists)
+    looking = Cli(beside.home)
+    with running(beside) as service:  # enough is pending for a wake
+        until(lambda: last_run(looking) == (3, "done"))
+        beside.run("versions", "import", beside.place / "out")
+        maps = Path(f"/proc/{service.pid}/maps")
+        assert not maps.exists() or "libtorch" not in maps.read_text()
 
+    assert run_folder(beside, 3).joinpath("report.json").exists()
     assert not (beside.place / MARK).exists()
 
 

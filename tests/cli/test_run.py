@@ -80,6 +80,7 @@ def worker_of(process):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_that_it_is_ready_and_ends_when_asked(cli, number):
+    cli.alone = True
     with running(cli) as process:
         address = json.loads((cli.home / "daemon.json").read_text())
         assert address["pid"] == process.pid
@@ -94,6 +95,7 @@ def test_it_says_that_it_is_ready_and_ends_when_asked(cli, number):
 
 
 def test_an_idle_one_is_small_and_loads_no_torch(cli):
+    cli.alone = True
     with running(cli) as process:
         ask(cli, "/api/status")
 
