@@ -87,6 +87,7 @@ STATES = {
         "num_heads": 8,
         "head_dim": 16,
         "n_groups": 1,
+        "chunk_size": 16,  # the usual 256 computes as much for every short sequence
     },
     "rwkv": {
         **{k: v for k, v in PLAIN.items() if k != "num_attention_heads"},
