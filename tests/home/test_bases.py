@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import nullcontext
 
 import pytest
 import torch
@@ -29,6 +28,7 @@ QUICK = {
     "engine": {"reserve_mb": 0, "device": "cpu"},
     "feed": {"held_out_share": 0.0},
     "wake": {"min_steps": 4, "epochs": 1},
+    "bank": {"max_tokens": 6},
 }
 
 
@@ -125,12 +125,10 @@ class TestCutShort:
 )
 def test_a_home_on_gguf_lives_a_day(gguf, tmp_path, quantization, packed):
     """
-    Wake, night, answer and export, each by the process that does it; in 4 bits by its
-    fork, which spares the load of transformers.
+    Wake, night, answer and export, each by the process that does it, or its fork.
     """
     if quantization == "nf4":
         pytest.importorskip("bitsandbytes", reason="needs the extra 4bit")
-    forks = forked_workers() if quantization == "nf4" else nullcontext()
     model = {"base": str(gguf), "quantization": quantization}
     create_home(tmp_path / "home", base=str(gguf))
     home = open_home(
@@ -140,7 +138,7 @@ def test_a_home_on_gguf_lives_a_day(gguf, tmp_path, quantization, packed):
     rows.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
 
     home.feed(rows)
-    with forks:
+    with forked_workers():
         woken = home.wake()
         home.sleep()
     home.versions.export(woken.version.name, tmp_path / "merged", ExportFormat.MERGED)

@@ -43,6 +43,7 @@ SETTINGS = {
     "wake": {"min_steps": 6, "max_steps": 6, "rank": 4, "lr": 5e-3, "batch_size": 4},
     "sleep": {"rem": {"max_steps": 2, "batch_size": 2, "dream_tokens": 6}},
     "gate": {"probe_dreams": 1, "max_asked": 1},
+    "bank": {"max_tokens": 6},
 }
 
 
@@ -112,6 +113,7 @@ def home_on(root: Path, base: Path, precision: str, monkeypatch) -> Home:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_forked")
 @pytest.mark.parametrize("precision", KINDS)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_home_lives_a_day(template, precision, tmp_path, monkeypatch):

@@ -209,9 +209,10 @@ class TestWorker:
             write_task(tmp_path / "b", "two"),
         )
 
-        found = look_at_tasks(
-            HarnessLook([one, tmp_path / "b"]), tmp_path / "x" / "log"
-        )
+        with forked_workers():
+            found = look_at_tasks(
+                HarnessLook([one, tmp_path / "b"]), tmp_path / "x" / "log"
+            )
 
         assert found == HarnessTasks(
             [

@@ -80,7 +80,8 @@ def test_the_worker_sees_one_gpu(monkeypatch, device, visible, seen):
 def test_an_unforeseen_error_is_named_with_its_log(run):
     (run.path / "known.jsonl").unlink()
 
-    with pytest.raises(RunError, match=r"FileNotFoundError: .*known\.jsonl.*log"):
+    error = pytest.raises(RunError, match=r"FileNotFoundError: .*known\.jsonl.*log")
+    with forked_workers(), error:
         LocalEngine(EngineSettings()).execute(run, no_progress, RunControl())
 
     assert "Traceback" in run.log.read_text()
