@@ -26,9 +26,9 @@ def rng():
     return torch.Generator().manual_seed(0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def workers_forked():
-    """Workers of a module's tests are forked, which have torch at once."""
+    """Workers that a test starts are forked, and have torch at once."""
     with forked_workers():
         yield
 

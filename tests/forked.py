@@ -18,10 +18,11 @@ from unittest.mock import patch
 import torch
 
 MOST_FILES = 4096
+OURS = {"sleepcycle", "benchmarks"}
 
 
 class Forked(subprocess.Popen):
-    """Starts `python -m sleepcycle...` and `python -c` as forks, all else as ever."""
+    """Starts `python -m` of ours and `python -c` as forks, all else as ever."""
 
     def __init__(self, command, **options):
         if _is_ours(command):
@@ -63,11 +64,11 @@ def can_fork():
 
 
 def _is_ours(command):
-    """Return whether a command runs a module of the package, or code of a test."""
+    """Return whether a command runs one of our modules, or code of a test."""
     if isinstance(command, str | bytes | os.PathLike) or len(command) < 3:
         return False
     python, option, what, *_ = map(str, command)
-    ours = option == "-c" or (option == "-m" and what.startswith("sleepcycle."))
+    ours = option == "-c" or (option == "-m" and what.partition(".")[0] in OURS)
     return python == sys.executable and ours
 
 

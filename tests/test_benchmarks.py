@@ -136,6 +136,7 @@ class TestMeasure:
         assert 0 <= times.best_s <= times.median_s
 
 
+@pytest.mark.usefixtures("workers_forked")
 class TestWake:
     def test_a_share_of_the_peak_is_that_which_a_run_reports(self, tmp_path):
         """
@@ -251,6 +252,7 @@ class TestShapes:
 
 class TestReach:
     @pytest.mark.slow
+    @pytest.mark.usefixtures("workers_forked")
     def test_a_part_is_tried_on_any_machine_and_its_lines_are_kept(self, tmp_path):
         out = tmp_path / "kept" / "reach.jsonl"
         command = [sys.executable, "-m", "benchmarks.reach", "--tiny"]

@@ -6,20 +6,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import forked_workers
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+AS_SCRIPT = "import runpy, sys; runpy.run_path(sys.argv[1], run_name=sys.argv[2])"
 
 
-@pytest.fixture(scope="module")
-def tour(tmp_path_factory):
-    """Return the lines that the tour prints, run from another directory."""
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "tour.py"],
-        cwd=tmp_path_factory.mktemp("elsewhere"),
+def run_tour(name, folder):
+    """Run the tour by a name of its module, from a folder."""
+    return subprocess.run(
+        [sys.executable, "-c", AS_SCRIPT, EXAMPLES / "tour.py", name],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory):
+    """Return the lines that the tour prints, run from another directory."""
+    with forked_workers():
+        done = run_tour("__main__", tmp_path_factory.mktemp("elsewhere"))
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -28,6 +37,10 @@ def verdicts(tour: list[str], version: str) -> list[str]:
     """Return `right` or `wrong` for each answer that a version gave."""
     answers = [line.split() for line in tour if line.startswith(f"  {version} ")]
     return [words[1].removesuffix(":") for words in answers]
+
+
+def test_the_tour_finds_all_that_it_imports_in_a_new_process(tmp_path):
+    assert run_tour("tour", tmp_path).returncode == 0
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import plain_environment
+from tests.forked import forked_workers
 
 ARCHIVE = Path(__file__).parent / "fixtures" / "home_0_1_0.tar.xz"
 CHECKPOINT = 30  # the step of the broken wake's checkpoint
@@ -41,13 +42,14 @@ class Home:
     def run(self, *words, settings=None):
         """Run one command, which must succeed, and return what it printed."""
         env = plain_environment()
-        done = subprocess.run(
-            [sys.executable, "-m", "sleepcycle", "--home", str(self.path), *words],
-            env=env | (settings or {}),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
+        with forked_workers():
+            done = subprocess.run(
+                [sys.executable, "-m", "sleepcycle", "--home", str(self.path), *words],
+                env=env | (settings or {}),
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+            )
         assert done.returncode == 0, (done.stdout, done.stderr)
         return done.stdout
 
