@@ -73,7 +73,7 @@ def base(ground):
 @pytest.fixture(scope="module")
 def made(ground, base):
     """The plan's two runs."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, forked_workers():
         use_stand_in(patch)
         return [ground.make(base, job) for job in trial.trials(ground.plan)]
 
@@ -181,7 +181,7 @@ class TestDecided:
 @pytest.mark.slow
 class TestScores:
     """
-    The library is a stand-in, the processes are real.
+    The library is a stand-in, and the processes are forks.
     """
 
     def test_they_are_general_tasks_before_and_after(self, made):

@@ -45,6 +45,7 @@ def timeless(found):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked")
 def test_lives_side_by_side_are_those_of_one_process(bench, tmp_path):
     wanted = [TINY, replace(TINY, order=1, seed=1)]
     alone = replace(bench, out=tmp_path / "alone.jsonl")

@@ -10,12 +10,11 @@ import pytest
 
 from sleepcycle.errors import DiskError
 from sleepcycle_study.errors import StudyError
-from sleepcycle_study.experiment import results, worker_pool
+from sleepcycle_study.experiment import results
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.trial import trials
 from sleepcycle_study.experiment.workbench import Workbench, share_of_threads
 from sleepcycle_study.experiment.worker_pool import make_runs
-from tests.forked import context
 
 pytestmark = pytest.mark.slow
 
@@ -46,12 +45,6 @@ def workbench(plan, tmp_path):
     return Workbench(plan, tmp_path / "out", device="cpu", threads=1)
 
 
-@pytest.fixture
-def forked(monkeypatch):
-    """Fork the processes where it does not matter how they start: torch is loaded."""
-    monkeypatch.setattr(worker_pool, "SPAWN", context())
-
-
 def children():
     """Return which processes of ours still run."""
     return multiprocessing.active_children()
@@ -62,6 +55,7 @@ def timeless(outcome):
     return replace(outcome, seconds=0.0)
 
 
+@pytest.mark.usefixtures("forked")
 def test_it_makes_the_same_runs_as_one_process(workbench, plan, tmp_path):
     alone, wanted, begun = replace(workbench, folder=tmp_path / "one"), trials(plan), []
     base = alone.load()
