@@ -140,6 +140,7 @@ def _wake(
             replay=run.read_examples(ExampleFile.REPLAY),
             today=run.read_examples(ExampleFile.TODAY),
             known=run.read_examples(ExampleFile.KNOWN),
+            anchors=run.read_examples(ExampleFile.ANCHORS),
         ),
         settings.wake,
         seed=order.seed,

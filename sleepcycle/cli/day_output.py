@@ -20,12 +20,19 @@ if TYPE_CHECKING:
     from sleepcycle.settings.config import Settings
 
 WAKE_FIELDS = ("steps", "tokens", "tokens_per_second", "loss_first", "loss_last")
-LEFT_OUT = (
-    "learned without the middle of the prompt or an answer, which does not fit",
-    "learned in several parts, being long text",
-    "set aside, which the base cannot learn; see: sleepcycle batches quarantine",
-    "held out that cannot be measured, since the base cannot learn such",
-)
+LEFT_OUT = {
+    "cut": "learned without the middle of the prompt or an answer, which does not fit",
+    "split": "learned in several parts, being long text",
+    "set_aside": (
+        "set aside, which the base cannot learn; see: sleepcycle batches quarantine"
+    ),
+    "held_out_left_out": (
+        "held out that cannot be measured, since the base cannot learn such"
+    ),
+    "anchors_left_out": (
+        "among the anchors too long to be learned; see: sleepcycle doctor"
+    ),
+}
 SLEEP_FIELDS = ("rank", "kept_energy")
 
 
@@ -51,9 +58,9 @@ def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
     _show(outcome, WAKE_FIELDS)
     if mfu is not None:
         print(f"it learned at {mfu:.0%} of the GPU's peak")
-    for words, count in zip(LEFT_OUT, kept.values(), strict=False):
+    for name, count in kept.items():
         if count:
-            print(f"{counted(count, 'example')} {words}")
+            print(f"{counted(count, 'example')} {LEFT_OUT[name]}")
     if phase:
         print(printable(f"phase {phase.name} of the curriculum {phase.curriculum}"))
 
@@ -62,8 +69,11 @@ def _left_out(report: WakeReport) -> dict[str, int]:
     """Return how many examples were not learned as they stand."""
     aside = sum(len(one.examples) for one in report.set_aside)
     kept = {"cut": report.cut, "split": report.split, "set_aside": aside}
-    unfit = report.held_out_left_out
-    return kept | ({"held_out_left_out": unfit} if unfit else {})
+    unfit = {
+        "held_out_left_out": report.held_out_left_out,
+        "anchors_left_out": report.anchors_left_out,
+    }
+    return kept | {name: count for name, count in unfit.items() if count}
 
 
 def show_sleep(outcome: "Outcome", *, as_json: bool) -> None:

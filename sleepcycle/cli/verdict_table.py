@@ -112,10 +112,19 @@ def _measures(verdict: "Verdict") -> Iterator[Row]:
         ("anchors right", verdict.anchors),
     ):
         if kept is not None:
-            yield [name, *_shares(kept), counted(kept.asked, "prompt")]
+            yield [name, *_kept(kept)]
     if drift := verdict.drift:
         seen = counted(drift.tokens, "token")
         yield ["KL to the base", drift.live, drift.candidate, seen]
+
+
+def _kept(kept: "Kept") -> Row:
+    """Return the cells of questions whose answers must be kept."""
+    if not kept.unasked:
+        return [*_shares(kept), counted(kept.asked, "prompt")]
+    asked = f"{kept.asked} of {counted(kept.asked + kept.unasked, 'prompt')}"
+    shares = _shares(kept) if kept.asked else (None, None)
+    return [*shares, f"{asked}; see: sleepcycle doctor"]
 
 
 def _seen(loss: "Loss") -> str:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from sleepcycle.doctor.inspection import Finding, Inspection, fail, is_held, ok, warn
@@ -11,7 +12,7 @@ from sleepcycle.files.anchors import find_anchors
 from sleepcycle.files.inbox_files import NotFed, not_fed
 from sleepcycle.files.paths import carried
 from sleepcycle.home.access_token import read_token
-from sleepcycle.home.text_worker import abilities_of
+from sleepcycle.home.text_worker import abilities_of, render
 from sleepcycle.model import smollm2
 from sleepcycle.model.base_files import (
     BUILTIN,
@@ -23,9 +24,11 @@ from sleepcycle.model.base_files import (
     recall,
 )
 from sleepcycle.model.model_size import read_size
+from sleepcycle.records.content import canonical_json
+from sleepcycle.records.example import Example
 from sleepcycle.records.version import BaseIdentity
 from sleepcycle.runs.phases import find_curriculum
-from sleepcycle.settings.config import ModelSettings
+from sleepcycle.settings.config import ModelSettings, Settings
 from sleepcycle.settings.configfile import load_settings
 
 THINGS = 5  # of the inbox that are named
@@ -101,7 +104,7 @@ def check_curriculum(inspection: Inspection) -> Finding | None:
 
 
 def check_anchors(inspection: Inspection) -> Finding | None:
-    """Look whether the owner's anchors can be read, where any are set."""
+    """Look whether the owner's anchors, if any are set, can be read and asked."""
     if inspection.settings is None:
         return None
     try:
@@ -109,7 +112,35 @@ def check_anchors(inspection: Inspection) -> Finding | None:
     except ConfigError as error:
         config = inspection.paths.config
         return fail(str(error), f"mend it, or gate.anchors in {config}")
-    return ok(f"the anchors can be read: {len(anchors)}") if anchors else None
+    if not anchors:
+        return None
+    said = f"the anchors can be read: {len(anchors)}"
+    lines = _too_long(anchors, inspection)
+    if lines:
+        named = ", ".join(map(str, lines[:THINGS]))
+        named += f" and {len(lines) - THINGS} more" * (len(lines) > THINGS)
+        return warn(
+            f"{said}; too long to be learned or asked: {len(lines)}",
+            f"shorten those that begin in line {named}, or raise model.max_length",
+        )
+    most = inspection.settings.gate.max_asked
+    if len(anchors) > most:
+        return warn(
+            f"{said}; a gate asks {most} of them, evenly spaced",
+            f"raise gate.max_asked in {inspection.paths.config}, or drop some",
+        )
+    return ok(said)
+
+
+def _too_long(anchors: Sequence[Example], inspection: Inspection) -> list[int]:
+    """Return the lines of anchors that the base has no room for, if it is here."""
+    rows = [canonical_json(anchor.content) for anchor in anchors]
+    try:
+        found = render(inspection.paths, inspection.settings or Settings(), rows)
+    except ModelError:
+        return []  # the check of the base says why
+    unlearned = [place for place, one in enumerate(found.shown) if one.fault or one.cut]
+    return sorted({anchors[place].id for place in (*unlearned, *found.unasked)})
 
 
 def check_lock(inspection: Inspection) -> Finding:

@@ -26,7 +26,7 @@ from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.runfolder import Fault
 from sleepcycle.model.base_files import files_at, locate
 from sleepcycle.records.codec import from_json, to_json
-from sleepcycle.records.content import parse_canonical
+from sleepcycle.records.content import Completion, parse_canonical
 from sleepcycle.records.shown import ShownExample
 from sleepcycle.records.template import TemplateAbilities
 from sleepcycle.settings.config import ModelSettings, Settings
@@ -60,6 +60,8 @@ class TextResult:
 
     abilities: TemplateAbilities
     shown: tuple[ShownExample, ...]
+    unasked: tuple[int, ...] = ()
+    """Places of the prompts that leave no room for an answer, so that no gate asks."""
 
 
 def abilities_of(paths: HomePaths, settings: Settings) -> TemplateAbilities:
@@ -156,6 +158,7 @@ def fingerprint(settings: ModelSettings, release: str) -> str:
 def main(ordered: Path, result: Path) -> int:
     """Do one order; return the exit code."""
     with without_collections():
+        from sleepcycle.model.agreement import askable
         from sleepcycle.model.base import load_text_base
         from sleepcycle.model.chat_template import template_of
         from sleepcycle.model.render_example import show_example
@@ -166,14 +169,21 @@ def main(ordered: Path, result: Path) -> int:
         abilities = (
             template_of(base.tokenizer).abilities if base.chat else TemplateAbilities()
         )
+        contents = [parse_canonical(one) for one in order.examples]
         shown = tuple(
-            show_example(parse_canonical(one), base, prompt_weight=order.prompt_weight)
-            for one in order.examples
+            show_example(one, base, prompt_weight=order.prompt_weight)
+            for one in contents
+        )
+        unasked = tuple(
+            place
+            for place, one in enumerate(contents)
+            if isinstance(one, Completion) and not askable(base, [one], 1)
         )
     except SleepcycleError as error:
         result.write_text(to_json(Fault.of(error)), encoding="utf-8")
         return 1
-    result.write_text(to_json(TextResult(abilities, shown)), encoding="utf-8")
+    found = TextResult(abilities, shown, unasked)
+    result.write_text(to_json(found), encoding="utf-8")
     return 0
 
 

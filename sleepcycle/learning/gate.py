@@ -5,7 +5,7 @@ compare across lessons of different length.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sleepcycle.learning.gate_scores import GateInputs, SideScores
 from sleepcycle.model.exam import by_batch, exact, loss, paired
@@ -100,7 +100,7 @@ def measure(
         exact_today=exact(today),
         exact_known=exact(known),
         agreement=_kept(live.turns, candidate.turns),
-        anchors=_kept(live.anchors, candidate.anchors, anchored),
+        anchors=_anchored(live, candidate, anchored, len(inputs.anchors)),
         batches=(
             *by_batch(inputs.known, known, known=True),
             *by_batch(inputs.today, today, known=False),
@@ -153,6 +153,17 @@ def _kept(
         return None
     kept = asked if base is None else sum(base)
     return Kept(sum(live) / asked, sum(candidate) / asked, asked, kept / asked)
+
+
+def _anchored(
+    live: SideScores, candidate: SideScores, base: Sequence[bool], count: int
+) -> Kept | None:
+    """Return the shares of anchors that are answered, and how many were not asked."""
+    unasked = count - len(live.anchors)
+    kept = _kept(live.anchors, candidate.anchors, base)
+    if kept is None:
+        return Kept(0.0, 0.0, 0, 0.0, unasked) if unasked else None
+    return replace(kept, unasked=unasked)
 
 
 def _drifted(live: float, candidate: float, tokens: int) -> Drift | None:

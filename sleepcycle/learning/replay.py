@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.settings.choices import Memory
 from sleepcycle.settings.config import Settings
+from sleepcycle.settings.training_steps import anchor_share
 
 T = TypeVar("T")
 
@@ -98,10 +100,11 @@ class ReplayBuilder:
         self.dreams: list[Dream] = []
         """What was dreamt tonight, to be kept."""
 
-    def gather(self, count: int) -> list[ReplaySource]:
+    def gather(self, count: int, anchors: Sequence[Example] = ()) -> list[ReplaySource]:
         """Gather material for `count` examples, in the shares that the settings name.
 
-        What has a teacher is learned twice, since asking it costs tokens.
+        What has a teacher is learned twice, since asking it costs tokens. Anchors are a
+        part of the past, as in a wake.
         """
         general = self._settings.general_share
         today = self._settings.today_share * (1 - general)
@@ -116,7 +119,10 @@ class ReplayBuilder:
             ReplaySource("today", today, self._today(round(asked * today))),
         ]
         memory = self._settings.memory
-        share = (1 - general - today) / max(1, len(memory))
+        past = max(0.0, 1 - general - today)
+        own = self._anchors(anchors)
+        held = float(anchor_share(len(own), self._settings.batch_size, Fraction(past)))
+        share = (past - held) / max(1, len(memory))
         makers: dict[Memory, Callable[[int], list[TaughtExample]]] = {
             Memory.STORE: self._stored,
             Memory.ARCHIVE: partial(self._archived, whole=count),
@@ -125,7 +131,10 @@ class ReplayBuilder:
         for name in memory:
             taught = makers[name](round(asked * share))
             sources.append(ReplaySource(str(name), share, taught))
-        return sources
+        others = sum(source.share for source in sources if source.taught)
+        if others:
+            held *= others / (1 - held)  # still their part where the past is not there
+        return [*sources, *([ReplaySource("anchors", held, own)] if held else [])]
 
     def probe(self, count: int) -> list[Encoded]:
         """Return turns of the bare base that nothing learns: its general ability."""
@@ -140,6 +149,12 @@ class ReplayBuilder:
         """Return those of what `probe` encodes that are a prompt with its answer."""
         held_out = self._bank.held_out(count)
         return [turn for turn in held_out if isinstance(turn, Completion)]
+
+    def _anchors(self, anchors: Sequence[Example]) -> list[TaughtExample]:
+        """Take the owner's anchors as they are; nobody knows their answers better."""
+        contents = [anchor.content for anchor in anchors]
+        encoded = self._encode(contents, self._wake.prompt_weight)
+        return [TaughtExample(one, None, 1.0) for one in encoded]
 
     def _today(self, count: int) -> list[TaughtExample]:
         """Take examples of today; what was live this evening teaches them."""

@@ -47,6 +47,9 @@ class Lesson:
     known: Sequence[Example]
     """Held-out examples of known batches."""
 
+    anchors: Sequence[Example] = ()
+    """Questions of the owner, with answers that must stay right."""
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedLesson:
@@ -108,9 +111,13 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
     new = _encode_new(base, lesson.new, settings, on_progress)
     contents = (example.content for example in lesson.replay)
     replay = encode_all(contents, base, prompt_weight=settings.prompt_weight)
+    anchors, unfit_anchors = encode_counted(
+        base, lesson.anchors, settings.prompt_weight
+    )
     source = _source(
         reduced(new.sequences, settings.loss_reduction),
         reduced(replay, settings.loss_reduction),
+        reduced(anchors, settings.loss_reduction),
         _turns(bank, lesson, settings, seed),
         settings,
     )
@@ -135,7 +142,11 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         day = adapters.read(base, DAY)
         verdict = _measure(base, live, (today, known), day, on_progress)
     report = _report(result, source, new, start_from, day, verdict)
-    report = replace(report, held_out_left_out=unfit_today + unfit_known)
+    report = replace(
+        report,
+        held_out_left_out=unfit_today + unfit_known,
+        anchors_left_out=unfit_anchors,
+    )
     whole = compose_layers(start_from.live, day) if start_from.live else day
     return whole, report
 
@@ -194,12 +205,19 @@ def _attach(
 def _source(
     new: Sequence[Encoded],
     replay: Sequence[Encoded],
+    anchors: Sequence[Encoded],
     general: Sequence[TaughtExample],
     settings: WakeSettings,
 ) -> BatchSource[Any]:
     """Return what batches are drawn from; each example with a teacher where one has."""
     if not general:
-        return BatchSource(new, replay, settings.replay_share, settings.batch_size)
+        return BatchSource(
+            new,
+            replay,
+            settings.replay_share,
+            settings.batch_size,
+            anchors=anchors,
+        )
     return BatchSource(
         new=[TaughtExample(one, None, 1.0) for one in new],
         replay=[TaughtExample(one, None, 1.0) for one in replay],
@@ -207,6 +225,7 @@ def _source(
         batch_size=settings.batch_size,
         general=as_heavy(general, [*new, *replay], settings.general_weight),
         general_share=settings.general_share,
+        anchors=[TaughtExample(one, None, 1.0) for one in anchors],
     )
 
 
@@ -357,6 +376,7 @@ def _report(
         set_aside=new.set_aside,
         replayed=len(source.replay),
         general=len(source.general),
+        anchors=source.anchors_in(result.steps),
         steps=result.steps,
         tokens=result.tokens,
         seconds=result.seconds,

@@ -6,7 +6,7 @@ Wording may change and facts may not: an answer is compared by its key words.
 import re
 from collections.abc import Callable, Sequence
 
-from sleepcycle.model.base import Base
+from sleepcycle.model.base import Base, TextBase
 from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.exam import evenly
 from sleepcycle.model.generate import answer
@@ -33,7 +33,7 @@ PLAIN = frozenset(BINDING.split())
 """Words of English that bind others; in another language they count as key words."""
 
 
-def askable(base: Base, turns: Sequence[Completion], most: int) -> list[Completion]:
+def askable(base: TextBase, turns: Sequence[Completion], most: int) -> list[Completion]:
     """Return up to `most` turns that leave room for an answer, evenly spaced."""
     room = base.max_length - LONGEST
     fit = [turn for turn in turns if 0 < len(render_prompt(turn.prompt, base)) < room]

@@ -30,11 +30,19 @@ class BatchSource(Generic[T]):
     general_share: float = 0.0
     """Part of all drawn examples that they are, in [0, 1)."""
 
+    anchors: Sequence[T] = ()
+    """The owner's; a part of what is replayed, also where nothing else is."""
+
     @property
     def room(self) -> Fraction:
         """How many new examples a batch holds on average."""
-        new, _, _ = self._shares
+        new, *_ = self._shares
         return training_steps.room(self.batch_size, 1 - new, len(self.new))
+
+    def anchors_in(self, steps: int) -> int:
+        """Return how many anchors come in so many steps, each counted once."""
+        new, *_, anchors = self._shares
+        return min(len(self.anchors), int(self.room / new * anchors * steps))
 
     def draw(self, steps: int, seed: int) -> list[list[T]]:
         """Draw the batches of a whole run.
@@ -43,16 +51,18 @@ class BatchSource(Generic[T]):
         were seen once. Others too. What a batch cannot hold of a share is carried over
         to the next, so that over the run each share is exact.
         """
-        kinds = (self.new, self.replay, self.general)
+        kinds = (self.new, self.replay, self.general, self.anchors)
         parts = list(zip(kinds, self._shares, strict=True))
         return mix(parts, self.room / self._shares[0], steps, seed)
 
     @property
-    def _shares(self) -> tuple[Fraction, Fraction, Fraction]:
-        """Parts of a batch that are new, replayed and general."""
+    def _shares(self) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+        """Parts of a batch that are new, replayed, general and anchors."""
         general = Fraction(self.general_share) if self.general else Fraction(0)
-        replay = Fraction(self.replay_share) if self.replay else Fraction(0)
-        return (1 - general) * (1 - replay), (1 - general) * replay, general
+        known = (1 - general) * Fraction(self.replay_share)
+        anchors = training_steps.anchor_share(len(self.anchors), self.batch_size, known)
+        replay = known - anchors if self.replay else Fraction(0)
+        return 1 - general - replay - anchors, replay, general, anchors
 
 
 def mix(

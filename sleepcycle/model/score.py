@@ -114,10 +114,16 @@ def encode_held_out(base: Base, examples: Sequence[Example]) -> list[Encoded]:
 
 
 def encode_counted(
-    base: Base, examples: Sequence[Example]
+    base: Base, examples: Sequence[Example], prompt_weight: float = 0
 ) -> tuple[list[Encoded], int]:
-    """Encode examples as `encode_held_out`, and count those that are left out."""
-    parts = [encode_if_possible(one.content, base, 0) for one in examples]
+    """Encode examples, and count those that are left out.
+
+    Args:
+        base: Whose tokenizer, template and `max_length` are taken.
+        examples: What is encoded.
+        prompt_weight: As `encode` takes it; without any they are measured.
+    """
+    parts = [encode_if_possible(one.content, base, prompt_weight) for one in examples]
     return list(chain.from_iterable(parts)), sum(not part for part in parts)
 
 

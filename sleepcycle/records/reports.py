@@ -88,6 +88,12 @@ class WakeReport:
     general: int = 0
     """Turns of the bare base that were learned beside."""
 
+    anchors: int = 0
+    """Anchors of the owner that were learned beside; where there are many, some."""
+
+    anchors_left_out: int = 0
+    """Anchors that the base cannot learn, since they are too long."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemReport:

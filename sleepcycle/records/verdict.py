@@ -66,6 +66,9 @@ class Kept:
     base: float = 1.0
     """Share that the bare base answers; of its own turns all."""
 
+    unasked: int = 0
+    """Anchors that were not asked, being too long or more than `gate.max_asked`."""
+
     @property
     def lost(self) -> float:
         """Share of what base or live answers that the candidate does not, at most 1.

@@ -15,6 +15,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from loguru import logger
+
 from sleepcycle.errors import (
     ConfigError,
     DiskError,
@@ -108,6 +110,7 @@ def wake(
         failpoint("run.computed")
         parent = lineage.day or lineage.live
         report = replace(folder.read_report(WakeReport), phase=phase)
+        _tell_of_anchors(run, report.anchors_left_out, "are too long to be learned")
         learned = _learned(claimed, report)
         version = _publish(context, folder, report, [parent.number], learned)
     return Outcome(run, version, learned.total(), time.monotonic() - started, report)
@@ -151,6 +154,8 @@ def sleep(
         failpoint("run.computed")
         parents = [lineage.live.number, lineage.day.number]
         report = replace(folder.read_report(SleepReport), gentler=gentler)
+        if kept := report.verdict.anchors:
+            _tell_of_anchors(run, kept.unasked, "were not asked")
         version = _publish(context, folder, report, parents, {})
     folded = sum(lineage.learned.values())
     return Outcome(run, version, folded, time.monotonic() - started, report)
@@ -172,6 +177,14 @@ def _claim(context: RunContext) -> _Begun:
                 "rollback left behind again: sleepcycle rollback live --requeue"
             )
         return run, read_lineage(session), claimed, phase
+
+
+def _tell_of_anchors(run: int, count: int, words: str) -> None:
+    """Log how many anchors a run could not use, if any."""
+    if count:
+        logger.bind(run=run).info(
+            "{count} anchors {words}; see: sleepcycle doctor", count=count, words=words
+        )
 
 
 def _learned(claimed: Sequence[Example], report: WakeReport) -> Counter[int]:

@@ -207,9 +207,9 @@ class GateSettings(Section):
     what a night learns unless days hold on to it (`wake.general_share`)."""
 
     anchors: str = ""
-    """File of questions whose answers must stay right, asked before and after a night:
-    lines that begin with `Q:` and `A:`, or JSONL of `prompt` and `completion`; a path
-    from the home, "" for none."""
+    """File of questions whose answers must stay right, learned by wakes and nights and
+    asked before and after a night: lines that begin with `Q:` and `A:`, or JSONL of
+    `prompt` and `completion`; a path from the home, "" for none."""
 
     max_anchor_loss: Share = 0.1
     """A candidate that has lost this share of the anchors that the bare base or live

@@ -5,6 +5,9 @@ from fractions import Fraction
 
 from sleepcycle.settings.config import WakeSettings
 
+ANCHOR_EVERY = 10  # steps in which an anchor comes once: often enough not to be lost
+MOST_ANCHORS = Fraction(1, 4)  # of the places of what is known; examples have the rest
+
 
 def room(batch_size: int, share: Fraction, new: int) -> Fraction:
     """Return how many new examples a batch holds on average.
@@ -34,6 +37,17 @@ def shown_again(settings: WakeSettings) -> Fraction:
     return 1 - (1 - Fraction(settings.general_share)) * (
         1 - Fraction(settings.replay_share)
     )
+
+
+def anchor_share(anchors: int, batch_size: int, known: Fraction) -> Fraction:
+    """Return which part of a batch the owner's anchors take: each once in some steps.
+
+    Args:
+        anchors: How many there are.
+        batch_size: Examples a batch.
+        known: Part of a batch that what is known has; they take a quarter at most.
+    """
+    return min(Fraction(anchors, ANCHOR_EVERY * batch_size), MOST_ANCHORS * known)
 
 
 def general_limit(settings: WakeSettings, new: int) -> int:

@@ -75,21 +75,26 @@ def test_a_wake_without_one_says_none(capsys):
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_a_wake_says_what_it_could_not_measure(capsys, count):
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("held_out_left_out", "2 examples held out that cannot be measured"),
+        ("anchors_left_out", "2 examples among the anchors too long to be learned"),
+    ],
+)
+def test_a_wake_says_what_it_could_not_use(capsys, count, key, words):
     """
     Only where there is some.
     """
-    report = replace(OUTCOME.report, held_out_left_out=count)
-    outcome = replace(OUTCOME, report=report)
+    outcome = replace(OUTCOME, report=replace(OUTCOME.report, **{key: count}))
 
     show_wake(outcome, as_json=True)
     fields = json_of(capsys)
     show_wake(outcome, as_json=False)
 
-    assert fields.get("held_out_left_out", 0) == count
-    assert ("held_out_left_out" in fields) is bool(count)
-    said = "2 examples held out that cannot be measured" in capsys.readouterr().out
-    assert said is bool(count)
+    assert fields.get(key, 0) == count
+    assert (key in fields) is bool(count)
+    assert (words in capsys.readouterr().out) is bool(count)
 
 
 def test_a_run_is_shown_with_its_phase(home, capsys):

@@ -78,6 +78,19 @@ def test_what_must_be_kept_has_rows_beside_the_median(capsys):
     ]
 
 
+@pytest.mark.parametrize(
+    ("kept", "row"),
+    [
+        (Kept(0.5, 1.0, 8, unasked=2), "50% 100% 8 of 10 prompts;"),
+        (Kept(0.0, 0.0, 0, base=0.0, unasked=1), "- - 0 of 1 prompt;"),
+    ],
+)
+def test_anchors_that_were_not_asked_are_told(capsys, kept, row):
+    shown = shown_measures(verdict(anchors=kept), capsys)
+
+    assert shown[-1] == f"anchors right {row} see: sleepcycle doctor"
+
+
 MENDED = Mending(
     weight=0.25,
     tried=(0.5, 0.25),

@@ -168,6 +168,33 @@ class TestSettings:
 
         assert (found.level, found.message) == (Level.OK, "the anchors can be read: 1")
 
+    def test_anchors_that_are_too_long_are_named_by_their_lines(self, home):
+        """
+        One whose answer cannot be learned, and one whose prompt cannot be asked.
+        """
+        home.paths.config.write_text('[gate]\nanchors = "own.txt"\n')
+        rows = [("Who?", "Ana"), ("Why?", "cats " * 600), ("cats " * 600, "Ana")]
+        text = "".join(f"Q: {asked}\nA: {said}\n" for asked, said in rows)
+        (home.paths.root / "own.txt").write_text(text)
+
+        found = look(home)["anchors"]
+
+        assert found.level is Level.WARN
+        assert found.message.endswith("3; too long to be learned or asked: 2")
+        assert "begin in line 3, 5, or raise model.max_length" in found.fix
+
+    def test_anchors_beyond_what_a_gate_asks_are_told(self, home):
+        home.paths.config.write_text('[gate]\nanchors = "own.txt"\nmax_asked = 1\n')
+        (home.paths.root / "own.txt").write_text("Q: Who?\nA: Ana\n" * 2)
+
+        found = look(home)["anchors"]
+
+        assert (found.level, found.message[-37:]) == (
+            Level.WARN,
+            "2; a gate asks 1 of them, evenly spaced"[-37:],
+        )
+        assert found.fix.startswith("raise gate.max_asked")
+
     def test_anchors_that_are_missing_or_wrong_fail(self, home):
         home.paths.config.write_text('[gate]\nanchors = "own.txt"\n')
         missing = look(home)

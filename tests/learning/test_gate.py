@@ -369,6 +369,21 @@ class TestKept:
         assert (found.anchors.base, found.anchors.live) == (0.5, 0.5)
         assert found.anchors.asked == 2
 
+    @pytest.mark.parametrize(("most", "asked"), [(2, 2), (9, 3), (0, 0)])
+    def test_anchors_that_are_not_asked_are_counted(self, base, most, asked):
+        """
+        One of four is too long, and of the others `most` are asked.
+        """
+        prompts = ["a river " * base.max_length, "Who?", "Why?", "When?"]
+        anchors = [Completion(prompt, "Ana.") for prompt in prompts]
+
+        found = measured(
+            base, GateInputs([], [], [], anchors=anchors), "", max_asked=most
+        ).anchors
+
+        assert (found.asked, found.unasked) == (asked, 4 - asked)
+        assert not judge(Measures(anchors=found), LIMITS).failed
+
     def test_no_more_are_asked_than_may_be(self, base):
         turns = [Completion(f"What is {n}?", "Nothing.") for n in range(9)]
 

@@ -244,7 +244,7 @@ class TestBudget:
 class TestMaterial:
     @pytest.fixture
     def gather(self, base, change):
-        def make(memory, count=60, settings=NOTHING, wake=ASKING, **past):
+        def make(memory, count=60, settings=NOTHING, wake=ASKING, anchors=0, **past):
             whole = change()
             fields = {
                 "whole": whole,
@@ -268,7 +268,9 @@ class TestMaterial:
                 seed=1,
                 on_progress=ignore_progress,
             )
-            return replay_builder, {s.name: s for s in replay_builder.gather(count)}
+            own = [Example(i, 0, LESSON[0]) for i in range(anchors)]
+            found = replay_builder.gather(count, own)
+            return replay_builder, {s.name: s for s in found}
 
         return make
 
@@ -280,6 +282,42 @@ class TestMaterial:
         assert found["store"].share == pytest.approx(0.9 * 2 / 3)
         assert len(found["today"].taught) == 18
         assert len(found["store"].taught) == 36
+
+    @pytest.mark.parametrize(
+        ("anchors", "part"),
+        [(1, 1 / 80), (500, 0.15)],  # of a past of 0.6; one comes once in ten steps
+    )
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_anchors_are_a_part_of_the_past(self, gather, anchors, part, stored):
+        """
+        No larger part of the night where nothing of the past is stored yet.
+        """
+        past = {} if stored else {"replay": ()}
+        _, found = gather([Memory.STORE], anchors=anchors, **past)
+        present = {name: one.share for name, one in found.items() if one.taught}
+        whole = sum(present.values())
+
+        assert present["anchors"] / whole == pytest.approx(part)
+        assert present["today"] / whole == pytest.approx(
+            0.3 if stored else 0.75 * (1 - part)
+        )
+        assert len(found["anchors"].taught) == anchors
+        assert {example.gold for example in found["anchors"].taught} == {1.0}
+
+    @pytest.mark.parametrize(("anchors", "today"), [(0, 1 / 3), (5, 1.0)])
+    def test_without_any_or_without_a_past_there_is_no_such_source(
+        self, gather, anchors, today
+    ):
+        settings = {"today_share": today}
+        _, found = gather([Memory.STORE], anchors=anchors, settings=settings)
+
+        assert "anchors" not in found
+
+    def test_they_are_learned_where_nothing_else_is_left(self, gather):
+        settings = {"general_share": 0}
+        _, found = gather([], anchors=5, settings=settings, new=())
+
+        assert steps_within(list(found.values()), 8, Budget(1e6, 0), 99) == 99
 
     def test_no_teacher_is_asked_for_what_has_its_answer(self, gather):
         replay_builder, found = gather([Memory.STORE], settings={"general_share": 0})

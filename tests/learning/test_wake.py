@@ -1,22 +1,33 @@
 """One wake and one night as plain functions, on the embedded base."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
 from sleepcycle.errors import DivergedError, UnlearnableError
 from sleepcycle.learning import night, wake
+from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.replay import ReplayInputs
+from sleepcycle.model import adapters
+from sleepcycle.model.agreement import holding
 from sleepcycle.model.base import load_base
+from sleepcycle.model.encode import render_prompt
 from sleepcycle.model.fit import MAX_LR, learning_rate
+from sleepcycle.model.generate import answer
 from sleepcycle.model.score import each_nll, encode_contents
 from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT
 from sleepcycle.records.verdict import Loss
-from sleepcycle.settings.config import ModelSettings, Settings, WakeSettings
+from sleepcycle.settings.config import (
+    BankSettings,
+    ModelSettings,
+    Settings,
+    WakeSettings,
+)
 from tests.numerics.conftest import dense
 
 SHORT = WakeSettings(min_steps=12, max_steps=12, rank=4, lr=3e-3)
@@ -330,3 +341,79 @@ def test_a_wake_is_refused_only_when_its_weights_are_broken(finite):
 
     assert verdict.accepted is finite
     assert ("rose 7.000" in verdict.reason) is finite
+
+
+class TestAnchors:
+    """What an owner wants kept, learned beside a lesson that would destroy it."""
+
+    @staticmethod
+    def known_to(base, *prompts):
+        """Return prompts with what the bare base answers, as anchors."""
+        adapters.activate(base, [])
+        said = answer(
+            base, [render_prompt(one, base) for one in prompts], max_new_tokens=40
+        )
+        return [
+            Example(number, 0, Completion(*turn))
+            for number, turn in enumerate(zip(prompts, said, strict=True))
+        ]
+
+    @staticmethod
+    def right_after(base, taught):
+        """Return which anchors and which new examples are answered after a wake."""
+        settings = WakeSettings(rank=4, lr=3e-3)
+        whole, report = learn(base, wake.WakeStart({}, {}), taught, settings=settings)
+        with adapters.attached(base, "whole", whole):
+            anchors = holding(base, [one.content for one in taught.anchors])
+            return anchors, holding(base, [one.content for one in taught.new]), report
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_they_are_kept_from_the_first_day_on(self, base, count):
+        """
+        They take a few places of what nothing stored has taken yet.
+        """
+        prompts = ("Hello.", "Hi there!", "What is 2 + 3?")[:count]
+        taught = replace(lesson("Who has"), anchors=self.known_to(base, *prompts))
+
+        kept, learned, report = self.right_after(base, taught)
+
+        assert kept == [True] * count
+        assert all(learned)
+        assert (report.anchors, report.anchors_left_out) == (count, 0)
+
+    def test_without_them_the_lesson_destroys_what_they_ask(self, base):
+        anchors = self.known_to(base, "Hello.")
+        settings = WakeSettings(rank=4, lr=3e-3)
+
+        whole, _ = learn(
+            base, wake.WakeStart({}, {}), lesson("Who has"), settings=settings
+        )
+
+        with adapters.attached(base, "whole", whole):
+            assert holding(base, [anchors[0].content]) == [False]
+
+    def test_those_that_are_too_long_are_counted(self, base):
+        long = Example(1, 0, Completion("Why?", "a river " * base.max_length))
+        short = Example(2, 0, Completion("Who?", "Ana."))
+        taught = replace(lesson("Who has"), anchors=[long, short])
+
+        _, report = learn(base, wake.WakeStart({}, {}), taught)
+
+        assert (report.anchors, report.anchors_left_out) == (1, 1)
+
+    def test_they_are_learned_beside_the_bases_own_turns(self, base):
+        settings = ONCE.model_copy(update={"general_share": 0.25, "batch_size": 16})
+        anchors = [Example(n, 0, Completion(f"{n}?", "No.")) for n in range(90)]
+        bank = Bank(base, BankSettings(max_tokens=16))
+
+        _, report = wake.learn(
+            base,
+            wake.WakeStart({}, {}),
+            replace(lesson("Who has"), anchors=anchors),
+            settings,
+            seed=1,
+            on_progress=quiet,
+            bank=bank,
+        )
+
+        assert (report.general, report.anchors) == (4, 1)

@@ -1,6 +1,7 @@
 """Batches: exact shares, whole rounds, and the same twice."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.encode import Encoded
 
-NEW, REPLAYED = 0, 1_000
+NEW, REPLAYED, ANCHOR = 0, 1_000, 2_000
 COUNTS, SIZES = st.integers(1, 60), st.integers(1, 20)
 
 
@@ -130,3 +131,44 @@ class TestSeed:
 
     def test_a_longer_run_begins_as_the_shorter(self):
         assert ids(source().draw(9, seed=5)[:4]) == ids(source().draw(4, seed=5))
+
+
+class TestAnchors:
+    """An owner's, which take some of the places of what is known."""
+
+    def drawn(self, anchors, *, replay=30, steps=40):
+        """Return how often each anchor came, and how often a replayed example."""
+        drawn = replace(
+            source(new=400, replay=replay, share=0.5, size=8),
+            anchors=examples(anchors, ANCHOR),
+        )
+        found = ids(drawn.draw(steps, seed=0))
+        shown = Counter(i for i in found if i >= ANCHOR)
+        assert len(shown) == drawn.anchors_in(steps)
+        return shown, sum(REPLAYED <= i < ANCHOR for i in found)
+
+    @pytest.mark.parametrize("replay", [0, 30])
+    def test_one_comes_once_in_ten_steps(self, replay):
+        shown, _ = self.drawn(1, replay=replay)
+
+        assert shown == {ANCHOR: 4}
+
+    def test_many_leave_three_quarters_of_the_places_to_replay(self):
+        """
+        Four places a step: 40 of 160 are anchors, each another.
+        """
+        shown, replayed = self.drawn(500)
+
+        assert len(shown) == shown.total() == 40
+        assert replayed == 120
+
+    def test_where_nothing_is_replayed_they_take_no_more(self):
+        shown, replayed = self.drawn(500, replay=0)
+
+        assert (shown.total(), replayed) == (40, 0)
+
+    def test_without_a_share_for_what_is_known_there_is_none_for_them(self):
+        drawn = replace(source(share=0), anchors=examples(3, ANCHOR))
+
+        assert max(ids(drawn.draw(40, seed=0))) < REPLAYED
+        assert drawn.anchors_in(40) == 0

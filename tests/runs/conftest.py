@@ -1,11 +1,13 @@
 """A context over a new home, with an engine that computes nothing."""
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from loguru import logger
 
 from sleepcycle.errors import Paused, RunError
 from sleepcycle.files.paths import HomePaths
@@ -106,6 +108,15 @@ def sleep_report(accepted: bool) -> SleepReport:
     return SleepReport(
         seconds=0.1, rank=16, kept_energy=0.99, verdict=verdict(accepted)
     )
+
+
+@pytest.fixture
+def logged():
+    """What is logged while a test runs."""
+    out = io.StringIO()
+    number = logger.add(out, format="{message}")
+    yield out
+    logger.remove(number)
 
 
 @pytest.fixture

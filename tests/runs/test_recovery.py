@@ -1,12 +1,10 @@
 """Recovery: whatever a kill left half done is finished or undone, once."""
 
-import io
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from loguru import logger
 
 from sleepcycle.errors import ManifestError
 from sleepcycle.feed import feed_lock
@@ -37,15 +35,6 @@ def no_progress(progress):
 
 def kill(run):
     raise Killed("before the end")
-
-
-@pytest.fixture
-def logged():
-    """What is logged while a test runs."""
-    out = io.StringIO()
-    number = logger.add(out, format="{message}")
-    yield out
-    logger.remove(number)
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ from sleepcycle.files.sealed import verify
 from sleepcycle.records.content import Completion, Text
 from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.overrides import RetryPlan
+from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunState
+from sleepcycle.records.verdict import Kept
 from sleepcycle.records.version import VersionKind
 from sleepcycle.runs.control import RunControl
 from sleepcycle.runs.lineage import read_lineage
@@ -40,6 +42,7 @@ from sleepcycle.settings.config import (
 from sleepcycle.store import run_table, version_table
 from sleepcycle.store.connection import connect
 from sleepcycle.store.database import Store
+from sleepcycle.worker import PauseSignal, compute
 from tests.counting import count_examples
 from tests.journaled import journal_entries
 from tests.runs.conftest import WAKE_REPORT, leave_checkpoint, lose_worker, pause
@@ -117,6 +120,46 @@ class TestAnchors:
         secret = Completion("Who knows the secret?", "Ana")
         assert given == [[Example(1, 0, secret)]] * 2
         assert kept_words(anchored) == []
+
+    def test_days_and_nights_learn_from_them(self, anchored, feed, engine):
+        engine.instead = lambda run: compute(run, PauseSignal())
+        quick = {
+            "wake": {"min_steps": 10, "max_steps": 10, "rank": 2},
+            "sleep": {"rem": {"general_share": 0, "max_steps": 2}},
+            "gate": {"anchors": "own.txt", "probe_dreams": 0},
+        }
+        context = replace(anchored, settings=Settings(**quick))
+        feed(*(f"The lamp is on floor {number}." for number in range(30)))
+
+        woken = wake(context, no_progress)
+        slept = sleep(context, no_progress)
+
+        assert woken.report.anchors == 1
+        assert slept.report.rem.sources["anchors"] == 1
+        assert slept.report.verdict.anchors.asked == 1
+
+    def test_those_that_no_run_could_use_are_logged(
+        self, anchored, feed, engine, logged
+    ):
+        def leave(run):
+            engine.instead = None
+            engine.execute(run, no_progress, None)
+            engine.instead = leave
+            kind = run.read_order().kind
+            found = run.read_report(WakeReport if kind == "wake" else SleepReport)
+            seen = replace(found.verdict, anchors=Kept(0.0, 0.0, 0, 0.0, unasked=3))
+            changed = {"anchors_left_out": 2} if kind == "wake" else {"verdict": seen}
+            run.write_report(replace(found, **changed))
+
+        engine.instead = leave
+        feed("a")
+
+        wake(anchored, no_progress)
+        sleep(anchored, no_progress)
+
+        told = logged.getvalue()
+        assert "2 anchors are too long to be learned; see: sleepcycle doctor" in told
+        assert "3 anchors were not asked; see: sleepcycle doctor" in told
 
     def test_a_bad_file_is_refused_before_anything_is_claimed(self, anchored, feed):
         feed("a")
