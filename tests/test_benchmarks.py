@@ -17,6 +17,7 @@ from benchmarks import (
     loss_reduction,
     reach,
     shapes,
+    small_feeds,
     wake,
 )
 from benchmarks.learning_work import Work, batches_of
@@ -366,3 +367,22 @@ class TestLossReduction:
         assert [row["after"] for row in rows] == ["wake 1", "night 1"]
         assert all(row["short_loss"] > 0 < row["unseen"] for row in rows)
         assert rows[0]["drift"] > 0
+
+
+class TestSmallFeeds:
+    def test_facts_are_asked_in_other_words_than_they_are_taught_in(self):
+        first, second = small_feeds.feeds(6, seed=0)
+
+        asked = {one.prompt for one in (*first.questions, *second.questions)}
+        taught = {one.prompt for one in (*first.rows, *second.rows)}
+        assert (len(first.rows), len(first.questions)) == (6, 2)
+        assert not asked & taught
+
+    def test_each_day_is_a_line(self, capsys):
+        words = ["--examples=3", "--wake", '{"min_steps": 2, "rank": 2}']
+
+        small_feeds.main([*words, "--gate", '{"probe_dreams": 2, "max_asked": 2}'])
+
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(row["day"], row["rows"]) for row in rows] == [(1, 3), (2, 3)]
+        assert rows[1]["earlier"] == [0, 0]

@@ -51,11 +51,15 @@ def show_wake(outcome: "Outcome", *, as_json: bool) -> None:
     report = outcome.report
     phase = report.phase if isinstance(report, WakeReport) else None
     mfu = report.mfu if isinstance(report, WakeReport) else None
+    learned = isinstance(report, WakeReport) and report.learned
     kept = _left_out(report) if isinstance(report, WakeReport) else {}
     if as_json:
         fields = _fields(outcome, WAKE_FIELDS)
-        return show_json({**fields, **kept, "phase": phase, "mfu": mfu})
+        more = {"phase": phase, "mfu": mfu, "learned": learned}
+        return show_json({**fields, **kept, **more})
     _show(outcome, WAKE_FIELDS)
+    if learned:
+        print("it ended early, since every example was learned")
     if mfu is not None:
         print(f"it learned at {mfu:.0%} of the GPU's peak")
     for name, count in kept.items():

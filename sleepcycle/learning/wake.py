@@ -1,34 +1,39 @@
 """One wake: train the day adapter on new examples, over the frozen live adapter."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, count
 from typing import Any
 
-from sleepcycle.errors import ExampleError, UnlearnableError
 from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.distillation import TAUGHT, TaughtExample
+from sleepcycle.learning.encoded_lesson import EncodedLesson, encode_new
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
-from sleepcycle.model.encode import Encoded, encode, encode_all
+from sleepcycle.model.encode import Encoded, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.gradients import NLL
 from sleepcycle.model.loss_reduction import reduced
 from sleepcycle.model.monitor import FitPlan, FitResult
-from sleepcycle.model.score import compare, encode_counted, held_out_loss
+from sleepcycle.model.score import (
+    compare,
+    encode_counted,
+    encode_held_out,
+    held_out_loss,
+    least_confidence,
+)
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, compose_layers
-from sleepcycle.records.content import Text
-from sleepcycle.records.example import Example, SetAside
+from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.verdict import Loss, Verdict, losses_text
 from sleepcycle.settings import training_steps
 from sleepcycle.settings.config import WakeSettings
 
-ENCODED_AT_ONCE = 100  # examples and answers, between two signs of life
+LOOK_EVERY = 2  # steps, at least: looks whether all is learned are a third of a step
 LIVE = "live"
 DAY = "day"
 
@@ -49,23 +54,6 @@ class Lesson:
 
     anchors: Sequence[Example] = ()
     """Questions of the owner, with answers that must stay right."""
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedLesson:
-    """New examples as the model sees them."""
-
-    sequences: Sequence[Encoded]
-    learned: int
-    """Examples that they are of."""
-
-    cut: int
-    """Examples whose prompt lost its middle, or that lost an answer."""
-
-    split: int
-    """Texts in several parts."""
-
-    set_aside: tuple[SetAside, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +96,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         DivergedError: The loss exploded or is not a number.
         Paused: `keep` asked for it.
     """
-    new = _encode_new(base, lesson.new, settings, on_progress)
+    new = encode_new(base, lesson.new, settings, on_progress)
     contents = (example.content for example in lesson.replay)
     replay = encode_all(contents, base, prompt_weight=settings.prompt_weight)
     anchors, unfit_anchors = encode_counted(
@@ -136,6 +124,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
             source.draw(fit_plan.steps, seed),
             on_progress=on_progress,
             held_out_loss=measured,
+            confidence=_confidence(base, lesson, source, fit_plan, on_progress),
             objective=TAUGHT if source.general else NLL,
             keep=keep,
         )
@@ -282,11 +271,17 @@ def _measure(
 def _plan(
     base: Base, settings: WakeSettings, source: BatchSource[Any], seed: int
 ) -> FitPlan:
-    """Turn epochs into steps: each batch has room for its share of new examples."""
+    """Turn epochs into steps: each batch has room for its share of new examples.
+
+    Steps beyond the epochs are there for a handful of examples to be learned.
+    """
+    new = len(source.new)
+    steps = training_steps.step_count(settings, new, source.room)
+    shown = training_steps.epoch_steps(settings, new, source.room)
     return FitPlan(
         adapter=DAY,
         lr=learning_rate(settings, base.width),
-        steps=training_steps.step_count(settings, len(source.new), source.room),
+        steps=steps,
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
@@ -294,70 +289,28 @@ def _plan(
         check_every=settings.check_every,
         patience=settings.patience,
         seed=seed,
+        ends_from=shown if settings.patience and shown < steps else 0,
+        ends_every=max(LOOK_EVERY, math.ceil(new / source.room)),
     )
 
 
-def _encode_new(
+def _confidence(
     base: Base,
-    examples: Sequence[Example],
-    settings: WakeSettings,
+    lesson: Lesson,
+    source: BatchSource[Any],
+    plan: FitPlan,
     on_progress: OnProgress,
-) -> EncodedLesson:
-    """Encode new examples; those that cannot be learned are set aside by their reason.
+) -> Callable[[], float] | None:
+    """Return what says how sure all is learned; None where that does not end the wake.
 
-    Raises:
-        UnlearnableError: That is all of them.
+    Anchors count too, where each has its turn: what destroys one goes on until it is
+    back.
     """
-    parts: list[list[Encoded]] = []
-    split = 0
-    faults: dict[tuple[str, str], list[int]] = {}
-    alive = _now_and_then(lambda: on_progress(HEARTBEAT))
-    encode_one = partial(
-        encode, base=base, prompt_weight=settings.prompt_weight, on_answer=alive
-    )
-    for example in examples:
-        alive()
-        try:
-            found = encode_one(example.content)
-        except ExampleError as error:
-            faults.setdefault((error.code, str(error)), []).append(example.id)
-            continue
-        parts.append(found)
-        split += isinstance(example.content, Text) and len(found) > 1
-    set_aside = tuple(
-        SetAside(code, reason, tuple(ids)) for (code, reason), ids in faults.items()
-    )
-    if not parts:
-        raise UnlearnableError(_none_of(len(examples), set_aside), set_aside)
-    return EncodedLesson(
-        sequences=list(chain.from_iterable(parts)),
-        learned=len(parts),
-        cut=sum(any(one.cut or one.left_out for one in found) for found in parts),
-        split=split,
-        set_aside=set_aside,
-    )
-
-
-def _now_and_then(tell: Callable[[], None]) -> Callable[[], None]:
-    """Return what tells the first time it is called, and so on each so many times."""
-    numbers = count()
-
-    def step() -> None:
-        """Count, and tell if it is time."""
-        if next(numbers) % ENCODED_AT_ONCE == 0:
-            tell()
-
-    return step
-
-
-def _none_of(count: int, set_aside: Sequence[SetAside]) -> str:
-    """Return why nothing can be learned, in words."""
-    most = max(set_aside, key=lambda one: len(one.examples))
-    return (
-        f"none of {count} examples can be learned, so they are set aside; of "
-        f"{len(most.examples)}: {most.code} {most.reason}; see: sleepcycle batches "
-        "quarantine"
-    )
+    if not plan.ends_from:
+        return None
+    all_come = source.anchors_in(plan.steps) == len(source.anchors)
+    examples = [*lesson.new, *(lesson.anchors if all_come else ())]
+    return least_confidence(base, encode_held_out(base, examples), on_progress)
 
 
 def _report(
@@ -390,6 +343,8 @@ def _report(
         live_rank=_rank(start_from.live),
         day_rank=_rank(day),
         mfu=result.mfu,
+        confidence=result.confidence,
+        learned=result.learned,
     )
 
 

@@ -62,6 +62,8 @@ class Seen:
     """Of training alone, the parts before earlier checkpoints included."""
 
     micro_batches: int
+    confidence: tuple[tuple[int, float], ...] = ()
+    """Step, and least probability of a token to be learned, of each look at it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,11 @@ REFERENCE_WIDTH = 2000
 WIDTH_POWER = 0.78
 MAX_LR = 3e-3
 
-LATER = {"holds_zeros": False}  # of a plan as earlier releases kept it
+LATER = {  # of a plan as earlier releases kept it
+    "holds_zeros": False,
+    "ends_from": 0,
+    "ends_every": 1,
+}
 FINAL_SHARE = 0.1  # of the peak learning rate, at the last step
 
 
@@ -57,13 +61,16 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     *,
     on_progress: Callable[[Progress], None],
     held_out_loss: Callable[[], float] | None = None,
+    confidence: Callable[[], float] | None = None,
     objective: Objective = NLL,
     keep: Checkpoints | None = None,
 ) -> FitResult:
     """Train the plan's adapter, one batch a step, over whatever else is active.
 
     With `held_out_loss` the weights of its lowest value are kept, and training stops
-    where `patience` looks bring nothing better. With `keep` it goes on from the state
+    where `patience` looks bring nothing better. With `confidence`, the least that a
+    token to be learned is given, it ends once that is high, from the plan's `ends_from`
+    on. With `keep` it goes on from the state
     that is kept; on a CPU to the same bytes as if it had never been broken off. A
     batch that does not fit in memory is learned in parts, to the same gradient but
     for rounding.
@@ -84,7 +91,8 @@ def fit(  # noqa: PLR0913 - what is trained on, watched and minimised are option
     peak = peak_of(base.device)
     pace = Pace(ahead, plan.check_every if held_out_loss else 0, peak)
     watch = TrainingMonitor(
-        MonitorOptions(plan, on_progress, held_out_loss, keep, pace), student
+        MonitorOptions(plan, on_progress, held_out_loss, keep, pace, confidence),
+        student,
     )
     left = ahead[start.seen.step if start else 0 :]
     compiled = compiles(base, left, peak)

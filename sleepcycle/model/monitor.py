@@ -15,6 +15,7 @@ from sleepcycle.model.student import Student
 from sleepcycle.records.progress import Progress
 
 MOST_PARTS = 8  # of a batch that does not fit in memory
+SURE = 0.8  # least probability of a token of what is learned; above 0.5 it is said
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class FitPlan:
     holds_zeros: bool = False
     """Whether what is zero in the adapter's factors stays zero."""
 
+    ends_from: int = 0
+    """First step after which it ends once all is learned; 0 for never."""
+
+    ends_every: int = 1
+    """Steps between two looks whether it is."""
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -65,6 +72,13 @@ class FitResult:
     mfu: float | None = None
     """Share of the device's peak that was used; None where that is not known."""
 
+    confidence: tuple[tuple[int, float], ...] = ()
+    """Step, and least probability that was given to a token of what is to be learned,
+    of each look at it."""
+
+    learned: bool = False
+    """Whether it ended since all was learned."""
+
 
 @dataclass(frozen=True)
 class MonitorOptions:
@@ -75,6 +89,8 @@ class MonitorOptions:
     held_out_loss: Callable[[], float] | None
     keep: Checkpoints | None
     pace: Pace
+    confidence: Callable[[], float] | None = None
+    """Least probability of a token of what is to be learned; what `ends_from` needs."""
 
 
 class TrainingMonitor:
@@ -89,6 +105,7 @@ class TrainingMonitor:
         self._losses: list[float] = []
         self._tokens: list[int] = []
         self._looks: list[tuple[int, float]] = []
+        self._confidence: list[tuple[int, float]] = []
         self._best: tuple[float, int, Tensor] | None = None
         self._before_s = 0.0
         self._began = time.perf_counter()
@@ -110,6 +127,7 @@ class TrainingMonitor:
         self._losses = list(seen.losses)
         self._tokens = list(seen.tokens)
         self._looks = list(seen.looks)
+        self._confidence = list(seen.confidence)
         self._before_s = seen.seconds
         if seen.best is not None and best is not None:
             self._best = (*seen.best, best)
@@ -155,8 +173,9 @@ class TrainingMonitor:
         """Report a step; look at the held-out loss, and keep the state, in time."""
         step = len(self._losses)
         self._terms.pace.learned()
+        self._look_at_lesson(step)
         self._terms.on_progress(self._progress(step))
-        self.finished = last = step == self._plan.steps
+        self.finished = last = step == self._plan.steps or self._has_learned
         looks = self._terms.held_out_loss is not None
         if looks and (last or step % self._plan.check_every == 0):
             self._look(step)
@@ -183,7 +202,14 @@ class TrainingMonitor:
             stopped_early=steps < self._plan.steps,
             held_out=tuple(self._looks),
             mfu=self._terms.pace.mfu,
+            confidence=tuple(self._confidence),
+            learned=self._has_learned,
         )
+
+    @property
+    def _has_learned(self) -> bool:
+        """Whether it was sure of all when it was last looked at."""
+        return bool(self._confidence) and self._confidence[-1][1] >= SURE
 
     def _state(self, step: int, optimizer: AdamW) -> State:
         """Return all that it takes to go on after this step."""
@@ -196,6 +222,7 @@ class TrainingMonitor:
             losses=tuple(self._losses),
             tokens=tuple(self._tokens),
             looks=tuple(self._looks),
+            confidence=tuple(self._confidence),
             best=(best[0], best[1]) if best else None,
             seconds=self._seconds(),
             micro_batches=self.micro_batches,
@@ -228,6 +255,21 @@ class TrainingMonitor:
         if self._best is None or loss < self._best[0]:
             self._best = (loss, step, self._student.weights.detach().clone())
 
+    def _look_at_lesson(self, step: int) -> None:
+        """Measure how sure it is of all that is to be learned, if that may end it.
+
+        Not in the last round, of which it could save no more than it costs.
+        """
+        first, every = self._plan.ends_from, self._plan.ends_every
+        measure = self._terms.confidence
+        if measure is None or not first <= step <= self._plan.steps - every:
+            return
+        if not first or (step - first) % every:
+            return
+        with self._student.evaluating():
+            self._confidence.append((step, measure()))
+        self._terms.pace.paused()
+
     def _waited_enough(self) -> bool:
         """Return whether the last `patience` looks found nothing better."""
         if self._plan.patience == 0 or self._best is None:
@@ -241,10 +283,11 @@ class TrainingMonitor:
         return Progress(
             stage=self._plan.stage,
             step=step,
-            steps=self._plan.steps,
+            steps=step if self._has_learned else self._plan.steps,
             loss=self._losses[-1],
             tokens_per_second=pace.tokens_per_second,
-            left_s=pace.left_s,
+            left_s=0.0 if self._has_learned else pace.left_s,
             micro_batches=self.micro_batches,
             mfu=pace.mfu,
+            confidence=self._confidence[-1][1] if self._confidence else None,
         )

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from statistics import fmean, median
 from typing import TypeVar
@@ -166,6 +166,23 @@ def held_out_loss(
     return measure
 
 
+def least_confidence(
+    base: Base, examples: Sequence[Encoded], on_progress: OnProgress
+) -> Callable[[], float]:
+    """Return what measures the least probability of a learned token, in [0, 1].
+
+    Above a half whatever is active says each answer word for word, since no other token
+    is as likely as the right one.
+    """
+
+    def measure() -> float:
+        """Return it for whatever is active now."""
+        worst = _each(base, examples, max, lambda: on_progress(HEARTBEAT))
+        return math.exp(-max(worst, default=0.0))
+
+    return measure
+
+
 @torch.no_grad()
 def teach(
     base: Base,
@@ -219,8 +236,19 @@ def each_nll(
         examples: Those of like length are scored together.
         on_batch: Called after each batch.
     """
+    return _each(base, examples, math.fsum, on_batch)
+
+
+@torch.no_grad()
+def _each(
+    base: Base,
+    examples: Sequence[Encoded],
+    summed_up: Callable[[Iterable[float]], float],
+    on_batch: Callable[[], None],
+) -> list[float]:
+    """Return what the losses of each example's learned tokens come to; 0 for none."""
     reader = Reader(base)
-    nats = [0.0] * len(examples)
+    found_of = [0.0] * len(examples)
 
     def losses(batch: Sequence[Encoded]) -> list[float]:
         tokens = learned_tokens(batch).to(base.device)
@@ -230,9 +258,10 @@ def each_nll(
     for chosen, found in read_in_parts(base, reader, examples, losses):
         each = iter(found)
         for i in chosen:
-            nats[i] = math.fsum(islice(each, examples[i].learned))
+            if count := examples[i].learned:
+                found_of[i] = summed_up(islice(each, count))
         on_batch()
-    return nats
+    return found_of
 
 
 def read_in_parts(

@@ -27,6 +27,10 @@ class Progress:
     """Share of the device's peak that learning uses, in [0, 1]; None where that is not
     known, as on a CPU."""
 
+    confidence: float | None = None
+    """Least probability that was given to a token of what is to be learned, when a
+    small wake last looked, in [0, 1]; None where it does not look."""
+
 
 def progress_from(fields: Mapping[str, Any]) -> Progress:
     """Return the heartbeat that parsed JSON holds.

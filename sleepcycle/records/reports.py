@@ -94,6 +94,13 @@ class WakeReport:
     anchors_left_out: int = 0
     """Anchors that the base cannot learn, since they are too long."""
 
+    confidence: tuple[tuple[int, float], ...] = ()
+    """Step, and least probability that was given to a token of what is to be learned,
+    of each look by which a small wake ends."""
+
+    learned: bool = False
+    """Whether it ended before `wake.min_steps`, since all was learned."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemReport:

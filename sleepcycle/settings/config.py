@@ -213,7 +213,8 @@ class WakeSettings(Section):
     """How often each new example is seen."""
 
     min_steps: PositiveInt = 40
-    """Fewest steps of one wake, so that a handful of examples is learned too."""
+    """Fewest steps of one wake, so that a handful of examples is learned too; those
+    beyond `epochs` end as soon as every one is, unless `patience` is 0."""
 
     max_steps: NonNegativeInt = 0
     """Most steps of one wake; 0 for no bound but `epochs`."""

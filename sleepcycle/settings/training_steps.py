@@ -21,15 +21,26 @@ def room(batch_size: int, share: Fraction, new: int) -> Fraction:
 
 
 def step_count(settings: WakeSettings, new: int, room: Fraction) -> int:
-    """Return how many steps show `new` examples `epochs` times.
+    """Return how many steps show `new` examples `epochs` times, within the bounds.
 
     Args:
         settings: Its `min_steps` and `max_steps` bound the result.
         new: How many new examples there are, at least one.
         room: How many of them a batch holds on average.
     """
-    steps = max(settings.min_steps, round(settings.epochs * new / room))
+    steps = max(settings.min_steps, epoch_steps(settings, new, room))
     return min(steps, settings.max_steps or steps)
+
+
+def epoch_steps(settings: WakeSettings, new: int, room: Fraction) -> int:
+    """Return how many steps show `new` examples `epochs` times, whatever the bounds.
+
+    Args:
+        settings: Of the wake.
+        new: How many new examples there are, at least one.
+        room: How many of them a batch holds on average.
+    """
+    return max(1, round(settings.epochs * new / room))
 
 
 def shown_again(settings: WakeSettings) -> Fraction:

@@ -111,6 +111,11 @@ class TestProgress:
     def test_a_heartbeat_that_measured_nothing_says_nothing(self):
         assert facts(Progress("gate", 1, 2)) == ""
 
+    def test_a_small_wake_says_how_sure_it_is_of_all(self):
+        heartbeat = Progress("wake", 9, 40, loss=0.5, confidence=0.257)
+
+        assert facts(heartbeat) == "loss 0.500  26% sure"
+
     def test_a_feed_counts_its_rows_on_a_terminal(self, cli, tmp_path):
         file = tmp_path / "many.jsonl"
         file.write_text("".join(f'{{"text": "{n}"}}\n' for n in range(4_100)))

@@ -97,6 +97,18 @@ def test_a_wake_says_what_it_could_not_use(capsys, count, key, words):
     assert (words in capsys.readouterr().out) is bool(count)
 
 
+@pytest.mark.parametrize("learned", [True, False])
+def test_a_wake_says_that_it_ended_since_all_was_learned(capsys, learned):
+    outcome = replace(OUTCOME, report=replace(OUTCOME.report, learned=learned))
+
+    show_wake(outcome, as_json=True)
+    fields = json_of(capsys)
+    show_wake(outcome, as_json=False)
+
+    assert fields["learned"] is learned
+    assert ("every example was learned" in capsys.readouterr().out) is learned
+
+
 def test_a_run_is_shown_with_its_phase(home, capsys):
     home.wake()
     run, phase = home.runs.get(1), home.runs.phase(1)

@@ -417,3 +417,66 @@ class TestAnchors:
         )
 
         assert (report.general, report.anchors) == (4, 1)
+
+
+class TestSmallFeeds:
+    """A handful of examples is learned, and then it is enough."""
+
+    HANDFUL = lesson("Who has", count=6)
+    PLAIN = WakeSettings(rank=4, lr=3e-3)
+
+    def woken(self, base, settings=PLAIN, taught=HANDFUL, **changed):
+        """Return what a wake makes of a few examples, with its report."""
+        taught = replace(taught, **({"today": ()} | changed))
+        return learn(base, wake.WakeStart({}, {}), taught, settings=settings)
+
+    def test_it_ends_once_every_example_is_learned(self, base):
+        whole, report = self.woken(base)
+        step, sure = report.confidence[-1]
+
+        assert report.learned
+        assert 3 < report.steps == report.best_step == step < 20
+        assert sure >= 0.8 > report.confidence[-2][1]
+        with adapters.attached(base, "whole", whole):
+            assert all(holding(base, [one.content for one in self.HANDFUL.new]))
+
+    def test_each_is_seen_as_often_as_is_set_before_it_may_end(self, base):
+        """
+        A batch holds the six, so three epochs are three steps.
+        """
+        _, report = self.woken(base)
+        _, longer = self.woken(base, self.PLAIN.model_copy(update={"epochs": 20.0}))
+
+        assert report.confidence[0][0] == 3
+        assert (longer.steps, len(longer.confidence)) == (20, 1)
+
+    @pytest.mark.parametrize("changed", [{"patience": 0}, {"epochs": 50.0}])
+    def test_without_patience_or_steps_to_spare_it_goes_to_its_end(self, base, changed):
+        changed |= {"min_steps": 12, "max_steps": 12}
+        _, report = self.woken(base, self.PLAIN.model_copy(update=changed))
+
+        assert (report.steps, report.learned, report.confidence) == (12, False, ())
+
+    def test_what_contradicts_itself_takes_all_steps(self, base):
+        rows = [Completion("Who?", "Ana."), Completion("Who?", "Zorvane.")]
+        new = [Example(number, 1, row) for number, row in enumerate(rows)]
+
+        _, report = self.woken(base, new=new)
+
+        assert (report.steps, report.learned) == (40, False)
+
+    def test_an_anchor_that_it_destroys_is_learned_too(self, base):
+        anchors = TestAnchors.known_to(base, "Hello.")
+
+        whole, report = self.woken(base, anchors=anchors)
+
+        with adapters.attached(base, "whole", whole):
+            assert holding(base, [anchors[0].content]) == [True]
+        assert report.steps > self.woken(base)[1].steps
+
+    def test_anchors_that_do_not_all_come_are_not_waited_for(self, base):
+        anchors = [Example(n, 0, Completion(f"{n}?", f"{n * n}")) for n in range(90)]
+
+        _, report = self.woken(base, anchors=anchors)
+
+        assert report.learned

@@ -92,19 +92,23 @@ def lesson(base, steps=STEPS):
     return [cut[4 * step : 4 * step + 4] for step in range(steps)]
 
 
-def train(base, keep=None, losses=None, **changed):
-    """Train the day adapter; with `losses` the looks find these."""
+def train(base, keep=None, losses=None, sure=None, **changed):
+    """Train the day adapter; with `losses` the looks find these.
+
+    With `sure`, a confidence for each step, those at what is to be learned do.
+    """
     plan = make_plan(
         **({"steps": STEPS, "warmup_steps": 3, "check_every": 1} | changed)
     )
     done = keep.start.seen.step if keep and keep.start else 0
-    left = iter((losses or ())[done:])
+    left, surer = iter((losses or ())[done:]), iter((sure or ())[done:])
     return fit(
         base,
         plan,
         lesson(base, plan.steps),
         on_progress=lambda progress: None,
         held_out_loss=(lambda: next(left)) if losses else None,
+        confidence=(lambda: next(surer)) if sure else None,
         keep=keep,
     )
 
@@ -167,6 +171,25 @@ class TestGoingOn:
 
         assert (result.steps, result.best_step, result.stopped_early) == (5, 2, True)
         assert result.held_out == expected.held_out
+        assert_same(read(base, "day"), read(whole, "day"))
+
+    @pytest.mark.parametrize("after", [2, 4, 5])
+    def test_one_that_ends_since_all_is_learned_ends_at_the_same_step(
+        self, fresh, after
+    ):
+        """
+        Also where it was broken off at that step, or by a look before.
+        """
+        options = {"sure": (0, 0, 0.1, 0.7, 0.8, 0, 0), "ends_from": 1}
+        whole = fresh(0.3)
+        expected = train(whole, **options)
+        state = pause(fresh(0.3), after, **options)
+        base = fresh(0.3)
+
+        result = train(base, Keep(start=state), **options)
+
+        assert (result.steps, result.learned) == (5, True)
+        assert result.confidence == expected.confidence
         assert_same(read(base, "day"), read(whole, "day"))
 
     def test_the_start_is_looked_at_once(self, fresh):

@@ -392,6 +392,66 @@ class TestHeldOut:
             watched([2.0, math.nan, 1.0], steps=3)
 
 
+class TestLearned:
+    """A plan with steps to spare ends where all is learned."""
+
+    @pytest.fixture
+    def taught(self, day):
+        """Return what trains and finds itself so sure of all."""
+
+        def run(*sure, **changed):
+            heard, left = [], iter(sure)
+
+            def look():
+                assert not day.model.training
+                return next(left)
+
+            plan = make_plan(**({"steps": 9, "check_every": 2} | changed))
+            result = fit(
+                day,
+                plan,
+                batches_of(day, plan.steps),
+                on_progress=heard.append,
+                held_out_loss=lambda: 1.0,
+                confidence=look,
+            )
+            return result, heard
+
+        return run
+
+    def test_it_looks_now_and_then_from_a_step_on(self, taught):
+        result, _ = taught(0.1, 0.79, 0.8, ends_from=3, ends_every=2)
+
+        assert result.confidence == ((3, 0.1), (5, 0.79), (7, 0.8))
+        assert (result.steps, result.learned, result.stopped_early) == (7, True, True)
+
+    def test_what_is_held_out_is_looked_at_in_the_end(self, taught):
+        result, _ = taught(1.0, ends_from=3)
+
+        assert result.held_out == ((2, 1.0), (3, 1.0))
+
+    def test_its_heartbeats_say_how_far_it_is_and_that_it_ends(self, taught):
+        _, heard = taught(0.1, 0.8, ends_from=3, ends_every=2)
+
+        assert [one.confidence for one in heard] == [None, None, 0.1, 0.1, 0.8]
+        assert [one.steps for one in heard] == [9, 9, 9, 9, 5]
+        assert heard[-1].left_s == 0
+
+    def test_what_is_never_learned_takes_all_steps(self, taught):
+        """
+        It is not looked at in the last round, which a look could hardly save.
+        """
+        result, _ = taught(*[0.5] * 3, ends_from=1, ends_every=3)
+
+        assert (result.steps, result.learned) == (9, False)
+        assert [step for step, _ in result.confidence] == [1, 4]
+
+    def test_a_plan_without_steps_to_spare_does_not_look(self, taught):
+        result, _ = taught()
+
+        assert (result.steps, result.confidence) == (9, ())
+
+
 class TestLoss:
     def test_it_is_the_weighted_mean_over_learned_tokens(self, day):
         """

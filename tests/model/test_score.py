@@ -1,5 +1,6 @@
 """Scores: the loss of each token, whatever it is batched with."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,9 @@ from sleepcycle.model.adapters import attach
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.forward import token_nll
 from sleepcycle.model.reading import Reader
-from sleepcycle.model.score import compare, each_nll, nll, teach
+from sleepcycle.model.score import compare, each_nll, least_confidence, nll, teach
 from sleepcycle.model.token_batch import learned_tokens
+from sleepcycle.records.progress import ignore_progress
 from tests.model.conftest import logits_of, some_examples
 
 
@@ -84,3 +86,24 @@ def test_what_learns_nothing_is_taught_nothing(llama):
         scores = teach(llama, rows, k=5)
 
         assert [one.ids.shape for one in scores] == [(one.learned, 5) for one in rows]
+
+
+class TestLeastConfidence:
+    def test_it_is_that_of_the_worst_token_of_all(self, llama):
+        """
+        By each token's loss alone, scored as the only one of its example.
+        """
+        rows = some_examples(llama, count=3)
+        apart = [
+            replace(row, weights=tuple(float(i == place) for i in range(len(row.ids))))
+            for row in rows
+            for place in range(1, len(row.ids))
+        ]
+        expected = math.exp(-max(each_nll(llama, apart)))
+
+        found = least_confidence(llama, rows, ignore_progress)()
+
+        assert found == pytest.approx(expected, rel=1e-4)
+
+    def test_without_anything_to_learn_it_is_sure(self, llama):
+        assert least_confidence(llama, [], ignore_progress)() == 1.0
