@@ -18,6 +18,7 @@ from sleepcycle.home.disk_space import wanted_bytes
 from sleepcycle.home.memory_report import advice, in_words, report_memory
 from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.model_size import read_size
+from sleepcycle.settings import training_steps
 from sleepcycle.store.connection import OLDEST, SAFE_WAL, journal_mode
 
 MB = 1_000_000
@@ -119,15 +120,15 @@ def check_speed(inspection: Inspection) -> Finding | None:
     """Look how long learning takes: by the last wake, else by a guess on a CPU."""
     if inspection.settings is None:
         return None
-    settings = inspection.settings.wake
+    try:
+        size = read_size(inspection.settings.model)
+    except ModelError:
+        return None
+    settings = training_steps.settled(inspection.settings.wake, size.parameters)
     runs = inspection.tables.last_runs(LAST_RUNS) if inspection.tables else []
     found = by_last_wake(runs, settings)
     if found is None:
         if memory_for(inspection.settings.engine.device).on_gpu:
-            return None
-        try:
-            size = read_size(inspection.settings.model)
-        except ModelError:
             return None
         found = by_product(size, settings)
     return Finding(Level.OK, learning_time.in_words(found), figures=asdict(found))

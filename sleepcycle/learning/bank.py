@@ -19,7 +19,7 @@ from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode, encode_all
+from sleepcycle.model.encode import Encoded, encode_all
 from sleepcycle.model.score import teach
 from sleepcycle.model.tensor_cache import Remembered, recall, remember
 from sleepcycle.numerics.distill import TopScores
@@ -39,6 +39,8 @@ LEARNED, HELD_OUT = "learned", "held_out"
 SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not a run's
 FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
 LARGEST_ROUND = 512
+SPREAD = 8  # times as many turns as are drawn, from which they are; a guess
+BEGUN = 2  # times as many as are wanted: of half, question or answer do not end
 LONGEST_BEGINNING = 9  # words, of which the last is never given
 FRUITLESS = 3  # rounds in a row that bring nothing, after which there is no more
 
@@ -87,30 +89,31 @@ class Bank:
     def learned(self, count: int, seed: int) -> list[TaughtExample]:
         """Draw turns to be learned as the base itself thinks of them.
 
-        The whole bank is made first, so that the same seed draws the same.
+        They are drawn from so many that days differ; how many hangs on `count` alone,
+        and not on what was made before, so that the same seed draws the same.
 
         Raises:
             ModelError: The base cannot dream.
         """
-        if not count:
-            return []
-        contents = self._first(LEARNED, self.settings.turns)
+        contents = self._first(LEARNED, min(SPREAD * count, self.settings.turns))
         encoded = encode_all(contents, self._base, prompt_weight=1)
         scored = list(zip(encoded, self._scored(encoded), strict=True))
-        drawn = Random(seed).sample(range(len(scored)), min(count, len(scored)))
-        return [self._taught(contents[place], *scored[place]) for place in drawn]
+        drawn = Random(seed).sample(scored, min(count, len(scored)))
+        return [TaughtExample(*one, self.settings.gold_share) for one in drawn]
 
     def near(
         self, contents: Sequence[Content], count: int, seed: int
     ) -> list[TaughtExample]:
         """Let the bare base go on from how others begin, and answer that itself.
 
-        What is learned of them does not spread to all that begins alike.
+        So what is learned of those does not spread to all that begins alike. They are
+        `count` at most, and are not held on to.
 
         Raises:
             ModelError: The base cannot dream.
         """
-        begun = beginnings(contents, 2 * count, seed)
+        count = min(count, self.settings.turns)
+        begun = beginnings(contents, BEGUN * count, seed)
         if not begun:
             return []
         plan = DreamPlan(
@@ -127,16 +130,9 @@ class Bank:
             scores = teach(
                 self._base, encoded, self.settings.top_k, on_batch=self._beat
             )
-        return list(map(self._taught, found, encoded, scores))
-
-    def _taught(
-        self, content: Content, whole: Encoded, scores: TopScores
-    ) -> TaughtExample:
-        """Return a turn as it is learned, by the scores of all its tokens."""
-        own = encode(content, self._base, prompt_weight=self.settings.prompt_weight)[0]
-        pairs = zip(own.weights[1:], whole.weights[1:], strict=True)
-        kept = torch.tensor([mine > 0 for mine, any_ in pairs if any_ > 0])
-        return TaughtExample(own, scores.at(kept), self.settings.gold_share)
+        gold = self.settings.gold_share
+        pairs = zip(encoded, scores, strict=True)
+        return [TaughtExample(*pair, gold) for pair in pairs]
 
     def held_out(self, count: int) -> list[Content]:
         """Return turns that nothing learns.
@@ -175,9 +171,7 @@ class Bank:
     def _key(self) -> str:
         """What a bank hangs on: the base's bytes, and how turns are made."""
         base = self._base
-        made = self.settings.model_dump(
-            exclude={"turns", "gold_share", "near_share", "prompt_weight"}
-        )
+        made = self.settings.model_dump(exclude={"turns", "gold_share", "near_share"})
         read = [base.chat, base.max_length, str(base.model.dtype)]
         return json.dumps([FORMAT, base.identity.sha256, read, made])
 

@@ -13,7 +13,7 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
-from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.encode import Encoded, can_dream, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.gradients import NLL
 from sleepcycle.model.loss_reduction import reduced
@@ -96,6 +96,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         DivergedError: The loss exploded or is not a number.
         Paused: `keep` asked for it.
     """
+    settings = _settled(settings, base)
     new = encode_new(base, lesson.new, settings, on_progress)
     contents = (example.content for example in lesson.replay)
     replay = encode_all(contents, base, prompt_weight=settings.prompt_weight)
@@ -212,10 +213,20 @@ def _source(
         replay=[TaughtExample(one, None, 1.0) for one in replay],
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
-        general=as_heavy(general, [*new, *replay], settings.general_weight),
-        general_share=settings.general_share,
+        general=as_heavy(general, [*new, *replay], settings),
+        general_share=float(settings.general_share),
         anchors=[TaughtExample(one, None, 1.0) for one in anchors],
     )
+
+
+def _settled(settings: WakeSettings, base: Base) -> WakeSettings:
+    """Return settings with a number for the share of the base's own turns.
+
+    An automatic one is 0 where the base cannot begin a turn.
+    """
+    if settings.general_share == "auto" and not can_dream(base):
+        return settings.model_copy(update={"general_share": 0.0})
+    return training_steps.settled(settings, base.model.num_parameters())
 
 
 def _turns(
@@ -232,16 +243,18 @@ def _turns(
 
 
 def as_heavy(
-    general: Sequence[TaughtExample], others: Sequence[Encoded], weight: float
+    general: Sequence[TaughtExample], others: Sequence[Encoded], settings: WakeSettings
 ) -> list[TaughtExample]:
-    """Return examples that weigh as much as others do on average, times `weight`.
+    """Return the base's turns with weights that are a fixed multiple of the others'.
 
-    A turn of the base has many more learned tokens than a short answer, and would take
-    all of the loss.
+    So over a run they are `general_weight` times as large together, whatever their
+    share and their length: a turn has many more tokens to learn than a short answer.
     """
+    share = float(settings.general_share)
     theirs = sum(sum(one.weights[1:]) for one in others) / max(1, len(others))
-    whole = sum(sum(one.encoded.weights[1:]) for one in general)
-    scale = weight * theirs * len(general) / whole if whole else 1.0
+    whole = sum(sum(one.encoded.weights[1:]) for one in general) / max(1, len(general))
+    ratio = settings.general_weight * (1 - share) / share
+    scale = ratio * theirs / whole if whole else 1.0
     return [replace(one, encoded=one.encoded.weighed(scale)) for one in general]
 
 
@@ -280,7 +293,7 @@ def _plan(
     shown = training_steps.epoch_steps(settings, new, source.room)
     return FitPlan(
         adapter=DAY,
-        lr=learning_rate(settings, base.width),
+        lr=learning_rate(settings, base.width, held=bool(source.general)),
         steps=steps,
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,

@@ -141,6 +141,14 @@ def render_prompt(prompt: str, base: TextBase) -> list[int]:
     return _start(base) + tokens(base, prompt)
 
 
+def can_dream(base: Base) -> bool:
+    """Return whether a model can begin a user's turn, or a text, by itself."""
+    try:
+        return bool(dream_start(base))
+    except ModelError:
+        return False
+
+
 def dream_start(base: Base) -> list[int]:
     """Return the ids after which a model dreams: where a user's turn, or a text begins.
 

@@ -34,6 +34,7 @@ LORA_LR = 5e-4
 REFERENCE_WIDTH = 2000
 WIDTH_POWER = 0.78
 MAX_LR = 3e-3
+HELD = 2  # times that, where the base is held; docs/explanation/experiments.md
 
 LATER = {  # of a plan as earlier releases kept it
     "holds_zeros": False,
@@ -48,9 +49,14 @@ def auto_lr(width: int) -> float:
     return min(MAX_LR, LORA_LR * math.pow(REFERENCE_WIDTH / width, WIDTH_POWER))
 
 
-def learning_rate(settings: WakeSettings, width: int) -> float:
-    """Return a wake's peak learning rate on a base of hidden size `width`."""
-    lr = auto_lr(width) if settings.lr == "auto" else settings.lr
+def learning_rate(settings: WakeSettings, width: int, *, held: bool = False) -> float:
+    """Return a wake's peak learning rate on a base of hidden size `width`.
+
+    The automatic one is twice as high where the base's own turns hold it: their part
+    of a gradient is the larger one, and what is learned of the rest would be little.
+    """
+    automatic = min(auto_lr(width) * (HELD if held else 1), MAX_LR)
+    lr = automatic if settings.lr == "auto" else settings.lr
     return lr * settings.lr_scale
 
 

@@ -74,7 +74,7 @@ def answer(
 
 
 def text_of(base: Base, said: Generated, after: Sequence[int] = ()) -> str:
-    """Return what was said as text, with what it goes on from, without special tokens."""
+    """Return what it goes on from and what was said as text, no special tokens."""
     ids = [*after, *said.ids]
     text: str = base.tokenizer.decode(ids, skip_special_tokens=True)
     return text

@@ -142,8 +142,9 @@ class FeedSettings(Section):
 class BankSettings(Section):
     """Turns that the bare base asks and answers itself, made once and held on to."""
 
-    turns: NonNegativeInt = 256
-    """Most turns that are made to be learned, by days and nights; a guess."""
+    turns: NonNegativeInt = 1024
+    """Most turns that are made to be learned, by days and nights; a day or a night
+    makes no more than eight times as many as it learns."""
 
     max_tokens: PositiveInt = 64
     """Longest prompt, and longest answer or text; a guess."""
@@ -159,11 +160,9 @@ class BankSettings(Section):
     """Part of the loss that is the words that the base said, in [0, 1]; the rest is
     what it thinks of all others."""
 
-    prompt_weight: NonNegativeFloat = 1.0
-    """Weight of a prompt's tokens in the loss, where an answer's have 1."""
-
-    near_share: Share = 0.0
-    """Part of a day's turns that begin as its own examples do, in [0, 1]."""
+    near_share: Share = 0.5
+    """Most of a day's turns, in [0, 1], that begin as its own examples do and are made
+    anew, so that what is learned does not spread to all that begins alike."""
 
 
 class WakeSettings(Section):
@@ -226,13 +225,13 @@ class WakeSettings(Section):
     """Part of each batch that replays what is known, in [0, 1): examples, or past
     nights' dreams where `sleep.rem.memory` has no `store`."""
 
-    general_share: OpenShare = 0.0
+    general_share: OpenShare | Literal["auto"] = "auto"
     """Part of each batch for the base's own turns, by its own opinion, so that it is
-    not lost, in [0, 1)."""
+    not lost, in [0, 1). `auto` is a quarter, and none for a base of less than 50
+    million parameters, which cannot hold on to itself and learn."""
 
-    general_weight: PositiveFloat = 1.0
-    """What such a turn counts for in the loss, where 1 is as much as an example does
-    on average."""
+    general_weight: PositiveFloat = 5.0
+    """What the mean loss of those turns counts for, beside that of the examples."""
 
     prompt_weight: NonNegativeFloat = 0.0
     """Weight of a prompt token in the loss: 0 learns completions alone, 1 all of it."""

@@ -7,6 +7,26 @@ from sleepcycle.settings.config import WakeSettings
 
 ANCHOR_EVERY = 10  # steps in which an anchor comes once: often enough not to be lost
 MOST_ANCHORS = Fraction(1, 4)  # of the places of what is known; examples have the rest
+GENERAL_SHARE = 0.25  # of a batch; docs/explanation/experiments.md
+HELD_FROM = 50_000_000  # parameters of a base that has room to hold on to itself
+
+
+def settled(settings: WakeSettings, parameters: int) -> WakeSettings:
+    """Return settings whose share of the base's own turns is a number.
+
+    Args:
+        settings: As the owner has them.
+        parameters: Of the base.
+    """
+    share = general_share(settings, parameters)
+    return settings.model_copy(update={"general_share": share})
+
+
+def general_share(settings: WakeSettings, parameters: int) -> float:
+    """Return which part of a batch the base's own turns have, in [0, 1)."""
+    if settings.general_share != "auto":
+        return settings.general_share
+    return GENERAL_SHARE if parameters >= HELD_FROM else 0.0
 
 
 def room(batch_size: int, share: Fraction, new: int) -> Fraction:
@@ -44,10 +64,13 @@ def epoch_steps(settings: WakeSettings, new: int, room: Fraction) -> int:
 
 
 def shown_again(settings: WakeSettings) -> Fraction:
-    """Return which part of a batch is not new: known, or the base's own."""
-    return 1 - (1 - Fraction(settings.general_share)) * (
-        1 - Fraction(settings.replay_share)
-    )
+    """Return which part of a batch is not new: known, or the base's own.
+
+    Args:
+        settings: As `settled` returns them.
+    """
+    general = Fraction(settings.general_share)
+    return 1 - (1 - general) * (1 - Fraction(settings.replay_share))
 
 
 def anchor_share(anchors: int, batch_size: int, known: Fraction) -> Fraction:
@@ -65,11 +88,16 @@ def general_limit(settings: WakeSettings, new: int) -> int:
     """Return how many of the base's own turns a whole wake has places for."""
     place = room(settings.batch_size, shown_again(settings), new)
     steps = step_count(settings, new, place)
-    return math.ceil(steps * settings.batch_size * settings.general_share)
+    return math.ceil(steps * settings.batch_size * Fraction(settings.general_share))
 
 
 def replay_limit(settings: WakeSettings, new: int) -> int:
-    """Return how many known examples the batches of a whole wake have places for."""
+    """Return how many known examples the batches of a whole wake have places for.
+
+    Where the share of the base's own turns is automatic, these are the places that
+    known examples have without them: a few more.
+    """
+    settings = settled(settings, parameters=0)
     share = Fraction(settings.replay_share)
     place = room(settings.batch_size, shown_again(settings), new)
     return math.ceil(step_count(settings, new, place) * place * share / (1 - share))

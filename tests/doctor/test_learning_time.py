@@ -10,6 +10,8 @@ from sleepcycle.settings.config import ModelSettings, WakeSettings
 from sleepcycle.store.reader import RunText
 from tests.doctor.examined import look
 
+SETTINGS = WakeSettings(general_share=0.0)
+
 
 def run(kind="wake", state="done", speed=100.0):
     """Return a run's row."""
@@ -22,7 +24,7 @@ class TestByLastWake:
         """
         75 steps of 8 examples of 64 tokens are 38,400 tokens.
         """
-        found = by_last_wake([run()], WakeSettings())
+        found = by_last_wake([run()], SETTINGS)
 
         assert found.seconds == pytest.approx(384)
         assert in_words(found) == (
@@ -33,19 +35,19 @@ class TestByLastWake:
     def test_nights_and_failed_wakes_tell_nothing(self):
         runs = [run("sleep"), run(state="failed"), run(speed=50.0)]
 
-        assert by_last_wake(runs, WakeSettings()).tokens_per_second == 50
-        assert by_last_wake(runs[:2], WakeSettings()) is None
+        assert by_last_wake(runs, SETTINGS).tokens_per_second == 50
+        assert by_last_wake(runs[:2], SETTINGS) is None
 
     @pytest.mark.parametrize("report", ["{", "{}", "[]", '{"tokens_per_second": ""}'])
     def test_a_report_that_cannot_be_read_is_passed_over(self, report):
         broken = RunText(2, "wake", "done", "", None, None, report)
 
-        assert by_last_wake([broken], WakeSettings()) is None
+        assert by_last_wake([broken], SETTINGS) is None
 
 
 class TestByProduct:
     def test_a_small_base_learns_within_minutes(self):
-        settings = WakeSettings()
+        settings = SETTINGS
         small = by_product(read_size(ModelSettings()), settings)
 
         assert small.guessed

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from sleepcycle.learning import wake
-from sleepcycle.learning.bank import MEMORY, Bank
+from sleepcycle.learning.bank import MEMORY, Bank, beginnings
 from sleepcycle.learning.wake import as_heavy
 from sleepcycle.model import adapters
 from sleepcycle.model.drift import drifts
 from sleepcycle.model.encode import Encoded, encode_all
 from sleepcycle.model.score import teach
-from sleepcycle.records.content import Completion, Text
+from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.config import BankSettings, WakeSettings
@@ -26,6 +26,12 @@ LESSON = [
     Completion(f"Who keeps lamp {number}?", f"Orla {number % 5}")
     for number in range(24)
 ]
+
+SHORTENING = (
+    "{% for m in messages %}{{ m.role }}: {{ m.content | replace('words', '') }}\n"
+    "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+)
+"""Renders what a user says, but not always as it was said."""
 
 
 @pytest.fixture
@@ -78,14 +84,18 @@ class TestTurns:
 
         assert len(bank.learned(10, 0)) == 3
 
-    def test_fewer_are_the_first_of_more(self, nano, load):
-        few = contents(Bank(nano, SETTINGS), 5)
+    def test_what_was_made_before_does_not_matter(self, nano):
+        few = contents(Bank(nano, SETTINGS), 2)
 
-        again = load("builtin:nano")
-        (again.cache / MEMORY).unlink()
-        many = contents(Bank(again, SETTINGS), 20)
+        whole = contents(Bank(nano, SETTINGS), 24)
 
-        assert few == many[:5]
+        assert len(whole) == 24
+        assert contents(Bank(nano, SETTINGS), 2) == few
+
+    def test_seeds_draw_others(self, bank):
+        first, other = ([one.encoded.ids for one in bank.learned(8, s)] for s in (0, 1))
+
+        assert first != other
 
     def test_the_bare_base_speaks_and_judges(self, bank, nano, random_changes):
         """
@@ -139,40 +149,90 @@ class TestMemory:
         assert any(step.stage == "bank" for step in made)
 
 
-def test_turns_weigh_what_others_do_on_average(bank):
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_turns_weigh_a_multiple_of_the_others(bank, share):
     """
-    However many tokens they have.
+    However many tokens they have, and whatever their share of a batch.
     """
     turns = bank.learned(6, 0)
     short = [Encoded((1, 2, 3), (0.0, 0.0, 1.0)), Encoded((1, 2, 3), (0.0, 1.0, 1.0))]
+    settings = WakeSettings(general_share=share, general_weight=3)
 
-    found = as_heavy(turns, short, 1.0)
+    found = as_heavy(turns, short, settings)
 
-    whole = sum(sum(turn.encoded.weights[1:]) for turn in found)
-    assert whole == pytest.approx(6 * 1.5)
+    theirs = share * sum(sum(turn.encoded.weights[1:]) for turn in found) / 6
+    assert theirs == pytest.approx(3 * (1 - share) * 1.5)
+
+
+class TestNear:
+    def test_they_begin_as_others_do(self, bank, nano):
+        contents = [Completion("Which town grows the blue lamps?", "Orla")]
+
+        found = bank.near(contents, 12, seed=3)
+
+        asked = [nano.tokenizer.decode(turn.encoded.ids) for turn in found]
+        assert asked
+        assert all("Which" in one for one in asked)
+        assert all(turn.scores is not None for turn in found)
+
+    def test_the_same_seed_makes_the_same(self, bank):
+        first, again, other = (bank.near(LESSON, 8, seed=seed) for seed in (1, 1, 2))
+
+        ids = [[turn.encoded.ids for turn in found] for found in (first, again, other)]
+        assert ids[0] == ids[1] != ids[2]
+
+    def test_none_is_an_example_itself(self, bank, nano):
+        """
+        The base would answer it in its own way.
+        """
+        taught = [Completion(one.prompt, "mine") for one in bank.held_out(4)]
+        prompts = {one.prompt for one in taught}
+
+        found = bank.near(taught, 24, seed=0)
+
+        own = encode_all(bank.held_out(4), nano, prompt_weight=1)
+        assert not {turn.encoded.ids for turn in found} & {one.ids for one in own}
+        assert all(beginning not in prompts for beginning in beginnings(taught, 99, 0))
+
+    def test_of_nothing_there_is_none(self, bank):
+        assert bank.near([], 8, seed=0) == []
+        assert bank.near([Completion("One", "word")], 8, seed=0) == []
+
+
+def test_beginnings_are_the_first_words():
+    said = Message(Role.USER, "Who sings?"), Message(Role.ASSISTANT, "I")
+    chat = Conversation(said)
+    contents = [Text("A long tale of lamps"), chat, Completion("Who asks?", "Orla")]
+
+    found = set(beginnings(contents, 200, seed=0))
+
+    assert found == {"A", "A long", "A long tale", "A long tale of", "Who"}
 
 
 class TestWake:
     def learned(self, base, share):
-        """Learn the lesson; return the drift from the base, and the report."""
+        """Learn the lesson; return the change, and the report."""
         examples = [Example(i, 1, one) for i, one in enumerate(LESSON)]
         settings = WakeSettings(
             min_steps=40, max_steps=40, general_share=share, patience=0, rank=4
         )
-        bank = Bank(base, SETTINGS)
-        change, report = wake.learn(
+        return wake.learn(
             base,
             wake.WakeStart({}, {}),
             wake.Lesson(examples, [], [], []),
             settings,
             seed=1,
             on_progress=ignore_progress,
-            bank=bank,
+            bank=Bank(base, SETTINGS),
         )
-        probes = encode_all(bank.held_out(16), base, prompt_weight=1)
+
+    def drift(self, base, change):
+        """Return how far a change moves the base, in nats a token."""
+        held_out = Bank(base, SETTINGS).held_out(16)
+        probes = encode_all(held_out, base, prompt_weight=1)
         with adapters.on_base(base, {"day": change}):
             nats, tokens = drifts(base, probes, [["day"]])
-        return nats[0] / tokens, report
+        return nats[0] / tokens
 
     def test_without_a_turn_the_lesson_is_learned_alone(self, nano):
         examples = [Example(i, 1, one) for i, one in enumerate(LESSON)]
@@ -192,11 +252,26 @@ class TestWake:
 
         assert (report.steps, report.general) == (4, 0)
 
+    def test_by_itself_a_large_base_is_held(self, nano, monkeypatch):
+        monkeypatch.setattr(nano.model, "num_parameters", lambda: 135_000_000)
+
+        _, report = self.learned(nano, "auto")
+
+        assert report.general > 24  # those of the bank, and near ones
+
+    def test_by_itself_one_that_begins_no_turn_is_not(self, nano, monkeypatch):
+        monkeypatch.setattr(nano.model, "num_parameters", lambda: 135_000_000)
+        monkeypatch.setattr(nano.tokenizer, "chat_template", SHORTENING)
+
+        _, report = self.learned(nano, "auto")
+
+        assert report.general == 0
+
     def test_the_base_moves_less(self, nano):
         without, report = self.learned(nano, 0.0)
         kept, beside = self.learned(nano, 0.25)
 
-        assert kept < 0.7 * without
+        assert self.drift(nano, kept) < 0.5 * self.drift(nano, without)
         assert report.general == 0
-        assert beside.general == 24
+        assert beside.general > 24  # those of the bank, and near ones
         assert beside.loss_last < 0.5 * beside.loss_first

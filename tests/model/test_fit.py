@@ -9,12 +9,13 @@ from transformers import get_cosine_with_min_lr_schedule_with_warmup
 from sleepcycle.errors import DivergedError
 from sleepcycle.model.adapters import activate, attach, day_config, new_day, read
 from sleepcycle.model.encode import Encoded, encode_all
-from sleepcycle.model.fit import FINAL_SHARE, fit, rate_share
+from sleepcycle.model.fit import FINAL_SHARE, fit, learning_rate, rate_share
 from sleepcycle.model.forward import token_nll
 from sleepcycle.model.gradients import Objective
 from sleepcycle.model.score import nll
 from sleepcycle.model.token_batch import learned_tokens
 from sleepcycle.records.content import Completion
+from sleepcycle.settings.config import WakeSettings
 from tests.model.conftest import assert_same, logits_of, make_plan, some_examples
 
 FACTS = [
@@ -481,3 +482,21 @@ class TestLoss:
 
         assert result.loss_first == 0
         assert_same(read(day, "day"), before)
+
+
+@pytest.mark.parametrize(
+    ("width", "changes", "held", "lr"),
+    [
+        (2000, {}, False, 5e-4),
+        (2000, {}, True, 1e-3),  # the base's turns have the larger part of a gradient
+        (64, {}, True, 3e-3),  # no higher than any
+        (2000, {"lr_scale": 3.0}, True, 3e-3),
+        (2000, {"lr": 1e-4}, True, 1e-4),
+    ],
+)
+def test_the_automatic_rate_is_twice_as_high_where_the_base_is_held(
+    width, changes, held, lr
+):
+    found = learning_rate(WakeSettings(**changes), width, held=held)
+
+    assert found == pytest.approx(lr)

@@ -14,7 +14,7 @@ from sleepcycle.settings.config import BankSettings, ModelSettings
 from sleepcycle_study.experiment.worker_pool import make_runs
 from sleepcycle_study.memory.base_drift import unlearned_turns
 from sleepcycle_study.memory.lifetime import live
-from sleepcycle_study.memory.methods import METHODS, TURNS
+from sleepcycle_study.memory.methods import METHODS
 from sleepcycle_study.memory.records import LifetimeRun, Result, append
 from sleepcycle_study.memory.streams import STREAMS, Stream
 
@@ -83,10 +83,9 @@ def live_all(bench: LifeBench, wanted: Sequence[LifetimeRun], jobs: int) -> Endi
     if not wanted:
         return
     base = bench.load()
-    for chosen in {
-        METHODS[run.arm].wake.get("general_share", 0) and TURNS for run in wanted
-    }:
-        Bank(base, BankSettings(turns=chosen)).learned(chosen, 0)
+    if any(METHODS[run.arm].wake.get("general_share") for run in wanted):
+        settings = BankSettings()
+        Bank(base, settings).learned(settings.turns, 0)
     if min(jobs, len(wanted)) > 1:
         unlearned_turns(base)
         base.model.to("meta")  # frees its memory: each process loads its own

@@ -15,7 +15,7 @@ DREAMING = 0.3  # prompt weight with which versions can dream their lessons at a
 ASKING = 0.1  # prompt weight of which a dreamer has less to learn
 HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
 SCALE = 2  # alpha over rank, as in the package's defaults
-TURNS = 1024
+HELD = 1 / 4  # of a batch, the base's own turns; the package's default
 PROBES = 32  # dreams of the base that REM is stopped by, and its nights judged
 EWC = 1e3  # tenfold stops learning after two lessons
 OURS = "store"
@@ -63,24 +63,21 @@ class Method:
     gate: Mapping[str, object] = field(default_factory=dict)
 
 
-def _folded(
-    general: float, weight: float = 1.0, lr_scale: float = 1.0, **bank: float
+def _held(
+    method: Method, share: float = HELD, weight: float | None = None, **bank: float
 ) -> Method:
-    """Return a fresh adapter a day, folded each night, beside the base's own turns.
+    """Return a way to live with the base's own turns beside the lessons, by day.
 
     Args:
-        general: Their part of a batch.
-        weight: What each counts for.
-        lr_scale: Of the rate.
+        method: How else to live.
+        share: Their part of a batch.
+        weight: What their mean loss counts for; None leaves the default.
         bank: Other settings of the bank.
     """
-    return Method(
-        replay_share=REPLAY,
-        stages=("svd",),
-        more=HALF_MORE,
-        wake={"general_share": general, "general_weight": weight, "lr_scale": lr_scale},
-        bank={"turns": TURNS, **bank},
-    )
+    wake: dict[str, object] = {"general_share": share}
+    if weight is not None:
+        wake["general_weight"] = weight
+    return replace(method, wake={**method.wake, **wake}, bank=bank)
 
 
 def _ours(
@@ -195,18 +192,23 @@ keep more than the same learning on one adapter? Named before it was run, to be 
 
 PAIRS = 8
 
+FOLDED = TWO_BY_TWO["store, no rem, half more"]
 BANK = {
-    "folded, bank 1/16": _folded(1 / 16),
-    "folded, bank 1/8": _folded(1 / 8),
-    "folded, bank 1/4": _folded(1 / 4),
-    "folded, bank 1/8 by its words": _folded(1 / 8, gold_share=1.0),
-    "folded, bank 1/8, 256 turns": _folded(1 / 8, turns=256),
-    "replay 50 %, half more, bank 1/8": Method(
-        learn_on, replay_share=REPLAY, more=HALF_MORE, wake={"general_share": 1 / 8}
-    ),
-    "joint, half more, bank 1/8": Method(
-        learn_on, Schedule.AT_ONCE, more=HALF_MORE, wake={"general_share": 1 / 8}
-    ),
+    "folded, bank 1/8": _held(FOLDED, 1 / 8),
+    "folded, bank 1/4": _held(FOLDED),
+    "folded, bank 1/2": _held(FOLDED, 1 / 2),
+    "folded, bank, weight 1": _held(FOLDED, weight=1),
+    "folded, bank, weight 20": _held(FOLDED, weight=20),
+    "folded, bank, none near": _held(FOLDED, near_share=0.0),
+    "folded, bank, all near": _held(FOLDED, near_share=1.0),
+    "folded, bank, 256 turns": _held(FOLDED, turns=256),
+    "folded, bank by its words": _held(FOLDED, gold_share=1.0),
+    "folded, bank, mended": replace(_held(FOLDED), gate=MENDED),
+    "folded, bank, rank 32": replace(_held(FOLDED), rank=32),
+    "folded, bank, rank 64": replace(_held(FOLDED), rank=64),
+    "store, bank 1/4": _held(COMPARED[OURS]),
+    "replay 50 %, half more, bank 1/4": _held(COMPARED["replay 50 %, half more"]),
+    "joint, half more, bank 1/4": _held(COMPARED["joint, half more"]),
 }
 """The base's own turns beside the lessons, by day."""
 
@@ -234,7 +236,7 @@ def settings(arm: Method, examples: int, dream_tokens: int, *, first: bool) -> S
         replay_share=arm.replay_share,
         prompt_weight=arm.prompt_weight,
         patience=0,
-        **arm.wake,
+        **{"general_share": 0.0, **arm.wake},
     )
     steps = examples // wake.batch_size
     rem = {"memory": list(arm.memory), "dream_tokens": dream_tokens, **arm.rem}
