@@ -90,6 +90,15 @@ def check(row, key, value, place):
     return True
 
 
+def is_refused(row, word):
+    """Return whether a row is refused by a reason that has a word."""
+    try:
+        read_as_fed(row)
+    except RowError as fault:
+        return word in str(fault)
+    return False
+
+
 @runs
 @given(shape=st.sampled_from(list(Format)), key=keys, value=values)
 def test_a_key_of_a_row_is_kept_or_named(shape, key, value):
@@ -126,12 +135,14 @@ def test_a_key_of_a_turn_is_kept_or_named(shape, number, key, value):
 
 
 @pytest.mark.parametrize("shape", Format)
-@pytest.mark.parametrize("word", WORDS)
-def test_a_word_of_meaning_is_never_kept_in_silence(shape, word):
-    if is_known(word):
-        return
-    [rule] = {rule_of(word)}
-    for value in ("x", True, False, 1, 0, ["x"], {"a": 1}):
-        if rule.counts(value):
-            with pytest.raises(RowError, match=word):
-                read_as_fed({**copy.deepcopy(WHOLE[shape]), word: value})
+def test_a_word_of_meaning_is_never_kept_in_silence(shape):
+    silent = [
+        (word, value)
+        for word in WORDS
+        for value in ("x", True, False, 1, 0, ["x"], {"a": 1})
+        if not is_known(word)
+        and rule_of(word).counts(value)
+        and not is_refused({**copy.deepcopy(WHOLE[shape]), word: value}, word)
+    ]
+
+    assert silent == []
