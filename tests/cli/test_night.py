@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.cli.conftest import LESSONS
+from tests.cli.conftest import LESSONS, copied
 
 
-@pytest.fixture
-def dreamer(lived):
+@pytest.fixture(scope="module")
+def dreamer(lived_once, tmp_path_factory):
     """A home whose nights may ask past wake versions alone; its wakes are short."""
+    lived = copied(lived_once, tmp_path_factory.mktemp("dreamer"))
     lived.settings = {
         "SLEEPCYCLE__SLEEP__REM__MEMORY": '["archive"]',
         "SLEEPCYCLE__WAKE__PROMPT_WEIGHT": "0.05",
@@ -18,13 +19,17 @@ def dreamer(lived):
     return lived
 
 
-def test_dreams_of_past_versions_are_shown(dreamer):
+@pytest.fixture(scope="module")
+def night(dreamer):
+    """What its night said of itself."""
+    return dreamer.json("sleep")
+
+
+def test_dreams_of_past_versions_are_shown(dreamer, night):
     """
     The first day had not dreamt yet, and today's version dreams for nights to come.
     """
-    night = dreamer.json("sleep")["run"]
-
-    dreams = dreamer.json("runs", "show", str(night), "--dreams")
+    dreams = dreamer.json("runs", "show", str(night["run"]), "--dreams")
 
     assert dreams
     assert all(set(dream) == {"version", "content"} for dream in dreams)
@@ -32,11 +37,11 @@ def test_dreams_of_past_versions_are_shown(dreamer):
 
 
 class TestVerdict:
-    def test_what_the_gate_measured_is_in_the_json(self, dreamer):
+    def test_what_the_gate_measured_is_in_the_json(self, night):
         """
         Each batch stands for itself, and the whole is the known one and today's.
         """
-        verdict = dreamer.json("sleep")["verdict"]
+        verdict = night["verdict"]
 
         assert verdict["exact"]["known"]["asked"] >= 16
         known, today = verdict["batches"]
