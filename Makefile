@@ -12,8 +12,9 @@ help:  ## Show the targets.
 
 .venv/ready: pyproject.toml study/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' -e ./study
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]' -e ./study
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true  # pip would on one core; some files are of other Pythons
 	@touch $@
 
 demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a rollback (about 90 seconds).
