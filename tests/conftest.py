@@ -8,6 +8,8 @@ import torch
 
 from tests.forked import forked_workers
 
+gc.disable()  # while modules load and tests are collected: nothing of it is garbage
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -18,6 +20,7 @@ def pytest_collection_finish():
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
