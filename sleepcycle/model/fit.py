@@ -36,11 +36,8 @@ WIDTH_POWER = 0.78
 MAX_LR = 3e-3
 HELD = 2  # times that, where the base is held; docs/explanation/experiments.md
 
-LATER = {  # of a plan as earlier releases kept it
-    "holds_zeros": False,
-    "ends_from": 0,
-    "ends_every": 1,
-}
+LATER = {"holds_zeros": False}  # of a plan as earlier releases kept it
+ENDS = ("ends_from", "ends_every")  # of none of them; they change nothing learned
 FINAL_SHARE = 0.1  # of the peak learning rate, at the last step
 
 
@@ -132,7 +129,9 @@ def _twice(base: Base, student: Student, gradients: Gradients) -> bool:
 def _start(plan: FitPlan, keep: Checkpoints | None) -> State | None:
     """Return where to go on; None at the beginning, or where the plan is another."""
     start = keep.load() if keep else None
-    if start is not None and {**LATER, **start.seen.plan} != asdict(plan):
+    now = asdict(plan)
+    later = LATER | {name: now[name] for name in ENDS}
+    if start is not None and {**later, **start.seen.plan} != now:
         logger.warning("left a checkpoint of another plan, and began anew")
         return None
     return start

@@ -232,6 +232,20 @@ class TestGoingOn:
 
         assert_same(read(base, "day"), read(other, "day"))
 
+    def test_a_state_of_a_release_that_knew_no_end_of_small_feeds_goes_on(self, fresh):
+        state = pause(fresh(), 3)
+        plan = {
+            name: value
+            for name, value in state.seen.plan.items()
+            if name not in {"holds_zeros", "ends_from", "ends_every"}
+        }
+        keep = Keep(start=replace(state, seen=replace(state.seen, plan=plan)))
+
+        result = train(fresh(), keep, sure=[1.0] * 4, ends_from=5)
+
+        assert [one.seen.step for one in keep.saved] == [4, 5]
+        assert result.learned
+
     def test_speed_and_time_go_on(self, fresh):
         seen = []
         state = pause(fresh(), 3)
