@@ -39,7 +39,9 @@ def undreamt(today: Sequence[Content], dreams: Sequence[Content]) -> list[Conten
     ]
 
 
-def agreeing(dreams: Iterable[Content], today: Sequence[Content]) -> list[Content]:
+def uncontradicted(
+    dreams: Iterable[Content], today: Sequence[Content]
+) -> list[Content]:
     """Return the dreams that answer no prompt of today otherwise than today does."""
     answers: dict[str, set[str]] = {}
     for content in today:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import torch
@@ -66,7 +66,21 @@ def taught_tokens(examples: Sequence[TaughtExample]) -> TaughtTokens:
     )
 
 
-TAUGHT = Objective(taught_losses, taught_tokens, attrgetter("encoded"))
+DISTILLATION = Objective(taught_losses, taught_tokens, attrgetter("encoded"))
+
+
+def as_heavy(
+    turns: Sequence[TaughtExample], others: Sequence[Encoded], times: float = 1.0
+) -> list[TaughtExample]:
+    """Return turns of the base that weigh so many times as much as others on average.
+
+    A turn has many more tokens to learn than a short answer, and would take all of the
+    loss.
+    """
+    theirs = sum(sum(one.weights[1:]) for one in others) / max(1, len(others))
+    whole = sum(sum(one.encoded.weights[1:]) for one in turns)
+    scale = times * theirs * len(turns) / whole if whole else 1.0
+    return [replace(one, encoded=one.encoded.weighed(scale)) for one in turns]
 
 
 def _scores(example: TaughtExample, k: int) -> TopScores:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from sleepcycle.learning.coverage import agreeing, undreamt
+from sleepcycle.learning.coverage import uncontradicted, undreamt
 from sleepcycle.learning.dreams import DreamPlan, Dreamt, dream
 from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.model import adapters
@@ -88,7 +88,7 @@ def dream_of_today(
                 plan, count=round(begun * plan.count), seed=plan.seed + number
             )
             came = dream(base, dreams, known, on_batch=on_batch)
-            found.contents.extend(agreeing(came.contents, today))
+            found.contents.extend(uncontradicted(came.contents, today))
             spent = found.tokens + PASSES_TO_LEARN * tokens + came.tokens
             found = replace(found, tokens=spent)
     adapters.activate(base, active)

@@ -23,7 +23,9 @@ from sleepcycle.records.verdict import (
 )
 from sleepcycle.settings.config import GateSettings
 
-ENOUGH = 16  # prompts asked; of fewer, four answers more or less would be a quarter
+FEWEST_ASKED = (
+    16  # prompts asked; of fewer, four answers more or less would be a quarter
+)
 ROUNDING = 1e-9  # a drop of exactly the bound, 11/20 to 6/20, comes out above 0.25
 
 
@@ -188,7 +190,7 @@ def _retention(found: Measures, limits: GateSettings) -> Check | None:
 def _exact(found: Measures, limits: GateSettings) -> Check | None:
     """Return the check that enough known prompts are still answered."""
     share, most = found.exact_known, limits.max_exact_drop
-    if share is None or share.asked < ENOUGH:
+    if share is None or share.asked < FEWEST_ASKED:
         return None
     kept = share.drop <= most + ROUNDING
     return Check("exact", kept, _dropped(share, most), share.drop, most)
@@ -219,7 +221,7 @@ def _acquisition(found: Measures, limits: GateSettings) -> Check | None:
 def _agreement(found: Measures, limits: GateSettings) -> Check | None:
     """Return the check that the base's own turns are still answered as it did."""
     kept, most = found.agreement, limits.max_agreement_loss
-    if kept is None or kept.asked < ENOUGH:
+    if kept is None or kept.asked < FEWEST_ASKED:
         return None
     words = f"turns of the base answered as it did {_fell(kept, most)}"
     return _lost("agreement", kept, most, words)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from sleepcycle.learning.distillation import TAUGHT, TaughtExample
+from sleepcycle.learning.distillation import DISTILLATION, TaughtExample, as_heavy
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
@@ -22,6 +22,8 @@ from sleepcycle.settings.choices import Reduction
 from sleepcycle.settings.config import RemSettings
 
 STUDENT = "student"
+GENERAL = "general"
+ANCHORS = "anchors"
 PASSES_TO_LEARN = (
     3  # passes that a learned token costs: one forward, two's worth backward
 )
@@ -87,7 +89,7 @@ def relearn(
         DivergedError: The loss exploded or is not a number.
     """
     batch_size = Fraction(settings.batch_size)
-    sources = [_reduced(source, terms.reduction) for source in sources]
+    sources = _balanced([_reduced(source, terms.reduction) for source in sources])
     with adapters.removed_after(base, [STUDENT]):
         adapters.new_day(
             base,
@@ -103,7 +105,7 @@ def relearn(
             mix(_parts(sources), batch_size, terms.steps, terms.seed),
             on_progress=terms.on_progress,
             held_out_loss=terms.held_out_loss,
-            objective=TAUGHT,
+            objective=DISTILLATION,
         )
         return trim(adapters.read(base, STUDENT)), result
 
@@ -126,6 +128,25 @@ def _reduced(source: ReplaySource, reduction: Reduction) -> ReplaySource:
         for one, scaled in zip(source.taught, encoded, strict=True)
     ]
     return replace(source, taught=taught)
+
+
+def _balanced(sources: Sequence[ReplaySource]) -> list[ReplaySource]:
+    """Return sources of which the base's turns weigh what others do, as by day.
+
+    Their share of the night is then their share of the loss.
+    """
+    others = [
+        one.encoded
+        for source in sources
+        if source.name not in {GENERAL, ANCHORS}
+        for one in source.taught
+    ]
+    return [
+        replace(source, taught=as_heavy(source.taught, others))
+        if source.name == GENERAL and others
+        else source
+        for source in sources
+    ]
 
 
 def _parts(

@@ -15,7 +15,7 @@ from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreamer import DreamerPlan, dream_of_today
 from sleepcycle.learning.dreams import DreamPlan, dream
-from sleepcycle.learning.rem import ReplaySource
+from sleepcycle.learning.rem import ANCHORS, GENERAL, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.encode import Encoded, encode_all, render_prompt
@@ -112,7 +112,7 @@ class ReplayBuilder:
         asked = count / TAUGHT if gold < 1 else count
         sources = [
             ReplaySource(
-                "general",
+                GENERAL,
                 general,
                 self._bank.learned(round(count / TAUGHT * general), self._seed),
             ),
@@ -134,7 +134,7 @@ class ReplayBuilder:
         others = sum(source.share for source in sources if source.taught)
         if others:
             held *= others / (1 - held)  # still their part where the past is not there
-        return [*sources, *([ReplaySource("anchors", held, own)] if held else [])]
+        return [*sources, *([ReplaySource(ANCHORS, held, own)] if held else [])]
 
     def probe(self, count: int) -> list[Encoded]:
         """Return turns of the bare base that nothing learns: its general ability."""

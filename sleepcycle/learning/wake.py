@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from sleepcycle.learning.bank import Bank
-from sleepcycle.learning.distillation import TAUGHT, TaughtExample
+from sleepcycle.learning.distillation import DISTILLATION, TaughtExample, as_heavy
 from sleepcycle.learning.encoded_lesson import EncodedLesson, encode_new
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
@@ -126,7 +126,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
             on_progress=on_progress,
             held_out_loss=measured,
             confidence=_confidence(base, lesson, source, fit_plan, on_progress),
-            objective=TAUGHT if source.general else NLL,
+            objective=DISTILLATION if source.general else NLL,
             keep=keep,
         )
         day = adapters.read(base, DAY)
@@ -213,10 +213,19 @@ def _source(
         replay=[TaughtExample(one, None, 1.0) for one in replay],
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
-        general=as_heavy(general, [*new, *replay], settings),
+        general=as_heavy(general, [*new, *replay], _times(settings)),
         general_share=float(settings.general_share),
         anchors=[TaughtExample(one, None, 1.0) for one in anchors],
     )
+
+
+def _times(settings: WakeSettings) -> float:
+    """Return how many times as much as an example a turn of the base weighs.
+
+    So their mean losses count as `general_weight` says, whatever their share.
+    """
+    share = float(settings.general_share)
+    return settings.general_weight * (1 - share) / share
 
 
 def _settled(settings: WakeSettings, base: Base) -> WakeSettings:
@@ -240,22 +249,6 @@ def _turns(
     taught = [one.content for one in (*lesson.new, *lesson.replay)]
     found = bank.near(taught, near, seed)
     return found + bank.learned(places - len(found), seed)
-
-
-def as_heavy(
-    general: Sequence[TaughtExample], others: Sequence[Encoded], settings: WakeSettings
-) -> list[TaughtExample]:
-    """Return the base's turns with weights that are a fixed multiple of the others'.
-
-    So over a run they are `general_weight` times as large together, whatever their
-    share and their length: a turn has many more tokens to learn than a short answer.
-    """
-    share = float(settings.general_share)
-    theirs = sum(sum(one.weights[1:]) for one in others) / max(1, len(others))
-    whole = sum(sum(one.encoded.weights[1:]) for one in general) / max(1, len(general))
-    ratio = settings.general_weight * (1 - share) / share
-    scale = ratio * theirs / whole if whole else 1.0
-    return [replace(one, encoded=one.encoded.weighed(scale)) for one in general]
 
 
 def _measure(

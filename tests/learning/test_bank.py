@@ -7,7 +7,7 @@ import torch
 
 from sleepcycle.learning import wake
 from sleepcycle.learning.bank import MEMORY, Bank, beginnings
-from sleepcycle.learning.wake import as_heavy
+from sleepcycle.learning.distillation import as_heavy
 from sleepcycle.model import adapters
 from sleepcycle.model.drift import drifts
 from sleepcycle.model.encode import Encoded, encode_all
@@ -149,19 +149,17 @@ class TestMemory:
         assert any(step.stage == "bank" for step in made)
 
 
-@pytest.mark.parametrize("share", [0.25, 0.5])
-def test_turns_weigh_a_multiple_of_the_others(bank, share):
+def test_turns_weigh_as_much_as_others(bank):
     """
-    However many tokens they have, and whatever their share of a batch.
+    However many tokens they have.
     """
     turns = bank.learned(6, 0)
     short = [Encoded((1, 2, 3), (0.0, 0.0, 1.0)), Encoded((1, 2, 3), (0.0, 1.0, 1.0))]
-    settings = WakeSettings(general_share=share, general_weight=3)
 
-    found = as_heavy(turns, short, settings)
+    found = as_heavy(turns, short, 3)
 
-    theirs = share * sum(sum(turn.encoded.weights[1:]) for turn in found) / 6
-    assert theirs == pytest.approx(3 * (1 - share) * 1.5)
+    whole = sum(sum(turn.encoded.weights[1:]) for turn in found)
+    assert whole == pytest.approx(6 * 3 * 1.5)
 
 
 class TestNear:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sleepcycle.learning.coverage import agreeing, missing_mass, undreamt
+from sleepcycle.learning.coverage import missing_mass, uncontradicted, undreamt
 from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 
 FRAMES = ("What is the capital of {}?", "Name the capital of {}.")
@@ -64,14 +64,14 @@ class TestAgreeing:
             Completion("What is the capital of Oskaro?", "Belit"),
         ]
 
-        assert agreeing(dreams, LESSON) == dreams[1:]
+        assert uncontradicted(dreams, LESSON) == dreams[1:]
 
     def test_any_of_several_answers_of_today_agrees(self):
         today = [*LESSON, Completion(LESSON[0].prompt, "Hunem")]
 
-        assert agreeing([today[-1], LESSON[0]], today) == [today[-1], LESSON[0]]
+        assert uncontradicted([today[-1], LESSON[0]], today) == [today[-1], LESSON[0]]
 
     def test_what_today_does_not_ask_stays(self):
         dreams = [Completion("What is the capital of Ferun?", "Mitzo"), Text("Rovan")]
 
-        assert agreeing(dreams, LESSON) == dreams
+        assert uncontradicted(dreams, LESSON) == dreams

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from sleepcycle.errors import DivergedError
-from sleepcycle.learning.distillation import TAUGHT, TaughtExample, taught_tokens
+from sleepcycle.learning.distillation import DISTILLATION, TaughtExample, taught_tokens
 from sleepcycle.learning.rem import (
+    GENERAL,
     PASSES_TO_LEARN,
     STUDENT,
     Budget,
@@ -76,8 +77,8 @@ def mean_loss(base, examples):
     """Return the mean loss of replayed examples by weight, as training takes it."""
     reader, tokens = Reader(base), taught_tokens(examples)
     with reader.apart():
-        batch = reader.batch([TAUGHT.sequence(example) for example in examples])
-        whole = reader.summed_loss(batch, tokens, TAUGHT.losses)
+        batch = reader.batch([DISTILLATION.sequence(example) for example in examples])
+        whole = reader.summed_loss(batch, tokens, DISTILLATION.losses)
     return float(whole / tokens.weights.sum())
 
 
@@ -166,6 +167,38 @@ class TestRelearn:
         _, result = relearn(base, start, [source], RemSettings(batch_size=2), plan)
 
         assert result.loss_first == pytest.approx(sum(means) / 2, rel=1e-4)
+
+    @pytest.mark.parametrize("reduction", list(Reduction))
+    def test_the_bases_long_turns_have_no_more_of_the_loss_than_of_the_night(
+        self, base, change, reduction
+    ):
+        """
+        A quarter, though each has many times the tokens of an answer of today.
+        """
+        start = change()
+        answers = [Completion(f"Who is {n}?", f"It is {n}.") for n in range(3)]
+        turns = [Completion("Why?", LONG)]
+        parts = [encode_all(rows, base, prompt_weight=0) for rows in (turns, answers)]
+        with adapters.attached(base, "asked", start):
+            long, short = (nll(base, part) for part in parts)
+        general, today = (
+            [TaughtExample(one, None, 1.0) for one in part] for part in parts
+        )
+        sources = [
+            ReplaySource(GENERAL, 1 / 4, general),
+            ReplaySource("today", 3 / 4, today),
+        ]
+
+        _, result = relearn(
+            base,
+            start,
+            sources,
+            RemSettings(batch_size=4),
+            terms(1, reduction=reduction),
+        )
+
+        expected = (long[0] / long[1] + 3 * short[0] / short[1]) / 4
+        assert result.loss_first == pytest.approx(expected, rel=1e-3)
 
     def test_each_layer_keeps_its_rank(self, base, change):
         """

@@ -10,7 +10,7 @@ import torch
 
 from sleepcycle.errors import DiskError, ModelError, Paused
 from sleepcycle.files.runfolder import RunFolder
-from sleepcycle.learning.distillation import TAUGHT, TaughtExample
+from sleepcycle.learning.distillation import DISTILLATION, TaughtExample
 from sleepcycle.model.adapters import activate, day_config, new_day, read
 from sleepcycle.model.checkpoint import FolderCheckpoints, State
 from sleepcycle.model.encode import Encoded
@@ -587,7 +587,7 @@ def gradient(base, kind):
         make_plan(steps=1, max_grad_norm=1e9),
         [weighted],
         on_progress=seen.append,
-        objective=TAUGHT if kind == "rem" else NLL,
+        objective=DISTILLATION if kind == "rem" else NLL,
         keep=keep,
     )
     return 10 * keep.saved[-1].tensors["exp_avg"], result.loss_first, seen[-1]
