@@ -145,7 +145,12 @@ def _wake(
         settings.wake,
         seed=order.seed,
         on_progress=run.append_progress,
-        bank=Bank(base, settings.bank, on_progress=run.append_progress),
+        bank=Bank(
+            base,
+            settings.bank,
+            on_progress=run.append_progress,
+            near_memory=run.near,
+        ),
         keep=keep,
     )
 

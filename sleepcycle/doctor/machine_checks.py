@@ -123,12 +123,13 @@ def check_speed(inspection: Inspection) -> Finding | None:
     try:
         size = read_size(inspection.settings.model)
     except ModelError:
-        return None
-    settings = training_steps.settled(inspection.settings.wake, size.parameters)
+        size = None
+    parameters = size.parameters if size else 0
+    settings = training_steps.settled(inspection.settings.wake, parameters)
     runs = inspection.tables.last_runs(LAST_RUNS) if inspection.tables else []
     found = by_last_wake(runs, settings)
     if found is None:
-        if memory_for(inspection.settings.engine.device).on_gpu:
+        if size is None or memory_for(inspection.settings.engine.device).on_gpu:
             return None
         found = by_product(size, settings)
     return Finding(Level.OK, learning_time.in_words(found), figures=asdict(found))

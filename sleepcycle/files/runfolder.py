@@ -109,6 +109,11 @@ class RunFolder:
         return self.path / "checkpoint"
 
     @property
+    def near(self) -> Path:
+        """Where a wake keeps turns of the base that begin as its examples do."""
+        return self.path / "near.json"
+
+    @property
     def failures(self) -> Path:
         """One line for each worker that ended without a result."""
         return self.path / "failures.jsonl"
@@ -174,7 +179,7 @@ class RunFolder:
         It cannot go on without them, so this is for a run that is over.
         """
         names = (*(f"{file}.jsonl" for file in ExampleFile), DREAMS)
-        given = [self.path / name for name in names]
+        given = [*(self.path / name for name in names), self.near]
         disk.remove(*given, *map(disk.partial_of, given), self.checkpoints)
 
     def checkpoint(self) -> Path | None:

@@ -10,21 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from random import Random
 
 import torch
 
+from sleepcycle.files import disk
 from sleepcycle.files.dream_archive import key
 from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.encode import Encoded, encode_all, encode_if_possible
 from sleepcycle.model.score import teach
 from sleepcycle.model.tensor_cache import Remembered, recall, remember
 from sleepcycle.numerics.distill import TopScores
-from sleepcycle.records.codec import from_plain, to_json
-from sleepcycle.records.content import Completion, Content, Conversation, Text
+from sleepcycle.records.codec import from_json, from_plain, to_json
+from sleepcycle.records.content import Completion, Content, Conversation, Role, Text
 from sleepcycle.records.progress import (
     HEARTBEAT,
     OnProgress,
@@ -34,15 +36,16 @@ from sleepcycle.records.progress import (
 from sleepcycle.settings.config import BankSettings
 
 MEMORY = "bank.safetensors"
-FORMAT = 1  # of what is remembered
+FORMAT = 2  # of what is remembered
 LEARNED, HELD_OUT = "learned", "held_out"
 SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not a run's
 FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
 LARGEST_ROUND = 512
-SPREAD = 8  # times as many turns as are drawn, from which they are; a guess
+SPREAD = 4  # times as many turns as are drawn, from which they are; a guess
 BEGUN = 2  # times as many as are wanted: of half, question or answer do not end
 LONGEST_BEGINNING = 9  # words, of which the last is never given
-FRUITLESS = 3  # rounds in a row that bring nothing, after which there is no more
+FEWEST_FOUND = 1 / 16  # of what a round begins, that it must bring
+FRUITLESS = 3  # rounds in a row that bring less, after which there are no more
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class _Shelf:
     """In which they were made; how many there are hangs on that alone."""
 
     fruitless: int = 0
-    """Of them, the last ones that brought nothing."""
+    """Of them, the last ones that brought next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Bank:
         settings: BankSettings,
         *,
         on_progress: OnProgress = ignore_progress,
+        near_memory: Path | None = None,
+        avoid: frozenset[str] = frozenset(),
     ) -> None:
         """Make none yet.
 
@@ -81,10 +86,16 @@ class Bank:
             base: What is attached to it takes no part, and is not active afterwards.
             settings: How turns are asked and scored.
             on_progress: Told how many turns there are, and that work goes on.
+            near_memory: A file in which a run keeps what `near` makes, so that it goes
+                on with the same where it was broken off.
+            avoid: What is asked in nothing that it gives to be learned, as `normalised`
+                writes it.
         """
         self._base = base
         self.settings = settings
         self._on_progress = on_progress
+        self._near_memory = near_memory
+        self._avoid = avoid
 
     def learned(self, count: int, seed: int) -> list[TaughtExample]:
         """Draw turns to be learned as the base itself thinks of them.
@@ -95,44 +106,78 @@ class Bank:
         Raises:
             ModelError: The base cannot dream.
         """
-        contents = self._first(LEARNED, min(SPREAD * count, self.settings.turns))
-        encoded = encode_all(contents, self._base, prompt_weight=1)
-        scored = list(zip(encoded, self._scored(encoded), strict=True))
+        pairs = [
+            (key(content), one)
+            for content in self._first(
+                LEARNED, min(SPREAD * count, self.settings.turns)
+            )
+            for one in encode_if_possible(content, self._base, 1)
+        ]
+        scores = self._scored([one for _, one in pairs])
+        scored = [
+            (one, found)
+            for (name, one), found in zip(pairs, scores, strict=True)
+            if name not in self._avoid
+        ]
         drawn = Random(seed).sample(scored, min(count, len(scored)))
-        return [TaughtExample(*one, self.settings.gold_share) for one in drawn]
+        return [TaughtExample(*one, gold=0.0) for one in drawn]
 
     def near(
-        self, contents: Sequence[Content], count: int, seed: int
+        self, contents: Sequence[Content], count: int, seed: int, avoid: set[str]
     ) -> list[TaughtExample]:
         """Let the bare base go on from how others begin, and answer that itself.
 
         So what is learned of those does not spread to all that begins alike. They are
-        `count` at most, and are not held on to.
+        `count` at most, and are no part of the bank.
+
+        Args:
+            contents: That they begin as.
+            count: How many are wanted.
+            seed: Of the draws.
+            avoid: What is asked in none of them, as `normalised` writes it.
 
         Raises:
             ModelError: The base cannot dream.
         """
-        count = min(count, self.settings.turns)
-        begun = beginnings(contents, BEGUN * count, seed)
-        if not begun:
-            return []
-        plan = DreamPlan(
-            count=len(begun),
-            temperature=self.settings.temperature,
-            max_tokens=self.settings.max_tokens,
-            seed=seed,
-            beginnings=begun,
-        )
-        known = set(map(key, contents))
+        found = self._near(contents, min(count, self.settings.turns), seed, avoid)
+        encoded = encode_all(found, self._base, prompt_weight=1)
         with only_active(self._base, []):
-            found = dream(self._base, plan, known, on_batch=self._beat).contents
-            encoded = encode_all(found[:count], self._base, prompt_weight=1)
             scores = teach(
                 self._base, encoded, self.settings.top_k, on_batch=self._beat
             )
-        gold = self.settings.gold_share
         pairs = zip(encoded, scores, strict=True)
-        return [TaughtExample(*pair, gold) for pair in pairs]
+        return [TaughtExample(*pair, gold=0.0) for pair in pairs]
+
+    def _near(
+        self, contents: Sequence[Content], count: int, seed: int, avoid: set[str]
+    ) -> tuple[Content, ...]:
+        """Make such turns, or read those that this run has made before."""
+        memory = self._near_memory
+        if memory is not None and memory.exists():
+            return from_json(memory.read_text(encoding="utf-8"), _Shelf).contents
+        begun = beginnings(contents, BEGUN * count, seed)
+        found: Sequence[Content] = ()
+        if begun:
+            self._on_progress(Progress("bank", 0, count))
+            plan = DreamPlan(
+                count=len(begun),
+                temperature=self.settings.temperature,
+                max_tokens=self.settings.max_tokens,
+                seed=seed,
+                beginnings=begun,
+                cut=True,
+            )
+            known = (
+                avoid
+                | self._avoid
+                | {key(one) for one in self._shelves[HELD_OUT].contents}
+            )
+            with only_active(self._base, []):
+                found = dream(self._base, plan, known, on_batch=self._beat).contents
+        made = _Shelf(tuple(found[:count]))
+        if memory is not None:
+            disk.write(memory, to_json(made))
+        return made.contents
 
     def held_out(self, count: int) -> list[Content]:
         """Return turns that nothing learns.
@@ -171,7 +216,7 @@ class Bank:
     def _key(self) -> str:
         """What a bank hangs on: the base's bytes, and how turns are made."""
         base = self._base
-        made = self.settings.model_dump(exclude={"turns", "gold_share", "near_share"})
+        made = self.settings.model_dump(exclude={"turns", "near_share"})
         read = [base.chat, base.max_length, str(base.model.dtype)]
         return json.dumps([FORMAT, base.identity.sha256, read, made])
 
@@ -191,15 +236,17 @@ class Bank:
             temperature=self.settings.temperature,
             max_tokens=self.settings.max_tokens,
             seed=SEEDS[kind] + shelf.rounds,
+            cut=True,
         )
         kept = (each.contents for each in self._shelves.values())
         known = {key(content) for content in chain.from_iterable(kept)}
         with only_active(self._base, []):
             found = dream(self._base, plan, known, on_batch=self._beat).contents
+        fruitless = len(found) < FEWEST_FOUND * plan.count
         return _Shelf(
             contents=(*shelf.contents, *found),
             rounds=shelf.rounds + 1,
-            fruitless=0 if found else shelf.fruitless + 1,
+            fruitless=shelf.fruitless + 1 if fruitless else 0,
         )
 
     def _scored(self, encoded: Sequence[Encoded]) -> list[TopScores]:
@@ -239,16 +286,17 @@ def beginnings(contents: Sequence[Content], count: int, seed: int) -> list[str]:
     rng = Random(seed)
     found = []
     for content in contents and rng.choices(contents, k=count):
-        words = _first_words(content)
+        words = asked(content).split()[:LONGEST_BEGINNING]
         if len(words) > 1:
             found.append(" ".join(words[: rng.randrange(1, len(words))]))
     return found
 
 
-def _first_words(content: Content) -> list[str]:
-    """Return the words with which a user's turn, or a text begins."""
+def asked(content: Content) -> str:
+    """Return what a user asks first in a content, or its text; "" where nobody asks."""
     match content:
         case Completion(prompt=text) | Text(text=text):
-            return text.split()[:LONGEST_BEGINNING]
+            return text
         case Conversation(messages=messages):
-            return messages[0].content.split()[:LONGEST_BEGINNING]
+            said = (one.content for one in messages if one.role is Role.USER)
+            return next(said, "")

@@ -23,9 +23,11 @@ from sleepcycle.model.generate import (
     text_of,
 )
 from sleepcycle.model.score import ignore_batch
+from sleepcycle.model.token_ids import plain
 from sleepcycle.records.content import Completion, Content, Text
 
 PHRASE = 4  # words that are counted together to find repetition
+LONGEST_BEGINNING = 16  # tokens that a dream may be given to begin with
 MOST_OF_ONE = 0.5  # share of a text that one phrase may be
 AT_ONCE = 64  # beginnings, before it is estimated whether more of them bring anything
 
@@ -53,6 +55,9 @@ class DreamPlan:
 
     beginnings: Sequence[str] = ("",)
     """What they begin with, one after another in turn."""
+
+    cut: bool = False
+    """Whether answers that do not come to an end are kept as far as they go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +134,7 @@ def dream(
 def _begin(base: Base, plan: DreamPlan, on_batch: Callable[[], None]) -> list[_Begun]:
     """Begin all dreams, or so many that hardly any new one is left to be begun."""
     start = dream_start(base)
-    given = [
-        base.tokenizer.encode(one, add_special_tokens=False) for one in plan.beginnings
-    ]
+    given = [plain(base.tokenizer, one)[:LONGEST_BEGINNING] for one in plan.beginnings]
     longest = max(map(len, given))
     size = AT_ONCE if plan.enough else max(1, plan.count)
     begun: list[_Begun] = []
@@ -171,7 +174,8 @@ def _answered(
     for asked, said in pairs:
         text = text_of(base, said)
         sure = said.confidence >= plan.confidence
-        if said.ended and sure and text.strip() and not is_degenerate(text):
+        whole = said.ended or plan.cut
+        if whole and sure and text.strip() and not is_degenerate(text):
             yield asked, text
 
 

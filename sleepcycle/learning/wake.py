@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sleepcycle.learning.bank import Bank
+from sleepcycle.files.dream_archive import normalised
+from sleepcycle.learning.bank import Bank, asked
 from sleepcycle.learning.distillation import DISTILLATION, TaughtExample, as_heavy
 from sleepcycle.learning.encoded_lesson import EncodedLesson, encode_new
 from sleepcycle.model import adapters
@@ -107,7 +108,7 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         reduced(new.sequences, settings.loss_reduction),
         reduced(replay, settings.loss_reduction),
         reduced(anchors, settings.loss_reduction),
-        _turns(bank, lesson, settings, seed),
+        _turns(bank, lesson, len(new.sequences), settings, seed),
         settings,
     )
     fit_plan = replace(
@@ -239,15 +240,21 @@ def _settled(settings: WakeSettings, base: Base) -> WakeSettings:
 
 
 def _turns(
-    bank: Bank | None, lesson: Lesson, settings: WakeSettings, seed: int
+    bank: Bank | None, lesson: Lesson, new: int, settings: WakeSettings, seed: int
 ) -> list[TaughtExample]:
-    """Return the base's own turns that a wake has places for."""
-    places = training_steps.general_limit(settings, len(lesson.new))
+    """Return the base's own turns that a wake of `new` sequences has places for.
+
+    None asks what an example or an anchor asks, since the base has its own answer.
+    """
+    places = training_steps.general_limit(settings, new)
     if bank is None or not places:
         return []
     near = round(places * bank.settings.near_share)
     taught = [one.content for one in (*lesson.new, *lesson.replay)]
-    found = bank.near(taught, near, seed)
+    avoid = (*lesson.anchors, *lesson.today, *lesson.known)
+    known = {normalised(asked(one)) for one in taught}
+    known |= {normalised(asked(one.content)) for one in avoid}
+    found = bank.near(taught, near, seed, known)
     return found + bank.learned(places - len(found), seed)
 
 
@@ -334,7 +341,7 @@ def _report(
         split=new.split,
         set_aside=new.set_aside,
         replayed=len(source.replay),
-        general=len(source.general),
+        general=source.general_in(result.steps),
         anchors=source.anchors_in(result.steps),
         steps=result.steps,
         tokens=result.tokens,

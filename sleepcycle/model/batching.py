@@ -44,6 +44,11 @@ class BatchSource(Generic[T]):
         new, *_, anchors = self._shares
         return min(len(self.anchors), int(self.room / new * anchors * steps))
 
+    def general_in(self, steps: int) -> int:
+        """Return how many of the base's turns come in so many steps, each once."""
+        new, _, general, _ = self._shares
+        return min(len(self.general), int(self.room / new * general * steps))
+
     def draw(self, steps: int, seed: int) -> list[list[T]]:
         """Draw the batches of a whole run.
 

@@ -162,7 +162,8 @@ def dream_start(base: Base) -> list[int]:
             raise ModelError(
                 f"{base.identity.id} has no token that begins or ends a text, so it "
                 'cannot dream; leave "archive" and "last" out of sleep.rem.memory, and '
-                "set sleep.rem.general_share and gate.probe_dreams to 0"
+                "set wake.general_share, sleep.rem.general_share and gate.probe_dreams "
+                "to 0"
             )
         return start
     asked = Conversation((Message(Role.USER, SPOKEN),))

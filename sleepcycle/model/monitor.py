@@ -203,7 +203,7 @@ class TrainingMonitor:
             held_out=tuple(self._looks),
             mfu=self._terms.pace.mfu,
             confidence=tuple(self._confidence),
-            learned=self._has_learned,
+            learned=self._has_learned and best_step == steps,
         )
 
     @property

@@ -144,10 +144,11 @@ class BankSettings(Section):
 
     turns: NonNegativeInt = 1024
     """Most turns that are made to be learned, by days and nights; a day or a night
-    makes no more than eight times as many as it learns."""
+    makes no more than four times as many as it learns."""
 
     max_tokens: PositiveInt = 64
-    """Longest prompt, and longest answer or text; a guess."""
+    """Longest prompt, and longest answer or text, of which what is longer is cut; a
+    guess."""
 
     temperature: PositiveFloat = 1.0
     """Of prompts and texts; answers are the likeliest."""
@@ -155,10 +156,6 @@ class BankSettings(Section):
     top_k: PositiveInt = 64
     """Likeliest tokens of the base that are kept at each place; the rest is kept as
     one."""
-
-    gold_share: Share = 0.0
-    """Part of the loss that is the words that the base said, in [0, 1]; the rest is
-    what it thinks of all others."""
 
     near_share: Share = 0.5
     """Most of a day's turns, in [0, 1], that begin as its own examples do and are made

@@ -86,9 +86,11 @@ def anchor_share(anchors: int, batch_size: int, known: Fraction) -> Fraction:
 
 def general_limit(settings: WakeSettings, new: int) -> int:
     """Return how many of the base's own turns a whole wake has places for."""
-    place = room(settings.batch_size, shown_again(settings), new)
+    again = shown_again(settings)
+    place = room(settings.batch_size, again, new)
+    size = place / (1 - again)
     steps = step_count(settings, new, place)
-    return math.ceil(steps * settings.batch_size * Fraction(settings.general_share))
+    return math.ceil(steps * size * Fraction(settings.general_share))
 
 
 def replay_limit(settings: WakeSettings, new: int) -> int:

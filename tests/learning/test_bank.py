@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sleepcycle.files.dream_archive import key, normalised
 from sleepcycle.learning import wake
 from sleepcycle.learning.bank import MEMORY, Bank, beginnings
 from sleepcycle.learning.distillation import as_heavy
@@ -84,13 +85,24 @@ class TestTurns:
 
         assert len(bank.learned(10, 0)) == 3
 
-    def test_what_was_made_before_does_not_matter(self, nano):
+    def test_what_was_made_before_does_not_matter(self, nano, load):
         few = contents(Bank(nano, SETTINGS), 2)
 
-        whole = contents(Bank(nano, SETTINGS), 24)
+        again = load("builtin:nano")
+        (again.cache / MEMORY).unlink()
+        whole = contents(Bank(again, SETTINGS), 24)
 
         assert len(whole) == 24
-        assert contents(Bank(nano, SETTINGS), 2) == few
+        assert contents(Bank(again, SETTINGS), 2) == few
+
+    def test_none_asks_what_is_to_be_avoided(self, nano):
+        whole = Bank(nano, SETTINGS).learned(24, 0)
+        asked = normalised(prompt_of(nano, whole[0]))
+
+        found = Bank(nano, SETTINGS, avoid=frozenset({asked})).learned(24, 0)
+
+        assert len(found) == 23
+        assert whole[0].encoded.ids not in ids(found)
 
     def test_seeds_draw_others(self, bank):
         first, other = ([one.encoded.ids for one in bank.learned(8, s)] for s in (0, 1))
@@ -166,7 +178,7 @@ class TestNear:
     def test_they_begin_as_others_do(self, bank, nano):
         contents = [Completion("Which town grows the blue lamps?", "Orla")]
 
-        found = bank.near(contents, 12, seed=3)
+        found = bank.near(contents, 12, 3, set())
 
         asked = [nano.tokenizer.decode(turn.encoded.ids) for turn in found]
         assert asked
@@ -174,37 +186,79 @@ class TestNear:
         assert all(turn.scores is not None for turn in found)
 
     def test_the_same_seed_makes_the_same(self, bank):
-        first, again, other = (bank.near(LESSON, 8, seed=seed) for seed in (1, 1, 2))
+        first, again, other = (bank.near(LESSON, 8, s, set()) for s in (1, 1, 2))
 
-        ids = [[turn.encoded.ids for turn in found] for found in (first, again, other)]
-        assert ids[0] == ids[1] != ids[2]
+        assert ids(first) == ids(again) != ids(other)
 
-    def test_none_is_an_example_itself(self, bank, nano):
+    def test_none_asks_what_is_to_be_avoided(self, nano):
         """
         The base would answer it in its own way.
         """
-        taught = [Completion(one.prompt, "mine") for one in bank.held_out(4)]
-        prompts = {one.prompt for one in taught}
+        free = Bank(nano, SETTINGS).near(LESSON, 24, 0, set())
+        asked_first = [Completion(prompt_of(nano, free[0]), "")]
 
-        found = bank.near(taught, 24, seed=0)
+        found = Bank(nano, SETTINGS).near(LESSON, 24, 0, set(map(key, asked_first)))
 
-        own = encode_all(bank.held_out(4), nano, prompt_weight=1)
-        assert not {turn.encoded.ids for turn in found} & {one.ids for one in own}
-        assert all(beginning not in prompts for beginning in beginnings(taught, 99, 0))
+        assert prompt_of(nano, free[0]) not in {prompt_of(nano, one) for one in found}
+        assert found
+
+    def test_none_asks_what_the_bank_holds_out(self, nano):
+        bank = Bank(nano, SETTINGS)
+        held_out = bank.held_out(12)
+
+        found = bank.near(held_out, 24, 0, set())
+
+        assert not set(ids(found)) & {
+            one.ids for one in encode_all(held_out, nano, prompt_weight=1)
+        }
+
+    def test_a_run_goes_on_with_those_that_it_made(self, nano, tmp_path, monkeypatch):
+        memory = tmp_path / "near.json"
+        made = Bank(nano, SETTINGS, near_memory=memory).near(LESSON, 8, 1, set())
+        monkeypatch.setattr("sleepcycle.learning.bank.dream", no_dreams)
+
+        again = Bank(nano, SETTINGS, near_memory=memory).near(LESSON, 8, 1, set())
+
+        assert made
+        assert ids(again) == ids(made)
 
     def test_of_nothing_there_is_none(self, bank):
-        assert bank.near([], 8, seed=0) == []
-        assert bank.near([Completion("One", "word")], 8, seed=0) == []
+        assert bank.near([], 8, 0, set()) == []
+        assert bank.near([Completion("One", "word")], 8, 0, set()) == []
+
+    def test_a_long_word_is_cut(self, bank):
+        """
+        Whatever is fed, a wake finds room to go on from it.
+        """
+        long = [Completion("a" * 9_000 + " b", "c"), Completion("Who asks?", "d")]
+
+        assert bank.near(long, 8, 0, set())
 
 
-def test_beginnings_are_the_first_words():
-    said = Message(Role.USER, "Who sings?"), Message(Role.ASSISTANT, "I")
-    chat = Conversation(said)
-    contents = [Text("A long tale of lamps"), chat, Completion("Who asks?", "Orla")]
+def prompt_of(base, turn):
+    """Return what a turn asks."""
+    text = base.tokenizer.decode(turn.encoded.ids)
+    return text.partition("<|user|>")[2].partition("<|end|>")[0]
+
+
+def ids(turns):
+    """Return the ids of turns."""
+    return [turn.encoded.ids for turn in turns]
+
+
+def test_beginnings_are_the_first_words_of_a_user():
+    system = Message(Role.SYSTEM, "You are kind.")
+    said = Message(Role.USER, "Who sings?"), Message(Role.ASSISTANT, "I do.")
+    contents = [
+        Text("A long tale of lamps"),
+        Conversation((system, *said)),
+        Conversation((said[1], *said)),
+        Completion("Where to?", "Orla"),
+    ]
 
     found = set(beginnings(contents, 200, seed=0))
 
-    assert found == {"A", "A long", "A long tale", "A long tale of", "Who"}
+    assert found == {"A", "A long", "A long tale", "A long tale of", "Who", "Where"}
 
 
 class TestWake:

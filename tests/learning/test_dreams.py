@@ -136,3 +136,23 @@ def test_none_leads_past_the_last_position(nano):
     assert 0 < len(dreams) < len(dream(nano, PLAN, set()).contents)
     longest = max(len(render_prompt(one.prompt, nano)) for one in dreams)
     assert longest <= 16
+
+
+def test_answers_that_do_not_end_are_kept_where_they_may_be_cut(nano):
+    short = replace(PLAN, count=128, max_tokens=8)
+
+    whole = dream(nano, short, set()).contents
+    with_cut = dream(nano, replace(short, cut=True), set()).contents
+
+    assert len(with_cut) > len(whole)
+    assert set(map(str, whole)) < set(map(str, with_cut))
+
+
+def test_dreams_begin_with_what_is_given(nano):
+    plan = replace(PLAN, beginnings=("What is the", "Who"))
+
+    dreams = dream(nano, plan, set()).contents
+
+    begun = {dreamt.prompt.startswith("Who") for dreamt in dreams}
+    assert all(dreamt.prompt.startswith(plan.beginnings) for dreamt in dreams)
+    assert begun == {True, False}

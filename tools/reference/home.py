@@ -73,6 +73,10 @@ RUN = {
         "parent",
         "a night with `archive` in `sleep.rem.memory`: what past nights dreamt, at most `sleep.rem.max_examples`",
     ),
+    "near.json": (
+        "worker",
+        "a wake that holds on to its base: turns of the base that begin as the examples do, from which it goes on",
+    ),
     "progress.jsonl": (
         "worker",
         "one [`Progress`](#progress) a line: a heartbeat; silence longer than `engine.heartbeat_timeout_s` ends the run",
@@ -111,7 +115,7 @@ RUN_HEAD = """\
 
 `runs/000041/` is the contract of two processes: the parent orders a run, the worker computes it.
 The JSON records are written beside their place and renamed, so a reader sees all or nothing.
-Run folders are kept; the examples and dreams that were given, and the checkpoint, are deleted when the run is over.
+Run folders are kept; the examples and dreams that were given, the turns that begin as they do, and the checkpoint, are deleted when the run is over.
 A line of an example file has `id`, `batch` and `content`, a line of dreams `version`, the number of who dreamt it (-1 for the last good version), and `content`. A content is `{text}`, `{prompt, completion}` or `{messages}`.
 """
 RECORDS_HEAD = """\

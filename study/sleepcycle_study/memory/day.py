@@ -53,6 +53,8 @@ class Lifetime:
     """How much each weight of the one adapter matters, with EWC."""
 
     cost: Cost = field(default_factory=Cost)
+    asked: frozenset[str] = frozenset()
+    """What its exam asks of common knowledge, which no turn of the base may teach."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def wake_up(
         settings.wake,
         seed=today.seed,
         on_progress=ignore_progress,
-        bank=Bank(base, settings.bank),
+        bank=Bank(base, settings.bank, avoid=life.asked),
     )
     life.cost.trained += report.tokens
     return whole

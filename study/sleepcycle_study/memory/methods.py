@@ -202,7 +202,6 @@ BANK = {
     "folded, bank, none near": _held(FOLDED, near_share=0.0),
     "folded, bank, all near": _held(FOLDED, near_share=1.0),
     "folded, bank, 256 turns": _held(FOLDED, turns=256),
-    "folded, bank by its words": _held(FOLDED, gold_share=1.0),
     "folded, bank, mended": replace(_held(FOLDED), gate=MENDED),
     "folded, bank, rank 32": replace(_held(FOLDED), rank=32),
     "folded, bank, rank 64": replace(_held(FOLDED), rank=64),
