@@ -77,7 +77,7 @@ class FitResult:
     of each look at it."""
 
     learned: bool = False
-    """Whether it ended since all was learned."""
+    """Whether it ended since all was learned, with the weights that did."""
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,20 @@ def test_twenty_facts_and_common_knowledge_are_asked():
     assert questions()[20].prompt == "What is the capital of France?"
 
 
-def test_the_recipe_differs_from_the_defaults_by_the_rate_alone():
-    changed = recipe(Settings()).wake.model_dump()
-    default = Settings().wake.model_dump()
+def test_the_recipe_makes_fewer_turns_of_the_base_and_changes_nothing_else():
+    default = Settings()
 
-    assert {key for key in default if changed[key] != default[key]} == {"lr"}
+    changed = recipe(default)
+
+    assert changed.bank.turns < default.bank.turns
+    assert changed.gate.probe_dreams < default.gate.probe_dreams
+    as_before = {
+        "bank": changed.bank.model_copy(update={"turns": default.bank.turns}),
+        "gate": changed.gate.model_copy(
+            update={"probe_dreams": default.gate.probe_dreams}
+        ),
+    }
+    assert changed.model_copy(update=as_before) == default
 
 
 class TestInterview:

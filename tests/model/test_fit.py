@@ -1,6 +1,7 @@
 """Training: the loss falls, the best is kept, and what breaks is stopped in time."""
 
 import math
+from itertools import cycle
 
 import pytest
 import torch
@@ -400,8 +401,9 @@ class TestLearned:
     def taught(self, day):
         """Return what trains and finds itself so sure of all."""
 
-        def run(*sure, **changed):
+        def run(*sure, held_out=1.0, **changed):
             heard, left = [], iter(sure)
+            losses = cycle([held_out] if isinstance(held_out, float) else held_out)
 
             def look():
                 assert not day.model.training
@@ -413,7 +415,7 @@ class TestLearned:
                 plan,
                 batches_of(day, plan.steps),
                 on_progress=heard.append,
-                held_out_loss=lambda: 1.0,
+                held_out_loss=lambda: next(losses),
                 confidence=look,
             )
             return result, heard
@@ -421,10 +423,20 @@ class TestLearned:
         return run
 
     def test_it_looks_now_and_then_from_a_step_on(self, taught):
-        result, _ = taught(0.1, 0.79, 0.8, ends_from=3, ends_every=2)
+        falling = (4.0, 3.0, 2.0, 1.0)
+
+        result, _ = taught(0.1, 0.79, 0.8, held_out=falling, ends_from=3, ends_every=2)
 
         assert result.confidence == ((3, 0.1), (5, 0.79), (7, 0.8))
         assert (result.steps, result.learned, result.stopped_early) == (7, True, True)
+
+    def test_weights_of_before_are_not_said_to_have_learned_it(self, taught):
+        """
+        The held-out loss was lower then, so they are put back.
+        """
+        result, _ = taught(0.1, 0.8, ends_from=3, ends_every=2)
+
+        assert (result.steps, result.best_step, result.learned) == (5, 2, False)
 
     def test_what_is_held_out_is_looked_at_in_the_end(self, taught):
         result, _ = taught(1.0, ends_from=3)
