@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 
 from sleepcycle.files.runfolder import read_dreams
-from sleepcycle.records.content import Completion, Content, Conversation, Text
+from sleepcycle.records.content import Completion, Content, Conversation, Role, Text
 from sleepcycle.records.example import Dream
 
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -40,13 +40,17 @@ def spread(dreams: Sequence[Dream], count: int, seed: int) -> list[Dream]:
 
 def key(content: Content) -> str:
     """Return what a dream shares with its near-duplicates, however it is answered."""
+    return normalised(asked(content))
+
+
+def asked(content: Content) -> str:
+    """Return what a user asks first in a content, or its text; "" where nobody asks."""
     match content:
-        case Completion(prompt=prompt):
-            return normalised(prompt)
-        case Text(text=text):
-            return normalised(text)
+        case Completion(prompt=text) | Text(text=text):
+            return text
         case Conversation(messages=messages):
-            return normalised(messages[0].content)
+            said = (one.content for one in messages if one.role is Role.USER)
+            return next(said, "")
 
 
 def normalised(text: str) -> str:

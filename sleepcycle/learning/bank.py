@@ -16,7 +16,7 @@ from random import Random
 import torch
 
 from sleepcycle.files import disk
-from sleepcycle.files.dream_archive import key
+from sleepcycle.files.dream_archive import asked, key
 from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
@@ -26,7 +26,7 @@ from sleepcycle.model.score import teach
 from sleepcycle.model.tensor_cache import Remembered, recall, remember
 from sleepcycle.numerics.distill import TopScores
 from sleepcycle.records.codec import from_json, from_plain, to_json
-from sleepcycle.records.content import Completion, Content, Conversation, Role, Text
+from sleepcycle.records.content import Content
 from sleepcycle.records.progress import (
     HEARTBEAT,
     OnProgress,
@@ -106,11 +106,10 @@ class Bank:
         Raises:
             ModelError: The base cannot dream.
         """
+        made = self._first(LEARNED, min(SPREAD * count, self.settings.turns))
         pairs = [
             (key(content), one)
-            for content in self._first(
-                LEARNED, min(SPREAD * count, self.settings.turns)
-            )
+            for content in made
             for one in encode_if_possible(content, self._base, 1)
         ]
         scores = self._scored([one for _, one in pairs])
@@ -141,11 +140,7 @@ class Bank:
         """
         found = self._near(contents, min(count, self.settings.turns), seed, avoid)
         encoded = encode_all(found, self._base, prompt_weight=1)
-        with only_active(self._base, []):
-            scores = teach(
-                self._base, encoded, self.settings.top_k, on_batch=self._beat
-            )
-        pairs = zip(encoded, scores, strict=True)
+        pairs = zip(encoded, self._taught(encoded), strict=True)
         return [TaughtExample(*pair, gold=0.0) for pair in pairs]
 
     def _near(
@@ -159,21 +154,9 @@ class Bank:
         found: Sequence[Content] = ()
         if begun:
             self._on_progress(Progress("bank", 0, count))
-            plan = DreamPlan(
-                count=len(begun),
-                temperature=self.settings.temperature,
-                max_tokens=self.settings.max_tokens,
-                seed=seed,
-                beginnings=begun,
-                cut=True,
-            )
-            known = (
-                avoid
-                | self._avoid
-                | {key(one) for one in self._shelves[HELD_OUT].contents}
-            )
-            with only_active(self._base, []):
-                found = dream(self._base, plan, known, on_batch=self._beat).contents
+            held_out = set(map(key, self._shelves[HELD_OUT].contents))
+            known = avoid | self._avoid | held_out
+            found = self._dreamt(len(begun), seed, known, begun)
         made = _Shelf(tuple(found[:count]))
         if memory is not None:
             disk.write(memory, to_json(made))
@@ -231,32 +214,46 @@ class Bank:
 
     def _one_more_round(self, kind: str, shelf: _Shelf) -> _Shelf:
         """Let the bare base ask and answer anew."""
-        plan = DreamPlan(
-            count=min(FIRST_ROUND << shelf.rounds, LARGEST_ROUND),
-            temperature=self.settings.temperature,
-            max_tokens=self.settings.max_tokens,
-            seed=SEEDS[kind] + shelf.rounds,
-            cut=True,
-        )
+        begun = min(FIRST_ROUND << shelf.rounds, LARGEST_ROUND)
         kept = (each.contents for each in self._shelves.values())
         known = {key(content) for content in chain.from_iterable(kept)}
-        with only_active(self._base, []):
-            found = dream(self._base, plan, known, on_batch=self._beat).contents
-        fruitless = len(found) < FEWEST_FOUND * plan.count
+        found = self._dreamt(begun, SEEDS[kind] + shelf.rounds, known)
+        fruitless = len(found) < FEWEST_FOUND * begun
         return _Shelf(
             contents=(*shelf.contents, *found),
             rounds=shelf.rounds + 1,
             fruitless=shelf.fruitless + 1 if fruitless else 0,
         )
 
+    def _dreamt(
+        self,
+        count: int,
+        seed: int,
+        known: set[str],
+        beginnings: Sequence[str] = ("",),
+    ) -> list[Content]:
+        """Let the bare base ask and answer, `count` times."""
+        plan = DreamPlan(
+            count=count,
+            temperature=self.settings.temperature,
+            max_tokens=self.settings.max_tokens,
+            seed=seed,
+            beginnings=beginnings,
+            cut=True,
+        )
+        with only_active(self._base, []):
+            return dream(self._base, plan, known, on_batch=self._beat).contents
+
+    def _taught(self, encoded: Sequence[Encoded]) -> list[TopScores]:
+        """Ask the bare base what it thinks of sequences."""
+        with only_active(self._base, []):
+            return teach(self._base, encoded, self.settings.top_k, on_batch=self._beat)
+
     def _scored(self, encoded: Sequence[Encoded]) -> list[TopScores]:
         """Return the base's scores of sequences; those that are new are asked for."""
         new = encoded[len(self._scores) :]
         if new:
-            with only_active(self._base, []):
-                self._scores += teach(
-                    self._base, new, self.settings.top_k, on_batch=self._beat
-                )
+            self._scores += self._taught(new)
             self._remember()
         return self._scores[: len(encoded)]
 
@@ -290,13 +287,3 @@ def beginnings(contents: Sequence[Content], count: int, seed: int) -> list[str]:
         if len(words) > 1:
             found.append(" ".join(words[: rng.randrange(1, len(words))]))
     return found
-
-
-def asked(content: Content) -> str:
-    """Return what a user asks first in a content, or its text; "" where nobody asks."""
-    match content:
-        case Completion(prompt=text) | Text(text=text):
-            return text
-        case Conversation(messages=messages):
-            said = (one.content for one in messages if one.role is Role.USER)
-            return next(said, "")

@@ -1,7 +1,7 @@
 """What is learned of an example: its own tokens, and what a teacher thinks of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -67,6 +67,11 @@ def taught_tokens(examples: Sequence[TaughtExample]) -> TaughtTokens:
 
 
 DISTILLATION = Objective(taught_losses, taught_tokens, attrgetter("encoded"))
+
+
+def untaught(encoded: Iterable[Encoded]) -> list[TaughtExample]:
+    """Return examples that are learned as they are, without a teacher."""
+    return [TaughtExample(one, None, 1.0) for one in encoded]
 
 
 def as_heavy(

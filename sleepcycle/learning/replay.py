@@ -12,7 +12,7 @@ from typing import TypeVar
 from sleepcycle.files.dream_archive import spread
 from sleepcycle.files.runfolder import MAX_DREAMS
 from sleepcycle.learning.bank import Bank
-from sleepcycle.learning.distillation import TaughtExample
+from sleepcycle.learning.distillation import TaughtExample, untaught
 from sleepcycle.learning.dreamer import DreamerPlan, dream_of_today
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.learning.rem import ANCHORS, GENERAL, ReplaySource
@@ -154,7 +154,7 @@ class ReplayBuilder:
         """Take the owner's anchors as they are; nobody knows their answers better."""
         contents = [anchor.content for anchor in anchors]
         encoded = self._encode(contents, self._wake.prompt_weight)
-        return [TaughtExample(one, None, 1.0) for one in encoded]
+        return untaught(encoded)
 
     def _today(self, count: int) -> list[TaughtExample]:
         """Take examples of today; what was live this evening teaches them."""
@@ -224,7 +224,7 @@ class ReplayBuilder:
         gold = self._settings.gold_share
         encoded = self._encode(contents, self._wake.prompt_weight)
         if gold == 1 or teacher is None or not encoded:
-            return [TaughtExample(example, None, 1.0) for example in encoded]
+            return untaught(encoded)
         with self._teaching(teacher()):
             return self._teach(encoded, gold)
 

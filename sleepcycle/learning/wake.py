@@ -4,11 +4,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from sleepcycle.files.dream_archive import normalised
-from sleepcycle.learning.bank import Bank, asked
-from sleepcycle.learning.distillation import DISTILLATION, TaughtExample, as_heavy
+from sleepcycle.files.dream_archive import key
+from sleepcycle.learning.bank import Bank
+from sleepcycle.learning.distillation import (
+    DISTILLATION,
+    TaughtExample,
+    as_heavy,
+    untaught,
+)
 from sleepcycle.learning.encoded_lesson import EncodedLesson, encode_new
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
@@ -210,13 +216,13 @@ def _source(
             anchors=anchors,
         )
     return BatchSource(
-        new=[TaughtExample(one, None, 1.0) for one in new],
-        replay=[TaughtExample(one, None, 1.0) for one in replay],
+        new=untaught(new),
+        replay=untaught(replay),
         replay_share=settings.replay_share,
         batch_size=settings.batch_size,
         general=as_heavy(general, [*new, *replay], _times(settings)),
         general_share=float(settings.general_share),
-        anchors=[TaughtExample(one, None, 1.0) for one in anchors],
+        anchors=untaught(anchors),
     )
 
 
@@ -251,10 +257,8 @@ def _turns(
         return []
     near = round(places * bank.settings.near_share)
     taught = [one.content for one in (*lesson.new, *lesson.replay)]
-    avoid = (*lesson.anchors, *lesson.today, *lesson.known)
-    known = {normalised(asked(one)) for one in taught}
-    known |= {normalised(asked(one.content)) for one in avoid}
-    found = bank.near(taught, near, seed, known)
+    others = (one.content for one in (*lesson.anchors, *lesson.today, *lesson.known))
+    found = bank.near(taught, near, seed, set(map(key, chain(taught, others))))
     return found + bank.learned(places - len(found), seed)
 
 

@@ -41,13 +41,17 @@ class BatchSource(Generic[T]):
 
     def anchors_in(self, steps: int) -> int:
         """Return how many anchors come in so many steps, each counted once."""
-        new, *_, anchors = self._shares
-        return min(len(self.anchors), int(self.room / new * anchors * steps))
+        *_, share = self._shares
+        return self._come_in(steps, len(self.anchors), share)
 
     def general_in(self, steps: int) -> int:
         """Return how many of the base's turns come in so many steps, each once."""
-        new, _, general, _ = self._shares
-        return min(len(self.general), int(self.room / new * general * steps))
+        _, _, share, _ = self._shares
+        return self._come_in(steps, len(self.general), share)
+
+    def _come_in(self, steps: int, count: int, share: Fraction) -> int:
+        """Return how many of `count` come in so many steps, by their share."""
+        return min(count, int(self._size * share * steps))
 
     def draw(self, steps: int, seed: int) -> list[list[T]]:
         """Draw the batches of a whole run.
@@ -58,7 +62,12 @@ class BatchSource(Generic[T]):
         """
         kinds = (self.new, self.replay, self.general, self.anchors)
         parts = list(zip(kinds, self._shares, strict=True))
-        return mix(parts, self.room / self._shares[0], steps, seed)
+        return mix(parts, self._size, steps, seed)
+
+    @property
+    def _size(self) -> Fraction:
+        """How many examples a batch holds on average."""
+        return self.room / self._shares[0]
 
     @property
     def _shares(self) -> tuple[Fraction, Fraction, Fraction, Fraction]:
