@@ -18,7 +18,7 @@ from sleepcycle.home.disk_space import wanted_bytes
 from sleepcycle.home.memory_report import advice, in_words, report_memory
 from sleepcycle.model.device_memory import memory_for
 from sleepcycle.model.model_size import read_size
-from sleepcycle.settings import training_steps
+from sleepcycle.settings import base_hold
 from sleepcycle.store.connection import OLDEST, SAFE_WAL, journal_mode
 
 MB = 1_000_000
@@ -125,7 +125,7 @@ def check_speed(inspection: Inspection) -> Finding | None:
     except ModelError:
         size = None
     parameters = size.parameters if size else 0
-    settings = training_steps.settled(inspection.settings.wake, parameters)
+    settings = base_hold.settled(inspection.settings.wake, parameters)
     runs = inspection.tables.last_runs(LAST_RUNS) if inspection.tables else []
     found = by_last_wake(runs, settings)
     if found is None:

@@ -16,7 +16,8 @@ from random import Random
 import torch
 
 from sleepcycle.files import disk
-from sleepcycle.files.dream_archive import asked, key
+from sleepcycle.files.dream_archive import key
+from sleepcycle.learning.beginnings import first_words, likely
 from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
@@ -36,14 +37,13 @@ from sleepcycle.records.progress import (
 from sleepcycle.settings.config import BankSettings
 
 MEMORY = "bank.safetensors"
-FORMAT = 2  # of what is remembered
+FORMAT = 3  # of what is remembered
 LEARNED, HELD_OUT = "learned", "held_out"
 SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not a run's
 FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
 LARGEST_ROUND = 512
 SPREAD = 4  # times as many turns as are drawn, from which they are; a guess
 BEGUN = 2  # times as many as are wanted: of half, question or answer do not end
-LONGEST_BEGINNING = 9  # words, of which the last is never given
 FEWEST_FOUND = 1 / 16  # of what a round begins, that it must bring
 FRUITLESS = 3  # rounds in a row that bring less, after which there are no more
 
@@ -150,7 +150,7 @@ class Bank:
         memory = self._near_memory
         if memory is not None and memory.exists():
             return from_json(memory.read_text(encoding="utf-8"), _Shelf).contents
-        begun = beginnings(contents, BEGUN * count, seed)
+        begun = first_words(contents, BEGUN * count, seed)
         found: Sequence[Content] = ()
         if begun:
             self._on_progress(Progress("bank", 0, count))
@@ -195,6 +195,14 @@ class Bank:
             for ids, logs, tail in zip(*parts, strict=True)
         ]
 
+    @cached_property
+    def _beginnings(self) -> list[str]:
+        """What turns begin with in turn: a question's first word, or nothing."""
+        words = self.settings.question_words
+        with only_active(self._base, []):
+            found = likely(self._base, words, on_batch=self._beat)
+        return [each for word in found for each in ("", word)] or [""]
+
     @property
     def _key(self) -> str:
         """What a bank hangs on: the base's bytes, and how turns are made."""
@@ -217,7 +225,8 @@ class Bank:
         begun = min(FIRST_ROUND << shelf.rounds, LARGEST_ROUND)
         kept = (each.contents for each in self._shelves.values())
         known = {key(content) for content in chain.from_iterable(kept)}
-        found = self._dreamt(begun, SEEDS[kind] + shelf.rounds, known)
+        seed = SEEDS[kind] + shelf.rounds
+        found = self._dreamt(begun, seed, known, self._beginnings)
         fruitless = len(found) < FEWEST_FOUND * begun
         return _Shelf(
             contents=(*shelf.contents, *found),
@@ -230,7 +239,7 @@ class Bank:
         count: int,
         seed: int,
         known: set[str],
-        beginnings: Sequence[str] = ("",),
+        beginnings: Sequence[str],
     ) -> list[Content]:
         """Let the bare base ask and answer, `count` times."""
         plan = DreamPlan(
@@ -276,14 +285,3 @@ class Bank:
         remember(
             self._base.cache / MEMORY, self._key, Remembered(tensors, to_json(kept))
         )
-
-
-def beginnings(contents: Sequence[Content], count: int, seed: int) -> list[str]:
-    """Return the first words of so many contents, cut at random."""
-    rng = Random(seed)
-    found = []
-    for content in contents and rng.choices(contents, k=count):
-        words = asked(content).split()[:LONGEST_BEGINNING]
-        if len(words) > 1:
-            found.append(" ".join(words[: rng.randrange(1, len(words))]))
-    return found

@@ -241,7 +241,7 @@ def _drift(found: Measures, limits: GateSettings) -> Check | None:
     drift = found.drift
     if drift is None:
         return None
-    bound = max(limits.max_general_kl, drift.live)  # or no night could pass
+    bound = max(float(limits.max_general_kl), drift.live)  # or no night could pass
     near = drift.candidate <= bound
     return Check("drift", near, _far(drift, bound), drift.candidate, bound)
 

@@ -34,6 +34,7 @@ from sleepcycle.records.example import Dream, Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress, Progress
 from sleepcycle.records.reports import RemReport, SleepReport
 from sleepcycle.records.verdict import Verdict
+from sleepcycle.settings import base_hold
 from sleepcycle.settings.choices import Compression, Stage, Weighting
 from sleepcycle.settings.config import Settings, SleepSettings
 
@@ -190,7 +191,9 @@ class _Night:
         Returns:
             What is left of the candidate, and the gate's verdict.
         """
-        inputs, limits = self._inputs, self._settings.gate
+        inputs, settings = self._inputs, self._settings
+        parameters = self._base.model.num_parameters()
+        limits = base_hold.limits(settings.gate, settings.wake, parameters)
         measured = GateInputs(
             inputs.today,
             inputs.known,

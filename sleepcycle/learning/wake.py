@@ -37,7 +37,7 @@ from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT, OnProgress
 from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.verdict import Loss, Verdict, losses_text
-from sleepcycle.settings import training_steps
+from sleepcycle.settings import base_hold, training_steps
 from sleepcycle.settings.config import WakeSettings
 
 LOOK_EVERY = 2  # steps, at least: looks whether all is learned are a third of a step
@@ -242,7 +242,7 @@ def _settled(settings: WakeSettings, base: Base) -> WakeSettings:
     """
     if settings.general_share == "auto" and not can_dream(base):
         return settings.model_copy(update={"general_share": 0.0})
-    return training_steps.settled(settings, base.model.num_parameters())
+    return base_hold.settled(settings, base.model.num_parameters())
 
 
 def _turns(

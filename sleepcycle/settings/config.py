@@ -150,14 +150,27 @@ class BankSettings(Section):
     """Longest prompt, and longest answer or text, of which what is longer is cut; a
     guess."""
 
-    temperature: PositiveFloat = 1.0
+    temperature: PositiveFloat = 0.7
     """Of prompts and texts; answers are the likeliest."""
 
     top_k: PositiveInt = 64
     """Likeliest tokens of the base that are kept at each place; the rest is kept as
     one."""
 
-    near_share: Share = 0.5
+    question_words: list[str] = [
+        "What",
+        "Which",
+        "Who",
+        "How many",
+        "How",
+        "Where",
+        "When",
+        "Is",
+    ]
+    """Words that half of the turns begin with, those of them that the base might begin
+    with itself: short questions are hardly asked from nothing. `[]` for none."""
+
+    near_share: Share = 0.75
     """Most of a day's turns, in [0, 1], that begin as its own examples do and are made
     anew, so that what is learned does not spread to all that begins alike."""
 

@@ -192,9 +192,10 @@ class GateSettings(Section):
     max_general_rise: NonNegativeFloat = 1.0  # nats per token
     """Most that the loss on the bare base's own dreams may rise above live's."""
 
-    max_general_kl: NonNegativeFloat = 2.0  # nats per token
-    """Most KL divergence of a candidate from the bare base, on the base's own dreams,
-    unless live is as far already. It bounds what many nights add up to."""
+    max_general_kl: NonNegativeFloat | Literal["auto"] = "auto"  # nats per token
+    """Most KL divergence of a candidate from the bare base, on the base's own turns,
+    unless live is as far already. It bounds what many nights add up to. `auto` is 0.1
+    where days hold on to the base (`wake.general_share`), and 2 where they do not."""
 
     max_exact_drop: Share = 0.25
     """Most that the share of known prompts answered by the letter may drop, in

@@ -3,30 +3,11 @@
 import math
 from fractions import Fraction
 
+from sleepcycle.settings.base_hold import settled
 from sleepcycle.settings.config import WakeSettings
 
 ANCHOR_EVERY = 10  # steps in which an anchor comes once: often enough not to be lost
 MOST_ANCHORS = Fraction(1, 4)  # of the places of what is known; examples have the rest
-GENERAL_SHARE = 0.25  # of a batch; docs/explanation/experiments.md
-HELD_FROM = 50_000_000  # parameters of a base that has room to hold on to itself
-
-
-def settled(settings: WakeSettings, parameters: int) -> WakeSettings:
-    """Return settings whose share of the base's own turns is a number.
-
-    Args:
-        settings: As the owner has them.
-        parameters: Of the base.
-    """
-    share = general_share(settings, parameters)
-    return settings.model_copy(update={"general_share": share})
-
-
-def general_share(settings: WakeSettings, parameters: int) -> float:
-    """Return which part of a batch the base's own turns have, in [0, 1)."""
-    if settings.general_share != "auto":
-        return settings.general_share
-    return GENERAL_SHARE if parameters >= HELD_FROM else 0.0
 
 
 def room(batch_size: int, share: Fraction, new: int) -> Fraction:

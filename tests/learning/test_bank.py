@@ -7,7 +7,8 @@ import torch
 
 from sleepcycle.files.dream_archive import key, normalised
 from sleepcycle.learning import wake
-from sleepcycle.learning.bank import MEMORY, Bank, beginnings
+from sleepcycle.learning.bank import MEMORY, Bank
+from sleepcycle.learning.beginnings import first_words, likely
 from sleepcycle.learning.distillation import as_heavy
 from sleepcycle.model import adapters
 from sleepcycle.model.drift import drifts
@@ -44,6 +45,11 @@ def bank(nano):
 def contents(bank, count):
     """Return what is learned, as ids."""
     return [turn.encoded.ids for turn in bank.learned(count, 0)]
+
+
+def replace_settings(**changes):
+    """Return the settings with some changed."""
+    return SETTINGS.model_copy(update=changes)
 
 
 def no_dreams(*_, **__):
@@ -246,6 +252,21 @@ def ids(turns):
     return [turn.encoded.ids for turn in turns]
 
 
+class TestQuestionWords:
+    def test_words_that_the_base_would_not_begin_with_are_left_out(self, nano):
+        assert likely(nano, ["What", "Quoz", "Which"]) == ["What", "Which"]
+
+    def test_a_base_that_answers_nobody_asks_nothing(self, plain_nano):
+        assert likely(plain_nano, ["What"]) == []
+
+    def test_half_of_the_turns_begun_are_questions(self, nano):
+        bank = Bank(nano, replace_settings(question_words=["What"]))
+
+        asked = [turn.prompt for turn in bank.held_out(12)]
+
+        assert 6 <= sum(prompt.startswith("What") for prompt in asked) < 12
+
+
 def test_beginnings_are_the_first_words_of_a_user():
     system = Message(Role.SYSTEM, "You are kind.")
     said = Message(Role.USER, "Who sings?"), Message(Role.ASSISTANT, "I do.")
@@ -256,7 +277,7 @@ def test_beginnings_are_the_first_words_of_a_user():
         Completion("Where to?", "Orla"),
     ]
 
-    found = set(beginnings(contents, 200, seed=0))
+    found = set(first_words(contents, 200, seed=0))
 
     assert found == {"A", "A long", "A long tale", "A long tale of", "Who", "Where"}
 

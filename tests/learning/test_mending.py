@@ -23,7 +23,7 @@ from sleepcycle.records.verdict import Drift, Kept, Loss
 from sleepcycle.settings.config import GateSettings, ModelSettings, Settings
 from tests.numerics.conftest import dense
 
-LIMITS = GateSettings()
+LIMITS = GateSettings(max_general_kl=2.0)
 
 
 def layer(rng, rank, size=1.0):

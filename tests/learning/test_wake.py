@@ -22,6 +22,7 @@ from sleepcycle.records.content import Completion, Conversation, Message, Role, 
 from sleepcycle.records.example import Example
 from sleepcycle.records.progress import HEARTBEAT
 from sleepcycle.records.verdict import Loss
+from sleepcycle.settings import base_hold
 from sleepcycle.settings.config import (
     BankSettings,
     ModelSettings,
@@ -148,6 +149,36 @@ def test_a_night_keeps_what_its_rank_can_hold(base):
     assert report.kept_energy == pytest.approx(1)
     for name, change in live.items():
         assert torch.allclose(dense(folded[name]), dense(change), atol=1e-5)
+
+
+def test_a_night_keeps_to_the_base_where_days_hold_on_to_it(base, rng):
+    """
+    What a day that holds on would not leave is weakened; any other day may leave it.
+    """
+    size = 0.13
+    change = {
+        name: LowRank(
+            size * torch.randn(out, 3, generator=rng),
+            size * torch.randn(3, width, generator=rng),
+        )
+        for name, (out, width) in base.targets.shapes.items()
+    }
+    inputs = night.NightInputs(ReplayInputs(whole=change, live={}))
+
+    def slept(share):
+        settings = Settings(
+            wake={"general_share": share},
+            sleep={"stages": ["svd"]},
+            gate={"max_general_rise": 99, "max_asked": 0},
+        )
+        return night.sleep(base, inputs, settings, on_progress=quiet)[1].verdict
+
+    held, loose = slept(0.25), slept("auto")
+
+    assert base_hold.HELD_KL < loose.drift.candidate < base_hold.LOOSE_KL
+    assert loose.mending is None
+    assert held.mending.failed == ("drift",)
+    assert held.drift.candidate <= base_hold.HELD_KL
 
 
 def slept_after_a_day(base, rem):

@@ -50,23 +50,6 @@ def test_replay_is_what_the_batches_draw(share, new, max_steps):
 
 
 class TestSharesOfTheBase:
-    @pytest.mark.parametrize(
-        ("given", "parameters", "share"),
-        [
-            ("auto", 1_700_000, 0),
-            ("auto", 135_000_000, 0.25),
-            (0.5, 1_700_000, 0.5),
-            (0.0, 135_000_000, 0),
-        ],
-    )
-    def test_a_small_base_has_none_by_itself(self, given, parameters, share):
-        settings = WakeSettings(general_share=given)
-
-        settled = training_steps.settled(settings, parameters)
-
-        assert settled.general_share == share
-        assert settled.model_copy(update={"general_share": given}) == settings
-
     def test_its_places_come_out_of_all_others(self):
         settings = WakeSettings(general_share=0.25, replay_share=0.5, batch_size=8)
 

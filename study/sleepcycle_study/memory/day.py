@@ -39,6 +39,12 @@ class Cost(TokenCount):
     accepted: list[bool] = field(default_factory=list)
     """Whether the gate would let each night go live; it does here in any case."""
 
+    agreement: list[float | None] = field(default_factory=list)
+    """Share of the base's own turns that each night's candidate answers as it did."""
+
+    gate_drift: list[float | None] = field(default_factory=list)
+    """KL of each night's candidate from the base, as the gate measures it."""
+
 
 @dataclass
 class Lifetime:

@@ -151,6 +151,10 @@ def _sleep(
     cost = life.cost
     cost.night_seconds.append(report.seconds)
     cost.night_cost.append(report.rem.cost if report.rem else 0.0)
-    cost.accepted.append(report.verdict.accepted)
+    verdict = report.verdict
+    cost.accepted.append(verdict.accepted)
+    agreed, drift = verdict.agreement, verdict.drift
+    cost.agreement.append(agreed.candidate if agreed else None)
+    cost.gate_drift.append(drift.candidate if drift else None)
     if report.rem:
         cost.add_rem(report.rem, inputs.wake_tokens)
