@@ -6,6 +6,7 @@ is dropped. What today's examples show to be undreamt it learns once more, and d
 again.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -30,6 +31,10 @@ HASTE = 2  # its rate over the wake's: it is dropped, so it has nothing to keep
 ROUNDS = ((0.75, 0.6), (0.25, 0.4))
 """Part of the steps, and of the dreams, of each round; a guess."""
 
+LEAST_STEPS = 80  # what a dreamer learns to ask in, however short the day was
+LEAST_DREAMS = 128
+LEAST_PASSES = 20  # over a handful of examples, in place of those steps
+
 
 @dataclass(frozen=True)
 class DreamerPlan:
@@ -41,6 +46,16 @@ class DreamerPlan:
     steps: int
     seed: int
     """Of its start and its batches."""
+
+
+def least_steps(examples: int, batch_size: int) -> int:
+    """Return how many steps a dreamer takes at least, however short the day was.
+
+    Args:
+        examples: What it learns to ask.
+        batch_size: Examples a step.
+    """
+    return min(LEAST_STEPS, math.ceil(LEAST_PASSES * examples / batch_size))
 
 
 def dream_of_today(

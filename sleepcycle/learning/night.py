@@ -142,7 +142,8 @@ class _Night:
         settings = self._settings.sleep.rem
         whole = settings.max_share_of_wake * PASSES_TO_LEARN * self._inputs.wake_tokens
         sources = self.replay_builder.gather(self._count(whole), self._inputs.anchors)
-        budget = Budget(whole, self.replay_builder.tokens)
+        paid = whole + self.replay_builder.beyond
+        budget = Budget(paid, self.replay_builder.tokens)
         steps = steps_within(sources, settings.batch_size, budget, settings.max_steps)
         counts = {source.name: len(source.taught) for source in sources}
         if not any(counts.values()):

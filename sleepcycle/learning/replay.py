@@ -13,7 +13,12 @@ from sleepcycle.files.dream_archive import spread
 from sleepcycle.files.runfolder import MAX_DREAMS
 from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.distillation import TaughtExample, untaught
-from sleepcycle.learning.dreamer import DreamerPlan, dream_of_today
+from sleepcycle.learning.dreamer import (
+    LEAST_DREAMS,
+    DreamerPlan,
+    dream_of_today,
+    least_steps,
+)
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.learning.rem import ANCHORS, GENERAL, ReplaySource
 from sleepcycle.model import adapters
@@ -96,6 +101,9 @@ class ReplayBuilder:
         self._on_progress = on_progress
         self.tokens = 0
         """Tokens that passed forward once for teachers and dreams."""
+
+        self.beyond = 0
+        """Those of them that a short night's dreamer costs beyond the night's share."""
 
         self.dreams: list[Dream] = []
         """What was dreamt tonight, to be kept."""
@@ -190,7 +198,7 @@ class ReplayBuilder:
         share, batch = self._settings.dreamer_share, self._wake.batch_size
         most_begun = int((1 - share) * whole)
         begun = min(self._settings.dreams, MAX_DREAMS, most_begun // (1 + len(chosen)))
-        self._dream_of_today(begun, int(share * whole / batch))
+        self._dream_of_today(begun, share * whole / batch)
         for version, load in chosen:
             self._dream_of(version, load(), begun)
         known = {one.version for one in past.archive}
@@ -258,28 +266,32 @@ class ReplayBuilder:
             contents = self._dream(self._plan_of_lesson(count), set())
         return self._keep(version, contents)
 
-    def _dream_of_today(self, count: int, steps: int) -> None:
-        """Let today's version dream; a dreamer first learns to ask for so many steps.
+    def _dream_of_today(self, count: int, paid: float) -> None:
+        """Let today's version dream; a dreamer first learns to ask.
 
         Args:
-            count: How many dreams it begins.
-            steps: Of the dreamer; without any the version dreams as it is.
+            count: How many dreams the night pays for.
+            paid: Steps of the dreamer that the night pays for; it takes more where
+                these are too few to learn by. At 0 the version dreams as it is.
         """
         past = self._past
         today = [example.content for example in past.new]
-        if not (count and steps and today):
+        if not (paid and today):
             self._dream_of(past.version, past.whole, count)
             return
+        steps = max(int(paid), least_steps(len(today), self._wake.batch_size))
+        begun = max(count, min(self._settings.dreams, LEAST_DREAMS))
         with self._teaching(past.whole):
             found = dream_of_today(
                 self._base,
                 [TEACHER] if past.whole else [],
                 today,
                 DreamerPlan(self._wake, steps, self._random.randrange(2**31)),
-                self._plan_of_lesson(count),
+                self._plan_of_lesson(begun),
                 on_batch=self._on_batch,
             )
         self._spend(found.tokens)
+        self.beyond += round(found.tokens * max(0.0, 1 - paid / steps))
         self._keep(past.version, found.contents)
 
     def _keep(self, version: int, contents: Sequence[Content]) -> list[Dream]:

@@ -78,7 +78,8 @@ class RemSettings(Section):
     """Part of the night for dreams of the bare base, so that it is not lost."""
 
     max_share_of_wake: NonNegativeFloat = 0.5
-    """Most compute of a night's learning, dreams and teachers, over that of the day."""
+    """Most compute of a night's learning, dreams and teachers, over that of the day;
+    a short day's goes beyond it for a dreamer (`dreamer_share`), unless it is 0."""
 
     max_steps: PositiveInt = 2000
     """Most steps of one night."""
@@ -112,7 +113,8 @@ class RemSettings(Section):
     dreamer_share: OpenShare = 0.7
     """Part of the night for which a copy of today's version learns to write today's
     prompts as well, before and while it dreams for the archive, in [0, 1); it is not
-    kept."""
+    kept. It takes 80 steps at least, or 20 times a handful of examples, beyond the
+    night's share where a day is short; 0 for no such copy."""
 
     confidence: Share = 0.5
     """Least probability that a dreamer gives to each token of an answer, in [0, 1];

@@ -6,6 +6,7 @@ from sleepcycle.learning.dreamer import (
     DREAMER,
     DreamerPlan,
     dream_of_today,
+    least_steps,
     teach_to_ask,
 )
 from sleepcycle.learning.dreams import DreamPlan
@@ -63,6 +64,17 @@ def test_it_learns_to_ask(base):
     after = loss(base)
     assert after < before / 2
     assert tokens == pytest.approx(8 * 8 * 18, rel=0.4)
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "steps"),
+    [(115, 8, 80), (2000, 8, 80), (6, 8, 15), (6, 16, 8), (0, 8, 0)],
+)
+def test_its_least_steps_are_fewer_for_a_handful(examples, batch_size, steps):
+    """
+    Twenty passes over it at most.
+    """
+    assert least_steps(examples, batch_size) == steps
 
 
 def settings_with(**rem):

@@ -36,7 +36,7 @@ from sleepcycle.settings.config import (
     WakeSettings,
 )
 
-SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0}
+SMALL = {"dream_tokens": 32, "dreams": 24, "confidence": 0.0, "dreamer_share": 0.0}
 NOTHING: dict = {}
 ASKING = WakeSettings(prompt_weight=0.05)
 QUESTIONS = [f"What is {a} + {b}?" for a in range(6) for b in range(6)]
@@ -429,7 +429,8 @@ class TestMaterial:
 
     def test_dreams_cost_a_part_of_the_night(self, gather):
         """
-        Of a short night four times what it could learn at most; of none, none.
+        Of a short night four times what it could learn at most; of none, none. A
+        dreamer, which there is none of here, may cost more.
         """
         short, _ = gather([Memory.ARCHIVE], count=8, settings={"dreams": 400})
         nothing, _ = gather([Memory.ARCHIVE], count=0, settings={"dreams": 400})

@@ -201,7 +201,7 @@ def test_a_night_without_compute_says_so(base):
     It pays for some examples, and not for a whole step; the fold stands.
     """
     slept, dreams = slept_after_a_day(
-        base, {"max_share_of_wake": 0.05, "memory": ["archive"]}
+        base, {"max_share_of_wake": 0.05, "memory": ["archive"], "dreamer_share": 0.0}
     )
 
     assert slept.rem.steps == 0
@@ -214,12 +214,35 @@ def test_a_night_s_cost_keeps_to_its_share(base):
     """
     Dreams and all; the last step may pass it by a part.
     """
-    rem = {"memory": ["archive"], "confidence": 0.0, "dreamer_share": 0.4}
+    rem = {"memory": ["archive"], "confidence": 0.0, "dreamer_share": 0.0}
     slept, dreams = slept_after_a_day(base, rem)
 
     assert slept.rem.steps > 0
     assert 0.3 < slept.rem.cost <= 0.55
     assert dreams
+
+
+def test_a_short_night_goes_beyond_its_share_for_a_dreamer_alone(base):
+    """
+    What it spends on learning for itself is a part of its share as ever.
+    """
+    taught = lesson("Who has")
+    _, report = learn(base, wake.WakeStart({}, {}), taught)
+    slept, dreams = slept_after_a_day(base, {"memory": ["archive"]})
+
+    learned = slept.rem.tokens / report.tokens
+    assert sum("Who has" in dream.content.prompt for dream in dreams) > 8
+    assert slept.rem.cost > 1
+    assert 0.05 < learned < 0.5
+
+
+def test_no_share_is_not_gone_beyond(base):
+    slept, dreams = slept_after_a_day(
+        base, {"max_share_of_wake": 0.0, "memory": ["archive"]}
+    )
+
+    assert slept.rem is None
+    assert not dreams
 
 
 def adapters_on(base):
