@@ -33,7 +33,7 @@ ROUNDS = ((0.75, 0.6), (0.25, 0.4))
 
 LEAST_STEPS = 80  # what a dreamer learns to ask in, however short the day was
 LEAST_DREAMS = 128
-LEAST_PASSES = 20  # over a handful of examples, in place of those steps
+LEAST_PASSES = 60  # over a handful of examples, in place of those steps
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class RemSettings(Section):
     dreamer_share: OpenShare = 0.7
     """Part of the night for which a copy of today's version learns to write today's
     prompts as well, before and while it dreams for the archive, in [0, 1); it is not
-    kept. It takes 80 steps at least, or 20 times a handful of examples, beyond the
+    kept. It takes 80 steps at least, or 60 rounds of a handful of examples, beyond the
     night's share where a day is short; 0 for no such copy."""
 
     confidence: Share = 0.5
