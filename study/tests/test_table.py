@@ -114,6 +114,7 @@ def test_common_knowledge_is_what_the_last_day_left():
     cells = dict(zip(header.split(" | "), line.split(" | "), strict=True))
     assert cells["known at first, %"] == "50.0 ± 0.0"
     assert cells["known, %"] == "20.0 ± 0.0"
+    assert cells["left, %"] == "40.0 ± 0.0"
     assert cells["kept, %"] == "50.0 ± 35.4"
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 
+from sleepcycle.settings.base_hold import HELD_KL
 from sleepcycle.settings.config import Settings, WakeSettings
 from sleepcycle_study.memory import ewc, lamol, olora
 from sleepcycle_study.memory.day import Learn, learn_fresh, learn_on
@@ -203,9 +204,16 @@ BANK = {
     "folded, bank, all near": _held(FOLDED, near_share=1.0),
     "folded, bank, 256 turns": _held(FOLDED, turns=256),
     "folded, bank, mended": replace(_held(FOLDED), gate=MENDED),
+    "folded, mended": replace(FOLDED, gate={**MENDED, "max_general_kl": HELD_KL}),
+    "folded, bank, replay 30 %": _held(replace(FOLDED, replay_share=0.3)),
+    "folded, bank, 4 a step": _held(replace(FOLDED, wake={"batch_size": 4})),
+    "folded, bank, replay 30 %, weight 10": _held(
+        replace(FOLDED, replay_share=0.3), weight=10
+    ),
     "folded, bank, rank 32": replace(_held(FOLDED), rank=32),
     "folded, bank, rank 64": replace(_held(FOLDED), rank=64),
     "store, bank 1/4": _held(COMPARED[OURS]),
+    "archive, bank 1/4": _held(COMPARED["archive"]),
     "replay 50 %, half more, bank 1/4": _held(COMPARED["replay 50 %, half more"]),
     "joint, half more, bank 1/4": _held(COMPARED["joint, half more"]),
 }

@@ -15,7 +15,7 @@ Pair = tuple[int, int]
 COLUMNS = (
     *("arm", "runs", "accuracy, %", "less store's", "BWT", "learned"),
     *("intransigence", "rank"),
-    *("stories, nats/token", "known at first, %", "known, %", "kept, %"),
+    *("stories, nats/token", "known at first, %", "known, %", "left, %", "kept, %"),
     "KL to the base, nats",
     *("trained, k tokens", "read, k tokens"),
     *("wakes, s", "nights, s", "night's cost, %", "nights accepted, %"),
@@ -97,10 +97,15 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
 
 
 def _known(common: Sequence[Sequence[Knowledge]]) -> Iterator[str]:
-    """Yield what was known of what most people know: at first, at last, and kept."""
+    """Yield what was known of what most people know: at first, and at last.
+
+    Then how much that leaves of the first, and how much of the very same is still
+    known.
+    """
     last = [known[-1] for known in common]
     yield _percent([known[0].right for known in common])
     yield _percent([known.right for known in last])
+    yield _percent([each[-1].right / each[0].right for each in common if each[0].right])
     yield _percent([known.kept for known in last if known.kept is not None])
 
 
