@@ -17,7 +17,7 @@ from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
-from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.encode import Encoded, counted_from_turn, encode_all
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.monitor import FitPlan
 from sleepcycle.records.content import Content
@@ -93,7 +93,8 @@ def dream_of_today(
             part = replace(
                 course, steps=round(taught * course.steps), seed=course.seed + number
             )
-            learned = encode_all(left, base, prompt_weight=1.0)
+            whole = encode_all(left, base, prompt_weight=1.0)
+            learned = counted_from_turn(whole, base)
             tokens = teach_to_ask(
                 base, active, learned, part, on_progress=lambda _: on_batch()
             )

@@ -177,6 +177,23 @@ def dream_start(base: Base) -> list[int]:
     return token_ids.rendered(base.tokenizer, before)
 
 
+def counted_from_turn(sequences: Iterable[Encoded], base: Base) -> list[Encoded]:
+    """Return sequences of which nothing counts that stands before every dream.
+
+    A template's own system turn is not worth learning: no dream has to say it.
+
+    Raises:
+        ModelError: The base cannot dream.
+    """
+    start = dream_start(base)
+    found = []
+    for one in sequences:
+        given = common_start(start, list(one.ids))
+        weights = (0.0,) * given + one.weights[given:]
+        found.append(replace(one, weights=weights))
+    return found
+
+
 def pad_id(base: TextBase) -> int:
     """Return an id to pad with; which one does not matter, since it is masked."""
     tokenizer = base.tokenizer

@@ -9,6 +9,7 @@ from tokenizers.processors import TemplateProcessing
 from sleepcycle.errors import ExampleError
 from sleepcycle.model.encode import (
     Encoded,
+    counted_from_turn,
     encode,
     end_ids,
     pad_id,
@@ -17,6 +18,7 @@ from sleepcycle.model.encode import (
 from sleepcycle.records.content import Completion, Conversation, Message, Role, Text
 
 SUM = Completion("What is 2 + 3?", "5")
+ASKED = "What is 2 + 3?<|end|><|assistant|>5<|end|>"
 TALK = Conversation(
     (
         Message(Role.SYSTEM, "Be brief."),
@@ -165,6 +167,17 @@ class TestTemplate:
             "<|bos|><|user|>Be brief.\n\nSay a.<|end|><|assistant|>a<|end|><|user|>"
         )
         assert learned(encoded, nano) == "a<|end|>b<|end|>"
+
+    def test_what_it_says_before_every_turn_need_not_be_learned(self, nano):
+        nano.tokenizer.chat_template = (
+            "{{ 'You are kind.' }}" + nano.tokenizer.chat_template
+        )
+
+        whole = encode(SUM, nano, prompt_weight=1)
+        [from_turn] = counted_from_turn(whole, nano)
+
+        assert learned(whole[0], nano).endswith("are kind.<|bos|><|user|>" + ASKED)
+        assert learned(from_turn, nano) == ASKED
 
     def test_turns_that_a_template_refuses_are_named(self, nano):
         nano.tokenizer.chat_template = (
