@@ -151,7 +151,9 @@ def test_a_gate_check_is_a_function_and_a_line(monkeypatch):
     monkeypatch.setattr(gate, "CHECKS", (*gate.CHECKS, few))
     measured = gate.Measures(acquisition=Loss(2.0, 1.0, examples=4, tokens=40))
 
-    verdict = gate.judge(measured, GateSettings(max_general_kl=2.0))
+    verdict = gate.judge(
+        measured, GateSettings(max_general_kl=2.0, max_agreement_loss=1.0)
+    )
 
     assert not verdict.accepted
     assert verdict.failed == ("enough",)

@@ -220,7 +220,7 @@ def _acquisition(found: Measures, limits: GateSettings) -> Check | None:
 
 def _agreement(found: Measures, limits: GateSettings) -> Check | None:
     """Return the check that the base's own turns are still answered as it did."""
-    kept, most = found.agreement, limits.max_agreement_loss
+    kept, most = found.agreement, float(limits.max_agreement_loss)
     if kept is None or kept.asked < FEWEST_ASKED:
         return None
     words = f"turns of the base answered as it did {_fell(kept, most)}"

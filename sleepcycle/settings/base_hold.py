@@ -6,6 +6,7 @@ GENERAL_SHARE = 0.25  # of a batch; docs/explanation/experiments.md
 HELD_FROM = 50_000_000  # parameters of a base that has room to hold on to itself
 HELD_KL = 0.1  # nats; nine tenths of what a base knew are there, on average
 LOOSE_KL = 2.0  # nats; what a small base's lessons make of it, and no more
+HELD_AGREEMENT_LOSS = 0.65  # a wordy base's days lose half, and knowledge nearly none
 
 
 def settled(settings: WakeSettings, parameters: int) -> WakeSettings:
@@ -27,16 +28,19 @@ def general_share(settings: WakeSettings, parameters: int) -> float:
 
 
 def limits(gate: GateSettings, wake: WakeSettings, parameters: int) -> GateSettings:
-    """Return a gate's settings whose bound on the distance from the base is a number.
+    """Return a gate's settings whose bounds on what is left of the base are numbers.
 
-    An automatic one is narrow where days hold on to the base, and so can keep to it.
+    Automatic ones are narrow where days hold on to the base, and so can keep to it.
 
     Args:
         gate: As the owner has them.
         wake: Of the days before the night.
         parameters: Of the base.
     """
-    bound = gate.max_general_kl
-    if bound == "auto":
-        bound = HELD_KL if general_share(wake, parameters) else LOOSE_KL
-    return gate.model_copy(update={"max_general_kl": bound})
+    held = general_share(wake, parameters) > 0
+    automatic = {
+        "max_general_kl": HELD_KL if held else LOOSE_KL,
+        "max_agreement_loss": HELD_AGREEMENT_LOSS if held else 1.0,
+    }
+    chosen = {name: x for name, x in automatic.items() if getattr(gate, name) == "auto"}
+    return gate.model_copy(update=chosen)

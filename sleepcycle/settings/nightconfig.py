@@ -203,11 +203,11 @@ class GateSettings(Section):
     """Most that the share of known prompts answered by the letter may drop, in
     [0, 1]; not looked at where fewer than 16 were asked."""
 
-    max_agreement_loss: Share = 1.0
+    max_agreement_loss: Share | Literal["auto"] = "auto"
     """A candidate that no longer answers this share of the base's own turns, held out
     from learning, as the base did is refused, in [0, 1], unless it answers as many as
-    live; not looked at where fewer than 16 were asked. 0.2 keeps the base, and halves
-    what a night learns unless days hold on to it (`wake.general_share`)."""
+    live; not looked at where fewer than 16 were asked. `auto` is 0.65 where days hold
+    on to the base, and 1 where they do not."""
 
     anchors: str = ""
     """File of questions whose answers must stay right, learned by wakes and nights and

@@ -167,7 +167,7 @@ def test_the_owners_anchors_stay_right(base, live, candidate, asked, accepted):
 )
 @pytest.mark.parametrize("measure", ["retention", "general"])
 def test_what_is_kept_is_kept_by_mean_and_median(measure, mean, median, accepted):
-    limits = GateSettings(max_rise=0.5, max_general_rise=0.5)
+    limits = LIMITS.model_copy(update={"max_general_rise": 0.5})
     found = Measures(**{measure: replace(moved(mean), median_rise=median)})
 
     verdict = judge(found, limits)

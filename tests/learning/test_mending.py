@@ -23,7 +23,7 @@ from sleepcycle.records.verdict import Drift, Kept, Loss
 from sleepcycle.settings.config import GateSettings, ModelSettings, Settings
 from tests.numerics.conftest import dense
 
-LIMITS = GateSettings(max_general_kl=2.0)
+LIMITS = GateSettings(max_general_kl=2.0, max_agreement_loss=1.0)
 
 
 def layer(rng, rank, size=1.0):
@@ -234,7 +234,9 @@ def test_a_candidate_that_lost_the_base_is_weakened_until_it_has_not(base, rng):
     candidate = random_change(base, rng, 0.15)
     exam = GateExam(base, GateInputs([], [], dreams), 0, ignore_progress)
     whole = GateTrials(exam, {}, LIMITS).judge(candidate).verdict.drift.candidate
-    limits = GateSettings(max_general_kl=whole / 4, max_general_rise=99)
+    limits = GateSettings(
+        max_general_kl=whole / 4, max_general_rise=99, max_agreement_loss=1.0
+    )
     trials = GateTrials(exam, {}, limits)
 
     change, verdict = judge_or_mend(

@@ -25,18 +25,25 @@ def test_a_small_base_has_no_turns_of_its_own_by_itself(given, parameters, share
 
 
 @pytest.mark.parametrize(
-    ("given", "share", "parameters", "bound"),
+    ("share", "parameters", "held"),
     [
-        ("auto", "auto", 1_700_000, base_hold.LOOSE_KL),
-        ("auto", "auto", 135_000_000, base_hold.HELD_KL),
-        ("auto", 0.0, 135_000_000, base_hold.LOOSE_KL),
-        ("auto", 0.25, 1_700_000, base_hold.HELD_KL),
-        (0.5, "auto", 135_000_000, 0.5),
+        ("auto", 1_700_000, False),
+        ("auto", 135_000_000, True),
+        (0.0, 135_000_000, False),
+        (0.25, 1_700_000, True),
     ],
 )
-def test_a_gate_asks_more_of_days_that_hold_on(given, share, parameters, bound):
-    gate = GateSettings(max_general_kl=given)
+def test_a_gate_asks_more_of_days_that_hold_on(share, parameters, held):
+    found = base_hold.limits(
+        GateSettings(), WakeSettings(general_share=share), parameters
+    )
 
-    found = base_hold.limits(gate, WakeSettings(general_share=share), parameters)
+    bounds = found.max_general_kl, found.max_agreement_loss
+    narrow = base_hold.HELD_KL, base_hold.HELD_AGREEMENT_LOSS
+    assert bounds == (narrow if held else (base_hold.LOOSE_KL, 1.0))
 
-    assert found == gate.model_copy(update={"max_general_kl": bound})
+
+def test_an_owner_s_bounds_stay():
+    gate = GateSettings(max_general_kl=0.5, max_agreement_loss=0.2)
+
+    assert base_hold.limits(gate, WakeSettings(), 135_000_000) == gate
