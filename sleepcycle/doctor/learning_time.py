@@ -32,6 +32,9 @@ class LearningTime:
     guessed: bool
     """Whether it comes from a product of matrices, since no wake is to go by."""
 
+    own_turns: int = 0
+    """Of the base, that are learned beside them; to write new ones is not counted."""
+
 
 def by_last_wake(
     runs: Iterable[RunText], settings: WakeSettings
@@ -69,7 +72,13 @@ def in_words(found: LearningTime) -> str:
         if found.guessed
         else f"by the last wake's {found.tokens_per_second:,.0f} tokens/s"
     )
-    return f"{found.examples} short examples take a wake about {said}, {source}"
+    words = f"{found.examples} short examples take a wake about {said}, {source}"
+    if not found.own_turns:
+        return words
+    return (
+        f"{words}; before it the base writes those of its {found.own_turns} own turns "
+        "that are not in the cache, which is not counted"
+    )
 
 
 def _at(speed: float, settings: WakeSettings, *, guessed: bool) -> LearningTime:
@@ -78,7 +87,8 @@ def _at(speed: float, settings: WakeSettings, *, guessed: bool) -> LearningTime:
     room = training_steps.room(settings.batch_size, share, EXAMPLES)
     steps = training_steps.step_count(settings, EXAMPLES, room)
     seconds = steps * settings.batch_size * TOKENS / speed
-    return LearningTime(EXAMPLES, seconds, speed, guessed)
+    own = training_steps.general_limit(settings, EXAMPLES)
+    return LearningTime(EXAMPLES, seconds, speed, guessed, own)
 
 
 def _product_flops() -> float:
