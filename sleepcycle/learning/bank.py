@@ -95,7 +95,7 @@ class Bank:
         self.settings = settings
         self._on_progress = on_progress
         self._near_memory = near_memory
-        self._avoid = avoid
+        self.avoid = avoid
 
     def learned(self, count: int, seed: int) -> list[TaughtExample]:
         """Draw turns to be learned as the base itself thinks of them.
@@ -116,7 +116,7 @@ class Bank:
         scored = [
             (one, found)
             for (name, one), found in zip(pairs, scores, strict=True)
-            if name not in self._avoid
+            if name not in self.avoid
         ]
         drawn = Random(seed).sample(scored, min(count, len(scored)))
         return [TaughtExample(*one, gold=0.0) for one in drawn]
@@ -155,7 +155,7 @@ class Bank:
         if begun:
             self._on_progress(Progress("bank", 0, count))
             held_out = set(map(key, self._shelves[HELD_OUT].contents))
-            known = avoid | self._avoid | held_out
+            known = avoid | self.avoid | held_out
             found = self._dreamt(len(begun), seed, known, begun)
         made = _Shelf(tuple(found[:count]))
         if memory is not None:

@@ -6,12 +6,14 @@ from statistics import fmean
 import pytest
 import torch
 
+from sleepcycle.files.dream_archive import normalised
 from sleepcycle.learning import wake
 from sleepcycle.model.base import load_base
 from sleepcycle.model.encode import encode
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle_study.experiment import general, trial
 from sleepcycle_study.experiment.arms import ARMS, arm_of
+from sleepcycle_study.experiment.common_knowledge import QUESTIONS
 from sleepcycle_study.experiment.life import Life, live
 from sleepcycle_study.experiment.plan import read_plan
 from sleepcycle_study.experiment.results import fingerprint
@@ -128,12 +130,14 @@ def test_replay_is_a_cycle_without_its_nights(both):
     assert len(life.known) == 4
 
 
-def noted(base, plan, course, arm, monkeypatch):
-    """Return the settings of every wake of an arm."""
+def noted(base, plan, course, arm, monkeypatch, banks=None):
+    """Return the settings of every wake of an arm; its banks come to `banks`."""
     asked = []
 
     def heard(base, start_from, lesson, settings, **others):
         asked.append(settings)
+        if banks is not None:
+            banks.append(others["bank"])
         return learn(base, start_from, lesson, settings, **others)
 
     learn = wake.learn
@@ -156,10 +160,12 @@ def test_the_bases_own_turns_are_learned_where_an_arm_says_so(
     """
     Of eight places one; what is new and what is known share the others.
     """
-    asked = noted(base, plan, course, "replay + fold + bank", monkeypatch)
+    banks = []
+    asked = noted(base, plan, course, "replay + fold + bank", monkeypatch, banks)
 
     assert [one.general_share for one in asked] == [1 / 8] * 4
     assert [one.replay_share for one in asked] == [0, 0.5, 0.5, 0.5]
+    assert all(normalised(one.prompt) in banks[0].avoid for one in QUESTIONS)
 
 
 def test_a_fold_leaves_half_the_rank_for_the_rest_of_the_life(lives):

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sleepcycle.files.dream_archive import normalised
+
 
 @dataclass(frozen=True)
 class KnownQuestion:
@@ -157,3 +159,6 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
     ),
 )
 """63 questions of eight kinds."""
+
+ASKED = frozenset(normalised(one.prompt) for one in QUESTIONS)
+"""What no turn of the base may teach, as a bank compares it."""

@@ -17,6 +17,7 @@ from sleepcycle.records.reports import RemReport
 from sleepcycle.settings.choices import Compression, Stage
 from sleepcycle.settings.config import BankSettings, Settings, WakeSettings
 from sleepcycle_study.experiment.arms import Arm
+from sleepcycle_study.experiment.common_knowledge import ASKED
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Curve, Fold, Relearned
 from sleepcycle_study.experiment.teaching import Course, TaughtPhase
@@ -165,7 +166,12 @@ class _Run:
             settings,
             seed=self._seed + DAY + number,
             on_progress=hear,
-            bank=Bank(self._base, BankSettings(), on_progress=self._on_progress),
+            bank=Bank(
+                self._base,
+                BankSettings(),
+                on_progress=self._on_progress,
+                avoid=ASKED,
+            ),
         )
         life.trained += report.tokens
         life.since_night += report.tokens
