@@ -32,8 +32,8 @@ class LearningTime:
     guessed: bool
     """Whether it comes from a product of matrices, since no wake is to go by."""
 
-    own_turns: int = 0
-    """Of the base, that are learned beside them; to write new ones is not counted."""
+    writes_turns: bool = False
+    """Whether the base writes turns of its own before, which is not counted."""
 
 
 def by_last_wake(
@@ -73,11 +73,11 @@ def in_words(found: LearningTime) -> str:
         else f"by the last wake's {found.tokens_per_second:,.0f} tokens/s"
     )
     words = f"{found.examples} short examples take a wake about {said}, {source}"
-    if not found.own_turns:
+    if not found.writes_turns:
         return words
     return (
-        f"{words}; before it the base writes those of its {found.own_turns} own turns "
-        "that are not in the cache, which is not counted"
+        f"{words}; before it the base writes turns of its own, and how long that takes "
+        "is not counted"
     )
 
 
@@ -87,8 +87,8 @@ def _at(speed: float, settings: WakeSettings, *, guessed: bool) -> LearningTime:
     room = training_steps.room(settings.batch_size, share, EXAMPLES)
     steps = training_steps.step_count(settings, EXAMPLES, room)
     seconds = steps * settings.batch_size * TOKENS / speed
-    own = training_steps.general_limit(settings, EXAMPLES)
-    return LearningTime(EXAMPLES, seconds, speed, guessed, own)
+    holds = training_steps.general_limit(settings, EXAMPLES) > 0
+    return LearningTime(EXAMPLES, seconds, speed, guessed, holds)
 
 
 def _product_flops() -> float:

@@ -142,7 +142,7 @@ class _Night:
         settings = self._settings.sleep.rem
         whole = settings.max_share_of_wake * PASSES_TO_LEARN * self._inputs.wake_tokens
         sources = self.replay_builder.gather(self._count(whole), self._inputs.anchors)
-        paid = whole + self.replay_builder.beyond
+        paid = whole + self.replay_builder.unpaid_tokens
         budget = Budget(paid, self.replay_builder.tokens)
         steps = steps_within(sources, settings.batch_size, budget, settings.max_steps)
         counts = {source.name: len(source.taught) for source in sources}
@@ -194,7 +194,7 @@ class _Night:
         """
         inputs, settings = self._inputs, self._settings
         parameters = self._base.model.num_parameters()
-        limits = base_hold.limits(settings.gate, settings.wake, parameters)
+        limits = base_hold.gate_limits(settings, parameters)
         measured = GateInputs(
             inputs.today,
             inputs.known,

@@ -102,7 +102,7 @@ class ReplayBuilder:
         self.tokens = 0
         """Tokens that passed forward once for teachers and dreams."""
 
-        self.beyond = 0
+        self.unpaid_tokens = 0
         """Those of them that a short night's dreamer costs beyond the night's share."""
 
         self.dreams: list[Dream] = []
@@ -183,9 +183,9 @@ class ReplayBuilder:
 
         Today's version dreams for the nights to come, since today's examples are still
         here, and is first taught to ask for them. Some past ones that have no dreams
-        dream now, if wakes learn prompts; else they could ask for nothing. No more
-        dreams are begun than the rest of the night could learn examples, so that they
-        cost a part of it.
+        dream now, if wakes learn prompts; else they could ask for nothing. Past
+        ones begin no more dreams than the rest of the night could learn examples, so
+        that these cost a part of it; so does today's, where that is enough.
         """
         past, most = self._past, self._settings.archive_versions
         dreamers = {dream.version for dream in past.dreamt}
@@ -291,7 +291,7 @@ class ReplayBuilder:
                 on_batch=self._on_batch,
             )
         self._spend(found.tokens)
-        self.beyond += round(found.tokens * max(0.0, 1 - paid / steps))
+        self.unpaid_tokens += round(found.tokens * max(0.0, 1 - paid / steps))
         self._keep(past.version, found.contents)
 
     def _keep(self, version: int, contents: Sequence[Content]) -> list[Dream]:

@@ -1,12 +1,13 @@
 """Whether days hold on to the base, and what is asked of a night accordingly."""
 
-from sleepcycle.settings.config import GateSettings, WakeSettings
+from sleepcycle.settings.config import GateSettings, Settings, WakeSettings
 
 GENERAL_SHARE = 0.25  # of a batch; docs/explanation/experiments.md
 HELD_FROM = 50_000_000  # parameters of a base that has room to hold on to itself
-HELD_KL = 0.1  # nats; nine tenths of what a base knew are there, on average
+# measured on one base of 135 M, and a guess for others; docs/explanation/experiments.md
+HELD_KL = 0.1  # nats, from which three quarters of what a base knew are kept or less
+HELD_AGREEMENT_LOSS = 0.65  # a wordy base's days lose half, those that lose it more
 LOOSE_KL = 2.0  # nats; what a small base's lessons make of it, and no more
-HELD_AGREEMENT_LOSS = 0.65  # a wordy base's days lose half, and knowledge nearly none
 
 
 def settled(settings: WakeSettings, parameters: int) -> WakeSettings:
@@ -27,17 +28,17 @@ def general_share(settings: WakeSettings, parameters: int) -> float:
     return GENERAL_SHARE if parameters >= HELD_FROM else 0.0
 
 
-def limits(gate: GateSettings, wake: WakeSettings, parameters: int) -> GateSettings:
+def gate_limits(settings: Settings, parameters: int) -> GateSettings:
     """Return a gate's settings whose bounds on what is left of the base are numbers.
 
     Automatic ones are narrow where days hold on to the base, and so can keep to it.
 
     Args:
-        gate: As the owner has them.
-        wake: Of the days before the night.
+        settings: As the owner has them.
         parameters: Of the base.
     """
-    held = general_share(wake, parameters) > 0
+    gate, share = settings.gate, general_share(settings.wake, parameters)
+    held = share > 0 and settings.bank.turns > 0
     automatic = {
         "max_general_kl": HELD_KL if held else LOOSE_KL,
         "max_agreement_loss": HELD_AGREEMENT_LOSS if held else 1.0,

@@ -13,6 +13,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    StringConstraints,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -157,7 +158,7 @@ class BankSettings(Section):
     """Likeliest tokens of the base that are kept at each place; the rest is kept as
     one."""
 
-    question_words: list[str] = [
+    question_words: list[Annotated[str, StringConstraints(min_length=1)]] = [
         "What",
         "Which",
         "Who",
@@ -167,8 +168,8 @@ class BankSettings(Section):
         "When",
         "Is",
     ]
-    """Words that half of the turns begin with, those of them that the base might begin
-    with itself: short questions are hardly asked from nothing. `[]` for none."""
+    """Words that every second turn is begun with, those of them that the base might
+    begin with itself: short questions are hardly asked from nothing. `[]` for none."""
 
     near_share: Share = 0.75
     """Most of a day's turns, in [0, 1], that begin as its own examples do and are made

@@ -78,8 +78,10 @@ class RemSettings(Section):
     """Part of the night for dreams of the bare base, so that it is not lost."""
 
     max_share_of_wake: NonNegativeFloat = 0.5
-    """Most compute of a night's learning, dreams and teachers, over that of the day;
-    a short day's goes beyond it for a dreamer (`dreamer_share`), unless it is 0."""
+    """Most compute of a night's learning, dreams and teachers, over that of the day; 0
+    for no REM. A short day's night costs more where it dreams for the archive: what a
+    dreamer takes at least (`dreamer_share`), which may be several times so short a
+    day."""
 
     max_steps: PositiveInt = 2000
     """Most steps of one night."""

@@ -32,14 +32,14 @@ class TestByLastWake:
             "by the last wake's 100 tokens/s"
         )
 
-    def test_turns_of_the_base_that_are_yet_to_be_written_are_named(self):
+    def test_that_turns_of_the_base_are_written_first_is_said(self):
         settings = WakeSettings(general_share=0.25)
 
         words = in_words(by_last_wake([run()], settings))
 
         assert words.endswith(
-            "; before it the base writes those of its 200 own turns that are not in "
-            "the cache, which is not counted"
+            "; before it the base writes turns of its own, and how long that takes is "
+            "not counted"
         )
 
     def test_nights_and_failed_wakes_tell_nothing(self):

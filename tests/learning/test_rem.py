@@ -438,6 +438,18 @@ class TestMaterial:
         assert len(short.dreams) <= 32
         assert nothing.tokens == 0
 
+    def test_what_a_night_cannot_pay_of_a_dreamer_is_counted_apart(self, gather):
+        """
+        Of the 80 steps that it takes at least, 12 of this short night; of a long one
+        all.
+        """
+        settings = {"dreamer_share": 0.5}
+        short, _ = gather([Memory.ARCHIVE], 192, settings, archive=())
+        long, _ = gather([Memory.ARCHIVE], 1280, settings, archive=())
+
+        assert short.unpaid_tokens == round(short.tokens * (1 - 12 / 80))
+        assert long.unpaid_tokens == 0
+
     def test_answers_that_a_dreamer_is_not_sure_of_are_left_out(self, gather):
         unsure, _ = gather([Memory.ARCHIVE], replay=())
         sure, _ = gather([Memory.ARCHIVE], replay=(), settings={"confidence": 0.999})

@@ -3,7 +3,7 @@
 import pytest
 
 from sleepcycle.settings import base_hold
-from sleepcycle.settings.config import GateSettings, WakeSettings
+from sleepcycle.settings.config import Settings, WakeSettings
 
 
 @pytest.mark.parametrize(
@@ -25,18 +25,19 @@ def test_a_small_base_has_no_turns_of_its_own_by_itself(given, parameters, share
 
 
 @pytest.mark.parametrize(
-    ("share", "parameters", "held"),
+    ("share", "turns", "parameters", "held"),
     [
-        ("auto", 1_700_000, False),
-        ("auto", 135_000_000, True),
-        (0.0, 135_000_000, False),
-        (0.25, 1_700_000, True),
+        ("auto", 1024, 1_700_000, False),
+        ("auto", 1024, 135_000_000, True),
+        (0.0, 1024, 135_000_000, False),
+        (0.25, 1024, 1_700_000, True),
+        ("auto", 0, 135_000_000, False),
     ],
 )
-def test_a_gate_asks_more_of_days_that_hold_on(share, parameters, held):
-    found = base_hold.limits(
-        GateSettings(), WakeSettings(general_share=share), parameters
-    )
+def test_a_gate_asks_more_of_days_that_hold_on(share, turns, parameters, held):
+    settings = Settings(wake={"general_share": share}, bank={"turns": turns})
+
+    found = base_hold.gate_limits(settings, parameters)
 
     bounds = found.max_general_kl, found.max_agreement_loss
     narrow = base_hold.HELD_KL, base_hold.HELD_AGREEMENT_LOSS
@@ -44,6 +45,6 @@ def test_a_gate_asks_more_of_days_that_hold_on(share, parameters, held):
 
 
 def test_an_owner_s_bounds_stay():
-    gate = GateSettings(max_general_kl=0.5, max_agreement_loss=0.2)
+    settings = Settings(gate={"max_general_kl": 0.5, "max_agreement_loss": 0.2})
 
-    assert base_hold.limits(gate, WakeSettings(), 135_000_000) == gate
+    assert base_hold.gate_limits(settings, 135_000_000) == settings.gate
