@@ -1,4 +1,4 @@
-"""One night: fold live and day into one small adapter, relearn, then ask the gate."""
+"""One night: fold live and day into one small adapter, maybe relearn, ask the gate."""
 
 import random
 import time
@@ -69,7 +69,7 @@ class NightInputs:
 def sleep(
     base: Base, inputs: NightInputs, settings: Settings, *, on_progress: OnProgress
 ) -> tuple[LayerChanges, SleepReport, list[Dream]]:
-    """Consolidate one day, relearn and judge; what is live stays as it is.
+    """Consolidate one day, relearn if set to, and judge; what is live stays as it is.
 
     Returns:
         The candidate's change per layer, the report with the gate's verdict, and
@@ -82,8 +82,9 @@ def sleep(
     started = time.perf_counter()
     night = _Night(base, inputs, settings, on_progress)
     candidate: LayerChanges = inputs.past.whole
-    for number, stage in enumerate(settings.sleep.stages):
-        on_progress(Progress(str(stage), number, len(settings.sleep.stages)))
+    stages = settings.sleep.night_stages
+    for number, stage in enumerate(stages):
+        on_progress(Progress(str(stage), number, len(stages)))
         candidate = {Stage.SVD: night.fold, Stage.REM: night.relearn}[stage](candidate)
     on_progress(Progress("gate", 0, 1))
     candidate, verdict = night.judge(candidate)

@@ -121,8 +121,9 @@ def wake_need(size: ModelSize, plan: WorkPlan) -> MemoryNeed:
 def night_need(size: ModelSize, plan: WorkPlan) -> MemoryNeed:
     """Return what a night needs: the most of folding, relearning and dreaming.
 
-    REM learns in the rank of the fold, while what live and the day have learned lies
-    beside it. Dreams are generated many at once; the fold itself takes a layer at once.
+    REM, counted also where the night has none, learns in the rank of the fold, while
+    what live and the day have learned lies beside it. Dreams are generated many at
+    once; the fold itself takes a layer at once.
     """
     beside = 2 * plan.live_rank + plan.day_rank
     rem = _training(size, plan, learning=plan.live_rank, frozen=beside)

@@ -1,5 +1,6 @@
 """Settings of a night: how it folds, relearns and is judged."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -29,6 +30,8 @@ from sleepcycle.settings.section import (
     Zone,
     once,
 )
+
+DREAMT = frozenset({Memory.ARCHIVE, Memory.LAST})  # what only REM can make and learn
 
 
 class SvdSettings(Section):
@@ -65,7 +68,7 @@ class SvdSettings(Section):
 
 
 class RemSettings(Section):
-    """How a night relearns what the day or the fold has blurred."""
+    """How a night that has REM relearns what the day or the fold has blurred."""
 
     memory: Annotated[list[Memory], AfterValidator(once)] = [Memory.STORE]
     """Where the past comes from: `store` is old examples, `archive` what each wake
@@ -173,8 +176,10 @@ class SleepSettings(Section):
     catch_up: bool = True
     """Sleep once, as soon as the service runs again, for nights that it missed."""
 
-    stages: Annotated[list[Stage], AfterValidator(once)] = [Stage.SVD, Stage.REM]
-    """Stages of a night, in their order; either may be left out."""
+    stages: Annotated[list[Stage], AfterValidator(once)] | Literal["auto"] = "auto"
+    """Stages of a night, in their order; either may be left out. `auto` is the fold
+    alone, and fold and REM where `sleep.rem.memory` has dreams to be made (`archive`,
+    `last`)."""
 
     compression: Compression = Compression.SVD
     """`svd`; `magnitude` (the baseline that zeroes small weights); `none`."""
@@ -185,6 +190,14 @@ class SleepSettings(Section):
     downscale: DownscaleSettings = DownscaleSettings()
     svd: SvdSettings = SvdSettings()
     rem: RemSettings = RemSettings()
+
+    @property
+    def night_stages(self) -> Sequence[Stage]:
+        """What `stages` comes to: the stages of a night, in their order."""
+        if self.stages != "auto":
+            return self.stages
+        dreams = not DREAMT.isdisjoint(self.rem.memory)
+        return (Stage.SVD, Stage.REM) if dreams else (Stage.SVD,)
 
 
 class GateSettings(Section):
@@ -212,9 +225,9 @@ class GateSettings(Section):
     on to the base, and 1 where they do not."""
 
     anchors: str = ""
-    """File of questions whose answers must stay right, learned by wakes and nights and
-    asked before and after a night: lines that begin with `Q:` and `A:`, or JSONL of
-    `prompt` and `completion`; a path from the home, "" for none."""
+    """File of questions whose answers must stay right, learned by wakes and by nights
+    with REM, and asked before and after a night: lines that begin with `Q:` and `A:`,
+    or JSONL of `prompt` and `completion`; a path from the home, "" for none."""
 
     max_anchor_loss: Share = 0.1
     """A candidate that has lost this share of the anchors that the bare base or live

@@ -39,6 +39,7 @@ min_pending = 100000
 at = "AT"
 timezone = "UTC"
 catch_up = false
+stages = STAGES
 
 [sleep.svd]
 rank = 4
@@ -241,12 +242,12 @@ def live(root: Path) -> dict:
     return seen.record()
 
 
-def set_up(seen, *, max_steps=4, memory='["store"]'):
+def set_up(seen, *, max_steps=4, memory='["store"]', stages='["svd", "rem"]'):
     """Write settings whose night is far off; 0 steps are no bound for a wake."""
     far = datetime.now(UTC) + timedelta(hours=12)
     text = SETTINGS.replace("AT", f"{far:%H:%M}")
     text = text.replace("max_steps = 4", f"max_steps = {max_steps}")
-    text = text.replace("MEMORY", memory)
+    text = text.replace("MEMORY", memory).replace("STAGES", stages)
     (seen.home / "config.toml").write_text(text)
 
 
@@ -261,7 +262,7 @@ def first_day(seen):
     seen.refused("status, no home", "status")
     seen.text("init", "init")
     seen.text("init, again", "init")
-    set_up(seen, memory='["store", "archive"]')
+    set_up(seen, memory='["store", "archive"]', stages='"auto"')
     good = seen.root / "capitals.jsonl"
     good.write_text(rows_of("capitals", 24) + rows_of("capitals", 2))
     bad = seen.root / "plurals.jsonl"

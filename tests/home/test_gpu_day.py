@@ -16,7 +16,10 @@ STEPS = 60
 SETTINGS = {
     "engine": {"reserve_mb": 0, "device": "cuda"},
     "wake": {"min_steps": STEPS, "max_steps": STEPS, "batch_size": 4},
-    "sleep": {"rem": {"max_steps": STEPS, "batch_size": 2, "dream_tokens": 16}},
+    "sleep": {
+        "stages": ["svd", "rem"],
+        "rem": {"max_steps": STEPS, "batch_size": 2, "dream_tokens": 16},
+    },
     "gate": {"probe_dreams": 4},
 }
 

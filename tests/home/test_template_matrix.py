@@ -41,7 +41,10 @@ SETTINGS = {
     "engine": {"reserve_mb": 0, "device": "cpu"},
     "feed": {"held_out_share": 0.0},
     "wake": {"min_steps": 6, "max_steps": 6, "rank": 4, "lr": 5e-3, "batch_size": 4},
-    "sleep": {"rem": {"max_steps": 2, "batch_size": 2, "dream_tokens": 6}},
+    "sleep": {
+        "stages": ["svd", "rem"],
+        "rem": {"max_steps": 2, "batch_size": 2, "dream_tokens": 6},
+    },
     "gate": {"probe_dreams": 1, "max_asked": 1},
     "bank": {"max_tokens": 6},
 }

@@ -181,8 +181,8 @@ def test_a_night_keeps_to_the_base_where_days_hold_on_to_it(base, rng):
     assert held.drift.candidate <= base_hold.HELD_KL
 
 
-def slept_after_a_day(base, rem):
-    """Return the report and the dreams of a first night with these settings of REM."""
+def slept_after_a_day(base, **sleeps):
+    """Return the report and the dreams of a first night with these settings."""
     taught = lesson("Who has")
     whole, report = learn(base, wake.WakeStart({}, {}), taught)
     past = ReplayInputs(whole=whole, live={}, new=taught.new)
@@ -190,19 +190,27 @@ def slept_after_a_day(base, rem):
     _, slept, dreams = night.sleep(
         base,
         night.NightInputs(past, today=taught.today, wake_tokens=report.tokens),
-        Settings(sleep={"rem": rem}),
+        Settings(sleep=sleeps),
         on_progress=quiet,
     )
     return slept, dreams
+
+
+def test_a_night_relearns_only_where_it_is_asked_to(base):
+    by_itself, dreams = slept_after_a_day(base)
+    asked, _ = slept_after_a_day(base, stages=["svd", "rem"])
+
+    assert (by_itself.rem, dreams) == (None, [])
+    assert by_itself.verdict.accepted
+    assert asked.rem.steps > 0
 
 
 def test_a_night_without_compute_says_so(base):
     """
     It pays for some examples, and not for a whole step; the fold stands.
     """
-    slept, dreams = slept_after_a_day(
-        base, {"max_share_of_wake": 0.05, "memory": ["archive"], "dreamer_share": 0.0}
-    )
+    rem = {"max_share_of_wake": 0.05, "memory": ["archive"], "dreamer_share": 0.0}
+    slept, dreams = slept_after_a_day(base, rem=rem)
 
     assert slept.rem.steps == 0
     assert slept.rem.loss_first is None
@@ -215,7 +223,7 @@ def test_a_night_s_cost_keeps_to_its_share(base):
     Dreams and all; the last step may pass it by a part.
     """
     rem = {"memory": ["archive"], "confidence": 0.0, "dreamer_share": 0.0}
-    slept, dreams = slept_after_a_day(base, rem)
+    slept, dreams = slept_after_a_day(base, rem=rem)
 
     assert slept.rem.steps > 0
     assert 0.3 < slept.rem.cost <= 0.55
@@ -228,7 +236,7 @@ def test_a_short_night_goes_beyond_its_share_for_a_dreamer_alone(base):
     """
     taught = lesson("Who has")
     _, report = learn(base, wake.WakeStart({}, {}), taught)
-    slept, dreams = slept_after_a_day(base, {"memory": ["archive"]})
+    slept, dreams = slept_after_a_day(base, rem={"memory": ["archive"]})
 
     learned = slept.rem.tokens / report.tokens
     assert sum("Who has" in dream.content.prompt for dream in dreams) > 8
@@ -237,9 +245,8 @@ def test_a_short_night_goes_beyond_its_share_for_a_dreamer_alone(base):
 
 
 def test_no_share_is_not_gone_beyond(base):
-    slept, dreams = slept_after_a_day(
-        base, {"max_share_of_wake": 0.0, "memory": ["archive"]}
-    )
+    rem = {"max_share_of_wake": 0.0, "memory": ["archive"]}
+    slept, dreams = slept_after_a_day(base, rem=rem)
 
     assert slept.rem is None
     assert not dreams
@@ -375,9 +382,10 @@ def test_a_night_after_which_nothing_is_left(base):
     A change of zero has no direction to keep, and is no reason to fail.
     """
     zero = {name: LowRank.zero(shape) for name, shape in base.targets.shapes.items()}
+    settings = Settings(sleep={"stages": ["svd", "rem"]})
 
     folded, report, _ = night.sleep(
-        base, night.NightInputs(ReplayInputs(zero, {})), Settings(), on_progress=quiet
+        base, night.NightInputs(ReplayInputs(zero, {})), settings, on_progress=quiet
     )
 
     assert report.rank == 0

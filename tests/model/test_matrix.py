@@ -55,7 +55,10 @@ ELSEWHERE = {"llama4_text", "mamba"}  # here with experts, and as `mamba2`
 EXPERTS = {"qwen3_moe", "mixtral", "gpt_oss", *MIXTURES}
 SETTINGS = Settings(
     wake={"min_steps": 6, "max_steps": 6, "rank": 4, "lr": 5e-3, "batch_size": 4},
-    sleep={"rem": {"max_steps": 1, "batch_size": 2, "dream_tokens": 4}},
+    sleep={
+        "stages": ["svd", "rem"],
+        "rem": {"max_steps": 1, "batch_size": 2, "dream_tokens": 4},
+    },
     gate={"probe_dreams": 1, "max_asked": 0},
     bank={"max_tokens": 4},
 )

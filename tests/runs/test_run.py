@@ -32,7 +32,7 @@ from sleepcycle.runs.recovery import recover
 from sleepcycle.runs.resume import cancel
 from sleepcycle.runs.retry import with_retry_plan
 from sleepcycle.runs.run import sleep, wake
-from sleepcycle.settings.choices import Memory
+from sleepcycle.settings.choices import Memory, Stage
 from sleepcycle.settings.config import (
     GateSettings,
     Settings,
@@ -125,7 +125,10 @@ class TestAnchors:
         engine.instead = lambda run: compute(run, PauseSignal())
         quick = {
             "wake": {"min_steps": 10, "max_steps": 10, "rank": 2},
-            "sleep": {"rem": {"general_share": 0, "max_steps": 2}},
+            "sleep": {
+                "stages": ["svd", "rem"],
+                "rem": {"general_share": 0, "max_steps": 2},
+            },
             "gate": {"anchors": "own.txt", "probe_dreams": 0},
         }
         context = replace(anchored, settings=Settings(**quick))
@@ -437,6 +440,11 @@ class TestSleep:
 
 
 class TestGentler:
+    @pytest.fixture
+    def context(self, context):
+        """Nights that have both stages, so that both can be made gentler."""
+        return with_nights(context, stages=[Stage.SVD, Stage.REM])
+
     def test_the_night_after_two_rejected_ones_is_gentler(self, context, feed, engine):
         """
         Twice the REM and twice the rank, in its order and on its card.
@@ -555,6 +563,12 @@ class TestGentler:
             pytest.param({"compression": "none"}, (1.0, None), id="no fold"),
             pytest.param({"stages": ["rem"]}, (1.0, None), id="no deep sleep"),
             pytest.param({"stages": ["svd"]}, (None, 32), id="no REM"),
+            pytest.param({"stages": "auto"}, (None, 32), id="by itself no REM"),
+            pytest.param(
+                {"stages": "auto", "rem": {"memory": ["archive"]}},
+                (1.0, 32),
+                id="REM for dreams",
+            ),
             pytest.param(
                 {"rem": {"max_share_of_wake": 0}}, (None, 32), id="no compute for REM"
             ),
@@ -564,7 +578,7 @@ class TestGentler:
     def test_only_what_a_night_has_is_made_gentler(
         self, context, feed, engine, sleeps, plan
     ):
-        night = SleepSettings.model_validate(sleeps)
+        night = SleepSettings.model_validate({"stages": ["svd", "rem"]} | sleeps)
         settings = context.settings.model_copy(update={"sleep": night})
         context = replace(context, settings=settings)
         feed("a")
@@ -1014,7 +1028,12 @@ def with_settings(context, section, changes):
 def with_rem(context, **changes):
     """Return a context with other settings of its nights' REM."""
     rem = context.settings.sleep.rem.model_copy(update=changes)
-    nights = context.settings.sleep.model_copy(update={"rem": rem})
+    return with_nights(context, rem=rem)
+
+
+def with_nights(context, **changes):
+    """Return a context with other settings of its nights."""
+    nights = context.settings.sleep.model_copy(update=changes)
     settings = context.settings.model_copy(update={"sleep": nights})
     return replace(context, settings=settings)
 

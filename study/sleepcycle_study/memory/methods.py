@@ -20,7 +20,8 @@ HELD = 1 / 4  # of a batch, the base's own turns; the package's default
 PROBES = 32  # dreams of the base that REM is stopped by, and its nights judged
 EWC = 1e3  # tenfold stops learning after two lessons
 OURS = "store"
-"""The arm that the others are compared with."""
+"""The arm that the others are compared with: fold and REM, from stored examples. By
+default the package folds alone; nearest to that is `folded, bank 1/4`."""
 
 TOGETHER = "joint"
 """The arm that is taught all lessons at once."""
@@ -89,7 +90,7 @@ def _ours(
     svd: Mapping[str, object] | None = None,
     **rem: object,
 ) -> Method:
-    """Return the package's whole cycle, with some settings changed."""
+    """Return a cycle with both stages of a night, and some settings changed."""
     return Method(
         replay_share=replay_share,
         prompt_weight=prompt_weight,
