@@ -82,7 +82,7 @@ def sleep(
     started = time.perf_counter()
     night = _Night(base, inputs, settings, on_progress)
     candidate: LayerChanges = inputs.past.whole
-    stages = settings.sleep.night_stages
+    stages = base_hold.night_stages(settings, base.model.num_parameters())
     for number, stage in enumerate(stages):
         on_progress(Progress(str(stage), number, len(stages)))
         candidate = {Stage.SVD: night.fold, Stage.REM: night.relearn}[stage](candidate)

@@ -65,11 +65,16 @@ def with_retry_plan(settings: Settings, plan: RetryPlan) -> Settings:
 def _more_rem(sleep: SleepSettings) -> float | None:
     """Return a greater share of the wake for REM; None where there is no REM."""
     share = sleep.rem.max_share_of_wake
-    return MORE * share if Stage.REM in sleep.night_stages and share > 0 else None
+    return MORE * share if _may_have(sleep, Stage.REM) and share > 0 else None
 
 
 def _higher_rank(sleep: SleepSettings) -> int | None:
     """Return a higher rank to fold to; None without a fold, or at the highest."""
-    folds = Stage.SVD in sleep.night_stages and sleep.compression is Compression.SVD
+    folds = _may_have(sleep, Stage.SVD) and sleep.compression is Compression.SVD
     rank = min(MORE * sleep.svd.rank, sleep.svd.max_rank)
     return rank if folds and rank > sleep.svd.rank else None
+
+
+def _may_have(sleep: SleepSettings, stage: Stage) -> bool:
+    """Return whether a night has a stage; an automatic one may have each."""
+    return sleep.stages == "auto" or stage in sleep.stages

@@ -1,7 +1,11 @@
-"""Whether days hold on to the base, and what is asked of a night accordingly."""
+"""Whether days hold on to the base, and what a night is and is asked accordingly."""
 
+from collections.abc import Sequence
+
+from sleepcycle.settings.choices import Memory, Stage
 from sleepcycle.settings.config import GateSettings, Settings, WakeSettings
 
+DREAMT = frozenset({Memory.ARCHIVE, Memory.LAST})  # what only REM can make and learn
 GENERAL_SHARE = 0.25  # of a batch; docs/explanation/experiments.md
 HELD_FROM = 50_000_000  # parameters of a base that has room to hold on to itself
 # measured on one base of 135 M, and a guess for others; docs/explanation/experiments.md
@@ -28,6 +32,31 @@ def general_share(settings: WakeSettings, parameters: int) -> float:
     return GENERAL_SHARE if parameters >= HELD_FROM else 0.0
 
 
+def holds(settings: Settings, parameters: int) -> bool:
+    """Return whether days learn turns of the base beside what they are taught."""
+    share = general_share(settings.wake, parameters)
+    return share > 0 and settings.bank.turns > 0
+
+
+def night_stages(settings: Settings, parameters: int) -> Sequence[Stage]:
+    """Return the stages of a night, in their order.
+
+    By itself a night folds alone where days hold on to the base, since the compute of
+    REM brings more by day (docs/explanation/experiments.md). Where they do not, REM's
+    turns of the base are all that holds it; and dreams are made and learned in REM.
+
+    Args:
+        settings: As the owner has them.
+        parameters: Of the base.
+    """
+    if settings.sleep.stages != "auto":
+        return settings.sleep.stages
+    dreams = not DREAMT.isdisjoint(settings.sleep.rem.memory)
+    if dreams or not holds(settings, parameters):
+        return (Stage.SVD, Stage.REM)
+    return (Stage.SVD,)
+
+
 def gate_limits(settings: Settings, parameters: int) -> GateSettings:
     """Return a gate's settings whose bounds on what is left of the base are numbers.
 
@@ -37,8 +66,7 @@ def gate_limits(settings: Settings, parameters: int) -> GateSettings:
         settings: As the owner has them.
         parameters: Of the base.
     """
-    gate, share = settings.gate, general_share(settings.wake, parameters)
-    held = share > 0 and settings.bank.turns > 0
+    gate, held = settings.gate, holds(settings, parameters)
     automatic = {
         "max_general_kl": HELD_KL if held else LOOSE_KL,
         "max_agreement_loss": HELD_AGREEMENT_LOSS if held else 1.0,

@@ -1,6 +1,5 @@
 """Settings of a night: how it folds, relearns and is judged."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -30,8 +29,6 @@ from sleepcycle.settings.section import (
     Zone,
     once,
 )
-
-DREAMT = frozenset({Memory.ARCHIVE, Memory.LAST})  # what only REM can make and learn
 
 
 class SvdSettings(Section):
@@ -178,8 +175,8 @@ class SleepSettings(Section):
 
     stages: Annotated[list[Stage], AfterValidator(once)] | Literal["auto"] = "auto"
     """Stages of a night, in their order; either may be left out. `auto` is the fold
-    alone, and fold and REM where `sleep.rem.memory` has dreams to be made (`archive`,
-    `last`)."""
+    alone where days hold on to the base (`wake.general_share`); fold and REM where they
+    do not, or `sleep.rem.memory` has dreams to be made (`archive`, `last`)."""
 
     compression: Compression = Compression.SVD
     """`svd`; `magnitude` (the baseline that zeroes small weights); `none`."""
@@ -190,14 +187,6 @@ class SleepSettings(Section):
     downscale: DownscaleSettings = DownscaleSettings()
     svd: SvdSettings = SvdSettings()
     rem: RemSettings = RemSettings()
-
-    @property
-    def night_stages(self) -> Sequence[Stage]:
-        """What `stages` comes to: the stages of a night, in their order."""
-        if self.stages != "auto":
-            return self.stages
-        dreams = not DREAMT.isdisjoint(self.rem.memory)
-        return (Stage.SVD, Stage.REM) if dreams else (Stage.SVD,)
 
 
 class GateSettings(Section):

@@ -563,12 +563,7 @@ class TestGentler:
             pytest.param({"compression": "none"}, (1.0, None), id="no fold"),
             pytest.param({"stages": ["rem"]}, (1.0, None), id="no deep sleep"),
             pytest.param({"stages": ["svd"]}, (None, 32), id="no REM"),
-            pytest.param({"stages": "auto"}, (None, 32), id="by itself no REM"),
-            pytest.param(
-                {"stages": "auto", "rem": {"memory": ["archive"]}},
-                (1.0, 32),
-                id="REM for dreams",
-            ),
+            pytest.param({"stages": "auto"}, (1.0, 32), id="by itself both"),
             pytest.param(
                 {"rem": {"max_share_of_wake": 0}}, (None, 32), id="no compute for REM"
             ),

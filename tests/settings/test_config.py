@@ -71,40 +71,6 @@ class TestPrecedence:
         assert (settings.wake.rank, settings.wake.alpha) == (8, 8.0)
 
 
-class TestNightStages:
-    """What `sleep.stages` comes to."""
-
-    @pytest.mark.parametrize("memory", [["store"], []])
-    def test_by_itself_a_night_is_the_fold_alone(self, memory):
-        """
-        What is stored is replayed by day; in a night it was measured to be worse.
-        """
-        settings = Settings(sleep={"rem": {"memory": memory}})
-
-        assert list(settings.sleep.night_stages) == ["svd"]
-
-    @pytest.mark.parametrize("memory", [["archive"], ["last"], ["store", "archive"]])
-    def test_where_dreams_are_to_be_made_they_are(self, memory):
-        settings = Settings(sleep={"rem": {"memory": memory}})
-
-        assert list(settings.sleep.night_stages) == ["svd", "rem"]
-
-    @pytest.mark.parametrize("stages", [["svd", "rem"], ["rem", "svd"], ["svd"], []])
-    @pytest.mark.parametrize("memory", ["store", "archive"])
-    def test_what_the_owner_names_is_what_is_done(self, stages, memory):
-        settings = Settings(sleep={"stages": stages, "rem": {"memory": [memory]}})
-
-        assert list(settings.sleep.night_stages) == stages
-
-    @pytest.mark.parametrize(
-        ("value", "stages"), [("auto", ["svd"]), ('["rem"]', ["rem"])]
-    )
-    def test_the_environment_names_them_too(self, monkeypatch, value, stages):
-        monkeypatch.setenv("SLEEPCYCLE__SLEEP__STAGES", value)
-
-        assert list(settings_from({}).sleep.night_stages) == stages
-
-
 class TestRefusal:
     @pytest.mark.parametrize("text", UNREADABLE)
     def test_a_file_that_python_cannot_take_in_is_one_sentence(self, tmp_path, text):

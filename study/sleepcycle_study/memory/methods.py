@@ -21,7 +21,7 @@ PROBES = 32  # dreams of the base that REM is stopped by, and its nights judged
 EWC = 1e3  # tenfold stops learning after two lessons
 OURS = "store"
 """The arm that the others are compared with: fold and REM, from stored examples. By
-default the package folds alone; nearest to that is `folded, bank 1/4`."""
+default a real base's nights fold alone; nearest to that is `folded, bank 1/4`."""
 
 TOGETHER = "joint"
 """The arm that is taught all lessons at once."""
