@@ -6,6 +6,7 @@ never learned: by those the gate sees what is lost.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,7 +44,9 @@ SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not 
 FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
 LARGEST_ROUND = 512
 SPREAD = 4  # times as many turns as are drawn, from which they are; a guess
-BEGUN = 2  # times as many as are wanted: of half, question or answer do not end
+BEGUN = 2  # times as many as are wanted, at most, that begin as others do
+AHEAD = 1.25  # times as many as are still wanted, at once: of most something comes
+NEARLY_ALL = 7 / 8  # of what is wanted, after which no more are begun
 FEWEST_FOUND = 1 / 16  # of what a round begins, that it must bring
 FRUITLESS = 3  # rounds in a row that bring less, after which there are no more
 
@@ -151,12 +154,14 @@ class Bank:
         if memory is not None and memory.exists():
             return from_json(memory.read_text(encoding="utf-8"), _Shelf).contents
         begun = first_words(contents, BEGUN * count, seed)
-        found: Sequence[Content] = ()
-        if begun:
-            self._on_progress(Progress("bank", 0, count))
-            held_out = set(map(key, self._shelves[HELD_OUT].contents))
-            known = avoid | self.avoid | held_out
-            found = self._dreamt(len(begun), seed, known, begun)
+        held_out = set(map(key, self._shelves[HELD_OUT].contents))
+        known = avoid | self.avoid | held_out
+        found: list[Content] = []
+        while begun and len(found) < NEARLY_ALL * count:
+            self._on_progress(Progress("bank", len(found), count))
+            size = math.ceil(AHEAD * (count - len(found)))
+            part, begun = begun[:size], begun[size:]
+            found += self._dreamt(len(part), seed + len(begun), known, part)
         made = _Shelf(tuple(found[:count]))
         if memory is not None:
             disk.write(memory, to_json(made))

@@ -232,6 +232,20 @@ class TestNear:
         assert bank.near([], 8, 0, set()) == []
         assert bank.near([Completion("One", "word")], 8, 0, set()) == []
 
+    def test_more_are_begun_until_nearly_all_that_are_wanted_came(self, nano):
+        rounds = []
+        bank = Bank(nano, SETTINGS, on_progress=rounds.append)
+
+        first = bank.near(LESSON, 8, 1, set())
+        enough = [one.step for one in rounds if one.stage == "bank"]
+        rounds.clear()
+        asked_first = {normalised(prompt_of(nano, turn)) for turn in first}
+        bank.near(LESSON, 8, 1, asked_first)
+        too_few = [one.step for one in rounds if one.stage == "bank"]
+
+        assert enough == [0]
+        assert len(too_few) > 1
+
     def test_a_long_word_is_cut(self, bank):
         """
         Whatever is fed, a wake finds room to go on from it.
