@@ -23,9 +23,7 @@ from sleepcycle.records.verdict import (
 )
 from sleepcycle.settings.config import GateSettings
 
-FEWEST_ASKED = (
-    16  # prompts asked; of fewer, four answers more or less would be a quarter
-)
+FEWEST_ASKED = 16  # prompts; of fewer, four answers more or less would be a quarter
 ROUNDING = 1e-9  # a drop of exactly the bound, 11/20 to 6/20, comes out above 0.25
 
 

@@ -45,7 +45,12 @@ def knowledge(marks: Sequence[bool], before: Sequence[bool]) -> Knowledge:
     )
 
 
-def _asked(frame: str, answers: dict[str, str]) -> list[KnownQuestion]:
+def asked(questions: Sequence[KnownQuestion]) -> frozenset[str]:
+    """Return what no turn of the base may teach, as a bank compares it."""
+    return frozenset(normalised(one.prompt) for one in questions)
+
+
+def _framed(frame: str, answers: dict[str, str]) -> list[KnownQuestion]:
     """Return one question for each word that fits a frame; `|` divides right words."""
     return [
         KnownQuestion(frame.format(word), tuple(right.split("|")))
@@ -54,7 +59,7 @@ def _asked(frame: str, answers: dict[str, str]) -> list[KnownQuestion]:
 
 
 QUESTIONS: tuple[KnownQuestion, ...] = (
-    *_asked(
+    *_framed(
         "What is the capital of {}?",
         {
             "France": "Paris",
@@ -73,7 +78,7 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
             "Peru": "Lima",
         },
     ),
-    *_asked(
+    *_framed(
         "What is {}?",
         {
             "2 + 3": "5|five",
@@ -86,7 +91,7 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
             "half of eight": "4|four",
         },
     ),
-    *_asked(
+    *_framed(
         "What is the opposite of {}?",
         {
             "hot": "cold",
@@ -103,7 +108,7 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
             "true": "false|untrue",
         },
     ),
-    *_asked(
+    *_framed(
         "What color is {}?",
         {
             "the sky on a clear day": "blue",
@@ -113,7 +118,7 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
             "a ripe banana": "yellow",
         },
     ),
-    *_asked(
+    *_framed(
         "How many {}?",
         {
             "seconds are there in a minute": "60|sixty",
@@ -127,7 +132,7 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
             "letters are there in the English alphabet": "26|twenty-six",
         },
     ),
-    *_asked(
+    *_framed(
         "Which {}?",
         {
             "ocean is the largest": "Pacific",
@@ -141,7 +146,7 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
             "month is the first of the year": "January",
         },
     ),
-    *_asked(
+    *_framed(
         "What {}?",
         {
             "do bees make from nectar": "honey",
@@ -150,7 +155,7 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
             "is the country of the Eiffel Tower": "France",
         },
     ),
-    *_asked(
+    *_framed(
         "Who {}?",
         {
             "wrote Romeo and Juliet": "Shakespeare",
@@ -159,6 +164,3 @@ QUESTIONS: tuple[KnownQuestion, ...] = (
     ),
 )
 """63 questions of eight kinds."""
-
-ASKED = frozenset(normalised(one.prompt) for one in QUESTIONS)
-"""What no turn of the base may teach, as a bank compares it."""

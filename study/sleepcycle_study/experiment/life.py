@@ -17,7 +17,7 @@ from sleepcycle.records.reports import RemReport
 from sleepcycle.settings.choices import Compression, Stage
 from sleepcycle.settings.config import BankSettings, Settings, WakeSettings
 from sleepcycle_study.experiment.arms import Arm
-from sleepcycle_study.experiment.common_knowledge import ASKED
+from sleepcycle_study.experiment.common_knowledge import QUESTIONS, asked
 from sleepcycle_study.experiment.plan import StudyPlan
 from sleepcycle_study.experiment.results import Curve, Fold, Relearned
 from sleepcycle_study.experiment.teaching import Course, TaughtPhase
@@ -170,7 +170,7 @@ class _Run:
                 self._base,
                 BankSettings(),
                 on_progress=self._on_progress,
-                avoid=ASKED,
+                avoid=asked(QUESTIONS),
             ),
         )
         life.trained += report.tokens

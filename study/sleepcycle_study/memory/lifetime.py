@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from statistics import mean
 
-from sleepcycle.files.dream_archive import normalised
 from sleepcycle.learning import night
 from sleepcycle.learning.replay import ArchivedVersion, ReplayInputs
 from sleepcycle.model.base import Base
@@ -19,7 +18,7 @@ from sleepcycle.numerics.lowrank import LayerChanges, trim
 from sleepcycle.records.progress import ignore_progress
 from sleepcycle.settings.config import Settings
 from sleepcycle_study.experiment.asking import loss
-from sleepcycle_study.experiment.common_knowledge import Knowledge, knowledge
+from sleepcycle_study.experiment.common_knowledge import Knowledge, asked, knowledge
 from sleepcycle_study.memory.base_drift import unlearned_turns
 from sleepcycle_study.memory.day import Lifetime, Today, begin
 from sleepcycle_study.memory.lessons import TaughtLesson
@@ -40,7 +39,7 @@ def live(base: Base, stream: Stream, run: LifetimeRun) -> Result:
     turns = unlearned_turns(base) if days else []
     exam = StreamExam(taught, stream.common, stream.answer_tokens, turns)
     started = time.perf_counter()
-    marks, life = [ask(base, {}, exam)], Lifetime(asked=_asked(stream))
+    marks, life = [ask(base, {}, exam)], Lifetime(asked=asked(stream.common))
     shown = int(arm.more * run.examples * len(taught)) // max(1, len(days))
     for number, lesson in enumerate(days):
         chosen = settings(arm, shown, stream.dream_tokens, first=number == 0)
@@ -59,11 +58,6 @@ def live(base: Base, stream: Stream, run: LifetimeRun) -> Result:
         common=_common(marks),
         drift=[one.drift for one in marks[1:] if one.drift is not None],
     )
-
-
-def _asked(stream: Stream) -> frozenset[str]:
-    """Return what a stream asks of common knowledge, as a bank compares it."""
-    return frozenset(normalised(one.prompt) for one in stream.common)
 
 
 def _cut(lesson: TaughtLesson, questions: int) -> TaughtLesson:
