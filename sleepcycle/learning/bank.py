@@ -23,7 +23,12 @@ from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode_all, encode_if_possible
+from sleepcycle.model.encode import (
+    Encoded,
+    counted_from_turn,
+    encode_dreams,
+    encode_if_possible,
+)
 from sleepcycle.model.score import teach
 from sleepcycle.model.tensor_cache import Remembered, recall, remember
 from sleepcycle.numerics.distill import TopScores
@@ -38,7 +43,7 @@ from sleepcycle.records.progress import (
 from sleepcycle.settings.config import BankSettings
 
 MEMORY = "bank.safetensors"
-FORMAT = 3  # of what is remembered
+FORMAT = 4  # of what is remembered
 LEARNED, HELD_OUT = "learned", "held_out"
 SEEDS = {LEARNED: 0, HELD_OUT: 1_000_000}  # constants: a bank is a base's, not a run's
 FIRST_ROUND = 16  # turns begun in it; in each later one twice as many
@@ -115,10 +120,12 @@ class Bank:
             for content in made
             for one in encode_if_possible(content, self._base, 1)
         ]
-        scores = self._scored([one for _, one in pairs])
+        encoded = counted_from_turn([one for _, one in pairs], self._base)
         scored = [
             (one, found)
-            for (name, one), found in zip(pairs, scores, strict=True)
+            for (name, _), one, found in zip(
+                pairs, encoded, self._scored(encoded), strict=True
+            )
             if name not in self.avoid
         ]
         drawn = Random(seed).sample(scored, min(count, len(scored)))
@@ -142,7 +149,7 @@ class Bank:
             ModelError: The base cannot dream.
         """
         found = self._near(contents, min(count, self.settings.turns), seed, avoid)
-        encoded = encode_all(found, self._base, prompt_weight=1)
+        encoded = encode_dreams(found, self._base)
         pairs = zip(encoded, self._taught(encoded), strict=True)
         return [TaughtExample(*pair, gold=0.0) for pair in pairs]
 

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from sleepcycle.model.encode import Encoded
 from sleepcycle.model.gradients import Objective
+from sleepcycle.model.loss_reduction import reduced
 from sleepcycle.model.token_batch import LearnedTokens, learned_tokens
 from sleepcycle.numerics.distill import TopScores, top_divergence
+from sleepcycle.settings.choices import Reduction
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,17 @@ DISTILLATION = Objective(taught_losses, taught_tokens, attrgetter("encoded"))
 def untaught(encoded: Iterable[Encoded]) -> list[TaughtExample]:
     """Return examples that are learned as they are, without a teacher."""
     return [TaughtExample(one, None, 1.0) for one in encoded]
+
+
+def reduced_taught(
+    examples: Sequence[TaughtExample], reduction: Reduction
+) -> list[TaughtExample]:
+    """Scale each example's weights, as `reduced` does."""
+    encoded = reduced([one.encoded for one in examples], reduction)
+    return [
+        replace(one, encoded=scaled)
+        for one, scaled in zip(examples, encoded, strict=True)
+    ]
 
 
 def as_heavy(

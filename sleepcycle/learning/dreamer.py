@@ -17,7 +17,7 @@ from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
-from sleepcycle.model.encode import Encoded, counted_from_turn, encode_all
+from sleepcycle.model.encode import Encoded, encode_dreams
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.monitor import FitPlan
 from sleepcycle.records.content import Content
@@ -32,7 +32,6 @@ ROUNDS = ((0.75, 0.6), (0.25, 0.4))
 """Part of the steps, and of the dreams, of each round; a guess."""
 
 LEAST_STEPS = 80  # what a dreamer learns to ask in, however short the day was
-LEAST_DREAMS = 128
 LEAST_PASSES = 60  # over a handful of examples, in place of those steps
 
 
@@ -93,8 +92,7 @@ def dream_of_today(
             part = replace(
                 course, steps=round(taught * course.steps), seed=course.seed + number
             )
-            whole = encode_all(left, base, prompt_weight=1.0)
-            learned = counted_from_turn(whole, base)
+            learned = encode_dreams(left, base)
             tokens = teach_to_ask(
                 base, active, learned, part, on_progress=lambda _: on_batch()
             )

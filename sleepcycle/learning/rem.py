@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from sleepcycle.learning.distillation import DISTILLATION, TaughtExample, as_heavy
+from sleepcycle.learning.distillation import (
+    DISTILLATION,
+    TaughtExample,
+    as_heavy,
+    reduced_taught,
+)
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
 from sleepcycle.model.fit import fit
-from sleepcycle.model.loss_reduction import reduced
 from sleepcycle.model.monitor import FitPlan, FitResult
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank, trim
 from sleepcycle.records.progress import OnProgress
@@ -122,12 +126,7 @@ def steps_within(
 
 def _reduced(source: ReplaySource, reduction: Reduction) -> ReplaySource:
     """Return material whose tokens weigh what a reduction gives them."""
-    encoded = reduced([one.encoded for one in source.taught], reduction)
-    taught = [
-        replace(one, encoded=scaled)
-        for one, scaled in zip(source.taught, encoded, strict=True)
-    ]
-    return replace(source, taught=taught)
+    return replace(source, taught=reduced_taught(source.taught, reduction))
 
 
 def _balanced(sources: Sequence[ReplaySource]) -> list[ReplaySource]:

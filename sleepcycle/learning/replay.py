@@ -14,7 +14,6 @@ from sleepcycle.files.runfolder import MAX_DREAMS
 from sleepcycle.learning.bank import Bank
 from sleepcycle.learning.distillation import TaughtExample, untaught
 from sleepcycle.learning.dreamer import (
-    LEAST_DREAMS,
     DreamerPlan,
     dream_of_today,
     least_steps,
@@ -23,7 +22,7 @@ from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.learning.rem import ANCHORS, GENERAL, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode_all, render_prompt
+from sleepcycle.model.encode import Encoded, encode_all, encode_dreams, render_prompt
 from sleepcycle.model.generate import GREEDY, fits, generate, text_of
 from sleepcycle.model.score import each_nll, encode_contents, teach
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -146,12 +145,12 @@ class ReplayBuilder:
 
     def probe(self, count: int) -> list[Encoded]:
         """Return turns of the bare base that nothing learns: its general ability."""
-        return encode_all(self._bank.held_out(count), self._base, prompt_weight=1)
+        return encode_dreams(self._bank.held_out(count), self._base)
 
     def watched(self, count: int) -> list[Encoded]:
         """Return others, by which a night is stopped: the gate's are none of them."""
         turns = self._bank.held_out(2 * count)[count:]
-        return encode_all(turns, self._base, prompt_weight=1)
+        return encode_dreams(turns, self._base)
 
     def turns(self, count: int) -> list[Completion]:
         """Return those of what `probe` encodes that are a prompt with its answer."""
@@ -270,7 +269,8 @@ class ReplayBuilder:
         """Let today's version dream; a dreamer first learns to ask.
 
         Args:
-            count: How many dreams the night pays for.
+            count: How many dreams the night pays for; after a dreamer it is as many as
+                the settings say, since what is not dreamt is lost.
             paid: Steps of the dreamer that the night pays for; it takes more where
                 these are too few to learn by. At 0 the version dreams as it is.
         """
@@ -280,7 +280,7 @@ class ReplayBuilder:
             self._dream_of(past.version, past.whole, count)
             return
         steps = max(int(paid), least_steps(len(today), self._wake.batch_size))
-        begun = max(count, min(self._settings.dreams, LEAST_DREAMS))
+        begun = min(self._settings.dreams, MAX_DREAMS)
         with self._teaching(past.whole):
             found = dream_of_today(
                 self._base,

@@ -13,6 +13,7 @@ from sleepcycle.learning.distillation import (
     DISTILLATION,
     TaughtExample,
     as_heavy,
+    reduced_taught,
     untaught,
 )
 from sleepcycle.learning.encoded_lesson import EncodedLesson, encode_new
@@ -114,7 +115,10 @@ def learn(  # noqa: PLR0913 - where it goes on is an option
         reduced(new.sequences, settings.loss_reduction),
         reduced(replay, settings.loss_reduction),
         reduced(anchors, settings.loss_reduction),
-        _turns(bank, lesson, len(new.sequences), settings, seed),
+        reduced_taught(
+            _turns(bank, lesson, len(new.sequences), settings, seed),
+            settings.loss_reduction,
+        ),
         settings,
     )
     fit_plan = replace(

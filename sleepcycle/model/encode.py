@@ -177,6 +177,17 @@ def dream_start(base: Base) -> list[int]:
     return token_ids.rendered(base.tokenizer, before)
 
 
+def encode_dreams(contents: Iterable[Content], base: Base) -> list[Encoded]:
+    """Return what a model dreamt, ready to be learned as a whole.
+
+    What cannot be learned is left out.
+
+    Raises:
+        ModelError: The base cannot dream.
+    """
+    return counted_from_turn(encode_all(contents, base, prompt_weight=1), base)
+
+
 def counted_from_turn(sequences: Iterable[Encoded], base: Base) -> list[Encoded]:
     """Return sequences of which nothing counts that stands before every dream.
 

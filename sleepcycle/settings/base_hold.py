@@ -9,7 +9,7 @@ DREAMT = frozenset({Memory.ARCHIVE, Memory.LAST})  # what only REM can make and 
 GENERAL_SHARE = 0.25  # of a batch; docs/explanation/experiments.md
 HELD_FROM = 50_000_000  # parameters of a base that has room to hold on to itself
 # measured on one base of 135 M, and a guess for others; docs/explanation/experiments.md
-HELD_KL = 0.1  # nats, from which three quarters of what a base knew are kept or less
+HELD_KL = 0.13  # nats, up to which two thirds of what a base knew are kept
 HELD_AGREEMENT_LOSS = 0.65  # a wordy base's days lose half, those that lose it more
 LOOSE_KL = 2.0  # nats; what a small base's lessons make of it, and no more
 

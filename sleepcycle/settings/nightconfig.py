@@ -110,7 +110,8 @@ class RemSettings(Section):
     where its own is not close to it."""
 
     dreams: PositiveInt = 200
-    """Most dreams begun by one version; what is filtered out is not replaced."""
+    """Most dreams begun by one version, as long as they bring anything new; what is
+    filtered out is not replaced."""
 
     dreamer_share: OpenShare = 0.7
     """Part of the night for which a copy of today's version learns to write today's
@@ -200,7 +201,7 @@ class GateSettings(Section):
 
     max_general_kl: NonNegativeFloat | Literal["auto"] = "auto"  # nats per token
     """Most KL divergence of a candidate from the bare base, on the base's own turns,
-    unless live is as far already. It bounds what many nights add up to. `auto` is 0.1
+    unless live is as far already. It bounds what many nights add up to. `auto` is 0.13
     where days hold on to the base (`wake.general_share`), and 2 where they do not."""
 
     max_exact_drop: Share = 0.25

@@ -52,6 +52,12 @@ def replace_settings(**changes):
     return SETTINGS.model_copy(update=changes)
 
 
+def learned_text(encoded, base):
+    """Return the tokens of a sequence that are learned, as text."""
+    pairs = zip(encoded.ids, encoded.weights, strict=True)
+    return base.tokenizer.decode([id_ for id_, weight in pairs if weight])
+
+
 def no_dreams(*_, **__):
     """Fail where anything is generated."""
     raise AssertionError("nothing was to be dreamt")
@@ -85,6 +91,19 @@ class TestTurns:
         assert held_out
         encoded = encode_all(bank.held_out(12), plain_nano, prompt_weight=1)
         assert not texts & {one.ids for one in encoded}
+
+    def test_what_a_template_says_before_every_turn_is_not_learned(self, load):
+        base = load("builtin:nano")
+        base.tokenizer.chat_template = (
+            "{{ 'You are kind.' }}" + base.tokenizer.chat_template
+        )
+        base = replace(base, identity=replace(base.identity, sha256="kind"))
+
+        turns = Bank(base, SETTINGS).learned(4, 0)
+
+        for turn in turns:
+            assert turn.scores.tail.shape == (turn.encoded.learned,)
+            assert "kind" not in learned_text(turn.encoded, base)
 
     def test_there_are_no_more_than_the_settings_say(self, nano):
         bank = Bank(nano, SETTINGS.model_copy(update={"turns": 3}))

@@ -9,7 +9,7 @@ from sleepcycle.learning.bank import Bank
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.drift import drifts
-from sleepcycle.model.encode import Encoded, encode_all
+from sleepcycle.model.encode import Encoded, encode_dreams
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.settings.config import BankSettings
 from sleepcycle_study.memory.methods import PROBES
@@ -22,7 +22,7 @@ MEASURED = "measured"
 def unlearned_turns(base: Base) -> list[Encoded]:
     """Return turns of the bare base, the same in every life; made if need be."""
     turns = Bank(base, BankSettings()).held_out(LOOKED_AT + TURNS)[-TURNS:]
-    return encode_all(turns, base, prompt_weight=1)
+    return encode_dreams(turns, base)
 
 
 def base_drift(

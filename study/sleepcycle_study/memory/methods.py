@@ -15,6 +15,7 @@ REPLAY = 0.5  # of the wake, the package's default
 DREAMING = 0.3  # prompt weight with which versions can dream their lessons at all
 ASKING = 0.1  # prompt weight of which a dreamer has less to learn
 HALF_MORE = 1.5  # as much as a wake and the REM that may follow it
+DREAMT = 1.45  # the same, of which a twentieth is left to a night
 SCALE = 2  # alpha over rank, as in the package's defaults
 HELD = 1 / 4  # of a batch, the base's own turns; the package's default
 PROBES = 32  # dreams of the base that REM is stopped by, and its nights judged
@@ -215,7 +216,13 @@ BANK = {
     "folded, bank, rank 64": replace(_held(FOLDED), rank=64),
     "store, bank 1/4": _held(COMPARED[OURS]),
     "archive, bank 1/4": _held(COMPARED["archive"]),
+    "archive, half more, bank 1/4": _held(
+        replace(_ours(("archive",), max_share_of_wake=0.05, dreams=512), more=DREAMT)
+    ),
     "replay 50 %, half more, bank 1/4": _held(COMPARED["replay 50 %, half more"]),
+    "replay 30 %, half more, bank 1/4": _held(
+        replace(COMPARED["replay 50 %, half more"], replay_share=0.3)
+    ),
     "joint, half more, bank 1/4": _held(COMPARED["joint, half more"]),
 }
 """The base's own turns beside the lessons, by day."""
