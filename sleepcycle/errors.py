@@ -182,6 +182,19 @@ class ServiceError(SleepcycleError, RuntimeError):
     """The running service refused, or cannot be reached."""
 
 
+class BusyError(ServiceError):
+    """The service cannot answer now, and can later.
+
+    Args:
+        message: Why.
+        retry_s: When to ask again, in seconds.
+    """
+
+    def __init__(self, message: str, retry_s: int = 60) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
+
+
 class BackupError(SleepcycleError, ValueError):
     """A backup cannot be made, or is not whole."""
 

@@ -97,6 +97,13 @@ class Child:
             raise ChildError("expected a child without a log, got one with a log")
         return self._process.stdout.fileno()
 
+    @property
+    def input(self) -> int:
+        """Descriptor of its standard input, of which it sees the end with ours."""
+        if self._process.stdin is None:
+            raise ChildError("expected a child with a standard input, got none")
+        return self._process.stdin.fileno()
+
     def send(self, data: bytes) -> None:
         """Write all that it gets to its standard input, and close that.
 

@@ -23,10 +23,12 @@ from sleepcycle.learning.distillation import TaughtExample
 from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.model.adapters import only_active
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import (
-    Encoded,
+from sleepcycle.model.dream_start import (
     counted_from_turn,
     encode_dreams,
+)
+from sleepcycle.model.encode import (
+    Encoded,
     encode_if_possible,
 )
 from sleepcycle.model.score import teach

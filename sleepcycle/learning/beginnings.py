@@ -10,7 +10,12 @@ from random import Random
 
 from sleepcycle.files.dream_archive import asked
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, dream_start
+from sleepcycle.model.dream_start import (
+    dream_start,
+)
+from sleepcycle.model.encode import (
+    Encoded,
+)
 from sleepcycle.model.score import each_nll, ignore_batch
 from sleepcycle.model.token_ids import plain
 from sleepcycle.records.content import Content

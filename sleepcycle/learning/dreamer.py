@@ -17,7 +17,12 @@ from sleepcycle.learning.rem import PASSES_TO_LEARN
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import mix
-from sleepcycle.model.encode import Encoded, encode_dreams
+from sleepcycle.model.dream_start import (
+    encode_dreams,
+)
+from sleepcycle.model.encode import (
+    Encoded,
+)
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.monitor import FitPlan
 from sleepcycle.records.content import Content

@@ -13,7 +13,12 @@ from itertools import repeat
 from sleepcycle.files.dream_archive import WORD, normalised
 from sleepcycle.learning.coverage import missing_mass
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import dream_start, render_prompt
+from sleepcycle.model.dream_start import (
+    dream_start,
+)
+from sleepcycle.model.encode import (
+    render_prompt,
+)
 from sleepcycle.model.generate import (
     GREEDY,
     Generated,

@@ -22,7 +22,14 @@ from sleepcycle.learning.dreams import DreamPlan, dream
 from sleepcycle.learning.rem import ANCHORS, GENERAL, ReplaySource
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
-from sleepcycle.model.encode import Encoded, encode_all, encode_dreams, render_prompt
+from sleepcycle.model.dream_start import (
+    encode_dreams,
+)
+from sleepcycle.model.encode import (
+    Encoded,
+    encode_all,
+    render_prompt,
+)
 from sleepcycle.model.generate import GREEDY, fits, generate, text_of
 from sleepcycle.model.score import each_nll, encode_contents, teach
 from sleepcycle.numerics.lowrank import LayerChanges
@@ -269,8 +276,7 @@ class ReplayBuilder:
         """Let today's version dream; a dreamer first learns to ask.
 
         Args:
-            count: How many dreams the night pays for; after a dreamer it is as many as
-                the settings say, since what is not dreamt is lost.
+            count: How many dreams the night pays for; a dreamer begins them all.
             paid: Steps of the dreamer that the night pays for; it takes more where
                 these are too few to learn by. At 0 the version dreams as it is.
         """

@@ -21,7 +21,13 @@ from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
 from sleepcycle.model.batching import BatchSource
 from sleepcycle.model.checkpoint import Checkpoints
-from sleepcycle.model.encode import Encoded, can_dream, encode_all
+from sleepcycle.model.dream_start import (
+    can_dream,
+)
+from sleepcycle.model.encode import (
+    Encoded,
+    encode_all,
+)
 from sleepcycle.model.fit import fit, learning_rate
 from sleepcycle.model.gradients import NLL
 from sleepcycle.model.loss_reduction import reduced

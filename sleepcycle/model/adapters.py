@@ -166,6 +166,17 @@ def remove(base: Base, name: str) -> None:
         layer.delete_adapter(name)
 
 
+def unwrap(base: Base) -> None:
+    """Take PEFT's layers off a base that carries no adapter."""
+    wrapped = {
+        path: module
+        for path, module in base.model.named_modules()
+        if isinstance(module, LoraLayer) and not module.lora_A
+    }
+    for path, layer in wrapped.items():
+        base.model.set_submodule(path, layer.base_layer)
+
+
 def is_finite(changes: LayerChanges) -> bool:
     """Return whether no factor holds a NaN or an infinity."""
     return all(

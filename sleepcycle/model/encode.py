@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from sleepcycle.errors import ExampleError, ModelError
+from sleepcycle.errors import ExampleError
 from sleepcycle.model import token_ids
 from sleepcycle.model.base import Base, TextBase
 from sleepcycle.model.chat_template import template_of
@@ -25,7 +25,6 @@ from sleepcycle.records.content import (
 )
 from sleepcycle.records.template import TemplateAbilities
 
-SPOKEN = "words that no template holds"
 SHORTEST_PROMPT = 32  # tokens left of a prompt without its middle, or half; a guess
 MOST_ANSWERS = 500  # of a conversation by a template: for each, all before is rendered
 MOST_RENDERED = 50_000_000  # letters, of all its prompts together: some seconds
@@ -135,74 +134,23 @@ def encode_if_possible(
 def render_prompt(prompt: str, base: TextBase) -> list[int]:
     """Return the ids after which the model answers, as training saw them."""
     if base.chat:
-        asked = Conversation((Message(Role.USER, prompt),))
-        text = template_of(base.tokenizer).prompt(asked)
-        return token_ids.rendered(base.tokenizer, text)
-    return _start(base) + tokens(base, prompt)
+        return render_chat(Conversation((Message(Role.USER, prompt),)), base)
+    return render_text(prompt, base)
 
 
-def can_dream(base: Base) -> bool:
-    """Return whether a model can begin a user's turn, or a text, by itself."""
-    try:
-        return bool(dream_start(base))
-    except ModelError:
-        return False
-
-
-def dream_start(base: Base) -> list[int]:
-    """Return the ids after which a model dreams: where a user's turn, or a text begins.
+def render_chat(conversation: Conversation, base: TextBase) -> list[int]:
+    """Return the ids after which a chat model answers a conversation's last turn.
 
     Raises:
-        ModelError: The chat template does not render a user's turn as it was said, or
-            there is neither template nor a token that begins a text.
+        ExampleError: The template refuses its turns.
     """
-    if not base.chat:
-        start = _start(base) or _end(base)
-        if not start:
-            raise ModelError(
-                f"{base.identity.id} has no token that begins or ends a text, so it "
-                'cannot dream; leave "archive" and "last" out of sleep.rem.memory, and '
-                "set wake.general_share, sleep.rem.general_share and gate.probe_dreams "
-                "to 0"
-            )
-        return start
-    asked = Conversation((Message(Role.USER, SPOKEN),))
-    rendered = template_of(base.tokenizer).prompt(asked)
-    before, spoken, _ = rendered.partition(SPOKEN)
-    if not spoken:
-        raise ModelError(
-            f"the chat template of {base.identity.id} changes what a user says, so no "
-            'turn can be dreamt; set model.chat = "never"'
-        )
-    return token_ids.rendered(base.tokenizer, before)
+    text = template_of(base.tokenizer).prompt(conversation)
+    return token_ids.rendered(base.tokenizer, text)
 
 
-def encode_dreams(contents: Iterable[Content], base: Base) -> list[Encoded]:
-    """Return what a model dreamt, ready to be learned as a whole.
-
-    What cannot be learned is left out.
-
-    Raises:
-        ModelError: The base cannot dream.
-    """
-    return counted_from_turn(encode_all(contents, base, prompt_weight=1), base)
-
-
-def counted_from_turn(sequences: Iterable[Encoded], base: Base) -> list[Encoded]:
-    """Return sequences of which nothing counts that stands before every dream.
-
-    A template's own system turn is not worth learning: no dream has to say it.
-
-    Raises:
-        ModelError: The base cannot dream.
-    """
-    start = dream_start(base)
-    found = []
-    for one in sequences:
-        given = common_start(start, list(one.ids))
-        weights = (0.0,) * given + one.weights[given:]
-        found.append(replace(one, weights=weights))
-    return found
+def render_text(text: str, base: TextBase) -> list[int]:
+    """Return the ids after which a model goes on from a text."""
+    return text_start(base) + tokens(base, text)
 
 
 def pad_id(base: TextBase) -> int:
@@ -223,7 +171,7 @@ def end_ids(base: Base) -> set[int]:
 
 def _windows(content: Text, base: TextBase) -> list[Encoded]:
     """Return the parts of a text, each of which fits."""
-    start, end = _start(base), _end(base)
+    start, end = text_start(base), text_end(base)
     parts = split_text(
         base.tokenizer,
         content.text,
@@ -261,8 +209,8 @@ def _exchanges(
             said = Message(Role.ASSISTANT, completion, content.weight)
             yield from _templated(Conversation((asked, said)), base)
         case Completion(prompt, completion):
-            before = _start(base) + tokens(base, prompt)
-            after = tokens(base, completion) + _end(base)
+            before = text_start(base) + tokens(base, prompt)
+            after = tokens(base, completion) + text_end(base)
             yield _Exchange(before, after, content.weight)
         case Conversation() as conversation:
             yield from _labelled(conversation, base)
@@ -301,11 +249,11 @@ def _labelled(conversation: Conversation, base: TextBase) -> Iterator[_Exchange]
     """Yield a conversation's answers for a base without a template: turns by roles."""
     for key in TemplateAbilities().missing_for(conversation):
         raise ExampleError("E_TEMPLATE", f"without a chat template there is no {key}")
-    before = _start(base)
+    before = text_start(base)
     for message in conversation.messages:
         before = before + tokens(base, f"{message.role}: ")
         if message.role is Role.ASSISTANT:
-            said = tokens(base, message.content) + _end(base)
+            said = tokens(base, message.content) + text_end(base)
             if message.is_learned:
                 yield _Exchange(before, said, message.weight)
         else:
@@ -381,7 +329,7 @@ def tokens(base: TextBase, text: str) -> list[int]:
     return token_ids.plain(base.tokenizer, text)
 
 
-def _start(base: TextBase) -> list[int]:
+def text_start(base: TextBase) -> list[int]:
     """Return what the tokenizer itself puts before a text: one token, or none."""
     bos: Any = base.tokenizer.bos_token_id
     if bos is None:
@@ -389,7 +337,7 @@ def _start(base: TextBase) -> list[int]:
     return [bos] if base.tokenizer("")["input_ids"][:1] == [bos] else []
 
 
-def _end(base: TextBase) -> list[int]:
+def text_end(base: TextBase) -> list[int]:
     """Return the token that ends a text, if the tokenizer has one."""
     eos = base.tokenizer.eos_token_id
     return [] if eos is None else [eos]

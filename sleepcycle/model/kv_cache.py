@@ -48,6 +48,33 @@ class SlotCache(Cache):  # type: ignore[misc]
             layer.keys = layer.keys.repeat(rows, 1, 1, 1)
             layer.values = layer.values.repeat(rows, 1, 1, 1)
 
+    @property
+    def filled(self) -> int:
+        """How many tokens of a row are there, its padding included; while it grows."""
+        return int(self.layers[0].filled)
+
+    def join(self, other: "SlotCache", more: int) -> None:
+        """Take another cache's rows in behind ours, so that all end at one place.
+
+        Args:
+            other: Of the same model, and growing as this one is.
+            more: Tokens that there shall be room for behind that place.
+        """
+        end = max(self.filled, other.filled)
+        self.room = end + more
+        for mine, theirs in zip(self.layers, other.layers, strict=True):
+            both = (mine.ending_at(end, self.room), theirs.ending_at(end, self.room))
+            mine.keys, mine.values = map(torch.cat, zip(*both, strict=True))
+            mine.filled = end
+
+    def move(self, columns: int, more: int) -> None:
+        """Drop so many tokens at the beginning, and make room for more at the end."""
+        end = self.filled - columns
+        self.room = end + more
+        for layer in self.layers:
+            layer.keys, layer.values = layer.ending_at(end, self.room)
+            layer.filled = end
+
     def keep(self, rows: Tensor) -> None:
         """Keep these rows alone."""
         for layer in self.layers:
@@ -96,6 +123,21 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         self.keys[:, :, before : self.filled] = key_states
         self.values[:, :, before : self.filled] = value_states
         return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
+
+    def ending_at(self, end: int, room: int) -> tuple[Tensor, Tensor]:
+        """Return copies of keys and values whose last token stands right before `end`.
+
+        What has no place there is dropped, and what was not there is zero.
+        """
+        size = min(end, self.filled)
+        copies = []
+        for states in (self.keys, self.values):
+            copy = states.new_zeros((*states.shape[:2], room, states.shape[3]))
+            copy[:, :, end - size : end] = states[
+                :, :, self.filled - size : self.filled
+            ]
+            copies.append(copy)
+        return copies[0], copies[1]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return how many keys are seen, and where the first of them stands."""

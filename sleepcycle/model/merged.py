@@ -45,17 +45,16 @@ def merged(base: Base, answers: int) -> Iterator[bool]:
         Whether they are merged.
     """
     layers = _adapted(base)
-    changed = [layer for layer in layers.values() if _active(layer)]
     pays = answers > 1 or base.device.type == "cuda"
-    sums = _sums(changed) if pays and _can_merge(changed, base.device) else None
+    sums = merged_copies(base) if pays else None
     if sums is None:
         yield False
         return
-    weights = [layer.base_layer.weight for layer in changed]
-    kept = [(weight, weight.data) for weight in weights]
+    kept = [(weight, weight.data) for weight, _ in sums]
     try:
-        for weight in weights:
-            weight.data = sums.popleft()
+        while sums:
+            weight, total = sums.popleft()
+            weight.data = total
         for path, layer in layers.items():
             base.model.set_submodule(path, layer.base_layer)
         yield True
@@ -64,6 +63,21 @@ def merged(base: Base, answers: int) -> Iterator[bool]:
             base.model.set_submodule(path, layer)
         for weight, data in kept:
             weight.data = data
+
+
+def merged_copies(base: Base) -> deque[tuple[nn.Parameter, Tensor]] | None:
+    """Return what each weight of the base becomes by what is active.
+
+    Returns:
+        The changed weights, each with its sum; None where they are quantised, or copies
+        would take more than `MERGED_SHARE` of the free memory.
+    """
+    changed = [layer for layer in _adapted(base).values() if _active(layer)]
+    sums = _sums(changed) if _can_merge(changed, base.device) else None
+    if sums is None:
+        return None
+    weights = [layer.base_layer.weight for layer in changed]
+    return deque(zip(weights, sums, strict=True))
 
 
 def _adapted(base: Base) -> dict[str, LoraLayer]:

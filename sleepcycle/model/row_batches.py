@@ -29,9 +29,7 @@ def by_memory(
         lengths: Tokens of each prompt.
         max_new_tokens: That each may get.
     """
-    free = memory_for(str(base.device)).free_bytes
-    room = 2 ** math.floor(math.log2(max(1.0, SHARE * free)))
-    most = MOST_ROWS.get(base.device.type, MOST_ROWS_ELSEWHERE)
+    room, most = room_for_rows(base), most_rows(base)
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda one: lengths[one]):
         needed = (len(batch) + 1) * row_bytes(base, lengths[place], max_new_tokens)
@@ -41,6 +39,18 @@ def by_memory(
         batch.append(place)
     if batch:
         yield batch
+
+
+def room_for_rows(base: Base) -> int:
+    """Return how many bytes rows may take, of the memory that is free now."""
+    free = memory_for(str(base.device)).free_bytes
+    room: int = 2 ** math.floor(math.log2(max(1.0, SHARE * free)))
+    return room
+
+
+def most_rows(base: Base) -> int:
+    """Return how many rows may be written at once, however small they are."""
+    return MOST_ROWS.get(base.device.type, MOST_ROWS_ELSEWHERE)
 
 
 def row_bytes(base: Base, prompt_tokens: int, max_new_tokens: int) -> int:

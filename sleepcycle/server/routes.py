@@ -24,6 +24,12 @@ from sleepcycle.home.access_token import prove
 from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.client import CHALLENGE, PROOF
 from sleepcycle.server.jobs import Jobs
+from sleepcycle.server.openai_errors import (
+    by_path,
+    openai_foreseen,
+    openai_unreadable,
+)
+from sleepcycle.server.openai_routes import add_openai_routes
 from sleepcycle.server.readiness import not_ready_reason
 from sleepcycle.server.responses import (
     answer,
@@ -34,6 +40,7 @@ from sleepcycle.server.responses import (
     unreadable,
 )
 from sleepcycle.server.status import status_with_service
+from sleepcycle.server.talk import Talk
 from sleepcycle.store.snapshot import read_snapshot
 
 LONGEST_PATH = 4096  # that Linux opens
@@ -85,7 +92,10 @@ def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
         token: What a request must know.
         paths: The home.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    talk = Talk(scheduler, paths)
+    app = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, lifespan=talk.over_lifespan
+    )
     app.add_middleware(AuthMiddleware, token=token)
 
     def disk_failed(request: Request, error: Exception) -> Response:
@@ -95,8 +105,10 @@ def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
         return foreseen(request, error)
 
     app.add_exception_handler(DiskError, disk_failed)
-    app.add_exception_handler(SleepcycleError, foreseen)
-    app.add_exception_handler(RequestValidationError, unreadable)
+    app.add_exception_handler(SleepcycleError, by_path(foreseen, openai_foreseen))
+    app.add_exception_handler(
+        RequestValidationError, by_path(unreadable, openai_unreadable)
+    )
     app.add_exception_handler(HTTPException, no_route)
     app.add_exception_handler(Exception, unforeseen)
     _probes(app, scheduler, paths, token)
@@ -104,6 +116,7 @@ def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
     _runs(app, scheduler)
     _schedule(app, scheduler)
     _versions(app, scheduler)
+    add_openai_routes(app, talk)
     return app
 
 

@@ -69,7 +69,7 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
             http=BoundedProtocol,
             ws="none",
             loop="asyncio",
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,

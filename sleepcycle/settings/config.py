@@ -279,6 +279,18 @@ class ServeSettings(Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Port on the loopback interface; 0 takes one that is free."""
 
+    idle_s: NonNegativeFloat = 300.0
+    """The process that answers is ended when nobody has asked it for so long, in
+    seconds, and started when somebody does; 0 keeps it. A guess."""
+
+    versions: PositiveInt = 4
+    """Most versions that it holds side by side; those that were asked longest ago are
+    loaded anew. A guess."""
+
+    while_learning: Literal["share", "pause"] = "share"
+    """Whether it answers while a wake or a night runs, or refuses and leaves the memory
+    to that."""
+
 
 class EngineSettings(Section):
     """Where the worker computes."""

@@ -410,6 +410,14 @@ def ask_what_is_there(seen):
     seen.ask("to a version", "POST", "/api/rollback", body)
     seen.ask("", "POST", "/api/versions/v4/promote")
     seen.ask("", "POST", "/api/versions/import", {"path": str(seen.root / "out")})
+    seen.ask("", "GET", "/v1/models")
+    seen.ask("", "GET", "/v1/models/v4")
+    short = {"model": "v4", "max_tokens": 4, "temperature": 0}
+    chat = {**short, "messages": [{"role": "user", "content": "Hi"}]}
+    seen.ask("", "POST", "/v1/chat/completions", chat)
+    told = {**chat, "logprobs": True, "top_logprobs": 1}
+    seen.ask("with logprobs", "POST", "/v1/chat/completions", told)
+    seen.ask("", "POST", "/v1/completions", {**short, "prompt": "Hi"})
 
 
 def wait_for_job(seen, job, name):
@@ -450,6 +458,12 @@ def ask_what_is_refused(seen):
     seen.ask("no whole path", *taken, {"path": "out"})
     seen.ask("nothing there", *taken, {"path": str(seen.root / "none")})
     seen.ask("unknown", "GET", "/api/job/nope")
+    chat = {"messages": [{"role": "user", "content": "Hi"}]}
+    asked = ("POST", "/v1/chat/completions")
+    seen.ask("no body", *asked)
+    seen.ask("no messages", *asked, {"model": "live"})
+    seen.ask("an unknown model", *asked, {**chat, "model": "v99"})
+    seen.ask("too cold", *asked, {**chat, "temperature": -1})
     seen.ask("over", "POST", "/api/runs/1/cancel")
     seen.ask("unknown", "POST", "/api/runs/99/cancel")
     seen.ask("no number", "POST", "/api/runs/x/cancel")

@@ -7,9 +7,11 @@ import pytest
 from tokenizers.processors import TemplateProcessing
 
 from sleepcycle.errors import ExampleError
+from sleepcycle.model.dream_start import (
+    counted_from_turn,
+)
 from sleepcycle.model.encode import (
     Encoded,
-    counted_from_turn,
     encode,
     end_ids,
     pad_id,

@@ -43,12 +43,14 @@ HOME = {
     "token": "what one must know to tell the service what to do; readable by the owner alone",
     "cache/base.json": "the base's hash, with the sizes and times of its files",
     "cache/unpacked/": "the weights of a small base in GGUF, unpacked to safetensors",
+    "cache/serving.json": "what the process that answers was last started with",
     "cache/template.json": "what the base's chat template renders, with a hash of its files",
     "cache/directions.safetensors": "the base's strongest directions, where `sleep.downscale` looked for intruders",
     "cache/bank.safetensors": "turns that the bare base asked and answered itself, with its opinion of each token",
     "logs/sleepcycle.log": "what was done; turned over at `log.max_mb`, `log.keep` are kept",
     "logs/harness.log": "what the last `evaluate --harness` printed",
     "logs/text.log": "what the last look at the base's chat template printed",
+    "logs/serving.log": "what processes that answer printed",
     "logs/import.log": "what the last `versions import` printed",
 }
 RUN = {

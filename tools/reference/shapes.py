@@ -129,7 +129,7 @@ def _answers(method: str, path: str, golden: dict[str, Any]) -> list[str]:
     parts = []
     for status, bodies in sorted(found.items()):
         if status >= 400:
-            errors = sorted({body["error"] for body in bodies})
+            errors = sorted({_error(body) for body in bodies})
             parts += [f"Answers {status}: {', '.join(f'`{e}`' for e in errors)}.", ""]
         else:
             shape, said = several(bodies), f"Answers {status}:\n"
@@ -137,6 +137,12 @@ def _answers(method: str, path: str, golden: dict[str, Any]) -> list[str]:
                 shape, said = {"service": shape["service"]}, SAME
             parts += [said, *TABLE, *keys(shape), ""]
     return parts
+
+
+def _error(body: dict[str, Any]) -> str:
+    """Return what an error is known by; OpenAI's has a type in place of a name."""
+    error: Any = body["error"]
+    return str(error["code"] or error["type"] if isinstance(error, dict) else error)
 
 
 def _golden(name: str) -> dict[str, Any]:

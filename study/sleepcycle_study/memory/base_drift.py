@@ -8,8 +8,13 @@ from collections.abc import Sequence
 from sleepcycle.learning.bank import Bank
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base
+from sleepcycle.model.dream_start import (
+    encode_dreams,
+)
 from sleepcycle.model.drift import drifts
-from sleepcycle.model.encode import Encoded, encode_dreams
+from sleepcycle.model.encode import (
+    Encoded,
+)
 from sleepcycle.numerics.lowrank import LayerChanges
 from sleepcycle.settings.config import BankSettings
 from sleepcycle_study.memory.methods import PROBES

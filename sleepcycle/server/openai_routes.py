@@ -1,0 +1,127 @@
+"""Routes by OpenAI's addresses: models, chat completions, completions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import TypeVar
+
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from sleepcycle.errors import ServiceError, SleepcycleError
+from sleepcycle.home.versions import VersionListing
+from sleepcycle.server.openai_answers import Envelope, WrittenAnswer, event, whole
+from sleepcycle.server.openai_errors import openai_error_body
+from sleepcycle.server.openai_requests import ChatRequest, Sampled, TextRequest
+from sleepcycle.server.responses import answer
+from sleepcycle.server.talk import Talk
+from sleepcycle.serving.messages import Ask
+
+OWNER = "sleepcycle"
+POLL_S = 0.5  # between looks whether who asked is still there
+STREAM = "text/event-stream"
+
+T = TypeVar("T")
+
+
+def add_openai_routes(app: FastAPI, talk: Talk) -> None:
+    """Add what OpenAI's clients ask."""
+
+    @app.get("/v1/models")
+    def models() -> Response:
+        """Return every version that can be asked, by its name and its aliases."""
+        found = [one for each in talk.listing() for one in _models(each)]
+        return answer({"object": "list", "data": found})
+
+    @app.get("/v1/models/{name}")
+    def model(name: str) -> Response:
+        """Return one version, by its name or an alias."""
+        version, _ = talk.find(name)
+        [found] = [o for o in talk.listing() if o.version.name == version]
+        return answer(_model(name, found))
+
+    @app.post("/v1/chat/completions")
+    async def chat(request: Request, body: ChatRequest) -> Response:
+        """Answer a conversation."""
+        return await _respond(request, talk, body, [body.content()])
+
+    @app.post("/v1/completions")
+    async def complete(request: Request, body: TextRequest) -> Response:
+        """Go on from a text."""
+        return await _respond(request, talk, body, body.prompts)
+
+
+async def _respond(
+    request: Request, talk: Talk, body: Sampled, contents: Sequence[str]
+) -> Response:
+    """Answer whole, or as a stream."""
+    talk.expect_free()
+    version, folder = await run_in_threadpool(talk.find, body.model)
+    asks = [one for content in contents for one in body.asks(version, folder, content)]
+    is_chat = isinstance(body, ChatRequest)
+    offered = body.offered if isinstance(body, ChatRequest) else ()
+    envelope = Envelope(version, is_chat, offered)
+    if body.stream:
+        events = _events(talk, envelope, asks, has_usage=body.has_usage)
+        first = await anext(events)  # what cannot be answered has a status of its own
+        return StreamingResponse(_from(first, events), media_type=STREAM)
+    answers = await _unless_gone(request, _all(talk, asks))
+    return answer(envelope.whole(answers))
+
+
+async def _all(talk: Talk, asks: Sequence[Ask]) -> list[WrittenAnswer]:
+    """Return all answers, which are written side by side."""
+    return list(await asyncio.gather(*(whole(talk.process.answer(a)) for a in asks)))
+
+
+async def _events(
+    talk: Talk, envelope: Envelope, asks: Sequence[Ask], *, has_usage: bool
+) -> AsyncIterator[str]:
+    """Yield events; an error on the way is the last of them."""
+    answers = [talk.process.answer(one) for one in asks]
+    begun = False
+    try:
+        async for one in envelope.events(answers, has_usage=has_usage):
+            yield one
+            begun = True
+    except SleepcycleError as error:
+        if not begun:
+            raise
+        yield event(openai_error_body(error))
+    finally:
+        for each in answers:
+            await each.aclose()  # type: ignore[attr-defined]
+
+
+async def _from(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Yield a first event, and the rest."""
+    yield first
+    async for one in rest:
+        yield one
+
+
+async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """Return what comes of work, which is given up where who asked has gone.
+
+    Raises:
+        ServiceError: They have.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait([task], timeout=POLL_S))[0]:
+            if await request.is_disconnected():
+                raise ServiceError("who asked has gone")
+    finally:
+        task.cancel()
+    return task.result()
+
+
+def _models(found: VersionListing) -> list[dict[str, object]]:
+    """Return a version by all of its names."""
+    return [_model(name, found) for name in (*found.aliases, found.version.name)]
+
+
+def _model(name: str, found: VersionListing) -> dict[str, object]:
+    """Return a version as a model."""
+    created = int(found.version.created_at.timestamp())
+    return {"id": name, "object": "model", "created": created, "owned_by": OWNER}
