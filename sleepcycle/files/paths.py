@@ -87,6 +87,16 @@ class HomePaths:
         return self.root / "token"
 
     @property
+    def tokens(self) -> Path:
+        """What is kept of the tokens that were made for other programs."""
+        return self.root / "tokens.json"
+
+    @property
+    def tokens_lock(self) -> Path:
+        """The lock that whoever makes or revokes a token holds."""
+        return self.root / "tokens.lock"
+
+    @property
     def journal_head(self) -> Path:
         """Number and hash of a journal entry that must be there."""
         return self.root / "journal.head"

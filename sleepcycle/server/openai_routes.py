@@ -9,7 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from sleepcycle.errors import ServiceError, SleepcycleError
+from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.home.versions import VersionListing
+from sleepcycle.server.access import needs
 from sleepcycle.server.openai_answers import Envelope, WrittenAnswer, event, whole
 from sleepcycle.server.openai_errors import openai_error_body
 from sleepcycle.server.openai_requests import ChatRequest, Sampled, TextRequest
@@ -18,6 +20,7 @@ from sleepcycle.server.talk import Talk
 from sleepcycle.serving.messages import Ask
 
 OWNER = "sleepcycle"
+MAX_BODY = 16_000_000  # bytes of a conversation; a guess
 POLL_S = 0.5  # between looks whether who asked is still there
 STREAM = "text/event-stream"
 
@@ -28,12 +31,14 @@ def add_openai_routes(app: FastAPI, talk: Talk) -> None:
     """Add what OpenAI's clients ask."""
 
     @app.get("/v1/models")
+    @needs(TokenScope.TALK, TokenScope.READ)
     def models() -> Response:
         """Return every version that can be asked, by its name and its aliases."""
         found = [one for each in talk.listing() for one in _models(each)]
         return answer({"object": "list", "data": found})
 
     @app.get("/v1/models/{name}")
+    @needs(TokenScope.TALK, TokenScope.READ)
     def model(name: str) -> Response:
         """Return one version, by its name or an alias."""
         version, _ = talk.find(name)
@@ -41,11 +46,13 @@ def add_openai_routes(app: FastAPI, talk: Talk) -> None:
         return answer(_model(name, found))
 
     @app.post("/v1/chat/completions")
+    @needs(TokenScope.TALK, max_body_bytes=MAX_BODY)
     async def chat(request: Request, body: ChatRequest) -> Response:
         """Answer a conversation."""
         return await _respond(request, talk, body, [body.content()])
 
     @app.post("/v1/completions")
+    @needs(TokenScope.TALK, max_body_bytes=MAX_BODY)
     async def complete(request: Request, body: TextRequest) -> Response:
         """Go on from a text."""
         return await _respond(request, talk, body, body.prompts)

@@ -1,6 +1,7 @@
 """Responses: records as JSON, errors by name and in words."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
@@ -21,6 +22,36 @@ from sleepcycle.records.codec import dumps
 NOT_FOUND = (NotFoundError, VersionError)
 WRONG = (AdapterError, ConfigError)
 SHOWN = 80  # characters of a key that somebody made up
+OPENAI = "/v1/"
+"""Below it errors have OpenAI's shape, elsewhere ours."""
+
+CODES = {
+    "Unauthorized": "invalid_api_key",
+    "MissingScope": "insufficient_scope",
+    "TooManyRequests": "rate_limit_exceeded",
+    "NoRoute": "unknown_url",
+    "TooLarge": "request_too_large",
+    "VersionError": "model_not_found",
+    "BadRequest": "invalid_value",
+}
+"""OpenAI's code for an error of ours; any other has none."""
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request goes no further."""
+
+    status: int
+    error: str
+    """Its name; OpenAI's clients get the code that it has there."""
+
+    message: str
+    param: str | None = None
+    """What in the body is wrong, for OpenAI's clients."""
+
+    headers: Headers = field(default_factory=dict)
 
 
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
@@ -41,34 +72,100 @@ def error_body(error: BaseException) -> dict[str, str]:
     }
 
 
+def openai_error(
+    status: int,
+    message: str,
+    *,
+    type: str,
+    code: str | None = None,
+    param: str | None = None,
+) -> Response:
+    """Return an error in the shape that OpenAI's clients know.
+
+    Args:
+        status: The HTTP status.
+        message: What was expected, what came, what to do.
+        type: Such as `invalid_request_error`, or `server_error` where it is ours.
+        code: What a program goes by, such as `model_not_found`.
+        param: The key of the body that is wrong.
+    """
+    body = {"message": message, "type": type, "param": param, "code": code}
+    return answer({"error": body}, status)
+
+
+def refused(path: str, refusal: Refusal) -> Response:
+    """Answer a refusal in the shape of errors that a path has."""
+    if path.startswith(OPENAI):
+        response = openai_error(
+            refusal.status,
+            refusal.message,
+            type=_openai_type(refusal.status),
+            code=CODES.get(refusal.error),
+            param=refusal.param,
+        )
+    else:
+        body = {"error": refusal.error, "message": refusal.message}
+        response = answer(body, refusal.status)
+    response.headers.update(refusal.headers)
+    return response
+
+
+def _openai_type(status: int) -> str:
+    """Return what OpenAI's clients call an error of some status."""
+    if status >= 500:
+        return "server_error"
+    return "requests" if status == 429 else "invalid_request_error"
+
+
+def too_large(most: float, found: str) -> str:
+    """Return the words for a body that is too large."""
+    return f"expected a body of up to {most} bytes, got {found}"
+
+
+def _refused_error(request: Request, status: int, error: BaseException) -> Response:
+    """Answer for an error, by its name and in its words."""
+    told = error_body(error)
+    return refused(request.url.path, Refusal(status, told["error"], told["message"]))
+
+
 def foreseen(request: Request, error: Exception) -> Response:
     """Answer for one of our errors."""
     status = 404 if isinstance(error, NOT_FOUND) else 409
-    return answer(error_body(error), 422 if isinstance(error, WRONG) else status)
+    return _refused_error(request, 422 if isinstance(error, WRONG) else status, error)
 
 
 def unreadable(request: Request, error: Exception) -> Response:
     """Answer a body or a path that is not what the route takes."""
     # In pydantic's own words, which programs may know by now; files have sentences.
     found = error.errors() if isinstance(error, RequestValidationError) else []
+    places = [".".join(str(part)[:SHOWN] for part in fault["loc"]) for fault in found]
     words = "; ".join(
-        f"{'.'.join(str(part)[:SHOWN] for part in fault['loc'])}: {fault['msg']}"
-        for fault in found
+        f"{place}: {fault['msg']}" for place, fault in zip(places, found, strict=True)
     )
-    return answer({"error": "BadRequest", "message": words}, 422)
+    param = places[0].removeprefix("body.") if places else None
+    return _bad_request(request, words, param)
 
 
 def no_route(request: Request, error: Exception) -> Response:
-    """Answer where there is no such route, or not with that method.
+    """Answer where there is no such route, or a body that cannot be read.
 
     A body that FastAPI could not read comes as the same error: its route is there.
     """
     status = error.status_code if isinstance(error, HTTPException) else 404
+    if isinstance(error, HTTPException) and status == 413:
+        return refused(request.url.path, Refusal(413, "TooLarge", error.detail))
     if status == 400:
         words = f"expected JSON, got a body {_fault_of(error.__cause__)}"
-        return answer({"error": "BadRequest", "message": words}, 422)
+        return _bad_request(request, words)
     words = f"no route {request.method} {request.url.path}"
-    return answer({"error": "NoRoute", "message": words}, status)
+    return refused(request.url.path, Refusal(status, "NoRoute", words))
+
+
+def _bad_request(request: Request, words: str, param: str | None = None) -> Response:
+    """Answer a body that is wrong; OpenAI has another status for it."""
+    path = request.url.path
+    status = 400 if path.startswith(OPENAI) else 422
+    return refused(path, Refusal(status, "BadRequest", words, param))
 
 
 def _fault_of(error: BaseException | None) -> str:
@@ -87,4 +184,4 @@ def unforeseen(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error(
         "{method} {path} failed", method=request.method, path=request.url.path
     )
-    return answer(error_body(error), 500)
+    return _refused_error(request, 500, error)

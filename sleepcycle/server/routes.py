@@ -21,6 +21,8 @@ from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
 from sleepcycle.files.inbox_files import not_fed
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
+from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
+from sleepcycle.server.access import needs, open_to_all, table_of
 from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.client import CHALLENGE, PROOF
 from sleepcycle.server.jobs import Jobs
@@ -30,6 +32,7 @@ from sleepcycle.server.openai_errors import (
     openai_unreadable,
 )
 from sleepcycle.server.openai_routes import add_openai_routes
+from sleepcycle.server.rate_limit import RateLimit
 from sleepcycle.server.readiness import not_ready_reason
 from sleepcycle.server.responses import (
     answer,
@@ -41,6 +44,7 @@ from sleepcycle.server.responses import (
 )
 from sleepcycle.server.status import status_with_service
 from sleepcycle.server.talk import Talk
+from sleepcycle.settings.config import ServeSettings
 from sleepcycle.store.snapshot import read_snapshot
 
 LONGEST_PATH = 4096  # that Linux opens
@@ -84,19 +88,27 @@ class ImportBody(Body):
     """Whether it is taken also where it was made for another base, and fits."""
 
 
-def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
+def create_app(
+    scheduler: Scheduler,
+    token: str,
+    paths: HomePaths,
+    settings: ServeSettings | None = None,
+) -> FastAPI:
     """Return the routes over one scheduler, behind authentication.
 
     Args:
         scheduler: What decides and runs; every call of it may come from any thread.
-        token: What a request must know.
-        paths: The home.
+        token: The home's own, which opens all.
+        paths: The home, which has the other tokens.
+        settings: Who may reach it, and how often.
+
+    Raises:
+        ConfigError: A route has not declared what it asks for.
     """
     talk = Talk(scheduler, paths)
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=talk.over_lifespan
     )
-    app.add_middleware(AuthMiddleware, token=token)
 
     def disk_failed(request: Request, error: Exception) -> Response:
         """Answer that the disk failed, and let the service end."""
@@ -117,13 +129,32 @@ def create_app(scheduler: Scheduler, token: str, paths: HomePaths) -> FastAPI:
     _schedule(app, scheduler)
     _versions(app, scheduler)
     add_openai_routes(app, talk)
+    guard(app, KnownTokens(paths, token), settings or ServeSettings())
     return app
+
+
+def guard(app: FastAPI, tokens: KnownTokens, settings: ServeSettings) -> None:
+    """Let nothing through to the routes of an app but what each of them asks for.
+
+    Call it once all routes are there: one that comes later is not served.
+
+    Raises:
+        ConfigError: A route has not declared what it asks for.
+    """
+    app.add_middleware(
+        AuthMiddleware,
+        table=table_of(app.routes),
+        tokens=tokens,
+        rate=RateLimit(settings.requests_per_minute),
+        hosts=frozenset(settings.hosts),
+    )
 
 
 def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths, token: str) -> None:
     """Add what a supervisor asks, without the token."""
 
     @app.get("/livez")
+    @open_to_all
     async def livez(request: Request) -> Response:
         """Answer that the loop turns; no disk and no database is asked.
 
@@ -137,6 +168,7 @@ def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths, token: str) ->
         return response
 
     @app.get("/readyz")
+    @open_to_all
     def readyz() -> Response:
         """Answer whether runs can begin, and if not, why."""
         reason = not_ready_reason(paths, scheduler.settings, scheduler.state())
@@ -149,6 +181,7 @@ def _status(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
     """Add what says how things are."""
 
     @app.get("/api/status")
+    @needs(TokenScope.READ)
     def status(request: Request) -> Response:
         """Return the JSON of `sleepcycle status`, and what the service does."""
         url = str(request.base_url).rstrip("/")
@@ -168,16 +201,19 @@ def _runs(app: FastAPI, scheduler: Scheduler) -> None:
     jobs = Jobs()
 
     @app.post("/api/wake")
+    @needs(TokenScope.ADMIN)
     def wake() -> Response:
         """Learn what is pending now."""
         return answer({"job": jobs.keep(scheduler.wake())}, 202)
 
     @app.post("/api/sleep")
+    @needs(TokenScope.ADMIN)
     def sleep() -> Response:
         """Run one night now."""
         return answer({"job": jobs.keep(scheduler.sleep())}, 202)
 
     @app.get("/api/job/{job}")
+    @needs(TokenScope.READ)
     def look(job: str) -> Response:
         """Return how far a job is, and what came of it."""
         done = jobs.get(job)
@@ -190,6 +226,7 @@ def _runs(app: FastAPI, scheduler: Scheduler) -> None:
         return answer({"state": "done", "outcome": done.result()})
 
     @app.post("/api/runs/{run}/cancel")
+    @needs(TokenScope.ADMIN)
     def cancel(run: Number) -> Response:
         """Stop a run, or undo one that is paused."""
         return answer({"run": run, "released": scheduler.cancel(run)})
@@ -199,18 +236,21 @@ def _schedule(app: FastAPI, scheduler: Scheduler) -> None:
     """Add what decides whether anything begins by itself."""
 
     @app.post("/api/pause")
+    @needs(TokenScope.ADMIN)
     def pause() -> Response:
         """Let nothing begin by itself any more."""
         scheduler.pause()
         return answer({"paused": True})
 
     @app.post("/api/resume")
+    @needs(TokenScope.ADMIN)
     def resume() -> Response:
         """Let things begin by themselves again."""
         scheduler.resume()
         return answer({"paused": False})
 
     @app.post("/api/reload")
+    @needs(TokenScope.ADMIN)
     def reload() -> Response:
         """Read the settings again."""
         scheduler.reload()
@@ -221,17 +261,20 @@ def _versions(app: FastAPI, scheduler: Scheduler) -> None:
     """Add what moves versions."""
 
     @app.post("/api/rollback")
+    @needs(TokenScope.ADMIN)
     def rollback(body: RollbackBody) -> Response:
         """Make an older version live again."""
         switch = scheduler.rollback(body.version, requeue=body.requeue)
         return answer(asdict(switch))
 
     @app.post("/api/versions/{name}/promote")
+    @needs(TokenScope.ADMIN)
     def promote(name: str) -> Response:
         """Make a version live."""
         return answer(asdict(scheduler.promote(name)))
 
     @app.post("/api/versions/import")
+    @needs(TokenScope.ADMIN)
     async def import_adapter(request: Request, body: ImportBody) -> Response:
         """Take in an adapter made elsewhere; it is not live.
 

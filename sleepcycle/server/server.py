@@ -51,7 +51,7 @@ def start(
     Raises:
         ServiceError: The port is taken.
     """
-    return serve_app(create_app(scheduler, token, paths), settings)
+    return serve_app(create_app(scheduler, token, paths, settings), settings)
 
 
 def serve_app(app: FastAPI, settings: ServeSettings) -> Server:

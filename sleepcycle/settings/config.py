@@ -29,7 +29,15 @@ from sleepcycle.settings.nightconfig import (
     SleepSettings,
     SvdSettings,
 )
-from sleepcycle.settings.section import OpenShare, Rank, Section, Share, Window, once
+from sleepcycle.settings.section import (
+    HostName,
+    OpenShare,
+    Rank,
+    Section,
+    Share,
+    Window,
+    once,
+)
 
 __all__ = [
     "BankSettings",
@@ -290,6 +298,13 @@ class ServeSettings(Section):
     while_learning: Literal["share", "pause"] = "share"
     """Whether it answers while a wake or a night runs, or refuses and leaves the memory
     to that."""
+    hosts: Annotated[list[HostName], AfterValidator(once)] = []
+    """Names by which a proxy or a container reaches it, let through in `Host` with any
+    port or none, beside 127.0.0.1 and localhost with ours."""
+
+    requests_per_minute: NonNegativeInt = 600
+    """Requests of one token in a minute, 0 for as many as come. The token of local
+    commands, in the file `token`, is not counted. The default is a guess."""
 
 
 class EngineSettings(Section):

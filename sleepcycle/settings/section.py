@@ -47,6 +47,17 @@ def _window(text: str) -> str:
     return text
 
 
+def _host_name(name: str) -> str:
+    """Refuse what is no name of a host, or has a port, a scheme or a pattern."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]", name):
+        raise ValueError(
+            "expected a host's name in small letters without a port, such as "
+            '"model.example"'
+        )
+    return name
+
+
+HostName = Annotated[str, AfterValidator(_host_name)]
 LocalTime = Annotated[str, AfterValidator(_local_time)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Window = Annotated[str, AfterValidator(_window)]

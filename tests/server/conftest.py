@@ -159,11 +159,22 @@ def announce(paths, url, pid=None, started=None):
     paths.token.write_text(TOKEN + "\n")
 
 
-def ask(served, method, path, *, body=None, token=TOKEN, **headers):
+def ask(served, method, path, **more):
     """Send one request, byte for byte as given, and return status and JSON.
 
     There is none where h11 itself refused what it got.
     """
+    status, _, text = _send(served, method, path, **more)
+    return status, text
+
+
+def ask_for_headers(served, method, path, **more):
+    """Send one request, and return status and headers."""
+    return _send(served, method, path, **more)[:2]
+
+
+def _send(served, method, path, *, body=None, token=TOKEN, **headers):
+    """Send one request, and return status, headers and JSON."""
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     headers.setdefault("Host", f"127.0.0.1:{served.port}")
     if token is not None:
@@ -173,7 +184,8 @@ def ask(served, method, path, *, body=None, token=TOKEN, **headers):
     )
     if data is not None:
         headers.setdefault("Content-Type", "application/json")
-        headers.setdefault("Content-Length", str(len(data)))
+        if "Transfer-Encoding" not in headers:
+            headers.setdefault("Content-Length", str(len(data)))
     connection = HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE_S)
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -184,7 +196,7 @@ def ask(served, method, path, *, body=None, token=TOKEN, **headers):
         answer = connection.getresponse()
         text = answer.read()
         ours = answer.headers.get_content_type() == "application/json" and text
-        return answer.status, json.loads(text) if ours else None
+        return answer.status, answer.headers, json.loads(text) if ours else None
     finally:
         connection.close()
 

@@ -1,36 +1,51 @@
 """Who may ask: no route answers who does not know the token, or is sent by a page."""
 
+from pathlib import Path
+
 import pytest
-from starlette.routing import Route
 
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope, new_token
 from sleepcycle.server import server
-from sleepcycle.server.auth import MAX_BODY, OPEN, refuse
+from sleepcycle.server.access import MARK, MAX_BODY
 from sleepcycle.server.routes import create_app
 from sleepcycle.settings.config import ServeSettings
-from tests.server.conftest import TOKEN, FakeConductor, ask
+from tests.server.conftest import TOKEN, FakeConductor, ask, ask_for_headers
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "NOPE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "NOPE")
 UNSERVED = (
     "/",
     "/docs",
     "/redoc",
-    "/openapi.json",
     "/metrics",
     "/api",
+    "/v1/nothing",
     "/livez/",
     "//livez",
 )
 SOME = ("GET", "/api/status")
+ROUTES = {
+    route.path: route for route in create_app(None, "", HomePaths(Path("/home"))).routes
+}
+OPEN = {"/livez", "/readyz"}
 
 
 @pytest.fixture(scope="module")
 def guarded(made_once):
     """One server for all tests: whatever is asked, nothing happens."""
     scheduler = FakeConductor()
-    running = server.start(scheduler, TOKEN, HomePaths(made_once), ServeSettings())
+    settings = ServeSettings(hosts=["model.example", "[fd00::1]"])
+    running = server.start(scheduler, TOKEN, HomePaths(made_once), settings)
     yield running, scheduler
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def tokens(made_once):
+    """A token of each scope."""
+    paths = HomePaths(made_once)
+    yield {scope: new_token(paths, (scope,))[0] for scope in TokenScope}
+    paths.tokens.unlink()
 
 
 @pytest.fixture
@@ -44,44 +59,95 @@ def served(guarded):
     return guarded[0]
 
 
-def paths_of(app):
-    """Return the path of each route, with something in place of its parameters."""
-    found = [route.path for route in app.routes if isinstance(route, Route)]
-    assert len(found) == len(app.routes), "a route of a kind that is not enumerated"
-    return [path.replace("{run}", "1").replace("{job}", "1") for path in found]
+def place(path):
+    """Return a path with something in place of its parameters."""
+    return path.replace("{run}", "1").replace("{job}", "1")
 
 
-def answers(path, method):
-    """Return what may be answered to one who has no token."""
-    if path in OPEN and method == "GET":
-        return {200, 503}
-    return {405} if path in OPEN or method not in {"GET", "POST"} else {401}
+def access_of(path):
+    """Return what a route asks for."""
+    return getattr(ROUTES[path].endpoint, MARK)
 
 
-def test_no_route_answers_without_the_token(served, scheduler, made_once):
+def is_open(path, method):
+    """Tell whether all may call a route; others cannot tell if it is there."""
+    return path in OPEN and method in ROUTES[path].methods
+
+
+def test_routes_are_found():
     """
-    Every route by every method, and paths that are no route: nothing is told, not
-    even which of them exist.
+    Else the tests below would hold nothing.
     """
-    routes = paths_of(create_app(scheduler, TOKEN, HomePaths(made_once)))
-    assert len(routes) >= 13
-    for path in [*routes, *UNSERVED]:
-        for method in METHODS:
-            status, _ = ask(served, method, path, token=None)
-
-            assert status in answers(path, method), (method, path)
-    assert scheduler.asked == []
+    assert len(ROUTES) >= 13
+    assert {path for path in ROUTES if not access_of(path).scopes} == OPEN
 
 
-def test_the_token_opens_each_route(served, scheduler, made_once):
-    """
-    So the test above meets routes that are there.
-    """
-    for path in paths_of(create_app(scheduler, TOKEN, HomePaths(made_once))):
-        statuses = {ask(served, method, path)[0] for method in ("GET", "POST")}
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", [*ROUTES, *UNSERVED])
+class TestToken:
+    def test_none_opens_no_route(self, served, scheduler, path, method):
+        """
+        Nothing is told, not even which paths there are.
+        """
+        status, _ = ask(served, method, place(path), token=None)
 
-        assert 405 in statuses, path
-        assert 401 not in statuses, path
+        assert status in ({200, 503} if is_open(path, method) else {401})
+        assert scheduler.asked == []
+
+    def test_a_wrong_one_opens_no_route(self, served, scheduler, path, method):
+        status, _ = ask(served, method, place(path), token=f"{TOKEN}x")
+
+        assert status in ({200, 503} if is_open(path, method) else {401})
+        assert scheduler.asked == []
+
+    @pytest.mark.parametrize("scope", TokenScope)
+    def test_one_of_a_scope_opens_its_routes_alone(
+        self, served, scheduler, tokens, path, method, scope
+    ):
+        """
+        What is not there it is told as the owner is.
+        """
+        status, _ = ask(served, method, place(path), token=tokens[scope])
+
+        there = path in ROUTES and method in ROUTES[path].methods
+        scopes = access_of(path).scopes if there else ()
+        opens = path in OPEN or scope in {TokenScope.ADMIN, *scopes}
+        if not there:
+            assert status == (405 if path in ROUTES else 404)
+        else:
+            assert (status == 403) is not opens
+        assert opens or scheduler.asked == []
+
+    def test_the_owners_opens_each(self, served, path, method):
+        """
+        So the tests above meet routes that are there.
+        """
+        status, _ = ask(served, method, place(path))
+
+        there = path in ROUTES and method in ROUTES[path].methods
+        assert (status not in {401, 403, 405}) is (there or path not in ROUTES)
+
+
+def test_a_scope_that_lacks_is_named(served, tokens):
+    token = tokens[TokenScope.TALK]
+
+    status, answer = ask(served, "POST", "/api/pause", token=token)
+
+    assert (status, answer["error"]) == (403, "MissingScope")
+    assert "the scope admin, got one with talk" in answer["message"]
+    assert token not in answer["message"]
+
+
+def test_a_method_that_a_path_lacks_is_answered_with_those_it_has(served):
+    status, headers = ask_for_headers(served, "DELETE", "/api/wake")
+
+    assert (status, headers["Allow"]) == (405, "POST")
+
+
+def test_who_is_unknown_is_told_how_to_show_a_token(served):
+    status, headers = ask_for_headers(served, *SOME, token=None)
+
+    assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize(
@@ -107,18 +173,11 @@ def test_a_wrong_token_is_refused(served, given):
     assert TOKEN not in answer["message"]
 
 
-def test_no_token_at_all_lets_nobody_in():
+def test_no_token_at_all_lets_nobody_in(made_once):
     """
     An empty token file must not open the door to an empty token.
     """
-    scope = {
-        "method": "GET",
-        "path": "/api/status",
-        "server": ("127.0.0.1", 80),
-        "headers": [(b"host", b"localhost:80"), (b"authorization", b"Bearer ")],
-    }
-
-    assert refuse(scope, "").status == 401
+    assert KnownTokens(HomePaths(made_once), "").holder_of("") is None
 
 
 @pytest.mark.parametrize("path", ["/livez", "/api/status"])
@@ -129,6 +188,10 @@ def test_no_token_at_all_lets_nobody_in():
         "evil.example:{port}",
         "127.0.0.1",
         "127.0.0.1:1",
+        "model.example.evil.example",
+        "evil.example:model.example",
+        "model.example:{port}@evil.example",
+        "model.example:",
         "127.0.0.1.evil.example:{port}",
         "localhost:{port}@evil.example",
         "0.0.0.0:{port}",
@@ -154,7 +217,20 @@ def test_loopback_names_are_let_in(served, name):
     assert ask(served, *SOME, Host=f"{name}:{served.port}")[0] == 200
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize(
+    "host",
+    ["model.example", "Model.Example", "model.example:8443", "[fd00::1]:1"],
+)
+def test_names_of_the_settings_are_let_in(served, host):
+    """
+    With any port: it is that of what stands in front.
+    """
+    assert ask(served, *SOME, Host=host)[0] == 200
+    assert ask(served, *SOME, Host=host, Origin=f"https://{host}")[0] == 200
+    assert ask(served, *SOME, Host=host, Origin="https://evil.example")[0] == 403
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "header",
     [

@@ -41,6 +41,8 @@ HOME = {
     "inbox/failed/": "files that were refused, each with `NAME.report.json`: an object with `error`, the reason, and `size_bytes`",
     "daemon.json": "how the running service is reached",
     "token": "what one must know to tell the service what to do; readable by the owner alone",
+    "tokens.json": "the SHA-256, scopes and names of the tokens of other programs, never a token",
+    "tokens.lock": "held while such a token is made or revoked",
     "cache/base.json": "the base's hash, with the sizes and times of its files",
     "cache/unpacked/": "the weights of a small base in GGUF, unpacked to safetensors",
     "cache/serving.json": "what the process that answers was last started with",
