@@ -25,6 +25,7 @@ CHECKS: dict[str, Check] = {
     "sqlite": machine_checks.check_sqlite,
     "home": home_checks.check_home,
     "token": home_checks.check_token,
+    "tokens": home_checks.check_tokens,
     "settings": home_checks.check_settings,
     "curriculum": home_checks.check_curriculum,
     "anchors": home_checks.check_anchors,

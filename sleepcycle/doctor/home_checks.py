@@ -12,6 +12,7 @@ from sleepcycle.files.anchors import find_anchors
 from sleepcycle.files.inbox_files import NotFed, not_fed
 from sleepcycle.files.paths import carried
 from sleepcycle.home.access_token import read_token
+from sleepcycle.home.scoped_tokens import list_tokens
 from sleepcycle.home.text_worker import abilities_of, render
 from sleepcycle.model import smollm2
 from sleepcycle.model.base_files import (
@@ -68,6 +69,18 @@ def check_token(inspection: Inspection) -> Finding | None:
             f"chmod 600 {_word(token)}",
         )
     return ok("the token is closed to other users")
+
+
+def check_tokens(inspection: Inspection) -> Finding | None:
+    """Look whether the tokens of other programs can be read."""
+    paths = inspection.paths
+    if not os.path.lexists(paths.tokens):
+        return None
+    try:
+        kept = list_tokens(paths)
+    except ServiceError as error:
+        return fail(str(error), f"rm {_word(paths.tokens)}, and make new tokens")
+    return ok(f"tokens of other programs: {len(kept)}")
 
 
 def check_settings(inspection: Inspection) -> Finding | None:

@@ -23,7 +23,7 @@ from sleepcycle.records.codec import from_json, to_json
 
 PREFIX = "sc_"  # so that who finds one in a text knows what it is
 RANDOM_BYTES = 32
-ID_BYTES = 4
+ID_BYTES = 6
 MOST_BYTES = 1_000_000  # of the file
 LONGEST_NAME = 200  # characters
 WRITERS = stat.S_IWGRP | stat.S_IWOTH

@@ -32,6 +32,7 @@ from sleepcycle.server.openai_errors import (
     openai_unreadable,
 )
 from sleepcycle.server.openai_routes import add_openai_routes
+from sleepcycle.server.openapi_document import document_of
 from sleepcycle.server.rate_limit import RateLimit
 from sleepcycle.server.readiness import not_ready_reason
 from sleepcycle.server.responses import (
@@ -129,6 +130,7 @@ def create_app(
     _schedule(app, scheduler)
     _versions(app, scheduler)
     add_openai_routes(app, talk)
+    _document(app)
     guard(app, KnownTokens(paths, token), settings or ServeSettings())
     return app
 
@@ -167,7 +169,7 @@ def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths, token: str) ->
             response.headers[PROOF] = prove(token, challenge, f"{host}:{port}")
         return response
 
-    @app.get("/readyz")
+    @app.get("/readyz", responses={503: {"description": "No run can begin."}})
     @open_to_all
     def readyz() -> Response:
         """Answer whether runs can begin, and if not, why."""
@@ -200,13 +202,13 @@ def _runs(app: FastAPI, scheduler: Scheduler) -> None:
     """Add wakes and nights: a request for one is answered before it is done."""
     jobs = Jobs()
 
-    @app.post("/api/wake")
+    @app.post("/api/wake", status_code=202)
     @needs(TokenScope.ADMIN)
     def wake() -> Response:
         """Learn what is pending now."""
         return answer({"job": jobs.keep(scheduler.wake())}, 202)
 
-    @app.post("/api/sleep")
+    @app.post("/api/sleep", status_code=202)
     @needs(TokenScope.ADMIN)
     def sleep() -> Response:
         """Run one night now."""
@@ -295,3 +297,13 @@ def _versions(app: FastAPI, scheduler: Scheduler) -> None:
         version, made_for = work.result()
         said = {"made_for": made_for.base, "warning": made_for.warning}
         return answer(asdict(version) | said)
+
+
+def _document(app: FastAPI) -> None:
+    """Add what describes all routes to programs."""
+
+    @app.get("/openapi.json")
+    @needs(TokenScope.READ)
+    def openapi() -> Response:
+        """Return the OpenAPI document of all routes."""
+        return answer(document_of(app))

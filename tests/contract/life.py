@@ -380,6 +380,7 @@ def be_served(seen):
     more = seen.root / "served.jsonl"
     more.write_text(rows_of("capitals", 24, skip=80))
     seen.json("feed, before the service", "feed", more)
+    make_tokens(seen)
     with seen.service():
         seen.files["daemon.json"] = json.loads((seen.home / "daemon.json").read_text())
         seen.both("status, served", "status")
@@ -391,6 +392,26 @@ def be_served(seen):
         seen.refused("db upgrade, served", "db", "upgrade")
         ask_what_is_there(seen)
         ask_what_is_refused(seen)
+    end_tokens(seen)
+
+
+def make_tokens(seen):
+    """Make tokens for other programs."""
+    seen.talk = seen.json("token new", "token", "new", "--scope", "talk,feed")
+    named = ("--scope", "read", "--name", "monitor")
+    seen.text("token new", "token", "new", *named)
+    seen.both("token list", "token", "list")
+
+
+def end_tokens(seen):
+    """Revoke them; one is left."""
+    kept = seen.json("token new, another", "token", "new", "--scope", "admin")
+    seen.json("token revoke", "token", "revoke", kept["id"])
+    more = ("--scope", "feed", "--name", "phone")
+    kept = seen.json("token new --name", "token", "new", *more)
+    seen.text("token revoke", "token", "revoke", kept["id"])
+    seen.refused("token revoke, unknown", "token", "revoke", "nope")
+    seen.refused("token new, an unknown scope", "token", "new", "--scope", "write")
 
 
 def ask_what_is_there(seen):
@@ -418,6 +439,10 @@ def ask_what_is_there(seen):
     told = {**chat, "logprobs": True, "top_logprobs": 1}
     seen.ask("with logprobs", "POST", "/v1/chat/completions", told)
     seen.ask("", "POST", "/v1/completions", {**short, "prompt": "Hi"})
+    document = "/openapi.json"
+    told = seen.ask("", "GET", document)
+    # What it holds else is made of the routes, which are held here one by one.
+    seen.http[f"GET {document}"]["body"] = {"info": told["info"]}
 
 
 def wait_for_job(seen, job, name):
@@ -435,6 +460,9 @@ def ask_what_is_refused(seen):
     status = ("GET", "/api/status")
     seen.ask("no token", *status, Authorization=None)
     seen.ask("a wrong token", *status, Authorization="Bearer nope")
+    talk = f"Bearer {seen.talk['token']}"
+    seen.ask("another scope", *status, Authorization=talk)
+    seen.ask("another scope", "GET", "/v1/none", Authorization=talk)
     seen.ask("another scheme", *status, Authorization="Basic nope")
     seen.ask("another host", *status, Host="example.org")
     seen.ask("no host", *status, Host=None)
@@ -444,7 +472,7 @@ def ask_what_is_refused(seen):
     seen.ask("", "POST", "/api/status")
     seen.ask("", "GET", "/api/wake")
     seen.ask("no token", "GET", "/api/none", Authorization=None)
-    for path in ("/", "/api/none", "/docs", "/openapi.json"):
+    for path in ("/", "/api/none", "/docs", "/v1/none"):
         seen.ask("", "GET", path)
     seen.ask("chunks", "POST", "/api/pause", Transfer_Encoding="chunked")
     seen.ask("too large", "POST", "/api/pause", Content_Length="1000001")
@@ -458,18 +486,23 @@ def ask_what_is_refused(seen):
     seen.ask("no whole path", *taken, {"path": "out"})
     seen.ask("nothing there", *taken, {"path": str(seen.root / "none")})
     seen.ask("unknown", "GET", "/api/job/nope")
-    chat = {"messages": [{"role": "user", "content": "Hi"}]}
-    asked = ("POST", "/v1/chat/completions")
-    seen.ask("no body", *asked)
-    seen.ask("no messages", *asked, {"model": "live"})
-    seen.ask("an unknown model", *asked, {**chat, "model": "v99"})
-    seen.ask("too cold", *asked, {**chat, "temperature": -1})
+    ask_what_is_no_chat(seen)
     seen.ask("over", "POST", "/api/runs/1/cancel")
     seen.ask("unknown", "POST", "/api/runs/99/cancel")
     seen.ask("no number", "POST", "/api/runs/x/cancel")
     job = seen.ask("nothing to do", "POST", "/api/sleep")
     if "job" in job:
         wait_for_job(seen, job["job"], "failed")
+
+
+def ask_what_is_no_chat(seen):
+    """Ask a version for what it cannot answer."""
+    chat = {"messages": [{"role": "user", "content": "Hi"}]}
+    asked = ("POST", "/v1/chat/completions")
+    seen.ask("no body", *asked)
+    seen.ask("no messages", *asked, {"model": "live"})
+    seen.ask("an unknown model", *asked, {**chat, "model": "v99"})
+    seen.ask("too cold", *asked, {**chat, "temperature": -1})
 
 
 def be_broken_off(seen):

@@ -8,6 +8,7 @@ import pytest
 from sleepcycle.doctor.inspection import Level, is_held
 from sleepcycle.files import process_identity
 from sleepcycle.home.access_token import token_of
+from sleepcycle.home.scoped_tokens import TokenScope, new_token
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.store import run_table
 from tests.doctor.examined import (
@@ -108,6 +109,25 @@ class TestPermissions:
         home.paths.token.symlink_to("/nowhere")
 
         assert "got: a link" in look(home)["token"].message
+
+    def test_tokens_of_other_programs_are_counted(self, home):
+        token, _ = new_token(home.paths, (TokenScope.TALK,))
+
+        found = look(home)["tokens"]
+
+        assert (found.level, found.message) == (
+            Level.OK,
+            "tokens of other programs: 1",
+        )
+        assert token not in found.message
+
+    def test_tokens_that_cannot_be_read_fail(self, home):
+        home.paths.tokens.write_text("{")
+
+        found = look(home)["tokens"]
+
+        assert found.level is Level.FAIL
+        assert found.fix.startswith("rm ")
 
     def test_an_inbox_that_is_a_file_fails(self, home):
         shutil.rmtree(home.paths.inbox, ignore_errors=True)

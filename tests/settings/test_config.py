@@ -226,3 +226,19 @@ def test_a_run_keeps_its_order_whatever_the_environment_says(monkeypatch):
 
     assert recorded_settings(ordered).wake.rank == 8
     assert settings_from(ordered).wake.rank == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["*", "Model.example", "http://a", "a:80", "", "a b", "[::1", "-a", "*.a"]
+)
+def test_a_host_is_a_plain_name(name):
+    """
+    What looks like a pattern would be none.
+    """
+    with pytest.raises(ConfigError, match=r"serve\.hosts.*expected a host's name"):
+        settings_from({"serve": {"hosts": [name]}})
+
+
+@pytest.mark.parametrize("name", ["a", "model.example", "10.0.0.2", "[fd00::1]"])
+def test_a_host_may_be_a_name_or_an_address(name):
+    assert settings_from({"serve": {"hosts": [name]}}).serve.hosts == [name]

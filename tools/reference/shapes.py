@@ -33,8 +33,8 @@ HTTP_HEAD = """\
 
 The control of a running service, on the loopback interface alone.
 Address and token are in `daemon.json` and `token` of the home; who may ask is told in [the service](../explanation/service.md#reaching-it).
-All but `/livez` and `/readyz` need `Authorization: Bearer TOKEN`. A body is JSON of at most 1 MB; an unknown key is refused.
-A foreseen error answers `{error, message}`. How it is used with `curl` is in [talk over HTTP](../how-to/talk-over-http.md).
+All but `/livez` and `/readyz` need `Authorization: Bearer TOKEN`, with a scope that the route names, or `admin`. A body is JSON of at most 1 MB unless the route says else; an unknown key is refused.
+A foreseen error answers `{error, message}`, and below `/v1/` OpenAI's `{error: {message, type, param, code}}`. How it is used with `curl` is in [talk over HTTP](../how-to/talk-over-http.md).
 Only what was seen in the golden life is listed: a key that was null in all of it says `null`, and may hold something else.
 """
 STATUS = "/api/status"
@@ -94,9 +94,26 @@ def http_page() -> str:
         method = next(iter(route.methods or ()))
         said = (route.endpoint.__doc__ or "").splitlines()[0]
         parts += [f"## `{method} {route.path}`", "", said, ""]
+        parts += [_needed(route), ""]
         parts += _body(route)
         parts += _answers(method, route.path, golden)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _needed(route: APIRoute) -> str:
+    """Return what a route asks of who calls it."""
+    from sleepcycle.server.access import MARK, MAX_BODY, Access
+
+    access: Access = getattr(route.endpoint, MARK)
+    scopes = " or ".join(f"`{scope}`" for scope in access.scopes)
+    words = [f"Needs a token with {scopes}." if scopes else "Needs no token."]
+    if access.max_body_bytes is None:
+        words.append("Takes a body of any size.")
+    elif access.max_body_bytes != MAX_BODY:
+        words.append(f"Takes a body of up to {access.max_body_bytes:,} bytes.")
+    if access.chunked:
+        words.append("It may come in chunks.")
+    return " ".join(words)
 
 
 def _routes(served: FastAPI) -> list[APIRoute]:
