@@ -18,6 +18,9 @@ SECRET_LENGTH = 8  # a shorter token is none, and stands in words
 SYSTEM = ("/etc/", "/usr/", "/proc/", "/sys/")  # the same on every machine
 SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key", re.IGNORECASE)
 BEARER = re.compile(r"\b(bearer\s+|token\s*[:=]\s*)\S+", re.IGNORECASE)
+MADE = re.compile(r"\bsc_[\w-]{43}")
+"""A token that `sleepcycle token new` has made; which those are, no home knows."""
+
 QUOTED = re.compile(r"""(?<!\w)(['"`])(?:(?!\1).)*\1(?!\w)""")
 PATH = re.compile(r"(?<![\w/~>])~?/(?=[^\s/])\S*")
 INBOX = re.compile(rf"{HOME}/inbox/.*")
@@ -42,6 +45,7 @@ class Redaction:
         for private, shown in self.known:
             text = text.replace(private, shown)
         text = BEARER.sub(rf"\1{SECRET}", text)
+        text = MADE.sub(SECRET, text)
         text = QUOTED.sub(r"\1...\1", text)
         text = RAISED.sub(r"\1", text)
         text = INBOX.sub(f"{HOME}/inbox/<file>", text)

@@ -24,6 +24,7 @@ def lived_once(tmp_path_factory):
     home.wake()
     feed(home, "thursday")
     (root / "token").write_text("secret")
+    (root / "tokens.json").write_text('{"tokens": []}')
     (root / "inbox").mkdir()
     (root / "inbox" / "new.jsonl").write_text("{}")
     return root

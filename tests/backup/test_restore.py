@@ -84,6 +84,7 @@ class TestRestore:
         assert len(list((found.replaced / "versions").iterdir())) == 7
         assert (found.replaced / "config.toml").exists()
         assert (root / "token").read_text() == "secret"
+        assert (root / "tokens.json").exists()
         assert (root / "inbox" / "new.jsonl").exists()
         assert_invariants(root)
         assert not any(tiny(root).versions.verify().values())

@@ -18,6 +18,7 @@ class TestRedaction:
             ("http://127.0.0.1:80/livez", "http://127.0.0.1:80/livez"),
             ("3 tokens/s", "3 tokens/s"),
             ("token: abc, Bearer abc", "token: <secret> Bearer <secret>"),
+            (f"of sc_{'-x' * 21}y here", "of <secret> here"),
             ("got 'a b' and \"c\"", "got '...' and \"...\""),
             ("it's the owner's", "it's the owner's"),
             ("OSError: [Errno 28] No space left", "OSError: [Errno 28] No space left"),

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import suppress
 
 import pytest
 from fastapi import APIRouter, FastAPI, Request
@@ -13,7 +14,9 @@ from starlette.responses import Response
 from sleepcycle.errors import ConfigError, SleepcycleError, VersionError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope, new_token
+from sleepcycle.server import connections
 from sleepcycle.server.access import needs, open_to_all, table_of
+from sleepcycle.server.connections import Wait
 from sleepcycle.server.responses import (
     answer,
     foreseen,
@@ -170,6 +173,18 @@ class TestBody:
         found = send_chunks(served, "/api/feed", *[50_000] * 60)
         assert found == (200, {"bytes": MUCH})
 
+    def test_one_that_never_ends_is_let_go(self, served, monkeypatch):
+        monkeypatch.setitem(connections.LIMIT_S, Wait.BODY, 0.3)
+        head = (
+            f"POST /v1/chat HTTP/1.1\r\nHost: localhost:{served.port}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", served.port), PATIENCE_S) as line:
+            line.sendall(head.encode() + b"5\r\nhello\r\n")
+
+            with suppress(ConnectionError):
+                assert line.recv(65536) == b""
+
     def test_none_is_read_of_who_is_refused(self, served):
         """
         The answer comes though only the head was sent.
@@ -187,7 +202,7 @@ class TestBody:
 class TestRate:
     def test_one_token_too_often_waits(self, served, paths):
         """
-        Others, and the home's own, are let in meanwhile.
+        Others are let in meanwhile.
         """
         token, _ = new_token(paths, (TokenScope.READ,))
         other, _ = new_token(paths, (TokenScope.READ,))
@@ -199,7 +214,14 @@ class TestRate:
         assert status == 429
         assert 1 <= int(headers["Retry-After"]) <= 60
         assert ask(served, "GET", "/v1/no", token=other)[0] == 404
-        assert ask(served, "GET", "/v1/no")[0] == 404
+
+    def test_the_homes_own_is_not_counted(self, served):
+        """
+        Local commands wait with it, and ask often.
+        """
+        found = {ask(served, "GET", "/v1/no")[0] for _ in range(150)}
+
+        assert found == {404}
 
 
 class TestOpenaiErrors:
