@@ -39,7 +39,10 @@ class AuthMiddleware:
     hosts: Collection[str] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, or answer why not; what is not HTTP is dropped."""
+        """Hand a request on, or answer why not; what is not HTTP is dropped.
+
+        The server's own start and end (`lifespan`) are nobody's request.
+        """
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":

@@ -1,5 +1,6 @@
 """What a route declares: its scope, methods and the size of a body, and its errors."""
 
+import asyncio
 import json
 import socket
 from contextlib import suppress
@@ -16,7 +17,9 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope, new_token
 from sleepcycle.server import connections
 from sleepcycle.server.access import needs, open_to_all, table_of
+from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.connections import Wait
+from sleepcycle.server.rate_limit import RateLimit
 from sleepcycle.server.responses import (
     answer,
     foreseen,
@@ -133,6 +136,24 @@ class TestDeclaring:
             assert ask(running, "GET", "/api/late")[0] == 404
         finally:
             running.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "passed"), [("lifespan", ["lifespan"]), ("websocket", []), ("other", [])]
+)
+def test_what_is_no_request_is_dropped_but_for_the_servers_own_start(
+    paths, kind, passed
+):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["type"])
+
+    known = KnownTokens(paths, TOKEN)
+    middleware = AuthMiddleware(app, table_of([]), known, RateLimit(0))
+    asyncio.run(middleware({"type": kind}, None, None))
+
+    assert seen == passed
 
 
 class TestScope:
