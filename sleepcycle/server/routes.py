@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import FastAPI, Request
 from fastapi import Path as Part
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -79,10 +79,14 @@ def expect_path(path: str) -> str:
     return path
 
 
+WHOLE_PATH = Field(json_schema_extra={"pattern": "^/", "maxLength": LONGEST_PATH})
+"""What the document says of it; a path that is not whole has an error of its own."""
+
+
 class ImportBody(Body):
     """What to take in."""
 
-    path: Annotated[str, AfterValidator(expect_path)]
+    path: Annotated[str, AfterValidator(expect_path), WHOLE_PATH]
     """A folder on this machine, by its whole path."""
 
     force: bool = False

@@ -102,3 +102,9 @@ def test_what_it_refers_to_is_there(document):
 def test_what_answers_before_it_is_done_says_so(document):
     for kind in ("wake", "sleep"):
         assert "202" in operations(document)[f"/api/{kind}", "POST"]["responses"]
+
+
+def test_it_says_which_paths_are_taken(document):
+    path = document["components"]["schemas"]["ImportBody"]["properties"]["path"]
+
+    assert (path["pattern"], path["maxLength"]) == ("^/", 4096)
