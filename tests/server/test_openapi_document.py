@@ -85,10 +85,11 @@ def test_each_is_told_of_in_words_under_a_name_of_its_own(document):
 
 
 def test_a_refusal_has_the_shape_that_we_answer(document):
-    for operation in operations(document).values():
+    for (path, _), operation in operations(document).items():
         content = operation["responses"]["4XX"]["content"]["application/json"]
+        name = "OpenaiError" if path.startswith("/v1/") else "Error"
 
-        assert content["schema"]["$ref"].endswith("/Error")
+        assert content["schema"]["$ref"] == f"#/components/schemas/{name}"
         assert "422" not in operation["responses"]
 
 
