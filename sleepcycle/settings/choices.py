@@ -74,3 +74,11 @@ class Tool(StrEnum):
 
     NONE = "none"
     CALCULATOR = "calculator"
+
+
+class Private(StrEnum):
+    """What is taken out of a conversation before it is kept."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    CARD = "card"

@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from sleepcycle.settings.captureconfig import CaptureSettings
 from sleepcycle.settings.choices import Reduction, Weekday
 from sleepcycle.settings.nightconfig import (
     DownscaleSettings,
@@ -41,6 +42,7 @@ from sleepcycle.settings.section import (
 
 __all__ = [
     "BankSettings",
+    "CaptureSettings",
     "DownscaleSettings",
     "EngineSettings",
     "FeedSettings",
@@ -362,6 +364,7 @@ class Settings(BaseSettings):
     sleep: SleepSettings = SleepSettings()
     gate: GateSettings = GateSettings()
     serve: ServeSettings = ServeSettings()
+    capture: CaptureSettings = CaptureSettings()
     engine: EngineSettings = EngineSettings()
     log: LogSettings = LogSettings()
 
