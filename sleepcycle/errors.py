@@ -5,7 +5,8 @@ SleepcycleError
 ├── HomeError        the state directory is missing, busy or not usable
 ├── DiskError        the disk failed to keep what was written; the service stops
 ├── StoreError       the database is missing, too old, too new or damaged
-├── NotFoundError    no batch or run has that number
+├── NotFoundError    no batch, run or completion has that name
+├── CaptureError     what is said of a kept completion is not as it may be
 ├── FeedError        an input cannot be fed
 │   └── RowError     one input row cannot become an example (it is quarantined)
 ├── ModelError       a base model cannot be loaded or used
@@ -62,7 +63,11 @@ class StoreError(SleepcycleError, RuntimeError):
 
 
 class NotFoundError(SleepcycleError, LookupError):
-    """No batch or run has that number."""
+    """No batch, run or completion has that name."""
+
+
+class CaptureError(SleepcycleError, ValueError):
+    """What is said of a kept completion is not as it may be."""
 
 
 class FeedError(SleepcycleError, ValueError):

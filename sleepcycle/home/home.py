@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from sleepcycle.feed.ingest import FeedOptions, feed_files
+from sleepcycle.feed.sources import Source
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.quick_import import without_collections
 from sleepcycle.home import text_worker
 from sleepcycle.home.batches import BatchRegistry
+from sleepcycle.home.capture import CapturedRegistry
 from sleepcycle.home.disk_space import expect_room
 from sleepcycle.home.lock import locked
 from sleepcycle.home.run_history import RunHistory
@@ -79,17 +81,26 @@ class Home:
         return BatchRegistry(self.store, self.actor)
 
     @cached_property
+    def captured(self) -> CapturedRegistry:
+        """The completions that were kept, and what can be done with them."""
+        return CapturedRegistry(
+            self.store,
+            self.settings.capture,
+            self.actor,
+            lambda rows, options: self.feed(rows, options=options),
+        )
+
+    @cached_property
     def runs(self) -> RunHistory:
         """The runs, on or over."""
         return RunHistory(self.paths, self.store)
 
-    def feed(
-        self, *sources: Path | str, options: FeedOptions | None = None
-    ) -> FeedReport:
+    def feed(self, *sources: Source, options: FeedOptions | None = None) -> FeedReport:
         """Take in examples as one batch; all of it or, on an error, none.
 
         Args:
-            sources: Files, folders that `datasets` saved, or `-` for standard input.
+            sources: Files, folders that `datasets` saved, `-` for standard input, or
+                open streams of bytes.
             options: Name of the source, forced format, dry run.
 
         Raises:

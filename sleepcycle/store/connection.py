@@ -67,6 +67,7 @@ def connect(paths: HomePaths, timeout_s: float) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
     except sqlite3.Error:
         connection.close()
         raise

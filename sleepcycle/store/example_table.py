@@ -22,8 +22,19 @@ from sleepcycle.errors import RunError
 from sleepcycle.records.content import parse_canonical
 from sleepcycle.records.example import BadRow, Example, NewExample, SetAside
 from sleepcycle.store import batch_table, open_batch, version_table
-from sleepcycle.store.schema import BatchRow, ExampleRow, SetAsideRow, VersionExampleRow
-from sleepcycle.store.values import Alias, ExampleState, StoredExample, one_known
+from sleepcycle.store.schema import (
+    BatchRow,
+    ErasedRow,
+    ExampleRow,
+    SetAsideRow,
+    VersionExampleRow,
+)
+from sleepcycle.store.values import (
+    Alias,
+    ExampleState,
+    StoredExample,
+    one_known,
+)
 
 
 def add(
@@ -284,7 +295,8 @@ def requeue_batch(session: Session, batch: int) -> int:
 
     What the live version, the open day or an ancestor of theirs learned counts as
     trained, so along that line an example is never trained twice. All else that was
-    excluded or trained is pending again, or held out if it was so when it was fed.
+    excluded or trained is pending again, or held out if it was so when it was fed; but
+    for what was erased.
 
     Raises:
         NotFoundError: There is no such batch.
@@ -301,6 +313,7 @@ def requeue_batch(session: Session, batch: int) -> int:
         update(ExampleRow)
         .where(
             ExampleRow.batch == batch,
+            ExampleRow.id.not_in(select(ErasedRow.example)),
             (ExampleRow.state == ExampleState.EXCLUDED)
             | ((ExampleRow.state == ExampleState.TRAINED) & ~_trained(line)),
         )

@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from sleepcycle.errors import StoreError
+from sleepcycle.records.captured import CapturedState, Thumb
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import VersionKind
 from sleepcycle.store.values import ExampleState, NightState
@@ -268,6 +269,50 @@ class SetAsideRow(TableBase):
     run: Mapped[int] = mapped_column(ForeignKey("run.id"))
     code: Mapped[str]
     reason: Mapped[str]
+
+
+class ErasedRow(TableBase):
+    """An example whose text is gone for ever; what learned it is still known."""
+
+    __tablename__ = "erased"
+
+    example: Mapped[int] = mapped_column(
+        ForeignKey("example.id"), primary_key=True, autoincrement=False
+    )
+    at: Mapped[datetime]
+
+
+class CapturedRow(TableBase):
+    """A completion that was kept, without what is private.
+
+    `messages`, `tools`, `answer`, `metadata` and `correction` are JSON.
+    """
+
+    __tablename__ = "captured"
+    __table_args__ = (
+        one_of("state", CapturedState),
+        one_of("thumb", Thumb),
+        CheckConstraint(
+            "state != 'accepted' OR example IS NOT NULL", name="accepted_as_example"
+        ),
+        Index("ix_captured_state_created_at", "state", "created_at"),
+        Index(
+            "ix_captured_example", "example", sqlite_where=text("example IS NOT NULL")
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(ForeignKey("version.number"))
+    model: Mapped[str]
+    messages: Mapped[str]
+    tools: Mapped[str]
+    answer: Mapped[str]
+    pairs: Mapped[str] = mapped_column("metadata")  # SQLAlchemy has that name itself
+    state: Mapped[str]
+    thumb: Mapped[str | None]
+    correction: Mapped[str | None]
+    example: Mapped[int | None] = mapped_column(ForeignKey("example.id"))
 
 
 class AliasRow(TableBase):

@@ -120,6 +120,17 @@ class StoredExample:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundExample:
+    """One example without its text, and where it came in."""
+
+    id: int
+    batch: int
+    state: ExampleState
+    source: str
+    """The batch's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One wake or one night."""
 

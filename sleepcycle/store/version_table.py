@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -159,10 +159,20 @@ def tainted(session: Session) -> set[int]:
 
     They learned it themselves, or come from one that did.
     """
+    return _knowing(session, ExampleRow.state == ExampleState.EXCLUDED)
+
+
+def knowing(session: Session, example: int) -> list[int]:
+    """Return the versions that know one example, oldest first."""
+    return sorted(_knowing(session, ExampleRow.id == example))
+
+
+def _knowing(session: Session, condition: ColumnElement[bool]) -> set[int]:
+    """Return the versions that learned such examples, and all that come from them."""
     taught = (
         select(VersionExampleRow.version)
         .join(ExampleRow, ExampleRow.id == VersionExampleRow.example)
-        .where(ExampleRow.state == ExampleState.EXCLUDED)
+        .where(condition)
         .cte("taught")
     )
     younger = select(VersionParentRow.version).join(

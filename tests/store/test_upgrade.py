@@ -15,8 +15,17 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.captured import Exchange
 from sleepcycle.records.example import SetAside
-from sleepcycle.store import example_table, journal, migrate, run_table, version_table
+from sleepcycle.store import (
+    captured_table,
+    erased_table,
+    example_table,
+    journal,
+    migrate,
+    run_table,
+    version_table,
+)
 from sleepcycle.store.connection import head, make_file, migrations
 from sleepcycle.store.database import open_store
 from tests.store.conftest import SETTINGS
@@ -277,3 +286,35 @@ class TestFromTheSecondSchema:
             assert example_table.set_aside(session, 4, [fault]) == 1
             [row] = example_table.set_aside_rows(session)
         assert (row.file, row.line, row.code) == ("ä.jsonl", 0, "E_TEMPLATE")
+
+
+class TestFromTheThirdSchema:
+    """The one before completions were kept."""
+
+    @pytest.fixture
+    def third(self, old):
+        """A home of the third schema, with rows."""
+        config = Config()
+        config.set_main_option("script_location", str(migrations()))
+        with create_engine(f"sqlite:///{old.database}").begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0003")
+        return old
+
+    def test_every_row_outlives_the_upgrade(self, third):
+        done = migrate.upgrade(third, SETTINGS)
+
+        assert (done.before, done.after) == ("0003", head())
+        assert look(third.database) == (head(), EXPECTED)
+
+    def test_completions_can_be_kept_and_examples_erased(self, third):
+        migrate.upgrade(third, SETTINGS)
+
+        with open_store(third, SETTINGS).write() as session:
+            turn = {"role": "user", "content": "Hi."}
+            captured_table.add(session, Exchange("chatcmpl-1", 1, "live", [turn], {}))
+            captured_table.accept(session, "chatcmpl-1", 2)
+            erased_table.add(session, 2)
+            found = captured_table.get(session, "chatcmpl-1")
+            assert version_table.tainted(session) == {1, 2}
+        assert (found.example, found.batch, found.state) == (2, 1, "accepted")
