@@ -15,6 +15,7 @@ from sleepcycle.store.interrupt import stop
 # isort: off
 # They add their commands, which `--help` lists in this order.
 from sleepcycle.cli import batch_commands  # noqa: F401
+from sleepcycle.cli import inbox_commands  # noqa: F401
 from sleepcycle.cli import run_commands  # noqa: F401
 from sleepcycle.cli import database_commands  # noqa: F401
 from sleepcycle.cli import doctor_commands  # noqa: F401

@@ -231,6 +231,7 @@ def live(root: Path) -> dict:
             keep_home,
             be_served,
             be_broken_off,
+            review,
             be_refused,
             look_at_home,
         ):
@@ -535,6 +536,38 @@ def be_broken_off(seen):
 def folder_of(seen, run):
     """Return the folder of a run."""
     return seen.home / "runs" / f"{run['id']:06d}"
+
+
+def review(seen):
+    """Judge what was kept of the talk with the service, which is planted here."""
+    names = [f"chatcmpl-{number}" for number in range(4)]
+    with closing(sqlite3.connect(seen.home / "sleepcycle.db")) as books, books:
+        for number, name in enumerate(names):
+            asked = [{"role": "user", "content": f"What is {number}?"}]
+            books.execute(
+                "INSERT INTO captured VALUES "
+                "(?, ?, 2, 'live', ?, '[]', ?, ?, 'waiting', NULL, NULL, NULL)",
+                (
+                    name,
+                    f"2026-11-30T09:30:0{number}.000000+00:00",
+                    json.dumps(asked),
+                    json.dumps({"role": "assistant", "content": "A number."}),
+                    json.dumps({"user": "7"}),
+                ),
+            )
+    first, second, third, fourth = names
+    seen.both("inbox list", "inbox", "list")
+    seen.both("inbox show", "inbox", "show", first)
+    seen.json("inbox accept", "inbox", "accept", first)
+    seen.text("inbox accept", "inbox", "accept", second)
+    seen.json("inbox reject", "inbox", "reject", third)
+    seen.text("inbox reject", "inbox", "reject", third)
+    seen.json("inbox edit", "inbox", "edit", third, "--answer", "Three.")
+    seen.text("inbox edit", "inbox", "edit", fourth, "--answer", "Four.")
+    seen.both("inbox show, corrected", "inbox", "show", third)
+    seen.json("inbox delete", "inbox", "delete", first)
+    seen.text("inbox delete", "inbox", "delete", second)
+    seen.refused("inbox show, unknown", "inbox", "show", first)
 
 
 def be_refused(seen):
