@@ -15,6 +15,7 @@ PROCESSES = {"subprocess", "multiprocessing", "killpg", "fork", "posix_spawn"}
 STARTERS = {
     "sleepcycle/files/child_process.py": "the one place that starts and ends children",
     "sleepcycle/daemon/systemd_unit.py": "asks systemctl, which is no child of ours",
+    "sleepcycle/cli/editor.py": "waits for the editor of a person, who ends it",
     "study/sleepcycle_study/experiment/worker_pool.py": "passes records both ways",
 }
 PACKAGES = (ROOT / "sleepcycle", ROOT / "study" / "sleepcycle_study")

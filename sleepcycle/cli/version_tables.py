@@ -13,6 +13,7 @@ from sleepcycle.records.version import VersionKind
 if TYPE_CHECKING:
     from sleepcycle.home.weights import Comparison
 
+SHOWN = 5  # kept completions that are named
 FACTS = ("kind", "rank", "run", "seed", "origin")
 
 
@@ -41,6 +42,7 @@ def show_card(card: dict[str, Any], *, as_json: bool) -> None:
                 )
             ).strip(),
             "learned itself": batches or None,
+            **_conversations(card.get("conversations") or []),
             "files": f"gone since {card['removed_at']:%Y-%m-%d}"
             if card.get("removed_at")
             else "there",
@@ -101,3 +103,11 @@ def show_difference(comparison: "Comparison", *, as_json: bool) -> None:
         f"held-out loss {loss.live:.4f} and {loss.candidate:.4f} nats per token "
         f"({loss.examples} examples)"
     )
+
+
+def _conversations(names: list[str]) -> dict[str, str]:
+    """Return the line on kept completions; none where a version learned from none."""
+    if not names:
+        return {}
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return {"conversations": ", ".join(names[:SHOWN]) + more}

@@ -86,8 +86,9 @@ class Reporter:
         return fields
 
     def _settings(self) -> dict[str, Any]:
-        """Return every setting in force."""
-        return load_settings(self.paths.config).model_dump(mode="json")
+        """Return every setting in force, but for what an owner looks for in talk."""
+        settings = load_settings(self.paths.config)
+        return settings.model_dump(mode="json", exclude={"capture": {"patterns"}})
 
     def _database(self) -> dict[str, Any]:
         """Return schema, journal mode and the number of rows in each table."""

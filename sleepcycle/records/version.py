@@ -108,6 +108,9 @@ class Card:
     sleepcycle: str
     """Version of this package."""
 
+    conversations: tuple[str, ...] = ()
+    """Kept completions that it learned from: a wake itself, a night by its day."""
+
     run: int | None = None
     seed: int | None = None
     settings: Mapping[str, object] | None = None

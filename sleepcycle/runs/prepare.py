@@ -59,7 +59,7 @@ def order_run(
             day=day,
             day_rank=card.day_rank if card else 0,
             seed=context.settings.wake.seed + run,
-            settings=context.settings.model_dump(mode="json"),
+            settings=context.settings.model_dump(mode="json", exclude={"capture"}),
             archive={
                 version.number: (
                     None if version.number in gone else place / version.folder

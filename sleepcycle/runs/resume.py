@@ -18,7 +18,7 @@ from sleepcycle.store import example_table, journal, run_table
 MAX_FAILURES = 3  # workers that one run may lose before it is undone
 
 # A wake that was begun is the same whatever these say.
-WITHOUT_EFFECT = {"feed", "log", "serve", "store"}
+WITHOUT_EFFECT = {"capture", "feed", "log", "serve", "store"}
 WITHOUT_EFFECT |= {f"sleep.{name}" for name in ("at", "timezone", "catch_up")}
 WITHOUT_EFFECT |= {
     f"engine.{name}"

@@ -9,7 +9,7 @@ the seal the work is kept, and recovery records it if this process could not.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -60,7 +60,13 @@ from sleepcycle.runs.resume import (
     undo,
 )
 from sleepcycle.runs.retry import plan_gentler, with_retry_plan
-from sleepcycle.store import example_table, journal, run_table, version_table
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    journal,
+    run_table,
+    version_table,
+)
 from sleepcycle.store.database import Session
 
 _Begun = tuple[int, Lineage, list[Example], PhasePlan | None]
@@ -112,7 +118,7 @@ def wake(
         report = replace(folder.read_report(WakeReport), phase=phase)
         _tell_of_anchors(run, report.anchors_left_out, "are too long to be learned")
         learned = _learned(claimed, report)
-        version = _publish(context, folder, report, [parent.number], learned)
+        version = _publish(context, folder, report, [parent.number], learned, learned)
     return Outcome(run, version, learned.total(), time.monotonic() - started, report)
 
 
@@ -156,7 +162,7 @@ def sleep(
         report = replace(folder.read_report(SleepReport), gentler=gentler)
         if kept := report.verdict.anchors:
             _tell_of_anchors(run, kept.unasked, "were not asked")
-        version = _publish(context, folder, report, parents, {})
+        version = _publish(context, folder, report, parents, {}, lineage.learned)
     folded = sum(lineage.learned.values())
     return Outcome(run, version, folded, time.monotonic() - started, report)
 
@@ -302,11 +308,16 @@ def _publish(
     report: Report,
     parents: Sequence[int],
     batches: Mapping[int, int],
+    day: Collection[int],
 ) -> Version:
-    """Seal the result with its card, record it, and delete what it learned from."""
+    """Seal the result with its card, record it, and delete what it learned from.
+
+    `batches` is what it learned itself, and `day` the batches that its day did.
+    """
     order = folder.read_order()
     with context.store.read() as session:
         number = version_table.next_number(session)
+        conversations = batch_table.conversations(session, day)
     version = Version(
         number=number,
         kind=VersionKind(order.kind),
@@ -320,6 +331,7 @@ def _publish(
     card = replace(
         card_of(version, folder.read_base()),
         batches=dict(batches),
+        conversations=tuple(conversations),
         seed=order.seed,
         settings=order.settings,
         report=report,

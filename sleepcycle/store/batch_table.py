@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from sleepcycle.errors import NotFoundError
+from sleepcycle.records.captured import ID_PREFIX
 from sleepcycle.records.example import BadRow, FeedReport
 from sleepcycle.store import open_batch
 from sleepcycle.store.digest import BAD_ROW, sha256_of
@@ -152,6 +153,13 @@ def sources_of(session: Session, versions: Collection[int]) -> dict[int, set[str
     for version, source in rows:
         found.setdefault(version, set()).add(source)
     return found
+
+
+def conversations(session: Session, batches: Collection[int]) -> list[str]:
+    """Return which kept completions are among these batches, oldest first."""
+    query = select(BatchRow.id, BatchRow.source).order_by(BatchRow.id)
+    fed = session.execute(query.where(BatchRow.source.startswith(ID_PREFIX)))
+    return [source for batch, source in fed if batch in batches]
 
 
 def _record(row: BatchRow) -> Batch:

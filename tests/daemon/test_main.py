@@ -74,12 +74,14 @@ class TestSettings:
             sleep={"at": "04:00"},
             engine={"backoff_s": 1.0, "device": "cpu"},
             serve={"port": 99},
+            capture={"mode": "ask"},
             log={"level": "DEBUG", "keep": 1},
         )
 
         now = renewed(old, new)
 
         assert (now.wake, now.sleep) == (new.wake, new.sleep)
+        assert now.capture == new.capture
         assert (now.engine.backoff_s, now.log.level) == (1.0, "DEBUG")
         assert (now.model, now.serve) == (old.model, old.serve)
         assert (now.engine.device, now.log.keep) == (old.engine.device, old.log.keep)

@@ -220,6 +220,15 @@ class TestPrivacy:
         assert kept[-1] == logged[-1]
 
 
+def test_what_an_owner_looks_for_in_talk_is_not_told(home, report):
+    home.paths.config.write_text(f"[capture]\npatterns = ['project {SECRET}']\n")
+
+    parts = report()
+
+    assert json.loads(parts["settings.json"])["capture"]["review"] is True
+    assert SECRET not in "".join(parts.values())
+
+
 class TestBroken:
     def test_a_damaged_home_still_has_a_report(self, home, report):
         home.paths.database.write_bytes(b"damaged" * 1000)

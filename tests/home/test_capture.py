@@ -513,6 +513,14 @@ class TestDelete:
         assert (done.erased, list(done.tainted)) == (True, tainted)
         assert tainted == ["v1", "v2"]
 
+    def test_their_cards_name_it(self, learned):
+        cards = [json.loads(learned.versions.card(name)) for name in ("v1", "v2")]
+
+        assert [card["conversations"] for card in cards] == [["chatcmpl-1"]] * 2
+
+    def test_no_card_has_what_an_owner_looks_for_in_talk(self, learned):
+        assert "capture" not in json.loads(learned.versions.card("v1"))["settings"]
+
     def test_nothing_of_it_is_left_in_the_home(self, learned):
         assert files_with(learned.paths.root, PLANTED)
 

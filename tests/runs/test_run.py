@@ -788,6 +788,7 @@ class TestPause:
         ("section", "change"),
         [
             ("wake", {"window": "08:00-09:00", "checkpoint_every": 5}),
+            ("capture", {"mode": "all", "patterns": ["a"]}),
             ("sleep", {"at": "04:00"}),
             ("engine", {"heartbeat_timeout_s": 7.0}),
             ("log", {"level": "DEBUG"}),
