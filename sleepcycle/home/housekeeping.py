@@ -8,13 +8,29 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TASK = re.compile(r"\s*#{1,4}\s*Task\s*:", re.IGNORECASE)
+TASK = re.compile(r"\s*#{1,4}\s*\w+\s*:")
 TASK_FORM = re.compile(
     r"<chat_history>|#{1,4}\s*Chat History|"
     r"""\{\s*["'](?:title|tags|follow_ups|queries|text|prompt|emoji)["']\s*:""",
     re.IGNORECASE,
 )
 """Open WebUI's: a task under a heading, and either the chat or the JSON it wants."""
+
+QUOTED = re.compile(
+    r"<context>.*?(?:</context>|\Z)|<user_query>.*?(?:</user_query>|\Z)", re.DOTALL
+)
+"""What such a task quotes where a user asks, with documents that were found."""
+
+ALONE = re.compile(
+    r"\bfacial\s+expression\b[^.\n]{0,60}\bemoji|\bprompt\s+for\s+future\s+context\b",
+    re.IGNORECASE,
+)
+"""What no user asks: a face for a voice, and a memory of the chat."""
+
+TOOLS = re.compile(
+    r"\s*Available\s+Tools:.*\bchoose\b[^.\n]{0,40}\btool", re.IGNORECASE | re.DOTALL
+)
+"""The choice of a tool, behind a list of any length."""
 
 _CHAT = (
     r"(?:conversation|chat(?:\s+(?:history|session))?|discussion|dialogue|session|"
@@ -26,6 +42,7 @@ NAMING = re.compile(
     rf"(?:\w+\s+)?{_CHAT}\b|"
     rf"\b(?:summari[sz]e|sum\s+up|name|title)\b[^.\n]{{0,40}}\b{_CHAT}\b[^.\n]{{0,60}}"
     rf"\b{_NAME}\b|\b{_CHAT}\b[^.\n]{{0,20}}\ba\s+(?:title|name)\b|"
+    rf"\banaly[sz]e\s+this\s+{_CHAT}\b[\s\S]{{0,120}}\b{_NAME}\b|"
     r"\b(?:title|tag|follow[- ]?up)s?\s+generator\b|\bconversation\s+titles?\b",
     re.IGNORECASE,
 )
@@ -67,9 +84,11 @@ def is_housekeeping(messages: Sequence[Mapping[str, Any]]) -> bool:
 
 def _is_task(text: str) -> bool:
     """Return whether a text has both signs of a program's task."""
-    if TASK.match(text):
-        return TASK_FORM.search(text) is not None
-    head = text[:HEAD_CHARS]
+    if TASK.match(text) and TASK_FORM.search(QUOTED.sub("", text)):
+        return True
+    head = QUOTED.sub("", text[:HEAD_CHARS])
+    if ALONE.search(head) or TOOLS.match(text):
+        return True
     return NAMING.search(head) is not None and FORM.search(head) is not None
 
 

@@ -20,6 +20,8 @@ OPEN_WEBUI = {
     '{ "text": "what comes next" }\n<text>How do ti</text>',
     "image": "### Task:\nWrite a prompt for a picture of this chat.\n### Output:\n"
     '{ "prompt": "a moon" }' + CHAT,
+    "in another language": "### Aufgabe:\nFinde einen Titel.\n### Ausgabe:\n"
+    '{ "title": "Titel" }\n### Verlauf:' + CHAT,
     "old title": "Create a title of 3-5 words with an emoji for the chat history "
     "below, with no quotation marks.\nHow do tides work?",
 }
@@ -32,6 +34,11 @@ OTHERS = {
     "without any lead-in, punctuation or quotation marks.",
     "chatbox": "By the chat history, give this conversation a name of at most 10 "
     "characters. No quotes.",
+    "librechat, with its language": "Analyze this conversation and give:\n1. Its "
+    "language\n2. A title in it (5 words or less, no punctuation)\n\nUser: Tides?",
+    "a memory": "Sum the talk up in 200 words, as a prompt for future context.",
+    "a face": "Show the speaker's facial expression by a fitting emoji.\nMessage: Oh!",
+    "a tool": f"Available Tools: {['look'] * 500}\nYou must choose the right tool for the query.",
     "cherry": "Summarize the session as a 10-word title, and use no punctuation.",
 }
 
@@ -101,6 +108,20 @@ def test_what_a_person_asks_is_not(text):
 )
 def test_what_says_nothing_is_not(messages):
     assert not is_housekeeping(messages)
+
+
+def test_what_a_user_asks_over_found_documents_is_not():
+    """
+    Open WebUI puts it under a heading too, and a document may be of any form.
+    """
+    found = '{ "title": "Tides" }\n### Chat History:' + CHAT
+    text = (
+        "### Task:\nAnswer the query by the context, and name sources.\n"
+        f"<context>\n<source>{found}</source>\n</context>\n"
+        f"<user_query>\nA title for this conversation in JSON: {found}</user_query>"
+    )
+
+    assert not is_housekeeping([user(text)])
 
 
 def test_a_system_prompt_with_rules_of_form_is_not():
