@@ -151,7 +151,11 @@ def export(
     version: Name,
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     form: Annotated[
-        ExportFormat, typer.Option("--format", help="The adapter, or the whole model.")
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="The adapter for PEFT or llama.cpp, the whole model, or for Ollama.",
+        ),
     ] = ExportFormat.PEFT,
 ) -> None:
     """Write a version for use elsewhere."""

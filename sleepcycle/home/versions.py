@@ -16,6 +16,7 @@ from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.sealed import faults, verify
 from sleepcycle.home.export_formats import WRITERS, ExportFormat, ExportOrder
 from sleepcycle.home.import_worker import ImportRequest, read_in_worker
+from sleepcycle.model.base_files import identify
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.version import (
     BaseIdentity,
@@ -269,13 +270,26 @@ class VersionRegistry:
         Args:
             name: Version or alias.
             folder: Where to; it must not exist yet.
-            form: The adapter, or the whole model with the change in its weights.
+            form: The adapter, as PEFT, llama.cpp or Ollama reads it, or the whole model
+                with the change in its weights.
         """
         target = self._verified(name)
         source = self.folder(target)
         if folder.exists():
             raise VersionError(f"expected a new folder, but {folder} exists already")
-        WRITERS[form](ExportOrder(source, folder, self._load_base))
+        WRITERS[form](
+            ExportOrder(
+                source,
+                folder,
+                self._load_base,
+                self.settings.model,
+                self._expect_base,
+            )
+        )
+
+    def _expect_base(self) -> None:
+        """Refuse a base that is another one now than versions belong to."""
+        identify(self.settings.model, self.paths.cache).expect(self.base)
 
     def _load_base(self) -> "Base":
         """Load the bare base."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
-from sleepcycle.model.base_files import identify
+from sleepcycle.model.base_files import identify, locate
 from sleepcycle.model.foreign import expect_own_base, merge_into, read_foreign
+from sleepcycle.model.gguf_adapter import write_gguf_adapter
 from sleepcycle.model.portable import load_sealed, write_portable
 from sleepcycle.model.score import compare as compare_losses
 from sleepcycle.model.score import encode_held_out
@@ -57,6 +58,11 @@ def compare_versions(
 def export_merged(base: Base, folder: Path | None, target: Path) -> None:
     """Write the whole model with a version's change added to the base's weights."""
     merge_into(base, load_sealed(folder), target)
+
+
+def export_gguf(settings: ModelSettings, folder: Path, file: Path) -> None:
+    """Write a version's adapter as llama.cpp reads it, without the base's weights."""
+    write_gguf_adapter(load_sealed(folder), locate(settings), file)
 
 
 def convert_adapter(

@@ -242,6 +242,34 @@ class TestExport:
         said = model.generate(**ids, max_new_tokens=24)[0, ids["input_ids"].shape[1] :]
         assert tokenizer.decode(said, skip_special_tokens=True) == answer
 
+    def test_an_adapter_for_llama_cpp_is_one_file(self, lived, tmp_path):
+        lived.run("versions", "export", "v2", tmp_path / "g", "--format", "gguf")
+
+        assert [file.name for file in (tmp_path / "g").iterdir()] == ["adapter.gguf"]
+
+    def test_a_folder_for_ollama_has_all_that_it_names(self, lived, tmp_path):
+        lived.run("versions", "export", "v2", tmp_path / "o", "--format", "ollama")
+
+        said = (tmp_path / "o/Modelfile").read_text().splitlines()
+        assert said[:2] == ["FROM ./base", "ADAPTER ./adapter.gguf"]
+        assert (tmp_path / "o/adapter.gguf").is_file()
+        assert AutoModelForCausalLM.from_pretrained(tmp_path / "o/base")
+
+    @pytest.mark.parametrize("form", ["gguf", "ollama"])
+    def test_the_bare_base_has_no_adapter_for_others(self, lived, tmp_path, form):
+        words = ("versions", "export", "v0", tmp_path / "o", "--format", form)
+
+        assert "no adapter" in lived.error(*words)
+        assert not (tmp_path / "o").exists()
+
+    def test_an_export_that_fails_leaves_no_folder(self, lived, tmp_path):
+        (tmp_path / "odd.jinja").write_text("{{ messages[-1].content }}<|end|>")
+        lived.settings["SLEEPCYCLE__MODEL__CHAT_TEMPLATE"] = str(tmp_path / "odd.jinja")
+        words = ("versions", "export", "v2", tmp_path / "o", "--format", "ollama")
+
+        assert "fixed words around turns" in lived.error(*words)
+        assert not (tmp_path / "o").exists()
+
     def test_an_export_overwrites_nothing(self, lived, exported):
         assert "exists already" in lived.error("versions", "export", "v2", exported)
         shutil.rmtree(exported)
