@@ -8,6 +8,7 @@ PACKAGE = Path(__file__).parents[1]
 CARD = "card.json"  # what a sealed version says of itself
 ADAPTER_WEIGHTS = "adapter_model.safetensors"  # both as PEFT names them
 ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_GGUF = "adapter.gguf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sleepcycle.errors import VersionError
-from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
-from sleepcycle.home.ollama_bundle import ADAPTER, write_bundle
+from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_GGUF, ADAPTER_WEIGHTS
 from sleepcycle.settings.config import ModelSettings
 
 if TYPE_CHECKING:
@@ -79,12 +78,14 @@ def _write_gguf(order: ExportOrder) -> None:
     """Write the adapter alone, as llama.cpp reads it."""
     write = _gguf_writer(order)
     with _made(order.folder) as folder:
-        write(folder / ADAPTER)
+        write(folder / ADAPTER_GGUF)
 
 
 def _write_ollama(order: ExportOrder) -> None:
     """Write what `ollama create` makes a model of."""
     write = _gguf_writer(order)
+    from sleepcycle.home.ollama_bundle import write_bundle  # loads torch
+
     with _made(order.folder) as folder:
         write_bundle(order.model, folder, write)
 

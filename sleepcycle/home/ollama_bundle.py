@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sleepcycle.errors import AdapterError
+from sleepcycle.files.paths import ADAPTER_GGUF
+from sleepcycle.model.base import load_text_base
 from sleepcycle.model.base_files import OLLAMA, base_config, files_at, locate
 from sleepcycle.model.gguf_adapter import expect_architecture
 from sleepcycle.model.gguf_header import read_header
@@ -13,7 +15,6 @@ from sleepcycle.model.model_folder import INDEX
 from sleepcycle.settings.config import ModelSettings
 
 MODELFILE = "Modelfile"
-ADAPTER = "adapter.gguf"
 BASE_FILE, BASE_FOLDER = "base.gguf", "base"
 BEGINS = "tokenizer.ggml.add_bos_token"
 WITHOUT_ADAPTERS = ("gemma3", "qwen3")
@@ -49,11 +50,11 @@ def write_bundle(
             "merged, or the adapter for llama.cpp: --format gguf"
         )
     template = _template(settings, place)
-    lines = [f"FROM {_base(settings, place, folder)}", f"ADAPTER ./{ADAPTER}"]
+    lines = [f"FROM {_base(settings, place, folder)}", f"ADAPTER ./{ADAPTER_GGUF}"]
     if template:
         lines.append(f'TEMPLATE """{template.text}"""')
         lines += [f"PARAMETER stop {_quoted(stop)}" for stop in template.stops]
-    write_adapter(folder / ADAPTER)
+    write_adapter(folder / ADAPTER_GGUF)
     (folder / MODELFILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -62,8 +63,6 @@ def _template(settings: ModelSettings, place: Path) -> GoTemplate | None:
     inherits = settings.base.startswith(OLLAMA)
     if inherits and not settings.chat_template and settings.chat == "auto":
         return None
-    from sleepcycle.model.base import load_text_base  # loads torch
-
     text = load_text_base(settings)
     if not text.chat:
         return GoTemplate("{{ .Prompt }}", ())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepcycle.errors import AdapterError
-from sleepcycle.model.base_files import base_config, weight_shapes
+from sleepcycle.model.base_files import base_config
 from sleepcycle.numerics.lowrank import LayerChanges, LowRank
 
 ARCHITECTURES = {
@@ -27,8 +27,6 @@ ARCHITECTURES = {
 
 PERMUTED = {"q_proj": "num_attention_heads", "k_proj": "num_key_value_heads"}
 """Layers of Llama whose rows llama.cpp keeps in another order, and their heads."""
-
-HEADS = ("lm_head.weight", "output.weight")
 
 
 def write_gguf_adapter(changes: LayerChanges, place: Path, file: Path) -> None:
@@ -45,7 +43,7 @@ def write_gguf_adapter(changes: LayerChanges, place: Path, file: Path) -> None:
     """
     config = base_config(place)
     architecture = expect_architecture(config)
-    tensors = dict(_tensors(changes, config, place))
+    tensors = dict(_tensors(changes, config))
     from gguf import GGUFType, GGUFWriter, Keys
 
     writer = GGUFWriter(file, architecture)
@@ -84,7 +82,7 @@ def expect_architecture(config: dict[str, Any]) -> str:
 
 
 def _tensors(
-    changes: LayerChanges, config: dict[str, Any], place: Path
+    changes: LayerChanges, config: dict[str, Any]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield each factor under its name in GGUF, in the order of the sealed file."""
     from gguf import MODEL_ARCH, get_tensor_name_map
@@ -93,10 +91,9 @@ def _tensors(
     names = get_tensor_name_map(
         MODEL_ARCH[architecture.upper()], int(config["num_hidden_layers"])
     )
-    own_head = any(name in weight_shapes(place) for name in HEADS)
     for path, change in changes.items():
         name = names.get_name(path.replace("language_model.", ""))
-        if name is None or (name == "output" and not own_head):
+        if name is None:
             raise AdapterError(
                 f"expected layers that llama.cpp can adapt in {architecture}, got "
                 f"{path}; export the whole model: --format merged"

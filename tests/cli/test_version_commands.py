@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from sleepcycle.files.paths import PACKAGE
 from tests.cli.conftest import LESSONS
 
 CAPITALS = LESSONS / "capitals.jsonl"
@@ -261,6 +262,13 @@ class TestExport:
 
         assert "no adapter" in lived.error(*words)
         assert not (tmp_path / "o").exists()
+
+    def test_an_adapter_is_not_written_for_another_base(self, lived, tmp_path):
+        shutil.copytree(PACKAGE / "nano", tmp_path / "nano")
+        lived.settings["SLEEPCYCLE__MODEL__BASE"] = str(tmp_path / "nano")
+        words = ("versions", "export", "v2", tmp_path / "g", "--format", "gguf")
+
+        assert "expected the base builtin:nano" in lived.error(*words)
 
     def test_an_export_that_fails_leaves_no_folder(self, lived, tmp_path):
         (tmp_path / "odd.jinja").write_text("{{ messages[-1].content }}<|end|>")

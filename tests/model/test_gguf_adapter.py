@@ -129,12 +129,12 @@ def test_another_kind_is_refused_by_its_name(made, kind, tmp_path):
         write_gguf_adapter(changes, base, tmp_path / "adapter.gguf")
 
 
-def test_a_head_that_is_the_embedding_is_refused(made, tmp_path):
+def test_a_layer_that_llama_cpp_has_no_name_for_is_refused(made, tmp_path):
     base, changes = made("gemma2")
-    head = {"lm_head": LowRank(torch.ones(97, RANK), torch.ones(RANK, 32))}
+    odd = {"model.gate": LowRank(torch.ones(97, RANK), torch.ones(RANK, 32))}
 
-    with pytest.raises(AdapterError, match="got lm_head"):
-        write_gguf_adapter(changes | head, base, tmp_path / "adapter.gguf")
+    with pytest.raises(AdapterError, match=r"got model\.gate; .* --format merged"):
+        write_gguf_adapter(changes | odd, base, tmp_path / "adapter.gguf")
 
 
 def test_without_the_package_its_extra_is_named(made, tmp_path, monkeypatch):
