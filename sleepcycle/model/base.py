@@ -283,6 +283,12 @@ def expect_checkpointing(model: Any, settings: ModelSettings) -> None:  # noqa: 
         )
 
 
+def use_threads(count: int) -> None:
+    """Let this process compute with so many threads; 0 leaves the choice to torch."""
+    if count:
+        torch.set_num_threads(count)
+
+
 def pick_device(name: str) -> str:
     """Return the device that a setting means; `auto` takes the best there is.
 

@@ -103,13 +103,10 @@ def _start(order: ServingOrder, tell: Callable[[Line], None]) -> "Answering":
         SleepcycleError: It cannot be loaded, or is another one.
     """
     with without_collections():
-        import torch
-
-        from sleepcycle.model.base import load_base, pick_device
+        from sleepcycle.model.base import load_base, pick_device, use_threads
         from sleepcycle.serving.answering import Answering
 
-    if order.threads:
-        torch.set_num_threads(order.threads)
+    use_threads(order.threads)
     settings = ModelSettings.model_validate(order.model)
     base = load_base(
         settings, device=pick_device(order.device), cache=Path(order.cache)
