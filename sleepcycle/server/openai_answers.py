@@ -59,18 +59,40 @@ class Envelope:
         choices = [self._choice(place, one) for place, one in enumerate(answers)]
         return self._part(choices, "") | {"usage": usage(answers)}
 
+    @property
+    def name(self) -> str:
+        """By which all of it is known."""
+        return f"{'chatcmpl' if self.is_chat else 'cmpl'}-{self.id}"
+
+    def message(self, one: WrittenAnswer) -> Json:
+        """Return what the assistant says in one answer, and calls."""
+        text, calls = self._split(one)
+        said = None if calls and not text else text
+        message: Json = {"role": "assistant", "content": said}
+        if calls:
+            message["tool_calls"] = [_call(n, call) for n, call in enumerate(calls)]
+        return message
+
     async def events(
-        self, answers: Sequence[Answer], *, has_usage: bool
+        self,
+        answers: Sequence[Answer],
+        written: Sequence[WrittenAnswer],
+        *,
+        has_usage: bool,
     ) -> AsyncIterator[str]:
-        """Yield answers as server-sent events, as they are being written."""
-        written = [WrittenAnswer() for _ in answers]
+        """Yield answers as server-sent events, all but the last that says so.
+
+        Args:
+            answers: What is being written.
+            written: Takes what has come of each.
+            has_usage: Whether what it took comes at the end.
+        """
         for place, answer in enumerate(answers):
             async for line in answer:
                 for fields in self._news(written[place], line):
                     yield self._event(place, fields)
         if has_usage:
             yield event(self._part([], ".chunk") | {"usage": usage(written)})
-        yield DONE
 
     def _news(self, one: WrittenAnswer, line: Begun | Said | Ended) -> list[Json]:
         """Return what a line adds to an answer, in parts of a choice."""
@@ -82,7 +104,7 @@ class Envelope:
         found: list[Json] = []
         if self.is_chat and self.offered:
             if one.reason:  # calls are known once all is there
-                message = self._message(one)
+                message = self.message(one)
                 found.append({"delta": message})
         elif text or told:
             said = {"delta": {"content": text}} if self.is_chat else {"text": text}
@@ -94,24 +116,13 @@ class Envelope:
 
     def _choice(self, place: int, one: WrittenAnswer) -> Json:
         """Return one answer that is over."""
-        said = {"message": self._message(one)} if self.is_chat else {"text": one.text}
+        said = {"message": self.message(one)} if self.is_chat else {"text": one.text}
         return {
             "index": place,
             **said,
             "logprobs": self._logprobs(one.told),
             "finish_reason": self._reason(one),
         }
-
-    def _message(self, one: WrittenAnswer) -> Json:
-        """Return what the assistant says, and calls."""
-        text, calls = self._split(one)
-        message: Json = {
-            "role": "assistant",
-            "content": text or (None if calls else ""),
-        }
-        if calls:
-            message["tool_calls"] = [_call(n, call) for n, call in enumerate(calls)]
-        return message
 
     def _reason(self, one: WrittenAnswer) -> str:
         """Return why an answer ended."""
@@ -143,10 +154,9 @@ class Envelope:
 
     def _part(self, choices: list[Json], kind: str) -> Json:
         """Return what goes around choices."""
-        prefix = "chatcmpl" if self.is_chat else "cmpl"
         name = f"chat.completion{kind}" if self.is_chat else "text_completion"
         return {
-            "id": f"{prefix}-{self.id}",
+            "id": self.name,
             "object": name,
             "created": self.created,
             "model": self.model,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from sleepcycle.errors import (
     BusyError,
+    CaptureError,
     FeedError,
     ModelError,
     NotFoundError,
@@ -62,9 +63,11 @@ def openai_error_body(error: Exception) -> dict[str, Any]:
 def _described(error: Exception) -> tuple[int, dict[str, Any]]:
     """Return the status of an error, and its body."""
     words = str(error)
-    if isinstance(error, VersionError | NotFoundError):
+    if isinstance(error, NotFoundError):
+        return 404, _body(words, INVALID, "not_found")
+    if isinstance(error, VersionError):
         return 404, _body(words, INVALID, "model_not_found", "model")
-    if isinstance(error, FeedError | ModelError):
+    if isinstance(error, CaptureError | FeedError | ModelError):
         return 400, _body(words, INVALID)
     if isinstance(error, SleepcycleError):
         return 503, _body(words, SERVER)

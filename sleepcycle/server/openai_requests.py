@@ -2,14 +2,15 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from sleepcycle.errors import FeedError
 from sleepcycle.feed.keys import Fields
 from sleepcycle.feed.tool_calls import tools_of
 from sleepcycle.feed.turns import read_turns
+from sleepcycle.records.captured import checked_metadata
 from sleepcycle.records.content import Conversation, Role, canonical_json
 from sleepcycle.serving.messages import MOST_TOLD, Ask
 
@@ -108,15 +109,17 @@ class Sampled(BaseModel):
 class ChatRequest(Sampled):
     """A request for a chat completion."""
 
-    messages: Annotated[list[Any], Field(min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[
+        list[dict[str, Any]], Field(min_length=1, max_length=MOST_MESSAGES)
+    ]
     max_completion_tokens: Count | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MOST_TOLD)] | None = None
-    tools: list[Any] | None = None
+    tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
     response_format: Mapping[str, Any] | None = None
     store: bool | None = None
-    metadata: Mapping[str, str] | None = None
+    metadata: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _expect_text(self) -> Self:
@@ -125,6 +128,8 @@ class ChatRequest(Sampled):
         Raises:
             ValueError: It is not text.
         """
+        if self.metadata is not None:
+            checked_metadata(self.metadata)
         form = (self.response_format or {}).get("type", "text")
         if form != "text":
             raise ValueError(f"response_format {form!r} is not supported, only text")
@@ -175,8 +180,19 @@ class TextRequest(Sampled):
 
     prompt: str | Annotated[list[str], Field(min_length=1, max_length=64)]
     logprobs: Annotated[int, Field(ge=0, le=MOST_TOLD)] | None = None
-    echo: Literal[False] | None = None
-    suffix: Literal[""] | None = None
+    echo: Annotated[bool, Strict()] | None = None
+    suffix: str | None = None
+
+    @model_validator(mode="after")
+    def _expect_no_more(self) -> Self:
+        """Refuse what would be another answer if it were left out.
+
+        Raises:
+            ValueError: There is some.
+        """
+        if self.echo or self.suffix:
+            raise ValueError("echo and suffix are not supported; leave them out")
+        return self
 
     @property
     def told(self) -> int | None:

@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
+from loguru import logger
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from sleepcycle.errors import ServiceError, SleepcycleError
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.home.versions import VersionListing
+from sleepcycle.records.captured import Exchange
 from sleepcycle.server.access import needs
-from sleepcycle.server.openai_answers import Envelope, WrittenAnswer, event, whole
+from sleepcycle.server.openai_answers import DONE, Envelope, WrittenAnswer, event, whole
 from sleepcycle.server.openai_errors import openai_error_body
 from sleepcycle.server.openai_requests import ChatRequest, Sampled, TextRequest
 from sleepcycle.server.responses import answer
@@ -69,10 +71,11 @@ async def _respond(
     offered = body.offered if isinstance(body, ChatRequest) else ()
     envelope = Envelope(version, is_chat, offered)
     if body.stream:
-        events = _events(talk, envelope, asks, has_usage=body.has_usage)
+        events = _events(talk, envelope, asks, body)
         first = await anext(events)  # what cannot be answered has a status of its own
         return StreamingResponse(_from(first, events), media_type=STREAM)
     answers = await _unless_gone(request, _all(talk, asks))
+    await run_in_threadpool(_keep, talk, envelope, answers, body)
     return answer(envelope.whole(answers))
 
 
@@ -82,15 +85,18 @@ async def _all(talk: Talk, asks: Sequence[Ask]) -> list[WrittenAnswer]:
 
 
 async def _events(
-    talk: Talk, envelope: Envelope, asks: Sequence[Ask], *, has_usage: bool
+    talk: Talk, envelope: Envelope, asks: Sequence[Ask], body: Sampled
 ) -> AsyncIterator[str]:
     """Yield events; an error on the way is the last of them."""
     answers = [talk.process.answer(one) for one in asks]
+    written = [WrittenAnswer() for _ in asks]
     begun = False
     try:
-        async for one in envelope.events(answers, has_usage=has_usage):
+        async for one in envelope.events(answers, written, has_usage=body.has_usage):
             yield one
             begun = True
+        await run_in_threadpool(_keep, talk, envelope, written, body)
+        yield DONE
     except SleepcycleError as error:
         if not begun:
             raise
@@ -98,6 +104,30 @@ async def _events(
     finally:
         for each in answers:
             await each.aclose()  # type: ignore[attr-defined]
+
+
+def _keep(
+    talk: Talk, envelope: Envelope, answers: Sequence[WrittenAnswer], body: Sampled
+) -> None:
+    """Keep a conversation with the first answer to it, where that is wanted.
+
+    What cannot be kept is in the log: the answer is given all the same.
+    """
+    if not isinstance(body, ChatRequest):
+        return
+    exchange = Exchange(
+        id=envelope.name,
+        version=int(envelope.model.removeprefix("v")),
+        model=body.model,
+        messages=body.messages,
+        answer=envelope.message(answers[0]),
+        tools=body.tools or (),
+        metadata=body.metadata or {},
+    )
+    try:
+        talk.captured.capture(exchange, asked=bool(body.store))
+    except SleepcycleError as error:
+        logger.error("{id} was not kept: {error}", id=exchange.id, error=str(error))
 
 
 async def _from(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:

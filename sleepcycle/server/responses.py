@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from sleepcycle.errors import (
     AdapterError,
+    CaptureError,
     ConfigError,
+    FeedError,
     NotFoundError,
     SleepcycleError,
     VersionError,
@@ -20,7 +22,7 @@ from sleepcycle.errors import (
 from sleepcycle.records.codec import dumps
 
 NOT_FOUND = (NotFoundError, VersionError)
-WRONG = (AdapterError, ConfigError)
+WRONG = (AdapterError, CaptureError, ConfigError, FeedError)
 SHOWN = 80  # characters of a key that somebody made up
 OPENAI = "/v1/"
 """Below it errors have OpenAI's shape, elsewhere ours."""

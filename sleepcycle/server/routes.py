@@ -24,6 +24,7 @@ from sleepcycle.home.access_token import prove
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
 from sleepcycle.server.access import needs, open_to_all, table_of
 from sleepcycle.server.auth import AuthMiddleware
+from sleepcycle.server.captured_routes import add_captured_routes
 from sleepcycle.server.client import CHALLENGE, PROOF
 from sleepcycle.server.jobs import Jobs
 from sleepcycle.server.openai_errors import (
@@ -134,6 +135,7 @@ def create_app(
     _schedule(app, scheduler)
     _versions(app, scheduler)
     add_openai_routes(app, talk)
+    add_captured_routes(app, talk)
     _document(app)
     guard(app, KnownTokens(paths, token), settings or ServeSettings())
     return app

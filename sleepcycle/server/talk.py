@@ -8,6 +8,7 @@ from functools import cached_property
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import BusyError
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.home.capture import CapturedRegistry
 from sleepcycle.home.home import Home
 from sleepcycle.home.versions import VersionListing, VersionRegistry
 from sleepcycle.serving.messages import ServingOrder
@@ -34,6 +35,11 @@ class Talk:
     def versions(self) -> VersionRegistry:
         """The versions, as they are now."""
         return Home(self.paths, self.scheduler.settings, ACTOR).versions
+
+    @property
+    def captured(self) -> CapturedRegistry:
+        """The completions that are kept."""
+        return Home(self.paths, self.scheduler.settings, ACTOR).captured
 
     def find(self, name: str) -> tuple[str, str | None]:
         """Return a version's own name, and where its files lie.

@@ -440,10 +440,32 @@ def ask_what_is_there(seen):
     told = {**chat, "logprobs": True, "top_logprobs": 1}
     seen.ask("with logprobs", "POST", "/v1/chat/completions", told)
     seen.ask("", "POST", "/v1/completions", {**short, "prompt": "Hi"})
+    review_what_is_kept(seen, {**chat, "store": True})
     document = "/openapi.json"
     told = seen.ask("", "GET", document)
     # What it holds else is made of the routes, which are held here one by one.
     seen.http[f"GET {document}"]["body"] = {"info": told["info"]}
+
+
+def review_what_is_kept(seen, chat):
+    """Keep two completions, and judge them."""
+    asked = "/v1/chat/completions"
+    names = [seen.ask("kept", "POST", asked, chat)["id"] for _ in range(2)]
+    first, second = (f"{asked}/{name}" for name in names)
+    one = {"as_name": f"{asked}/ID"}
+    seen.ask("", "GET", asked)
+    seen.ask("", "GET", first, **one)
+    seen.ask("", "GET", f"{first}/messages", as_name=f"{asked}/ID/messages")
+    seen.ask("", "POST", first, {"metadata": {"topic": "greetings"}}, **one)
+    thumb = {"inference_id": names[0], "metric_name": "thumb", "value": True}
+    seen.ask("", "POST", "/v1/feedback", thumb)
+    seen.ask("", "GET", "/api/inbox")
+    place = f"/api/inbox/{names[0]}"
+    seen.ask("", "GET", place, as_name="/api/inbox/ID")
+    better = {"answer": "Good day."}
+    for word, body in (("reject", None), ("edit", better), ("accept", None)):
+        seen.ask("", "POST", f"{place}/{word}", body, as_name=f"/api/inbox/ID/{word}")
+    seen.ask("", "DELETE", second, **one)
 
 
 def wait_for_job(seen, job, name):

@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 
+import psutil
 import pytest
 
 from sleepcycle.daemon.state import Activity, DaemonState
@@ -204,3 +206,58 @@ def _send(served, method, path, *, body=None, token=TOKEN, **headers):
 def client_of(served):
     """Return a client of a server."""
     return Client(1, served.url, TOKEN)
+
+
+@dataclass
+class Talking:
+    """A service that runs, and what it decides by."""
+
+    port: int
+    scheduler: FakeConductor
+    paths: HomePaths
+
+    def answer(self, method, path, body=None, token=TOKEN):
+        """Send one request; return status, headers and body as bytes."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Authorization": f"Bearer {token}"}
+        headers["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, path, data, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def ask(self, method, path, body=None):
+        """Send one request; return status and JSON."""
+        status, _, raw = self.answer(method, path, body)
+        return status, json.loads(raw)
+
+
+@pytest.fixture(scope="module")
+def talking_once(tmp_path_factory):
+    """A service of a new home, one for all tests here."""
+    root = tmp_path_factory.mktemp("served") / "home"
+    create_home(root)
+    scheduler = FakeConductor()
+    http = server.start(scheduler, TOKEN, HomePaths(root), ServeSettings())
+    yield Talking(http.port, scheduler, HomePaths(root))
+    http.stop()
+    assert not serving()
+
+
+@pytest.fixture
+def talking(talking_once):
+    """The service, with nothing on."""
+    talking_once.scheduler.settings, talking_once.scheduler.now = Settings(), IDLE
+    return talking_once
+
+
+def serving():
+    """Return the serving processes of this process."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if "sleepcycle.serving.serving_worker" in " ".join(child.cmdline())
+    ]

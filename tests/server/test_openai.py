@@ -4,68 +4,18 @@ import json
 import os
 import signal
 import threading
-from dataclasses import dataclass
 from http.client import HTTPConnection
 
-import psutil
 import pytest
 
-from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.home import Home
-from sleepcycle.home.opening import create_home
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.server import server
 from sleepcycle.settings.config import ServeSettings, Settings
-from tests.server.conftest import IDLE, TOKEN, FakeConductor
+from tests.server.conftest import TOKEN, serving
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "What is the capital of France?"}]
 PLAIN = {"model": "v0", "messages": HELLO, "temperature": 0, "max_tokens": 8}
-
-
-@dataclass
-class Served:
-    """A service that runs, and what it decides by."""
-
-    port: int
-    scheduler: FakeConductor
-
-    def answer(self, method, path, body=None, token=TOKEN):
-        """Send one request; return status, headers and body as bytes."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = {"Authorization": f"Bearer {token}"}
-        headers["Content-Type"] = "application/json"
-        data = None if body is None else json.dumps(body)
-        try:
-            connection.request(method, path, data, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def ask(self, method, path, body=None):
-        """Send one request; return status and JSON."""
-        status, _, raw = self.answer(method, path, body)
-        return status, json.loads(raw)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """A service of a new home, one for all tests here."""
-    root = tmp_path_factory.mktemp("served") / "home"
-    create_home(root)
-    scheduler = FakeConductor()
-    http = server.start(scheduler, TOKEN, HomePaths(root), ServeSettings())
-    yield Served(http.port, scheduler)
-    http.stop()
-    assert not serving()
-
-
-@pytest.fixture
-def served(running):
-    """The service, with nothing on."""
-    running.scheduler.settings, running.scheduler.now = Settings(), IDLE
-    return running
 
 
 def content(body):
@@ -73,36 +23,27 @@ def content(body):
     return body["choices"][0]["message"]["content"]
 
 
-def streamed(served, asked):
+def streamed(talking, asked):
     """Return the events of a stream, the last of them as text."""
-    _, _, raw = served.answer("POST", CHAT, {**asked, "stream": True})
+    _, _, raw = talking.answer("POST", CHAT, {**asked, "stream": True})
     texts = raw.decode().strip().split("\n\n")
     parts = [text.removeprefix("data: ") for text in texts]
     return [json.loads(part) for part in parts[:-1]], parts[-1]
 
 
-def serving():
-    """Return the serving processes of this process."""
-    return [
-        child
-        for child in psutil.Process().children()
-        if "sleepcycle.serving.serving_worker" in " ".join(child.cmdline())
-    ]
-
-
-def test_models_are_versions_and_aliases(served):
-    status, body = served.ask("GET", "/v1/models")
+def test_models_are_versions_and_aliases(talking):
+    status, body = talking.ask("GET", "/v1/models")
 
     assert status == 200
     assert [one["id"] for one in body["data"]] == ["live", "v0"]
     assert {one["object"] for one in body["data"]} == {"model"}
 
 
-def test_a_conversation_is_answered_as_by_the_command_ask(served, paths):
+def test_a_conversation_is_answered_as_by_the_command_ask(talking, paths):
     home = Home(paths, Settings(), "test")
     answer = home.ask(HELLO[0]["content"], version="v0", max_new_tokens=8)
 
-    status, body = served.ask("POST", CHAT, PLAIN)
+    status, body = talking.ask("POST", CHAT, PLAIN)
 
     assert status == 200
     assert content(body) == answer.text
@@ -112,10 +53,10 @@ def test_a_conversation_is_answered_as_by_the_command_ask(served, paths):
     )
 
 
-def test_a_stream_says_the_same_bit_by_bit(served):
-    _, whole = served.ask("POST", CHAT, PLAIN)
+def test_a_stream_says_the_same_bit_by_bit(talking):
+    _, whole = talking.ask("POST", CHAT, PLAIN)
 
-    parts, last = streamed(served, PLAIN)
+    parts, last = streamed(talking, PLAIN)
 
     said = [part["choices"][0]["delta"].get("content", "") for part in parts]
     assert "".join(said) == content(whole)
@@ -124,37 +65,37 @@ def test_a_stream_says_the_same_bit_by_bit(served):
     assert len({part["id"] for part in parts}) == 1
 
 
-def test_a_stream_ends_with_what_it_took_where_that_is_asked(served):
+def test_a_stream_ends_with_what_it_took_where_that_is_asked(talking):
     options = {"stream_options": {"include_usage": True}}
 
-    parts, _ = streamed(served, PLAIN | options)
+    parts, _ = streamed(talking, PLAIN | options)
 
     assert parts[-1]["choices"] == []
     assert parts[-1]["usage"]["completion_tokens"] > 0
 
 
-def test_an_answer_ends_before_a_stop_string(served):
-    _, whole = served.ask("POST", CHAT, PLAIN)
+def test_an_answer_ends_before_a_stop_string(talking):
+    _, whole = talking.ask("POST", CHAT, PLAIN)
     stop = content(whole)[1:2]
 
-    _, body = served.ask("POST", CHAT, {**PLAIN, "stop": [stop]})
+    _, body = talking.ask("POST", CHAT, {**PLAIN, "stop": [stop]})
 
     assert content(body) == content(whole).partition(stop)[0]
     assert body["choices"][0]["finish_reason"] == "stop"
 
 
-def test_several_answers_are_drawn_by_seeds_of_their_own(served):
+def test_several_answers_are_drawn_by_seeds_of_their_own(talking):
     drawn = {**PLAIN, "temperature": 1.5, "seed": 3, "n": 4}
 
-    first, again = (served.ask("POST", CHAT, drawn)[1] for _ in range(2))
+    first, again = (talking.ask("POST", CHAT, drawn)[1] for _ in range(2))
 
     said = [one["message"]["content"] for one in first["choices"]]
     assert said == [one["message"]["content"] for one in again["choices"]]
     assert len(set(said)) > 1
 
 
-def test_tokens_are_told_of_with_their_likelihood(served):
-    _, body = served.ask("POST", CHAT, {**PLAIN, "logprobs": True, "top_logprobs": 2})
+def test_tokens_are_told_of_with_their_likelihood(talking):
+    _, body = talking.ask("POST", CHAT, {**PLAIN, "logprobs": True, "top_logprobs": 2})
 
     told = body["choices"][0]["logprobs"]["content"]
     assert len(told) == body["usage"]["completion_tokens"]
@@ -163,10 +104,10 @@ def test_tokens_are_told_of_with_their_likelihood(served):
         assert one["token"] == one["top_logprobs"][0]["token"]  # greedy
 
 
-def test_a_text_is_gone_on_from(served):
+def test_a_text_is_gone_on_from(talking):
     asked = {"model": "v0", "prompt": ["one two", "a b"], "max_tokens": 4}
 
-    status, body = served.ask("POST", "/v1/completions", asked)
+    status, body = talking.ask("POST", "/v1/completions", asked)
 
     assert status == 200
     assert [one["index"] for one in body["choices"]] == [0, 1]
@@ -205,35 +146,35 @@ def test_a_text_is_gone_on_from(served):
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_cannot_be_answered_is_an_error_of_openais_shape(
-    served, change, status, words, stream
+    talking, change, status, words, stream
 ):
-    found, body = served.ask("POST", CHAT, PLAIN | change | {"stream": stream})
+    found, body = talking.ask("POST", CHAT, PLAIN | change | {"stream": stream})
 
     assert found == status
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert words in body["error"]["message"]
 
 
-def test_keys_that_nobody_knows_change_nothing(served):
-    _, plain = served.ask("POST", CHAT, PLAIN)
+def test_keys_that_nobody_knows_change_nothing(talking):
+    _, plain = talking.ask("POST", CHAT, PLAIN)
 
-    status, body = served.ask("POST", CHAT, {**PLAIN, "user": "me", "nope": {"a": 1}})
+    status, body = talking.ask("POST", CHAT, {**PLAIN, "user": "me", "nope": {"a": 1}})
 
     assert status == 200
     assert content(body) == content(plain)
 
 
-def test_many_ask_at_once_and_each_is_answered_as_alone(served):
+def test_many_ask_at_once_and_each_is_answered_as_alone(talking):
     prompts = [f"What is {n} and {n + 1}?" for n in range(12)]
     asked = [
         {**PLAIN, "messages": [{"role": "user", "content": prompt}]}
         for prompt in prompts
     ]
-    alone = [content(served.ask("POST", CHAT, one)[1]) for one in asked]
+    alone = [content(talking.ask("POST", CHAT, one)[1]) for one in asked]
     found = [None] * len(asked)
 
     def ask(place):
-        found[place] = content(served.ask("POST", CHAT, asked[place])[1])
+        found[place] = content(talking.ask("POST", CHAT, asked[place])[1])
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(len(asked))]
     for thread in threads:
@@ -244,22 +185,22 @@ def test_many_ask_at_once_and_each_is_answered_as_alone(served):
     assert found == alone
 
 
-def test_where_the_process_is_killed_the_next_question_is_answered(served):
-    _, first = served.ask("POST", CHAT, PLAIN)
+def test_where_the_process_is_killed_the_next_question_is_answered(talking):
+    _, first = talking.ask("POST", CHAT, PLAIN)
     [child] = serving()
 
     os.kill(child.pid, signal.SIGKILL)
-    _, again = served.ask("POST", CHAT, PLAIN)
+    _, again = talking.ask("POST", CHAT, PLAIN)
 
     assert content(again) == content(first)
 
 
-def test_an_answer_that_is_broken_off_is_an_error(served):
+def test_an_answer_that_is_broken_off_is_an_error(talking):
     """
     A stream that has begun ends with it; the next question is answered.
     """
     long = {**PLAIN, "max_tokens": 400, "temperature": 2, "seed": 1, "n": 16}
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", talking.port, timeout=60)
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     body = json.dumps({**long, "stream": True})
     connection.request("POST", CHAT, body, headers)
@@ -273,20 +214,20 @@ def test_an_answer_that_is_broken_off_is_an_error(served):
 
     assert "ended before it had answered" in last
     assert "[DONE]" not in last
-    assert served.ask("POST", CHAT, PLAIN)[0] == 200
+    assert talking.ask("POST", CHAT, PLAIN)[0] == 200
 
 
-def test_it_waits_for_a_run_where_the_settings_say_so(served):
+def test_it_waits_for_a_run_where_the_settings_say_so(talking):
     pausing = ServeSettings(while_learning="pause")
-    served.scheduler.settings = Settings().model_copy(update={"serve": pausing})
-    served.scheduler.become(kind=RunKind.WAKE, run=1)
+    talking.scheduler.settings = Settings().model_copy(update={"serve": pausing})
+    talking.scheduler.become(kind=RunKind.WAKE, run=1)
 
-    status, headers, body = served.answer("POST", CHAT, PLAIN)
+    status, headers, body = talking.answer("POST", CHAT, PLAIN)
 
     assert status == 503
     assert int(headers["Retry-After"]) > 0
     assert b"while_learning" in body
 
 
-def test_without_the_token_nothing_is_answered(served):
-    assert served.answer("POST", CHAT, PLAIN, token="")[0] == 401
+def test_without_the_token_nothing_is_answered(talking):
+    assert talking.answer("POST", CHAT, PLAIN, token="")[0] == 401
