@@ -266,7 +266,9 @@ class CapturedRegistry:
         found = self._find(digest)
         if found is None:
             rows = RowOptions(shape=Format.MESSAGES)
-            self.feed(BytesIO(row.encode()), FeedOptions(source=kept.id, rows=rows))
+            stream = BytesIO(row.encode())
+            stream.name = kept.id
+            self.feed(stream, FeedOptions(source=kept.id, rows=rows))
             found = self._find(digest)
         if found is None:
             raise CaptureError(f"expected an example of {kept.id}, and it is gone")

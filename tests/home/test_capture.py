@@ -394,7 +394,7 @@ class TestEdit:
         function = {"name": "look", "arguments": "{}"}
         call = {"id": "1", "type": "function", "function": function}
 
-        with pytest.raises(FeedError, match="chat template does not render"):
+        with pytest.raises(FeedError, match=r"chatcmpl-1:1 .* template does not"):
             home.captured.edit(kept(home), {"content": "", "tool_calls": [call]})
 
         found = home.captured.get("chatcmpl-1")

@@ -38,9 +38,7 @@ OTHERS = {
     "language\n2. A title in it (5 words or less, no punctuation)\n\nUser: Tides?",
     "a memory": "Sum the talk up in 200 words, as a prompt for future context.",
     "a face": "Show the speaker's facial expression by a fitting emoji.\nMessage: Oh!",
-    "a tool": (
-        f"Available Tools: {['look'] * 500}\nChoose the right tool for the query."
-    ),
+    "a tool": f"Available Tools: {['look'] * 500}\nNow choose the right tool.",
     "cherry": "Summarize the session as a 10-word title, and use no punctuation.",
 }
 
