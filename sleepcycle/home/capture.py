@@ -234,7 +234,6 @@ class CapturedRegistry:
             journal.append(
                 session, self.actor, "delete completion", id=name, erased=done.erased
             )
-        self.store.empty_log()
         return done
 
     @cached_property
@@ -303,6 +302,7 @@ class CapturedRegistry:
         own = self._exclude(session, kept)
         for example in own:
             erased_table.add(session, example)
+            captured_table.let_go(session, example)
         return own
 
     def _noted(self, session: Session, action: str, name: str) -> Captured:

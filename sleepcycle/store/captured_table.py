@@ -148,6 +148,18 @@ def remove(session: Session, name: str) -> None:
     session.execute(delete(CapturedRow).where(CapturedRow.id == name))
 
 
+def let_go(session: Session, example: int) -> None:
+    """Forget which completions were an erased example, but for accepted ones."""
+    session.execute(
+        update(CapturedRow)
+        .where(
+            CapturedRow.example == example,
+            CapturedRow.state != CapturedState.ACCEPTED,
+        )
+        .values(example=None)
+    )
+
+
 def same_example(session: Session, digest: bytes) -> FoundExample | None:
     """Return the example with a hash; None where there is none."""
     query = (

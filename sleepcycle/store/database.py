@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 
 from loguru import logger
@@ -78,15 +78,6 @@ class Store:
         """
         with open_dry_run(self.paths, self._timeout_s) as found:
             yield found
-
-    def empty_log(self) -> None:
-        """Let go of pages of old text that a write-ahead log still has.
-
-        Without such a log, and where another reads just now, it does nothing; the last
-        who closes the database empties it then.
-        """
-        with self._translated(), closing(connect(self.paths, 0.0)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _anchor(self) -> None:
         """Let `journal.head` follow, without waiting for another writer.

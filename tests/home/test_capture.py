@@ -610,6 +610,17 @@ class TestDelete:
         assert home.captured.delete("chatcmpl-2").erased is True
         assert states(home) == {"excluded": 1}
 
+    def test_a_rejected_one_that_was_the_same_keeps_nothing(self, home):
+        for number in (1, 2):
+            home.captured.accept(kept(home, number))
+            if number == 1:
+                home.captured.reject("chatcmpl-1")
+        home.captured.delete("chatcmpl-2")
+
+        done = home.captured.delete("chatcmpl-1")
+
+        assert (done.erased, done.batch) == (False, None)
+
     def test_the_same_may_be_said_and_learned_again(self, home):
         home.captured.accept(kept(home, 1))
         home.captured.delete("chatcmpl-1")
