@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from sleepcycle.errors import AdapterError
 from sleepcycle.files.paths import ADAPTER_GGUF
 from sleepcycle.model.base import load_text_base
 from sleepcycle.model.base_files import OLLAMA, base_config, files_at, locate
@@ -17,8 +16,8 @@ from sleepcycle.settings.config import ModelSettings
 MODELFILE = "Modelfile"
 BASE_FILE, BASE_FOLDER = "base.gguf", "base"
 BEGINS = "tokenizer.ggml.add_bos_token"
-WITHOUT_ADAPTERS = ("gemma3", "qwen3")
-"""Kinds that Ollama computes by an engine of its own, which takes no adapter."""
+REQUIRES = {"gemma3": "0.30.0", "qwen3": "0.30.0"}
+"""By kind, the first Ollama that puts an adapter on it; others always went."""
 
 BESIDE = (INDEX, "generation_config.json")
 """Files of a folder that its hash does not cover, and a copy of it needs."""
@@ -38,19 +37,15 @@ def write_bundle(
         write_adapter: Writes the adapter as GGUF to a file.
 
     Raises:
-        AdapterError: Ollama cannot put an adapter on the base, or its chat template has
-            no form that Ollama takes.
+        AdapterError: The base is of a kind that is not written as GGUF, or its chat
+            template has no form that Ollama takes.
     """
     place = locate(settings)
     kind = expect_architecture(base_config(place))
-    if kind in WITHOUT_ADAPTERS:
-        raise AdapterError(
-            f"expected a base that Ollama puts an adapter on, got one of the kind "
-            f"{kind}, which its engine runs without; export the whole model: --format "
-            "merged, or the adapter for llama.cpp: --format gguf"
-        )
     template = _template(settings, place)
     lines = [f"FROM {_base(settings, place, folder)}", f"ADAPTER ./{ADAPTER_GGUF}"]
+    if kind in REQUIRES:
+        lines.insert(0, f"REQUIRES {REQUIRES[kind]}")
     if template:
         lines.append(f'TEMPLATE """{template.text}"""')
         lines += [f"PARAMETER stop {_quoted(stop)}" for stop in template.stops]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from sleepcycle.errors import AdapterError
 from sleepcycle.files.paths import PACKAGE
@@ -103,12 +103,25 @@ def test_without_a_chat_template_the_prompt_is_all(bundled):
     assert bundled("builtin:nano", chat="never")[2:] == [PLAIN_PROMPT]
 
 
-@pytest.mark.parametrize("kind", ["qwen3", "gemma3_text"])
-def test_where_ollama_takes_no_adapter_the_whole_model_is_named(
-    bundled, tmp_path, kind
+@pytest.mark.parametrize(
+    ("kind", "said"), [("qwen3", ["REQUIRES 0.30.0"]), ("qwen2", [])]
+)
+def test_an_ollama_that_takes_no_adapter_of_a_kind_is_refused(
+    bundled, tmp_path, kind, said
 ):
-    config = AutoConfig.for_model(kind, **KINDS[kind])
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(kind, **KINDS[kind] | {"vocab_size": 768})
+    )
+    model.save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(PACKAGE / "nano").save_pretrained(tmp_path / "base")
+
+    begins = [*said, "FROM ./base", *ADAPTED]
+    assert bundled(tmp_path / "base")[: len(begins)] == begins
+
+
+def test_another_kind_is_refused(bundled, tmp_path):
+    config = AutoConfig.for_model("mistral", **KINDS["mistral"])
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "base")
 
-    with pytest.raises(AdapterError, match=r"--format merged, or .* --format gguf"):
+    with pytest.raises(AdapterError, match=r"got mistral; .* --format merged"):
         bundled(tmp_path / "base")
