@@ -64,8 +64,9 @@ def document_of(app: FastAPI) -> dict[str, Any]:
         }
     }
     for route, access in table_of(routes).routes:
-        for operation in document["paths"][route.path_format].values():
-            _complete(operation, route.path, access)
+        operations = document["paths"][route.path_format]
+        for method in route.methods or ():
+            _complete(operations[method.lower()], route.path, access)
     return document
 
 

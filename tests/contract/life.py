@@ -61,6 +61,9 @@ probe_dreams = 8
 max_held_out = 16
 max_asked = 4
 
+[capture]
+mode = "ask"
+
 [engine]
 threads = 1
 reserve_mb = 0
