@@ -14,7 +14,9 @@ from sleepcycle.model.continuous_batch import (
     WrittenToken,
 )
 from sleepcycle.model.encode import render_chat, render_text
+from sleepcycle.model.generate import Sampling, generate
 from sleepcycle.model.next_token import TokenChoice
+from sleepcycle.model.plain_generate import is_decoded
 from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.row_batches import most_rows, room_for_rows, row_bytes
 from sleepcycle.model.served_weights import ServedWeights
@@ -31,6 +33,7 @@ from sleepcycle.serving.messages import (
     ToldToken,
 )
 
+NEW_TOKENS = 1024  # of an answer that is asked without a bound; a guess
 TURN = 4  # steps of one version before another's are written
 
 
@@ -70,11 +73,18 @@ class Answering:
         self._lanes: OrderedDict[str, _Lane] = OrderedDict()
         self._open: dict[int, _Answer] = {}
         self._room = room_for_rows(base)
+        self._streams = is_decoded(base, min(base.positions, base.max_length))
+        """Whether answers are written side by side, token by token."""
 
     @property
     def is_busy(self) -> bool:
         """Whether there is something to write."""
         return any(lane.waiting or len(lane.batch) for lane in self._lanes.values())
+
+    @property
+    def held(self) -> list[str]:
+        """Versions that are held, the one asked longest ago first."""
+        return list(self._lanes)
 
     def ask(self, asked: Ask) -> None:
         """Take an answer on, or refuse it."""
@@ -106,10 +116,26 @@ class Answering:
             if not (lane.waiting or len(lane.batch)):
                 continue
             self._weights.use(name)
+            if not self._streams:
+                self._write_whole(lane)
+                continue
             if joining := self._join(lane):
                 self._take(lane.batch.join(joining))
             for _ in range(TURN):
                 self._take(lane.batch.step())
+
+    def _write_whole(self, lane: _Lane) -> None:
+        """Write one answer to its end, of a base that no continuous batch writes."""
+        answer = lane.waiting.popleft()
+        asked, order = answer.asked, answer.order
+        sampling = Sampling(asked.temperature, asked.seed)
+        [said] = generate(
+            self._base, [order.prompt], max_new_tokens=order.most, sampling=sampling
+        )
+        text = "".join(map(answer.stream.add, said.ids)) + answer.stream.end()
+        by_itself = said.ended or answer.stream.stopped
+        self._tell(Said(asked.id, text, tokens=len(said.ids)))
+        self._tell(Ended(asked.id, "", Reason.STOP if by_itself else Reason.LENGTH))
 
     def _answer(self, asked: Ask) -> _Answer:
         """Read what is asked.
@@ -119,7 +145,7 @@ class Answering:
         """
         prompt = self._prompt(asked)
         room = self._base.positions - len(prompt)
-        most = min(room, asked.most or room)
+        most = min(room, asked.most or NEW_TOKENS)
         if most < 1 or (asked.most or 0) > room:
             raise ModelError(
                 f"expected prompt and answer within the {self._base.positions} "
@@ -127,6 +153,8 @@ class Answering:
                 f"tokens and an answer of up to {asked.most or 1}; shorten the "
                 "conversation, or ask for fewer tokens"
             )
+        if not self._streams:
+            _expect_plain(asked)
         choice = TokenChoice(asked.temperature, asked.top_p, asked.seed, asked.told)
         needed = row_bytes(self._base, len(prompt), most)
         return _Answer(
@@ -233,3 +261,16 @@ class Answering:
 def _finite(log_prob: float) -> float:
     """Return a log-probability that JSON can hold; OpenAI's least is -9999."""
     return log_prob if math.isfinite(log_prob) else -9999.0
+
+
+def _expect_plain(asked: Ask) -> None:
+    """Refuse what transformers' own `generate` is not asked for here.
+
+    Raises:
+        ModelError: There is some.
+    """
+    if asked.top_p < 1 or asked.told is not None:
+        raise ModelError(
+            "expected no top_p and no logprobs for a base of this kind, which keeps "
+            "something else than keys and values; leave them out"
+        )
