@@ -50,9 +50,13 @@ class ServedWeights:
         if not changes:
             self._merged[name] = []
             return
-        adapters.attach(self._base, name, changes)
-        adapters.activate(self._base, [name])
-        copies = merged_copies(self._base) if self._copies else None
+        try:
+            adapters.attach(self._base, name, changes)
+            adapters.activate(self._base, [name])
+            copies = merged_copies(self._base) if self._copies else None
+        except BaseException:
+            adapters.remove(self._base, name)
+            raise
         adapters.activate(self._base, [])
         if copies is None:
             self._attached.add(name)

@@ -139,7 +139,7 @@ def _feedback(app: FastAPI, talk: Talk) -> None:
     """Add what takes in feedback."""
 
     @app.post("/v1/feedback")
-    @needs(TokenScope.TALK, TokenScope.FEED)
+    @needs(TokenScope.FEED)
     def feedback(body: FeedbackBody) -> Response:
         """Take in what is said of an answer that was kept."""
         said, kept = body.said(), talk.captured.get(body.inference_id)

@@ -25,6 +25,8 @@ class WrittenAnswer:
     tokens: int = 0
     told: list[ToldToken] = field(default_factory=list)
     reason: str | None = None
+    split: tuple[str, Sequence[ToolCall]] | None = None
+    """What is said, and the calls of tools; known once it is over."""
 
     def take(self, line: Begun | Said | Ended) -> str:
         """Take what was said; return the text that is new."""
@@ -51,13 +53,16 @@ class Envelope:
     offered: Collection[str] = ()
     """Names of tools that may be called."""
 
+    each: int = 1
+    """Answers to one prompt."""
+
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self, answers: Sequence[WrittenAnswer]) -> Json:
         """Return all answers, once they are over."""
         choices = [self._choice(place, one) for place, one in enumerate(answers)]
-        return self._part(choices, "") | {"usage": usage(answers)}
+        return self._part(choices, "") | {"usage": usage(answers, self.each)}
 
     @property
     def name(self) -> str:
@@ -70,7 +75,7 @@ class Envelope:
         said = None if calls and not text else text
         message: Json = {"role": "assistant", "content": said}
         if calls:
-            message["tool_calls"] = [_call(n, call) for n, call in enumerate(calls)]
+            message["tool_calls"] = [_call(call) for call in calls]
         return message
 
     async def events(
@@ -92,7 +97,7 @@ class Envelope:
                 for fields in self._news(written[place], line):
                     yield self._event(place, fields)
         if has_usage:
-            yield event(self._part([], ".chunk") | {"usage": usage(written)})
+            yield event(self._part([], ".chunk") | {"usage": usage(written, self.each)})
 
     def _news(self, one: WrittenAnswer, line: Begun | Said | Ended) -> list[Json]:
         """Return what a line adds to an answer, in parts of a choice."""
@@ -105,7 +110,9 @@ class Envelope:
         if self.is_chat and self.offered:
             if one.reason:  # calls are known once all is there
                 message = self.message(one)
-                found.append({"delta": message})
+                for place, call in enumerate(message.get("tool_calls", ())):
+                    call["index"] = place
+                found.append({"delta": message, "logprobs": self._logprobs(one.told)})
         elif text or told:
             said = {"delta": {"content": text}} if self.is_chat else {"text": text}
             found.append({**said, "logprobs": self._logprobs(told)})
@@ -132,7 +139,9 @@ class Envelope:
         """Return what is said, and the calls."""
         if not (self.is_chat and self.offered):
             return one.text, []
-        return split_calls(one.text, self.offered)
+        if one.split is None:
+            one.split = split_calls(one.text, self.offered)
+        return one.split
 
     def _logprobs(self, told: Sequence[ToldToken]) -> Json | None:
         """Return how likely tokens were, where that was asked."""
@@ -169,9 +178,14 @@ def event(fields: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(fields, ensure_ascii=False)}\n\n"
 
 
-def usage(answers: Sequence[WrittenAnswer]) -> Json:
-    """Return what answers took; prompts of several answers to one count once."""
-    read = max((one.prompt_tokens for one in answers), default=0)
+def usage(answers: Sequence[WrittenAnswer], each: int) -> Json:
+    """Return what answers took; the prompt of several answers counts once.
+
+    Args:
+        answers: All of them.
+        each: How many there are to one prompt, one after another.
+    """
+    read = sum(one.prompt_tokens for one in answers[::each])
     said = sum(one.tokens for one in answers)
     return {
         "prompt_tokens": read,
@@ -188,15 +202,10 @@ async def whole(answer: Answer) -> WrittenAnswer:
     return written
 
 
-def _call(place: int, call: ToolCall) -> Json:
+def _call(call: ToolCall) -> Json:
     """Return a call of a tool."""
     function = {"name": call.name, "arguments": call.arguments}
-    return {
-        "index": place,
-        "id": f"call_{secrets.token_hex(8)}",
-        "type": "function",
-        "function": function,
-    }
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _likely(told: ToldToken) -> Json:

@@ -19,7 +19,7 @@ from sleepcycle.server.openai_errors import openai_error_body
 from sleepcycle.server.openai_requests import ChatRequest, Sampled, TextRequest
 from sleepcycle.server.responses import answer
 from sleepcycle.server.talk import Talk
-from sleepcycle.serving.messages import Ask
+from sleepcycle.serving.messages import Ask, Reason
 
 OWNER = "sleepcycle"
 MAX_BODY = 16_000_000  # bytes of a conversation; a guess
@@ -51,7 +51,8 @@ def add_openai_routes(app: FastAPI, talk: Talk) -> None:
     @needs(TokenScope.TALK, max_body_bytes=MAX_BODY)
     async def chat(request: Request, body: ChatRequest) -> Response:
         """Answer a conversation."""
-        return await _respond(request, talk, body, [body.content()])
+        content = await run_in_threadpool(body.content)  # may be long
+        return await _respond(request, talk, body, [content])
 
     @app.post("/v1/completions")
     @needs(TokenScope.TALK, max_body_bytes=MAX_BODY)
@@ -69,7 +70,7 @@ async def _respond(
     asks = [one for content in contents for one in body.asks(version, folder, content)]
     is_chat = isinstance(body, ChatRequest)
     offered = body.offered if isinstance(body, ChatRequest) else ()
-    envelope = Envelope(version, is_chat, offered)
+    envelope = Envelope(version, is_chat, offered, body.n or 1)
     if body.stream:
         events = _events(talk, envelope, asks, body)
         first = await anext(events)  # what cannot be answered has a status of its own
@@ -81,7 +82,12 @@ async def _respond(
 
 async def _all(talk: Talk, asks: Sequence[Ask]) -> list[WrittenAnswer]:
     """Return all answers, which are written side by side."""
-    return list(await asyncio.gather(*(whole(talk.process.answer(a)) for a in asks)))
+    tasks = [asyncio.create_task(whole(talk.process.answer(one))) for one in asks]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:  # where one cannot be answered, no other is written on
+            task.cancel()
 
 
 async def _events(
@@ -113,8 +119,8 @@ def _keep(
 
     What cannot be kept is in the log: the answer is given all the same.
     """
-    if not isinstance(body, ChatRequest):
-        return
+    if not isinstance(body, ChatRequest) or answers[0].reason == Reason.LENGTH:
+        return  # an answer that was cut off would teach to break off
     exchange = Exchange(
         id=envelope.name,
         version=int(envelope.model.removeprefix("v")),

@@ -15,6 +15,7 @@ from sleepcycle.serving.messages import ServingOrder
 from sleepcycle.serving.process import ServingProcess
 
 ACTOR = "talk"
+MOST_OPEN = 512  # answers, those that wait for others included; a guess
 RETRY_S = 60  # where it is not known how long a run will take
 
 
@@ -57,11 +58,16 @@ class Talk:
         return [one for one in self.versions.listing() if one.removed_at is None]
 
     def expect_free(self) -> None:
-        """Refuse where a run has the memory.
+        """Refuse where a run has the memory, or too much is asked at once.
 
         Raises:
-            BusyError: It has.
+            BusyError: It has, or there is.
         """
+        if self.process.open_answers >= MOST_OPEN:
+            raise BusyError(
+                f"expected fewer than {MOST_OPEN} answers at once; ask again later",
+                retry_s=1,
+            )
         if not self._is_away():
             return
         state = self.scheduler.state()

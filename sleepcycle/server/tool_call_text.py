@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -38,4 +39,4 @@ def _call(text: str, tools: Collection[str]) -> ToolCall | None:
         return None
     given = fields.get("arguments", fields.get("parameters", {}))
     arguments = given if isinstance(given, str) else json.dumps(given)
-    return ToolCall(str(fields["name"]), arguments)
+    return ToolCall(str(fields["name"]), arguments, f"call_{secrets.token_hex(8)}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sleepcycle.errors import ExampleError, ModelError, SleepcycleError
+from sleepcycle.errors import ExampleError, ModelError, ServiceError, SleepcycleError
 from sleepcycle.model.base import Base
 from sleepcycle.model.continuous_batch import (
     AnswerOrder,
@@ -16,6 +16,7 @@ from sleepcycle.model.continuous_batch import (
 from sleepcycle.model.encode import render_chat, render_text
 from sleepcycle.model.generate import Sampling, generate
 from sleepcycle.model.next_token import TokenChoice
+from sleepcycle.model.out_of_memory import is_full
 from sleepcycle.model.plain_generate import is_decoded
 from sleepcycle.model.portable import load_sealed
 from sleepcycle.model.row_batches import most_rows, room_for_rows, row_bytes
@@ -94,6 +95,12 @@ class Answering:
         except SleepcycleError as error:
             self._tell(AnswerRefused(asked.id, type(error).__name__, str(error)))
             return
+        except RuntimeError as error:
+            if not is_full(error):
+                raise
+            words = f"no memory is left to hold {asked.version} beside others"
+            self._tell(AnswerRefused(asked.id, ServiceError.__name__, words))
+            return
         self._tell(Begun(asked.id, len(answer.order.prompt)))
         lane.waiting.append(answer)
 
@@ -107,7 +114,7 @@ class Answering:
     def give_up(self, why: str) -> None:
         """Refuse all that was begun, and let go of it."""
         for id_ in list(self._open):
-            self._tell(AnswerRefused(id_, ModelError.__name__, why))
+            self._tell(AnswerRefused(id_, ServiceError.__name__, why))
             self.cancel(id_)
 
     def step(self) -> None:

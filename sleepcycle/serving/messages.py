@@ -156,7 +156,8 @@ def parsed(line: bytes) -> Line:
         ValueError: It holds none.
     """
     fields = json.loads(line)
-    kind = KINDS.get(fields.pop("kind", ""))
+    name = fields.pop("kind", None) if isinstance(fields, dict) else None
+    kind = KINDS.get(str(name))
     if kind is None:
         raise ValueError(f"expected one of {', '.join(KINDS)}, got {line[:80]!r}")
     return from_plain(fields, kind)

@@ -180,6 +180,8 @@ class ServingProcess:
                     task.add_done_callback(self._tasks.discard)
             running = self._running
             await asyncio.shield(running.ready)
+        if running.over:  # it died right after it had said that it is ready
+            raise _UnheardError(f"the serving process ended at once; see {self._log}")
         return running
 
     async def _start(self) -> _Running:
@@ -190,6 +192,14 @@ class ServingProcess:
         words = ["-m", "sleepcycle.serving.serving_worker", str(file), str(self._log)]
         start = partial(Child, words, offline_environment(), grace_s=GRACE_S)
         child = await asyncio.to_thread(start)
+        try:
+            return await self._connected(child)
+        except BaseException:
+            child.end()
+            raise
+
+    async def _connected(self, child: Child) -> _Running:
+        """Connect to a process that was started."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=LONGEST_LINE)
         await loop.connect_read_pipe(
@@ -216,7 +226,8 @@ class ServingProcess:
                 running.take(line)
         except (OSError, ValueError) as fault:
             logger.error("the serving process cannot be read: {f}", f=repr(fault))
-        await self._over(running, error)
+        finally:
+            await self._over(running, error)
 
     async def _over(self, running: _Running, error: SleepcycleError) -> None:
         """Refuse what a process has left open, and clear up behind it."""

@@ -9,7 +9,7 @@ from sleepcycle.settings.config import Settings
 
 CHAT = "/v1/chat/completions"
 SECRET = "plughxyzzy"
-PLAIN = {"model": "v0", "temperature": 0, "max_tokens": 4}
+PLAIN = {"model": "v0", "temperature": 0, "max_tokens": 64}
 
 
 @pytest.fixture
@@ -89,6 +89,16 @@ def test_what_is_deleted_is_gone(keeping):
 def test_without_store_nothing_is_kept(keeping):
     _, body = keeping.ask("POST", CHAT, said("Do not keep me"))
 
+    assert keeping.ask("GET", f"{CHAT}/{body['id']}")[0] == 404
+
+
+def test_an_answer_that_was_cut_off_is_not_kept(keeping):
+    """
+    It would teach to break off.
+    """
+    _, body = keeping.ask("POST", CHAT, said("Say it", store=True, max_tokens=1))
+
+    assert body["choices"][0]["finish_reason"] == "length"
     assert keeping.ask("GET", f"{CHAT}/{body['id']}")[0] == 404
 
 

@@ -111,6 +111,11 @@ def test_a_text_is_gone_on_from(talking):
 
     assert status == 200
     assert [one["index"] for one in body["choices"]] == [0, 1]
+    alone = [talking.ask("POST", "/v1/completions", {**asked, "prompt": one})[1]
+             for one in asked["prompt"]]  # fmt: skip
+    assert body["usage"]["prompt_tokens"] == sum(
+        one["usage"]["prompt_tokens"] for one in alone
+    )
     assert body["object"] == "text_completion"
 
 

@@ -170,7 +170,7 @@ def test_memory_that_is_full_refuses_what_was_begun(nano, versions):
     desk.answering.give_up("no memory is left")
     desk.finish()
 
-    assert desk.told[1][-1] == AnswerRefused(1, "ModelError", "no memory is left")
+    assert desk.told[1][-1] == AnswerRefused(1, "ServiceError", "no memory is left")
 
 
 class TestABaseThatIsWrittenWhole:
