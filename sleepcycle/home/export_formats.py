@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,27 +75,22 @@ def _write_merged(order: ExportOrder) -> None:
 
 def _write_gguf(order: ExportOrder) -> None:
     """Write the adapter alone, as llama.cpp reads it."""
-    write = _gguf_writer(order)
-    with _made(order.folder) as folder:
-        write(folder / ADAPTER_GGUF)
-
-
-def _write_ollama(order: ExportOrder) -> None:
-    """Write what `ollama create` makes a model of."""
-    write = _gguf_writer(order)
-    from sleepcycle.home.ollama_bundle import write_bundle  # loads torch
-
-    with _made(order.folder) as folder:
-        write_bundle(order.model, folder, write)
-
-
-def _gguf_writer(order: ExportOrder) -> Callable[[Path], None]:
-    """Return what writes the version's adapter as GGUF to a file."""
     source = _adapter_of(order)
     order.expect_base()
     from sleepcycle.home import weights  # loads torch
 
-    return partial(weights.export_gguf, order.model, source)
+    with _made(order.folder) as folder:
+        weights.export_gguf(order.model, source, folder / ADAPTER_GGUF)
+
+
+def _write_ollama(order: ExportOrder) -> None:
+    """Write what `ollama create` makes a model of."""
+    source = _adapter_of(order)
+    order.expect_base()
+    from sleepcycle.home import weights  # loads torch
+
+    with _made(order.folder) as folder:
+        weights.export_ollama(order.model, source, folder)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sleepcycle.home.ollama_bundle import write_bundle
 from sleepcycle.model import adapters
 from sleepcycle.model.base import Base, skeleton
 from sleepcycle.model.base_files import identify, locate
@@ -63,6 +64,11 @@ def export_merged(base: Base, folder: Path | None, target: Path) -> None:
 def export_gguf(settings: ModelSettings, folder: Path, file: Path) -> None:
     """Write a version's adapter as llama.cpp reads it, without the base's weights."""
     write_gguf_adapter(load_sealed(folder), locate(settings), file)
+
+
+def export_ollama(settings: ModelSettings, folder: Path, target: Path) -> None:
+    """Write what `ollama create` makes a model of a version of."""
+    write_bundle(settings, load_sealed(folder), target)
 
 
 def convert_adapter(

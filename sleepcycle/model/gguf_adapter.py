@@ -3,13 +3,9 @@
 It is what llama.cpp's own converter makes of the portable form, tensor for tensor.
 """
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sleepcycle.errors import AdapterError
 from sleepcycle.model.base_files import base_config
@@ -43,7 +39,7 @@ def write_gguf_adapter(changes: LayerChanges, place: Path, file: Path) -> None:
     """
     config = base_config(place)
     architecture = expect_architecture(config)
-    tensors = dict(_tensors(changes, config))
+    factors = named_factors(changes, config)
     from gguf import GGUFType, GGUFWriter, Keys
 
     writer = GGUFWriter(file, architecture)
@@ -52,8 +48,9 @@ def write_gguf_adapter(changes: LayerChanges, place: Path, file: Path) -> None:
     # llama.cpp multiplies by alpha / rank, and what is sealed has its scale in it
     [rank] = {change.rank for change in changes.values()}
     writer.add_float32(Keys.Adapter.LORA_ALPHA, float(rank))
-    for name, values in tensors.items():
-        writer.add_tensor(name, values)
+    for name, change in factors.items():
+        writer.add_tensor(f"{name}.weight.lora_a", change.down.numpy())
+        writer.add_tensor(f"{name}.weight.lora_b", change.up.numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -81,16 +78,23 @@ def expect_architecture(config: dict[str, Any]) -> str:
     return ARCHITECTURES[kind]
 
 
-def _tensors(
-    changes: LayerChanges, config: dict[str, Any]
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield each factor under its name in GGUF, in the order of the sealed file."""
+def named_factors(changes: LayerChanges, config: dict[str, Any]) -> dict[str, LowRank]:
+    """Return changes by the names of their layers in GGUF, with rows in its order.
+
+    Args:
+        changes: By the layer's path in transformers.
+        config: What the base says of itself; its kind is one that is written.
+
+    Raises:
+        AdapterError: A layer has no name there.
+    """
     from gguf import MODEL_ARCH, get_tensor_name_map
 
     architecture = ARCHITECTURES[config["model_type"]]
     names = get_tensor_name_map(
         MODEL_ARCH[architecture.upper()], int(config["num_hidden_layers"])
     )
+    found = {}
     for path, change in changes.items():
         name = names.get_name(path.replace("language_model.", ""))
         if name is None:
@@ -99,8 +103,8 @@ def _tensors(
                 f"{path}; export the whole model: --format merged"
             )
         up = _ordered(change, path, config) if architecture == "llama" else change.up
-        yield f"{name}.weight.lora_a", change.down.numpy()
-        yield f"{name}.weight.lora_b", up.contiguous().numpy()
+        found[name] = LowRank(up.contiguous(), change.down)
+    return found
 
 
 def _ordered(change: LowRank, path: str, config: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -2,18 +2,23 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from sleepcycle.errors import AdapterError
 from sleepcycle.files.paths import PACKAGE
 from sleepcycle.home.ollama_bundle import write_bundle
+from sleepcycle.model.base import skeleton
+from sleepcycle.numerics.lowrank import LowRank
 from sleepcycle.settings.config import ModelSettings
 from tests.model.kinds import KINDS
 
 gguf_files = pytest.importorskip(
     "tests.model.gguf_files", reason="needs the extra gguf", exc_type=ImportError
 )
+GGUFReader = pytest.importorskip("gguf").GGUFReader
 ADAPTED = ["ADAPTER ./adapter.gguf"]
 PLAIN_PROMPT = 'TEMPLATE """{{ .Prompt }}"""'
 
@@ -53,34 +58,36 @@ def bundled(tmp_path):
         folder = tmp_path / "bundle"
         folder.mkdir()
         model = ModelSettings(base=str(base), **settings)
-        write_bundle(model, folder, lambda file: file.write_bytes(b"an adapter"))
-        assert (folder / "adapter.gguf").read_bytes() == b"an adapter"
+        shapes = skeleton(model).shapes
+        changes = {
+            path: LowRank(torch.ones(out, 8), torch.ones(8, into) / 8)
+            for path, (out, into) in shapes.items()
+        }
+        write_bundle(model, changes, folder)
         return (folder / "Modelfile").read_text().splitlines()
 
     return bundle
 
 
-def test_a_model_of_ollama_is_named_and_its_template_inherited(bundled, pulled):
-    assert bundled(pulled) == ["FROM tiny:1b", *ADAPTED]
-
-
-def test_an_own_template_is_written_for_a_model_of_ollama_too(
-    bundled, pulled, tmp_path
-):
-    own = tmp_path / "own.jinja"
-    own.write_text(gguf_files.CHAT.replace("<|end|>", "<|over|>"))
-
-    said = bundled(pulled, chat_template=str(own))
-
-    assert said[2].startswith('TEMPLATE """{{ if .System }}')
-    assert said[3] == 'PARAMETER stop "<|over|><|user|>"'
-
-
-def test_a_file_lies_beside_the_modelfile(bundled, gguf, tmp_path):
+def test_a_gguf_base_becomes_one_file_with_the_change(bundled, gguf, tmp_path):
     said = bundled(gguf)
 
-    assert said[:2] == ["FROM ./base.gguf", *ADAPTED]
-    assert (tmp_path / "bundle/base.gguf").read_bytes() == gguf.read_bytes()
+    assert said[0] == "FROM ./model.gguf"
+    assert not any(line.startswith("ADAPTER") for line in said)
+    before, after = (
+        {tensor.name: tensor.data for tensor in GGUFReader(file).tensors}
+        for file in (gguf, tmp_path / "bundle/model.gguf")
+    )
+    assert before.keys() == after.keys()
+    for name, data in after.items():
+        change = 1.0 if name.startswith("blk.") and data.ndim == 2 else 0.0
+        np.testing.assert_allclose(data, before[name] + change, rtol=1e-6, atol=1e-6)
+
+
+def test_a_model_of_ollama_does_too(bundled, pulled, tmp_path):
+    said = bundled(pulled)
+
+    assert said[0] == "FROM ./model.gguf"
     assert str(tmp_path) not in "".join(said)
 
 
@@ -94,7 +101,7 @@ def test_of_a_folder_there_is_what_its_hash_covers(bundled, tmp_path):
 
 
 def test_the_beginning_is_in_the_template_where_the_file_adds_none(bundled, gguf):
-    [_, _, template, *_] = bundled(gguf)
+    [_, template, *_] = bundled(gguf)
 
     assert "{{ else }}<|bos|><|user|>{{ end }}" in template
 
