@@ -61,7 +61,7 @@ def write_gguf_merged(changes: LayerChanges, place: Path, file: Path) -> None:
 
 
 def _copy_values(reader: Any, writer: Any) -> None:  # noqa: ANN401 - of gguf
-    """Say of the model what its file said."""
+    """Write of the model what its file said."""
     from gguf import GGUFValueType, LlamaFileType
 
     for key, field in reader.fields.items():
