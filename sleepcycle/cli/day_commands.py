@@ -1,4 +1,4 @@
-"""The commands of a day: init, feed, wake, sleep, pause, status, ask, demo."""
+"""The commands of a day: init, feed, wake, sleep, pause, status, ask, chat, demo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -181,13 +181,41 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask the live version, or another one, a question."""
+    from sleepcycle.cli import service_link
     from sleepcycle.cli.day_output import show_answer
 
     prompt.encode()  # or raises: it came in bytes that are no UTF-8
-    answer = home_of(ctx).ask(
-        prompt, version=version, max_new_tokens=max_new_tokens, tool=tool
-    )
+    if tool is Tool.NONE:
+        answer = service_link.ask(
+            ctx, prompt, version=version, max_new_tokens=max_new_tokens
+        )
+    else:  # the service has none
+        answer = home_of(ctx).ask(
+            prompt, version=version, max_new_tokens=max_new_tokens, tool=tool
+        )
     show_answer(answer, as_json=as_json)
+
+
+@app.command()
+def chat(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Option(help="Version or alias.")] = "live",
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest answer (default: as far as there is room)."),
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=2, help="0 answers what is likeliest.")
+    ] = 0.0,
+) -> None:
+    """Talk to a version through the running service; /help lists what can be typed."""
+    from sleepcycle.cli.service_link import expect_service
+    from sleepcycle.cli.terminal_chat import TerminalChat
+
+    options: dict[str, object] = {"temperature": temperature}
+    if max_new_tokens is not None:
+        options["max_tokens"] = max_new_tokens
+    TerminalChat(lambda: expect_service(ctx), version, options).talk()
 
 
 @app.command()

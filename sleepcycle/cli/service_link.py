@@ -13,11 +13,13 @@ from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.version import MadeFor, Version
 
 if TYPE_CHECKING:
+    from sleepcycle.home.home import Answer
     from sleepcycle.home.versions import Switch
     from sleepcycle.runs.context import Outcome
     from sleepcycle.server.client import Client
 
 R = TypeVar("R")
+CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 
 
 def service_of(ctx: typer.Context) -> "Client | None":
@@ -34,6 +36,23 @@ def service_of(ctx: typer.Context) -> "Client | None":
     return reach(paths)
 
 
+def expect_service(ctx: typer.Context) -> "Client":
+    """Return the service of the home that the command line names.
+
+    Raises:
+        ServiceError: None runs, or it does not answer.
+    """
+    service = service_of(ctx)
+    if service is None:
+        from sleepcycle.errors import ServiceError
+
+        raise ServiceError(
+            f"expected a running service of {ctx.obj}, got none; start it: "
+            "sleepcycle run"
+        )
+    return service
+
+
 def run_now(ctx: typer.Context, kind: RunKind, on_progress: OnProgress) -> "Outcome":
     """Run a wake or a night now."""
     service = service_of(ctx)
@@ -43,6 +62,30 @@ def run_now(ctx: typer.Context, kind: RunKind, on_progress: OnProgress) -> "Outc
     from sleepcycle.runs.context import Outcome
 
     return _record(service.run(kind, on_progress), Outcome)
+
+
+def ask(
+    ctx: typer.Context, prompt: str, *, version: str, max_new_tokens: int
+) -> "Answer":
+    """Let a version answer a prompt, greedily."""
+    service = service_of(ctx)
+    if service is None:
+        home = home_of(ctx)
+        return home.ask(prompt, version=version, max_new_tokens=max_new_tokens)
+    from sleepcycle.errors import ServiceError
+    from sleepcycle.home.home import Answer
+
+    wanted = {"model": version, "max_tokens": max_new_tokens, "temperature": 0}
+    turn = {"role": "user", "content": prompt}
+    try:
+        said = service.call("POST", CHAT, {**wanted, "messages": [turn]})
+        text = said["choices"][0]["message"]["content"]
+    except ServiceError as error:
+        if TEXT not in str(error):  # it names that for a base without a chat template
+            raise
+        said = service.call("POST", TEXT, {**wanted, "prompt": prompt})
+        text = said["choices"][0]["text"]
+    return Answer(said["model"], text)
 
 
 def roll_back(ctx: typer.Context, version: str, *, requeue: bool) -> "Switch":

@@ -5,9 +5,10 @@ import json
 import re
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
 from sleepcycle.errors import (
@@ -35,6 +36,7 @@ SEE = "sleepcycle runs list"
 
 Json = dict[str, Any]
 HOST = "127.0.0.1"
+EVENT, DONE = b"data: ", b"[DONE]"
 URL = re.compile(rf"http://{re.escape(HOST)}:(\d{{1,5}})")  # no service has another
 CHALLENGE, PROOF = "X-Sleepcycle-Challenge", "X-Sleepcycle-Proof"
 
@@ -60,6 +62,34 @@ class Client:
         if 200 <= status < 300:  # no redirection is followed
             return answer
         raise error_of(answer)
+
+    def stream(self, path: str, body: Json) -> Generator[Json]:
+        """Yield the parts of an answer as it is being written.
+
+        Who stops to read lets the service write no more of it.
+
+        Args:
+            path: One of OpenAI's addresses.
+            body: What is asked.
+
+        Raises:
+            ServiceError: It refused, or the answer broke off.
+        """
+        asked = {**body, "stream": True}
+        with self._asked("POST", path, asked, ANSWER_S) as answer:
+            if answer.status != 200:
+                raise error_of(json.loads(answer.read()))
+            for data in _events(answer):
+                if data == DONE:
+                    return
+                part = json.loads(data)
+                if "error" in part:
+                    raise error_of(part)
+                yield part
+        raise ServiceError(
+            f"expected an answer of the service (pid {self.pid}) to its end, got a "
+            "part of it; ask again, and see the service's log"
+        )
 
     def run(self, kind: RunKind, on_progress: OnProgress) -> Json:
         """Let the service run a wake or a night now, and return its outcome.
@@ -123,6 +153,18 @@ class Client:
         self, method: str, path: str, body: Json | None, timeout_s: float
     ) -> tuple[int, Json]:
         """Send one request, and return status and body of the answer."""
+        with self._asked(method, path, body, timeout_s) as answer:
+            return answer.status, json.loads(answer.read())
+
+    @contextmanager
+    def _asked(
+        self, method: str, path: str, body: Json | None, timeout_s: float
+    ) -> Iterator[HTTPResponse]:
+        """Send one request, and yield the answer, to be read in the block.
+
+        Raises:
+            ServiceError: The service cannot be reached, or the block cannot read it.
+        """
         headers = {"Authorization": f"Bearer {self.token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -133,9 +175,9 @@ class Client:
             connection.auto_open = 0  # another connection could reach another process
             self._expect_proof(connection)
             connection.request(method, path, text, headers)
-            answer = connection.getresponse()
-            found = json.loads(answer.read())
-        except ServiceError:
+            with connection.getresponse() as answer:
+                yield answer
+        except SleepcycleError:
             raise
         except (OSError, HTTPException, ValueError) as error:
             raise ServiceError(
@@ -144,7 +186,6 @@ class Client:
             ) from error
         finally:
             connection.close()
-        return answer.status, found
 
     def _port(self) -> int:
         """Return where it listens, on this machine alone."""
@@ -203,7 +244,16 @@ def _announced(paths: HomePaths) -> Client | None:
     return Client(said.pid, said.url, read_token(paths))
 
 
+def _events(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what server-sent events hold, each of one line."""
+    for line in lines:
+        if line.startswith(EVENT):
+            yield line.removeprefix(EVENT).strip()
+
+
 def error_of(told: Json) -> SleepcycleError:
-    """Return the error that an answer tells of."""
+    """Return the error that an answer tells of, in our shape or OpenAI's."""
+    if isinstance(told.get("error"), dict):
+        return ServiceError(str(told["error"].get("message")))
     name, message = str(told.get("error")), str(told.get("message"))
     return error_named(name, message, otherwise=ServiceError)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 
 import pytest
@@ -126,6 +126,72 @@ class TestCall:
     @pytest.mark.parametrize("name", ["RowError", "SleepcycleError.x", "os", "None"])
     def test_an_error_of_no_known_name_is_the_services(self, name):
         assert type(error_of({"error": name, "message": "m"})) is ServiceError
+
+
+def events(*parts, ended=True):
+    """Return an answer that comes in parts, as one proven service would give it."""
+    lines = [f"data: {json.dumps(part)}\n\n" for part in parts]
+    return "".join(lines) + ("data: [DONE]\n\n" if ended else "")
+
+
+@pytest.fixture
+def streaming():
+    """Make a service that proves itself, and then answers with a text."""
+    with ExitStack() as stack:
+        yield lambda text, status="200 OK": stack.enter_context(
+            proven_answer(text, status)
+        )
+
+
+@contextmanager
+def proven_answer(text, status):
+    """Yield a client of who proves to know the token, and answers with a text."""
+
+    def serve():
+        other, _ = channel.accept()
+        with other:
+            proof = proving(other.recv(65536), url).replace("Connection: close\r\n", "")
+            length = "Content-Length: 2\r\n\r\n{}"
+            head = proof.partition("\r\n\r\n")[0]
+            other.sendall(f"HTTP/1.1 {head}\r\n{length}".encode())
+            other.recv(65536)
+            other.sendall(f"HTTP/1.1 {status}\r\n\r\n{text}".encode())
+            other.shutdown(socket.SHUT_WR)
+            while other.recv(65536):  # or what is unread resets the connection
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as channel:
+        url = f"http://127.0.0.1:{channel.getsockname()[1]}"
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Client(1, url, TOKEN)
+    thread.join(10)
+
+
+class TestStream:
+    def test_its_parts_come_one_after_another(self, streaming):
+        client = streaming(events({"a": 1}, {"a": 2}))
+
+        assert [*client.stream("/v1/completions", {})] == [{"a": 1}, {"a": 2}]
+
+    def test_an_answer_that_breaks_off_is_told(self, streaming):
+        parts = streaming(events({"a": 1}, ended=False)).stream("/v1/completions", {})
+
+        assert next(parts) == {"a": 1}
+        with pytest.raises(ServiceError, match="to its end, got a part of it; ask"):
+            next(parts)
+
+    def test_an_error_on_the_way_is_raised(self, streaming):
+        told = {"error": {"message": "the serving process ended"}}
+
+        with pytest.raises(ServiceError, match=r"^the serving process ended$"):
+            list(streaming(events(told)).stream("/v1/completions", {}))
+
+    def test_a_refusal_is_raised_in_its_words(self, streaming):
+        told = json.dumps({"error": {"message": "no version v9"}})
+
+        with pytest.raises(ServiceError, match=r"^no version v9$"):
+            list(streaming(told, "404 Not Found").stream("/v1/completions", {}))
 
 
 class TestSecret:
