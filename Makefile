@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-gpu bench-memory bench-wake study-quick study-pages clean
+.PHONY: help demo demo-real test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-gpu bench-memory bench-serving bench-wake study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -62,6 +62,9 @@ bench-fold: .venv/ready  ## Compare what folds and downscaling keep of one train
 
 bench-generate: .venv/ready  ## Time answers beside transformers' own (see ARGS).
 	$(BIN)/python -m benchmarks.generate $(ARGS)
+
+bench-serving: .venv/ready  ## Time the service beside transformers serve (ARGS='--base FOLDER'; needs the package openai).
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 bench-wake: .venv/ready  ## Time a wake beside TRL's trainer, on SmolLM2's shape and made-up rows (ARGS='--base PATH --rows FILE').
 	$(BIN)/python -m benchmarks.wake --base smollm2-135m --examples 4 --steps 6 --warm 2 --ways ours "ours, bf16" trl "trl, bf16" "trl, bf16, padding-free" $(ARGS)

@@ -19,10 +19,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,9 @@ def ours(base: Path, threads: int, dtype: str, device: str) -> Iterator[Reached]
             "SERVE__REQUESTS_PER_MINUTE": "100000",
         }
         named = {f"SLEEPCYCLE__{key}": value for key, value in settings.items()}
-        with _running([*command, "run"], threads, named):
+        with _running([*command, "run"], threads, named) as process:
             address = home / "daemon.json"
-            _until(address.exists)
+            _until(address.exists, process)
             url = json.loads(address.read_text())["url"]
             token = (home / "token").read_text().strip()
             yield Reached(
@@ -117,8 +117,8 @@ def theirs(
         *(["--cb-max-memory-percent", "0.1"] if batched else []),
     ]
     server = Reached(port, {}, str(base))
-    with _running(command, threads, {}):
-        _until(lambda: _answers(server))
+    with _running(command, threads, {}) as process:
+        _until(lambda: _answers(server), process)
         yield server
 
 
@@ -168,7 +168,7 @@ def under_load(
                 return
             try:
                 told[place] = ask(server, question, new)
-            except Exception as error:
+            except (OSError, HTTPException, RuntimeError) as error:
                 failed.append(error)
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
@@ -223,7 +223,7 @@ def started(way: str, options: argparse.Namespace) -> Any:  # noqa: ANN401
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield a line for each way and number of clients: medians of the rounds."""
-    yield f"{'way':30} {'clients':>7} {'tok/s':>8} {'×':>6} {'first':>9} {'p95':>9} alike"
+    yield f"{'way':30} clients   tokens/s  ratio  begun in       95 % alike"
     found: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
         found.setdefault((row.way, row.clients), []).append(row)
@@ -237,23 +237,29 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         late = statistics.median(row.first_p95_ms for row in some)
         alike = statistics.mean(row.alike for row in some)
         yield (
-            f"{way:30} {clients:7} {speed:8.1f} {ratio:6.2f} {first:6.0f} ms "
-            f"{late:6.0f} ms {alike:5.0%}"
+            f"{way:30} {clients:7} {speed:10.1f} {ratio:6.2f} {first:6.0f} ms "
+            f"{late:7.0f} ms {alike:5.0%}"
         )
 
 
 def main() -> None:
     """Measure, write each row as it comes, and print the table."""
     options = _options()
-    rows, said = [], dict[str, str]()
+    rows = []
+    for row in _rows(options):
+        rows.append(row)
+        print(json.dumps(asdict(row)), flush=True)
+    print("\n".join(table(rows)))
+
+
+def _rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield what each way does, round by round."""
+    said: dict[str, str] = {}
     for number in range(options.rounds):
         options.round = number
         for way in options.ways:
             with started(way, options) as server:
-                for row in measured(way, server, options, said):
-                    rows.append(row)
-                    print(json.dumps(asdict(row)), flush=True)
-    print("\n".join(table(rows)))
+                yield from measured(way, server, options, said)
 
 
 def _options() -> argparse.Namespace:
@@ -275,7 +281,7 @@ def _options() -> argparse.Namespace:
 @contextmanager
 def _running(
     command: list[str], threads: int, settings: dict[str, str]
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until it is left."""
     environment = {
         **os.environ,
@@ -286,7 +292,7 @@ def _running(
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            yield
+            yield process
         except BaseException:
             log.seek(0)
             sys.stderr.write(log.read()[-3000:].decode(errors="replace"))
@@ -299,16 +305,16 @@ def _running(
                 process.kill()
 
 
-def _until(there: Any) -> None:  # noqa: ANN401
+def _until(there: Callable[[], bool], server: subprocess.Popen[bytes]) -> None:
     """Wait until something is there.
 
     Raises:
-        TimeoutError: It did not come.
+        RuntimeError: It did not come, or the server ended.
     """
     end = time.monotonic() + START_S
     while not there():
-        if time.monotonic() > end:
-            raise TimeoutError("the server did not come up")
+        if time.monotonic() > end or server.poll() is not None:
+            raise RuntimeError("the server did not come up")
         time.sleep(0.1)
 
 

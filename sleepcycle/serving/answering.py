@@ -119,16 +119,18 @@ class Answering:
 
     def step(self) -> None:
         """Write a few tokens more of each version's answers."""
-        for name, lane in list(self._lanes.items()):
-            if not (lane.waiting or len(lane.batch)):
-                continue
+        busy = [
+            one for one in self._lanes.items() if one[1].waiting or len(one[1].batch)
+        ]
+        turn = TURN if len(busy) > 1 else 1  # no weights change hands: look who came
+        for name, lane in busy:
             self._weights.use(name)
             if not self._streams:
                 self._write_whole(lane)
                 continue
             if joining := self._join(lane):
                 self._take(lane.batch.join(joining))
-            for _ in range(TURN):
+            for _ in range(turn):
                 self._take(lane.batch.step())
 
     def _write_whole(self, lane: _Lane) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 
 from loguru import logger
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -30,11 +30,10 @@ class Store:
 
     def __init__(self, paths: HomePaths, settings: StoreSettings) -> None:
         self.paths, self._timeout_s = paths, settings.busy_timeout_s
-        engine = _engine(paths, settings.busy_timeout_s)
-        event.listen(engine, "before_cursor_execute", _end_if_stopped)
-        self._reader = engine
-        self._writer = engine.execution_options(writes=True)
-        self._anchoring = _engine(paths, 0.0).execution_options(writes=True)
+        self._reader = _engine(paths, settings.busy_timeout_s)
+        self._writer = self._reader.execution_options(writes=True)
+        anchoring = _engine(paths, 0.0, is_stopped=False)
+        self._anchoring = anchoring.execution_options(writes=True)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -140,12 +139,19 @@ def create_store(
     return store
 
 
-def _engine(paths: HomePaths, timeout_s: float) -> Engine:
-    """Return a way to connect that waits so long for the lock."""
+@lru_cache(maxsize=16)
+def _engine(paths: HomePaths, timeout_s: float, *, is_stopped: bool = True) -> Engine:
+    """Return a way to connect that waits so long for the lock.
+
+    It is kept for its compiled statements, which take longer than what they ask; it
+    keeps no connection.
+    """
     engine = create_engine(
         "sqlite://", creator=partial(connect, paths, timeout_s), poolclass=NullPool
     )
     event.listen(engine, "begin", _begin)
+    if is_stopped:
+        event.listen(engine, "before_cursor_execute", _end_if_stopped)
     return engine
 
 
