@@ -82,7 +82,7 @@ async def _respond(
 
 async def _all(talk: Talk, asks: Sequence[Ask]) -> list[WrittenAnswer]:
     """Return all answers, which are written side by side."""
-    tasks = [asyncio.create_task(whole(talk.process.answer(one))) for one in asks]
+    tasks = [asyncio.create_task(whole(talk.answer(one))) for one in asks]
     try:
         return list(await asyncio.gather(*tasks))
     finally:
@@ -94,7 +94,7 @@ async def _events(
     talk: Talk, envelope: Envelope, asks: Sequence[Ask], body: Sampled
 ) -> AsyncIterator[str]:
     """Yield events; an error on the way is the last of them."""
-    answers = [talk.process.answer(one) for one in asks]
+    answers = [talk.answer(one) for one in asks]
     written = [WrittenAnswer() for _ in asks]
     begun = False
     try:

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import FastAPI, Request
 from fastapi import Path as Part
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -23,10 +24,12 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
 from sleepcycle.server.access import needs, open_to_all, table_of
+from sleepcycle.server.answer_metrics import AnswerMetrics
 from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.captured_routes import add_captured_routes
 from sleepcycle.server.client import CHALLENGE, PROOF
 from sleepcycle.server.jobs import Jobs
+from sleepcycle.server.metrics_route import add_metrics, count_requests
 from sleepcycle.server.openai_errors import (
     by_path,
     openai_foreseen,
@@ -111,7 +114,8 @@ def create_app(
     Raises:
         ConfigError: A route has not declared what it asks for.
     """
-    talk = Talk(scheduler, paths)
+    meters = CollectorRegistry()
+    talk = Talk(scheduler, paths, meters, AnswerMetrics(meters))
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=talk.over_lifespan
     )
@@ -137,7 +141,9 @@ def create_app(
     add_openai_routes(app, talk)
     add_captured_routes(app, talk)
     _document(app)
+    add_metrics(app, talk)
     guard(app, KnownTokens(paths, token), settings or ServeSettings())
+    count_requests(app, talk.meters)
     return app
 
 

@@ -5,14 +5,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+from prometheus_client import CollectorRegistry
+
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import BusyError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.capture import CapturedRegistry
 from sleepcycle.home.home import Home
 from sleepcycle.home.versions import VersionListing, VersionRegistry
-from sleepcycle.serving.messages import ServingOrder
-from sleepcycle.serving.process import ServingProcess
+from sleepcycle.server.answer_metrics import AnswerMetrics
+from sleepcycle.serving.messages import Ask, ServingOrder
+from sleepcycle.serving.process import Answer, ServingProcess
 
 ACTOR = "talk"
 MOST_OPEN = 512  # answers, those that wait for others included; a guess
@@ -25,12 +28,25 @@ class Talk:
 
     scheduler: Scheduler
     paths: HomePaths
+    meters: CollectorRegistry
+    """All that is counted of this service."""
+
+    counted: AnswerMetrics
+    """What is counted of answers."""
 
     @cached_property
     def process(self) -> ServingProcess:
         """The serving process, which is started when it is asked."""
         serve = self.scheduler.settings.serve
         return ServingProcess(self.paths, self._order, serve.idle_s, self._is_away)
+
+    def answer(self, asked: Ask) -> Answer:
+        """Return an answer, to be read as it is being written; it is counted.
+
+        Raises:
+            SleepcycleError: It cannot be answered, as `ServingProcess.answer` tells.
+        """
+        return self.counted.counted(self.process.answer(asked))
 
     @property
     def versions(self) -> VersionRegistry:

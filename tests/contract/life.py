@@ -435,6 +435,7 @@ def ask_what_is_there(seen):
     seen.ask("to a version", "POST", "/api/rollback", body)
     seen.ask("", "POST", "/api/versions/v4/promote")
     seen.ask("", "POST", "/api/versions/import", {"path": str(seen.root / "out")})
+    seen.ask("", "GET", "/metrics")
     seen.ask("", "GET", "/v1/models")
     seen.ask("", "GET", "/v1/models/v4")
     short = {"model": "v4", "max_tokens": 4, "temperature": 0}
