@@ -1,9 +1,13 @@
-"""The HTTP server: uvicorn on the loopback interface, in a thread of its own."""
+"""The HTTP server: uvicorn on the loopback interface, in a thread of its own.
+
+It listens on another address too where the settings name one.
+"""
 
 import socket
 import threading
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,9 +18,8 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.server.connections import BoundedProtocol, most_at_once
 from sleepcycle.server.library_log import divert
 from sleepcycle.server.routes import create_app
-from sleepcycle.settings.config import ServeSettings
+from sleepcycle.settings.serveconfig import LOOPBACK, ServeSettings
 
-HOST = "127.0.0.1"
 PATIENCE_S = 10.0  # until the thread serves, or ends
 POLL_S = 0.01
 DRAIN_S = 2  # for requests that are being answered when it stops
@@ -34,8 +37,8 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
-        return f"http://{HOST}:{self.port}"
+        """Where it is reached from this machine."""
+        return f"http://{LOOPBACK}:{self.port}"
 
     def stop(self, patience_s: float = PATIENCE_S) -> None:
         """Answer what is being asked, and end; wait no longer than that."""
@@ -55,14 +58,14 @@ def start(
 
 
 def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
-    """Serve an app on the loopback interface.
+    """Serve an app where the settings say.
 
     Raises:
         ServiceError: The port is taken, or the server did not come up.
     """
     divert()
     most = most_at_once()
-    channel = _bind(settings.port)
+    channels = _listen(settings)
     http = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -80,27 +83,51 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
         )
     )
     thread = threading.Thread(
-        target=http.run, args=([channel],), name="http", daemon=True
+        target=http.run, args=(channels,), name="http", daemon=True
     )
     thread.start()
-    server = Server(channel.getsockname()[1], http, thread)
+    server = Server(channels[0].getsockname()[1], http, thread)
     _await(server)
-    channel.listen(QUEUE)  # uvicorn has set it to the batch
+    for channel in channels:
+        channel.listen(QUEUE)  # uvicorn has set it to the batch
     return server
 
 
-def _bind(port: int) -> socket.socket:
-    """Listen on a port of the loopback interface; 0 takes one that is free."""
-    channel = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(settings: ServeSettings) -> list[socket.socket]:
+    """Listen where the settings say, and on the loopback interface in any case.
+
+    Raises:
+        ServiceError: A port is taken, or an address is none of this machine.
+    """
+    wanted = ip_address(settings.bind)
+    if wanted == ip_address("0.0.0.0"):  # asked for; the loopback is in it
+        return [_bind(settings.bind, settings.port)]
+    channels = [_bind(LOOPBACK, settings.port)]
+    if wanted != ip_address(LOOPBACK):
+        try:
+            channels.append(_bind(settings.bind, channels[0].getsockname()[1]))
+        except ServiceError:
+            channels[0].close()
+            raise
+    return channels
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Listen on a port of an address; 0 takes one that is free."""
+    is_6 = ip_address(host).version == 6
+    channel = socket.socket(socket.AF_INET6 if is_6 else socket.AF_INET)
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_6:
+        channel.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:
-        channel.bind((HOST, port))
+        channel.bind((host, port))
         channel.listen(QUEUE)
     except OSError as error:
         channel.close()
         raise ServiceError(
-            f"expected port {port} of {HOST} to be free, got: {error.strerror}; set "
-            "serve.port to another one, or to 0 for any that is free"
+            f"expected port {port} of {host} to be free, got: {error.strerror}; set "
+            "serve.port to another one, or to 0 for any that is free, and serve.bind "
+            "to an address of this machine"
         ) from error
     return channel
 

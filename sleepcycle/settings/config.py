@@ -31,7 +31,6 @@ from sleepcycle.settings.nightconfig import (
     SvdSettings,
 )
 from sleepcycle.settings.section import (
-    HostName,
     OpenShare,
     Rank,
     Section,
@@ -39,6 +38,7 @@ from sleepcycle.settings.section import (
     Window,
     once,
 )
+from sleepcycle.settings.serveconfig import ServeSettings
 
 __all__ = [
     "BankSettings",
@@ -281,32 +281,6 @@ class WakeSettings(Section):
 
     seed: NonNegativeInt = 42
     """Seed of everything random in a run; the run's number is added to it."""
-
-
-class ServeSettings(Section):
-    """How the running service is reached; from this machine alone."""
-
-    port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    """Port on the loopback interface; 0 takes one that is free."""
-
-    idle_s: NonNegativeFloat = 300.0
-    """The process that answers is ended when nobody has asked it for so long, in
-    seconds, and started when somebody does; 0 keeps it. A guess."""
-
-    versions: PositiveInt = 4
-    """Most versions that it holds side by side; those that were asked longest ago are
-    loaded anew. A guess."""
-
-    while_learning: Literal["share", "pause"] = "share"
-    """Whether it answers while a wake or a night runs, or refuses and leaves the memory
-    to that."""
-    hosts: Annotated[list[HostName], AfterValidator(once)] = []
-    """Names by which a proxy or a container reaches it, let through in `Host` with any
-    port or none, beside 127.0.0.1 and localhost with ours."""
-
-    requests_per_minute: NonNegativeInt = 600
-    """Requests of one token in a minute, 0 for as many as come. The token of local
-    commands, in the file `token`, is not counted. The default is a guess."""
 
 
 class EngineSettings(Section):

@@ -27,6 +27,29 @@ def test_it_listens_on_the_loopback_interface_alone(served):
     assert channel.getsockname() == ("127.0.0.1", served.port)
 
 
+def test_it_listens_on_another_address_too_where_the_settings_name_one(
+    scheduler, paths
+):
+    settings = ServeSettings(bind="127.0.0.2", hosts=["model.example"])
+    running = server.start(scheduler, TOKEN, paths, settings)
+    channels = [one for each in running.http.servers for one in each.sockets]
+    addresses = [one.getsockname() for one in channels]
+    with socket.create_connection(("127.0.0.2", running.port)) as channel:
+        channel.sendall(b"GET /livez HTTP/1.1\r\nHost: model.example\r\n\r\n")
+        said = channel.recv(15)
+    running.stop()
+
+    assert addresses == [("127.0.0.1", running.port), ("127.0.0.2", running.port)]
+    assert said == b"HTTP/1.1 200 OK"
+
+
+def test_an_address_that_is_not_here_is_named(scheduler, paths):
+    settings = ServeSettings(bind="192.0.2.1", hosts=["model.example"])
+
+    with pytest.raises(ServiceError, match=r"of 192\.0\.2\.1 .* serve\.bind"):
+        server.start(scheduler, TOKEN, paths, settings)
+
+
 def test_its_port_is_free_when_it_has_stopped(scheduler, paths):
     first = server.start(scheduler, TOKEN, paths, ServeSettings())
     assert ask(first, "GET", "/livez")[0] == 200

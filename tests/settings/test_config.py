@@ -242,3 +242,18 @@ def test_a_host_is_a_plain_name(name):
 @pytest.mark.parametrize("name", ["a", "model.example", "10.0.0.2", "[fd00::1]"])
 def test_a_host_may_be_a_name_or_an_address(name):
     assert settings_from({"serve": {"hosts": [name]}}).serve.hosts == [name]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5"])
+def test_an_address_for_others_needs_names_by_which_they_reach_it(address):
+    with pytest.raises(ConfigError, match=r"expected names in serve\.hosts"):
+        settings_from({"serve": {"bind": address}})
+
+    named = {"bind": address, "hosts": ["model.example"]}
+    assert settings_from({"serve": named}).serve.bind == address
+
+
+@pytest.mark.parametrize("address", ["", "localhost", "*", "1.2.3", "127.0.0.1:80"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(ConfigError, match=r"serve\.bind.*expected an IP address"):
+        settings_from({"serve": {"bind": address}})
