@@ -25,6 +25,7 @@ SleepcycleError
 │   ├── ChildGivenUpError  nobody waits for it any more
 │   └── ChildResultError   it ended, and left no result
 ├── ServiceError     the running service refused, or cannot be reached
+├── PublishError     another server could not be brought to a version
 ├── BackupError      a backup cannot be made, or is not whole
 ├── OutputError      nobody takes what a command writes
 ├── ExtensionError   a command's package is not installed
@@ -198,6 +199,10 @@ class BusyError(ServiceError):
     def __init__(self, message: str, retry_s: int = 60) -> None:
         super().__init__(message)
         self.retry_s = retry_s
+
+
+class PublishError(SleepcycleError):
+    """Another server, or a folder, could not be brought to a version."""
 
 
 class BackupError(SleepcycleError, ValueError):

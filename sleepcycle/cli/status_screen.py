@@ -130,5 +130,17 @@ def _events(fields: Fields) -> Iterator[str]:
         yield f"inbox: {thing['name']} is not fed: {thing['why']}; {thing['fix']}"
     if (more := len(fields["inbox"]) - THINGS) > 0:
         yield f"inbox: {more} more are not fed; see: sleepcycle status --json"
+    for target in fields.get("targets", ()):  # none of an older release's
+        yield _target(target)
     if daemon := fields["daemon"]:
         yield f"service: {daemon['url']}, process {daemon['pid']}"
+
+
+def _target(target: Fields) -> str:
+    """Return how one server stands that is to have a version."""
+    said = {
+        "in_sync": f"has {target['has']}",
+        "behind": f"has {target['has'] or 'none'}, wants {target['wanted']}",
+    }.get(target["state"], "is left as it is")
+    error = f": {target['error']}" if target["error"] else ""
+    return f"target {target['name']} ({target['kind']}) {said}{error}"

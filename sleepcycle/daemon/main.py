@@ -16,6 +16,7 @@ from loguru import logger
 from sleepcycle import log
 from sleepcycle.daemon.feed_threads import Unchanged
 from sleepcycle.daemon.inbox import Inbox
+from sleepcycle.daemon.publisher import Publisher
 from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.daemon.signals import DISK, SignalQueue
@@ -124,7 +125,12 @@ class _Service:
         self._deadline = threading.Timer(STOP_S, _exit_at_once, (signal.SIGALRM, None))
         self._deadline.daemon = True
         reloadable.open(RECOVERY).recover()
-        self._scheduler = Scheduler(reloadable, on_disk_error=self._disk_failed)
+        self._publisher = Publisher(reloadable, self._disk_failed)
+        self._scheduler = Scheduler(
+            reloadable,
+            on_disk_error=self._disk_failed,
+            targets=self._publisher.states,
+        )
 
     def run(self, start_server: StartServer, announce: Callable[[str], None]) -> int:
         """Serve until something ends it, and return the exit code."""
@@ -136,6 +142,7 @@ class _Service:
         try:
             write_address(self._paths, server.port, server.url)
             ticker.start()
+            self._publisher.start()
             ready = self._ready(server.url)
             logger.info("{ready}", ready=ready)
             announce(ready)
@@ -147,6 +154,7 @@ class _Service:
             return code
         finally:
             ticker.stop()
+            self._publisher.stop()
             server.stop(self._left_s(SERVER_S))  # what was asked is answered first
             kill_all()  # so late, that no run goes on to write how it ended
             if self._disk_error is None:

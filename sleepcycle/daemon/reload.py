@@ -9,8 +9,8 @@ from sleepcycle.home.home import Home
 from sleepcycle.settings.config import Settings
 from sleepcycle.settings.configfile import load_settings
 
-FREE = ("wake", "sleep", "gate", "feed", "capture")
-"""Sections that apply from the next run, or the next answer, on."""
+FREE = ("wake", "sleep", "gate", "feed", "capture", "publish")
+"""Sections that apply from the next run, the next answer or the next look on."""
 
 FREE_KEYS = {
     "engine": ("backoff_s", "reserve_mb", "heartbeat_timeout_s"),

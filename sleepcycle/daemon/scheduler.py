@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -25,6 +26,7 @@ from sleepcycle.home.home import Home
 from sleepcycle.home.versions import Switch
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.target_state import TargetState
 from sleepcycle.records.version import MadeFor, Version
 from sleepcycle.runs.context import Outcome
 from sleepcycle.settings.config import Settings
@@ -45,6 +47,7 @@ class Scheduler:
         *,
         clocks: Clocks | None = None,
         on_disk_error: Callable[[DiskError], None],
+        targets: Callable[[], tuple[TargetState, ...]] = tuple,
     ) -> None:
         """Read where the home stands; nothing begins before `consider`.
 
@@ -52,7 +55,9 @@ class Scheduler:
             reloadable: Opens the home, in which recovery is done.
             clocks: What time it is, if not what the system says.
             on_disk_error: Is called when a run meets a disk that failed.
+            targets: Returns how the targets of publishing stand.
         """
+        self._targets = targets
         self._reloadable, self._clocks = reloadable, clocks or Clocks()
         self._on_disk_error = on_disk_error
         self._nightlog = NightLog(reloadable.open(CLOCK).store)
@@ -233,9 +238,10 @@ class Scheduler:
     def state(self) -> DaemonState:
         """Return where the service stands; waits for no run and no rollback."""
         now, log_state = self._clocks.now(), self._log_state
-        return current_state(
+        state = current_state(
             self._executor, log_state, self._alerts, self.settings, now
         )
+        return replace(state, targets=self._targets())
 
     def progress_of(self, done: Future[Outcome]) -> tuple[int | None, Progress | None]:
         """Return how far what `wake` or `sleep` began is, as `state` has it."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.records.target_state import TargetState
 
 
 class Activity(StrEnum):
@@ -51,3 +52,6 @@ class DaemonState:
 
     paused: bool
     """Whether the user paused the service, though a night may still be ending."""
+
+    targets: tuple[TargetState, ...] = ()
+    """How the servers stand that are to have a version."""

@@ -32,6 +32,9 @@ FOLDER = "sleepcycle-bugreport"
 LOG_LINES = 2_000
 ROWS = 1_000  # of the runs and of the journal, the newest
 SPOKEN = {"reason", "error"}  # details of the journal that are sentences of ours
+HIDDEN = {"url", "path", "versions_path", "token_file", "secret_file"}
+"""Keys of a publish target that tell of other machines."""
+
 VERSION = re.compile(r"v\d+")
 TABLE = re.compile(r"[a-z_]{1,40}")
 RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+ ")
@@ -88,7 +91,13 @@ class Reporter:
     def _settings(self) -> dict[str, Any]:
         """Return every setting in force, but for what an owner looks for in talk."""
         settings = load_settings(self.paths.config)
-        return settings.model_dump(mode="json", exclude={"capture": {"patterns"}})
+        return settings.model_dump(
+            mode="json",
+            exclude={
+                "capture": {"patterns"},
+                "publish": {"target": {"__all__": HIDDEN}},
+            },
+        )
 
     def _database(self) -> dict[str, Any]:
         """Return schema, journal mode and the number of rows in each table."""
@@ -202,12 +211,23 @@ def default_name() -> str:
 
 
 def _private(paths: HomePaths) -> dict[str, str]:
-    """Return the base's name where it is a path; even a relative one is not shown."""
+    """Return where targets are, and the base's name where it is a path.
+
+    Even a relative path is not shown.
+    """
     try:
-        base = load_settings(paths.config).model.base
+        settings = load_settings(paths.config)
     except (SleepcycleError, OSError):
         return {}
-    return {base: "<path>"} if Path(base).expanduser().exists() else {}
+    base = settings.model.base
+    places = {
+        getattr(target, key): "<target>"
+        for target in settings.publish.target
+        for key in HIDDEN & type(target).model_fields.keys()
+        if getattr(target, key)
+    }
+    is_path = Path(base).expanduser().exists()
+    return {**places, base: "<path>"} if is_path else places
 
 
 def _packed(parts: dict[str, str]) -> bytes:

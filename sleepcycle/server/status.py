@@ -12,7 +12,7 @@ from sleepcycle.store.values import Run, Snapshot
 def status_of(snapshot: Snapshot, inbox: Sequence[NotFed] = ()) -> dict[str, Any]:
     """Return the JSON of `status` without a service; its keys are never renamed.
 
-    No night comes by itself then, so none is named.
+    No night comes by itself then, so none is named, and no target is looked at.
 
     Args:
         snapshot: One moment of the home.
@@ -42,6 +42,7 @@ def status_of(snapshot: Snapshot, inbox: Sequence[NotFed] = ()) -> dict[str, Any
         "last_run": _run(snapshot.runs[0], snapshot.phase) if snapshot.runs else None,
         "last_night": asdict(night) if night else None,
         "next_night": None,
+        "targets": [],
         "daemon": None,
     }
 
@@ -55,12 +56,14 @@ def status_with_service(
     inbox: Sequence[NotFed] = (),
 ) -> dict[str, Any]:
     """Return the JSON of `status` where a service runs, with what that does."""
+    service = asdict(state)
     return {
         **status_of(snapshot, inbox),
         "banner": state.banner,
         "next_night": state.next_night,
+        "targets": service.pop("targets"),
         "daemon": {"pid": pid, "url": url},
-        "service": asdict(state),
+        "service": service,
     }
 
 

@@ -30,6 +30,7 @@ from sleepcycle.settings.nightconfig import (
     SleepSettings,
     SvdSettings,
 )
+from sleepcycle.settings.publishconfig import PublishSettings
 from sleepcycle.settings.section import (
     OpenShare,
     Rank,
@@ -49,6 +50,7 @@ __all__ = [
     "GateSettings",
     "LogSettings",
     "ModelSettings",
+    "PublishSettings",
     "RemSettings",
     "ServeSettings",
     "Settings",
@@ -339,6 +341,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     serve: ServeSettings = ServeSettings()
     capture: CaptureSettings = CaptureSettings()
+    publish: PublishSettings = PublishSettings()
     engine: EngineSettings = EngineSettings()
     log: LogSettings = LogSettings()
 

@@ -1,6 +1,7 @@
 """Faults of settings and TOML files as sentences: expected, got, and where."""
 
 import difflib
+from collections.abc import Iterator
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -58,12 +59,29 @@ def nearest(key: str, known: list[str]) -> str | None:
 def keys_of(path: list[str], model: type[BaseModel]) -> list[str]:
     """Return the keys of the table at a path below a model; [] where there is none."""
     section: Any = model
+    kinds: list[Any] = []
     for key in path:
-        annotation = section.model_fields[key].annotation
-        section = next(filter(is_section, (annotation, *get_args(annotation))), None)
+        chosen = [kind for kind in kinds if key in kinds_of(kind)]
+        kinds = chosen or list(_sections(section.model_fields[key].annotation))
+        section = next(iter(kinds), None)
         if section is None:
             return []
     return list(section.model_fields)
+
+
+def kinds_of(section: Any) -> tuple[str, ...]:  # noqa: ANN401 - of a field
+    """Return the words by which a table says that it is of this kind."""
+    field = section.model_fields.get("kind")
+    return () if field is None else get_args(field.annotation)
+
+
+def _sections(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - of a field
+    """Yield each kind of table that a field may be, or hold in a list."""
+    if is_section(annotation):
+        yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _sections(inner)
 
 
 def is_section(annotation: Any) -> bool:  # noqa: ANN401 - of a field
@@ -81,7 +99,7 @@ def _sentences(
     found: dict[str, str] = {}
     for fault in error.errors():
         keys = [key for key in fault["loc"] if not str(key).startswith(BRANCHES)]
-        name = _name(keys, fields)
+        name = _name(_untagged(keys, fields), fields)
         if name in found and fault["type"] == "literal_error":
             word = fault["ctx"]["expected"].replace("'", '"')
             found[name] = found[name].replace(", got", f" or {word}, got", 1)
@@ -97,8 +115,13 @@ def _sentence(fault: Any, keys: list[str | int], named: str, model: Any) -> str:
         right = f"{named.rpartition(' ')[2].removesuffix(str(keys[-1]))}{near}"
         hint = f"did you mean {right}?" if near else f"known are {', '.join(known)}"
         return f"unknown {named if ' ' in named else f'key {named}'}; {hint}"
-    if fault["type"] == "missing":
-        return f"{named}: expected a value, got none; set {keys[-1]}"
+    if fault["type"] == "union_tag_invalid":
+        words = fault["ctx"]["expected_tags"].replace("'", '"')
+        got = _shown(fault["ctx"]["tag"])
+        return f"{named}.kind: expected one of {words}, got {got}"
+    if fault["type"] in {"missing", "union_tag_not_found"}:
+        wanted = keys[-1] if fault["type"] == "missing" else "kind"
+        return f"{named}: expected a value, got none; set {wanted}"
     if fault["type"] == "value_error":
         said = str(fault["ctx"]["error"])
         got = "" if ", got" in said else f", got {_shown(fault['input'])}"
@@ -124,6 +147,21 @@ def _expected(fault: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
     return EXPECTED.get(first) or str(fault["msg"]).lower().removeprefix(
         "input should be "
     )
+
+
+def _untagged(keys: list[str | int], fields: Any) -> list[str | int]:  # noqa: ANN401
+    """Return the way to a fault without the kind that pydantic puts after a table."""
+    way: list[str | int] = []
+    for before, key in zip([None, *keys], keys, strict=False):
+        is_kind = isinstance(before, int) and isinstance(fields, dict)
+        if is_kind and fields.get("kind") == key and key not in fields:
+            continue
+        way.append(key)
+        try:
+            fields = fields[key]
+        except (LookupError, TypeError):
+            fields = None
+    return way
 
 
 def _name(keys: list[str | int], fields: Any) -> str:  # noqa: ANN401 - parsed TOML

@@ -16,6 +16,7 @@ from sleepcycle.store.schema import utc_text
 from sleepcycle.store.snapshot import PHASE_OF
 
 START = bytes(32)  # what the first entry is chained to
+PUBLISH = "publish"  # the action of an entry that a target was brought to a version
 GROWN = "the journal has grown"  # in the `info` of a session that appended
 
 _MEND = (
@@ -53,6 +54,34 @@ def phase_of(session: Session, run: int) -> str | None:
     """Return which phase of a curriculum a run learned; None where it learned none."""
     row = session.connection().exec_driver_sql(PHASE_OF, (run,)).first()
     return None if row is None else row[0]
+
+
+def last_published(session: Session, target: str) -> tuple[int, str | None]:
+    """Return which version a target was brought to last, and the entry that has it.
+
+    Both are 0 and None where it never was.
+    """
+    row = (
+        session.connection()
+        .exec_driver_sql(
+            "SELECT id, json_extract(details, '$.version') FROM journal WHERE CASE "
+            "WHEN action = ? AND json_valid(details) "
+            "THEN json_extract(details, '$.target') END = ? ORDER BY id DESC LIMIT 1",
+            (PUBLISH, target),
+        )
+        .first()
+    )
+    return (0, None) if row is None else (row[0], row[1])
+
+
+def origin(session: Session) -> str:
+    """Return what tells one home from others, also once it was moved or restored."""
+    row = (
+        session.connection()
+        .exec_driver_sql("SELECT lower(hex(hash)) FROM journal ORDER BY id LIMIT 1")
+        .first()
+    )
+    return "" if row is None else str(row[0])[:16]
 
 
 def link(before: bytes, entry: Sequence[object]) -> bytes:

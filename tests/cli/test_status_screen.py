@@ -1,6 +1,8 @@
 """The status screen, at a moment that the test chooses."""
 
+import dataclasses
 import io
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from sleepcycle.cli.status_screen import headline, screen
 from sleepcycle.home.opening import create_home, open_home
+from sleepcycle.records.target_state import TargetCondition, TargetState
 from sleepcycle.server.status import status_of, status_with_service
 from tests.server.conftest import IDLE, NOW
 
@@ -55,6 +58,29 @@ def test_the_first_line_counts_what_waits(fields):
     assert headline(many, NIGHT).endswith(" · 1,204 pending · 3 quarantined")
     some = many | {"set_aside": 2}
     assert headline(some, NIGHT).endswith(" · 3 quarantined · 2 set aside")
+
+
+@pytest.mark.parametrize(
+    ("state", "has", "error", "line"),
+    [
+        ("in_sync", "v4", None, "target box (vllm) has v4"),
+        ("behind", None, "no", "target box (vllm) has none, wants v4: no"),
+        ("behind", "v2", None, "target box (vllm) has v2, wants v4"),
+        ("idle", None, "no alias", "target box (vllm) is left as it is: no alias"),
+    ],
+)
+def test_each_target_says_what_it_has_and_what_is_wrong(
+    snapshot, state, has, error, line
+):
+    target = TargetState("box", "vllm", "v4", has, TargetCondition(state), error, NOW)
+    service = dataclasses.replace(IDLE, targets=(target,))
+    fields = status_with_service(snapshot, service, pid=1, url="http://127.0.0.1:7")
+
+    console = Console(file=io.StringIO(), width=200)
+    console.print(screen(json.loads(json.dumps(fields, default=str)), NOW))
+
+    assert line == console.file.getvalue().splitlines()[-2].rstrip()
+    assert "targets" not in fields["service"]
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,14 @@ class TestSettings:
             engine={"backoff_s": 1.0, "device": "cpu"},
             serve={"port": 99},
             capture={"mode": "ask"},
+            publish={"target": [{"kind": "folder", "name": "a", "path": "/srv"}]},
             log={"level": "DEBUG", "keep": 1},
         )
 
         now = renewed(old, new)
 
         assert (now.wake, now.sleep) == (new.wake, new.sleep)
-        assert now.capture == new.capture
+        assert (now.capture, now.publish) == (new.capture, new.publish)
         assert (now.engine.backoff_s, now.log.level) == (1.0, "DEBUG")
         assert (now.model, now.serve) == (old.model, old.serve)
         assert (now.engine.device, now.log.keep) == (old.engine.device, old.log.keep)

@@ -229,6 +229,24 @@ def test_what_an_owner_looks_for_in_talk_is_not_told(home, report):
     assert SECRET not in "".join(parts.values())
 
 
+def test_where_versions_are_published_is_not_told(home, report):
+    """
+    Neither in the settings nor by an error in the log, which names the address.
+    """
+    url = f"http://{SECRET.lower()}.internal:8000"
+    home.paths.config.write_text(
+        f"[[publish.target]]\nkind = 'vllm'\nname = 'box'\nurl = '{url}'\n"
+        "token_file = 'vllm.key'\n"
+    )
+    lines(home, f"2026-01-02 03:04:05 WARNING box: expected an answer to GET {url}/v1")
+
+    parts = report()
+
+    [target] = json.loads(parts["settings.json"])["publish"]["target"]
+    assert (target["kind"], target["name"]) == ("vllm", "box")
+    assert SECRET.lower() not in "".join(parts.values())
+
+
 class TestBroken:
     def test_a_damaged_home_still_has_a_report(self, home, report):
         home.paths.database.write_bytes(b"damaged" * 1000)

@@ -1,9 +1,12 @@
 """Settings: the file, the environment, and what they refuse."""
 
+import json
 import math
 import os
+import re
 import tomllib
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -257,3 +260,87 @@ def test_an_address_for_others_needs_names_by_which_they_reach_it(address):
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(ConfigError, match=r"serve\.bind.*expected an IP address"):
         settings_from({"serve": {"bind": address}})
+class TestTargets:
+    BOX: ClassVar = {"kind": "vllm", "name": "box", "url": "http://127.0.0.1:8000/"}
+
+    def settings_of(self, *targets):
+        return settings_from({"publish": {"target": list(targets)}})
+
+    def test_a_table_of_each_kind_is_read(self, tmp_path):
+        """
+        The tables of the reference, without their marks of a comment, are settings.
+        """
+        said = REFERENCE.read_text().split("[publish]\n")[1].split("\n\n")[0]
+        tables = re.sub("(?m)^# ", "", said[said.index("# [[") :]).split("#\n")
+        text = "\n".join(
+            re.sub(r"(?m)^[A-Z].*", "", table).replace("gpu-box", f"box-{number}")
+            for number, table in enumerate(tables)
+        )
+        file = tmp_path / "config.toml"
+        file.write_text(f"[publish]\n{text}")
+
+        targets = load_settings(file).publish.target
+
+        assert [each.kind for each in targets] == [
+            "vllm",
+            "sglang",
+            "folder",
+            "webhook",
+        ]
+
+    def test_an_address_ends_without_a_slash(self):
+        [box] = self.settings_of(self.BOX).publish.target
+
+        assert box.url == "http://127.0.0.1:8000"
+
+    def test_the_environment_has_them_as_json(self, monkeypatch):
+        monkeypatch.setenv("SLEEPCYCLE__PUBLISH__TARGET", json.dumps([self.BOX]))
+
+        assert settings_from({}).publish.target[0].name == "box"
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"urll": "x"}, r"target\.box\.urll; did you mean .*\.box\.url\?"),
+            (
+                {"path": "/x"},
+                r"unknown setting publish\.target\.box\.path; known are k",
+            ),
+            ({"kind": "vlm"}, r'box\.kind: expected one of "vllm", .*, got \'vlm\''),
+            ({"kind": None}, r"setting publish\.target\.box\.kind: expected one of"),
+            (
+                {"kind": "folder"},
+                r"publish\.target\.box\.path: expected a value, got non",
+            ),
+            ({"name": "a b"}, r"target\.a b\.name: expected a name .*, got 'a b'"),
+            ({"alias": "Live"}, r"box\.alias: expected an alias such as"),
+            ({"serve_as": "a@b"}, r"box\.serve_as: expected a model's name of up"),
+            ({"in_place": 3}, r"box\.in_place: expected true or false, got 3"),
+        ],
+    )
+    def test_a_fault_names_the_target_and_what_was_expected(self, changes, message):
+        with pytest.raises(ConfigError, match=message):
+            self.settings_of({**self.BOX, **changes})
+
+    @pytest.mark.parametrize(
+        "url", ["127.0.0.1:8000", "ftp://a", "http://", "http://a?b", "http://a b"]
+    )
+    def test_what_is_no_address_is_refused(self, url):
+        with pytest.raises(ConfigError, match=r"box\.url: expected an address such as"):
+            self.settings_of({**self.BOX, "url": url})
+
+    def test_a_password_in_an_address_is_refused_and_not_shown(self):
+        url = "http://me:hunter2@a"
+
+        with pytest.raises(ConfigError, match=r"without a user and a pass") as fault:
+            self.settings_of({**self.BOX, "url": url})
+
+        assert "hunter2" not in str(fault.value)
+
+    def test_without_a_kind_one_is_asked_for(self):
+        with pytest.raises(ConfigError, match=r"target\.a: expected a value, .* kind"):
+            self.settings_of({"name": "a"})
+
+    def test_no_two_have_one_name(self):
+        with pytest.raises(ConfigError, match=r"each name once, got box again"):
+            self.settings_of(self.BOX, self.BOX)

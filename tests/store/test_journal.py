@@ -3,6 +3,7 @@
 import errno
 import json
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -358,3 +359,31 @@ def other(rng, value):
             value.encode(),
         ]
     )
+
+
+class TestPublished:
+    def test_the_last_version_of_a_target_is_found_with_its_entry(self, written):
+        with written.write() as session:
+            for target, version in (("a", "v1"), ("b", "v2"), ("a", "v3")):
+                journal.append(
+                    session, "x", journal.PUBLISH, target=target, version=version
+                )
+
+        with written.read() as session:
+            found = {name: journal.last_published(session, name) for name in "abc"}
+
+        assert found == {
+            "a": (ENTRIES + 3, "v3"),
+            "b": (ENTRIES + 2, "v2"),
+            "c": (0, None),
+        }
+
+    def test_a_home_is_told_by_how_its_journal_begins(self, written):
+        with written.read() as session:
+            before = journal.origin(session)
+        with written.write() as session:
+            journal.append(session, "x", "more")
+
+        with written.read() as session:
+            assert journal.origin(session) == before
+        assert re.fullmatch("[0-9a-f]{16}", before)

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from sleepcycle.settings.config import Settings
+from tools.render_config import kinds_in
 
+HEADER = ["| setting | type | default | what it does |", "|---|---|---|---|"]
 HEAD = """\
 # Settings
 
@@ -36,11 +38,35 @@ def _section(name: str, values: BaseModel, model: Any) -> list[str]:  # noqa: AN
         if isinstance(value, BaseModel):
             inner += _section(f"{name}.{key}", value, field.annotation)
             continue
-        said = " ".join((field.description or "").split()).replace("|", "\\|")
-        rows.append(f"| `{key}` | {_kind(field)} | `{_value(value)}` | {said} |")
+        kinds = list(kinds_in(field.annotation))
+        for kind in kinds:
+            inner += _table(f"{name}.{key}", kind)
+        of = "list of tables" if kinds else _kind(field)
+        rows.append(_row(key, of, value, field))
     said = (model.__doc__ or "").splitlines()[0]
-    head = ["| setting | type | default | what it does |", "|---|---|---|---|"]
-    return [f"## `[{name}]`", "", said, "", *head, *rows, "", *inner]
+    return [f"## `[{name}]`", "", said, "", *HEADER, *rows, "", *inner]
+
+
+def _table(name: str, kind: Any) -> list[str]:  # noqa: ANN401
+    """Return one kind of the tables in a list."""
+    rows = [
+        _row(key, _kind(field), None if field.is_required() else field.default, field)
+        for key, field in kind.model_fields.items()
+    ]
+    said = kind.__doc__.splitlines()[0]
+    of = typing.get_args(kind.model_fields["kind"].annotation)[0]
+    return [f"## `[[{name}]]` of the kind `{of}`", "", said, "", *HEADER, *rows, ""]
+
+
+def _row(key: str, kind: str, value: object, field: Any) -> str:  # noqa: ANN401
+    """Return one setting."""
+    default = "" if value is None else f"`{_value(value)}`"
+    return f"| `{key}` | {kind} | {default} | {_words(field)} |"
+
+
+def _words(field: Any) -> str:  # noqa: ANN401
+    """Return what a setting does."""
+    return " ".join((field.description or "").split()).replace("|", "\\|")
 
 
 def _value(value: object) -> str:
