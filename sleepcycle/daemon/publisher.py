@@ -62,6 +62,7 @@ class Publisher:
         self._home = reloadable.open(ACTOR)
         self._targets: list[Target] = []
         self._followers: list[_Follower] = []
+        self._said = ""  # of what went wrong last
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=ACTOR, daemon=True)
 
@@ -89,8 +90,14 @@ class Publisher:
             except DiskError as error:
                 self._on_disk_error(error)
             except Exception as error:  # noqa: BLE001 - whatever it was, it may pass
-                logger.opt(exception=error).error("the targets are looked at again")
+                self._wonder(error)
             self._over.wait(self._waits.poll_s)
+
+    def _wonder(self, error: Exception) -> None:
+        """Write down what went wrong, once until it is something else."""
+        if repr(error) != self._said:
+            logger.opt(exception=error).error("the targets are looked at again")
+        self._said = repr(error)
 
     def _look(self) -> None:
         """Follow what the settings name now, with the versions of this moment."""
@@ -100,6 +107,8 @@ class Publisher:
                 follower.stop()
             self._followers = [self._follower(target) for target in targets]
             self._targets = targets
+            for follower in self._followers:
+                follower.start()
         for follower in self._followers:
             self._let_know(follower)
 
@@ -183,6 +192,9 @@ class _Follower:
         self._thread = threading.Thread(
             target=self._follow, name=f"{ACTOR} {name}", daemon=True
         )
+
+    def start(self) -> None:
+        """Begin to look, once there is something to look for."""
         self._thread.start()
 
     def want(self, wanted: WantedVersion | None, trouble: str | None = None) -> None:
