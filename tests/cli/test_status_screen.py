@@ -81,6 +81,15 @@ def test_each_target_says_what_it_has_and_what_is_wrong(
 
     assert line == console.file.getvalue().splitlines()[-2].rstrip()
     assert "targets" not in fields["service"]
+    assert fields["targets"][0].keys() == {
+        "name",
+        "kind",
+        "wanted",
+        "has",
+        "state",
+        "error",
+        "checked_at",
+    }
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,22 @@ class TestServe:
             f"ready at http://127.0.0.1:7, home {paths.root}, next night "
         )
 
+    def test_it_looks_after_its_targets(self, paths, tmp_path):
+        table = f"kind = 'folder'\nname = 'there'\npath = '{tmp_path}/there'\n"
+        paths.config.write_text(f"[[publish.target]]\n{table}")
+        seen = set()
+
+        def look():
+            deadline = time.monotonic() + PATIENCE_S
+            while "in_sync" not in seen and time.monotonic() < deadline:
+                seen.update(each.state for each in self.scheduler.state().targets)
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        self.serve(paths, look)
+
+        assert "in_sync" in seen
+
     def test_a_disk_that_failed_ends_it(self, paths):
         """
         Whoever meets it, such as a request, says so.
