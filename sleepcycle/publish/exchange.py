@@ -42,7 +42,7 @@ class ServerReply:
         inner = told.get("error") if isinstance(told, dict) else None
         if isinstance(inner, dict):
             told = inner
-        for key in ("message", "error_message", "detail"):
+        for key in ("message", "error_message", "detail", "error"):
             if isinstance(told, dict) and isinstance(told.get(key), str):
                 return _line(told[key])
         return _line(self.body[: 4 * SHOWN].decode("utf-8", "replace"))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,8 @@ LOAD_S = 120.0  # to load an adapter of some gigabytes from a slow disk
 SAY_S = 60.0  # to answer one token on a server that is busy
 LONGEST_WAIT_S = 15.0  # with a look of 5 s and jitter, a server is back within 30 s
 PROBE = "Hello"
+REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+KEYLESS = "name a file with its API key: token_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,10 @@ class ServerModels:
         told = reply.json() if reply.is_good else None
         models = told.get("data") if isinstance(told, dict) else None
         if not isinstance(models, list):
+            hint = f"; {KEYLESS}" if reply.status in REFUSED else ""
             raise PublishError(
                 f"expected a list of models at {self._target.url}/v1/models, got "
-                f"{reply.status}: {reply.words()}"
+                f"{reply.status}: {reply.words()}{hint}"
             )
         return [
             Listed(model["id"], _text(model.get("root")), _text(model.get("parent")))

@@ -50,6 +50,7 @@ def test_a_redirection_is_not_followed(vllm):
         (b'{"error": {"message": "a\\nb"}}', "a b"),
         (b'{"success": false, "error_message": "no"}', "no"),
         (b'{"detail": "Not Found"}', "Not Found"),
+        (b'{"error": "Unauthorized"}', "Unauthorized"),
         (b"\x1b[31mred\xff", "[31mred�"),
         (b"[" * 100_000, f"{'[' * 299}…"),
         (b"", ""),

@@ -171,6 +171,12 @@ class TestRefusal:
 
         assert box.has(wanted("v4")) == "v4"
 
+    def test_a_wrong_key_says_where_it_is_set(self, home, vllm, wanted):
+        vllm.token = "key-of-the-server"
+
+        with pytest.raises(PublishError, match=r"got 401: Unauth.*; name .*: token_fi"):
+            driver(home, vllm).has(wanted("v4"))
+
     def test_a_key_that_is_missing_is_named(self, home, vllm, wanted):
         box = driver(home, vllm, token_file="none.key")
 
