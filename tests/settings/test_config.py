@@ -260,6 +260,8 @@ def test_an_address_for_others_needs_names_by_which_they_reach_it(address):
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(ConfigError, match=r"serve\.bind.*expected an IP address"):
         settings_from({"serve": {"bind": address}})
+
+
 class TestTargets:
     BOX: ClassVar = {"kind": "vllm", "name": "box", "url": "http://127.0.0.1:8000/"}
 
