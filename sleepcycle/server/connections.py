@@ -17,7 +17,8 @@ class Wait(StrEnum):
     """Of a request; from the connection, or from the answer before it on."""
 
     BODY = "body"
-    """Of the request whose head is there; only of who knows the token."""
+    """Of the request whose head is there, some more of it; only of who knows the
+    token."""
 
     ANSWER = "answer"
     """Of ours."""
@@ -29,18 +30,22 @@ class Wait(StrEnum):
 LIMIT_S = {Wait.HEAD: 5.0, Wait.BODY: 30.0, Wait.TAKING: 30.0}
 """For how long; for an answer as long as it takes."""
 
+LEAST_BODY = 30_000  # bytes that each such time must bring of a body: 1 kB a second
+
 
 class BoundedProtocol(H11Protocol):
     """uvicorn's protocol, for which no connection costs more than it brings.
 
     uvicorn itself waits for ever for a request that does not come, or not wholly.
-    Here each wait ends at a deadline, which no drip of bytes puts off. And where there
-    are more connections than `most_at_once`, the one ends that has waited longest for
-    a request: who connects to ask comes through, however many only connect.
+    Here each wait ends at a deadline, which no drip of bytes puts off; a long body has
+    one after the other, as long as enough comes. And where there are more connections
+    than `most_at_once`, the one ends that has waited longest for a request: who
+    connects to ask comes through, however many only connect.
     """
 
     _waits: tuple[Wait, object] | None = None
     _since = 0.0
+    _came = 0  # bytes since the deadline was set
     _deadline: asyncio.TimerHandle | None = None
     _untaken: asyncio.TimerHandle | None = None
 
@@ -52,6 +57,7 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; the deadline moves only where a part is whole."""
+        self._came += len(data)
         super().data_received(data)
         self._watch()
 
@@ -85,11 +91,27 @@ class BoundedProtocol(H11Protocol):
         self._waits, self._since = waits, self.loop.time()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if waits[0] is Wait.ANSWER else self._after(waits[0])
+        if waits[0] is Wait.BODY:
+            self._expect_more()
+        else:
+            self._deadline = None if waits[0] is Wait.ANSWER else self._after(waits[0])
 
     def _after(self, wait: Wait) -> asyncio.TimerHandle:
         """Set the end of a wait. It closes at once, also where more is to be sent."""
         return self.loop.call_later(LIMIT_S[wait], self.transport.abort)
+
+    def _expect_more(self) -> None:
+        """Set a deadline by which enough of a body must have come."""
+        self._came = 0
+        self._deadline = self.loop.call_later(LIMIT_S[Wait.BODY], self._look_at_body)
+
+    def _look_at_body(self) -> None:
+        """End a connection that brought too little, unless we let nothing in."""
+        is_ours = self.flow is not None and self.flow.read_paused
+        if self._came >= LEAST_BODY or is_ours:
+            self._expect_more()
+        else:
+            self.transport.abort()
 
     def _wait(self) -> Wait:
         """Return what is waited for."""

@@ -13,7 +13,7 @@ import pytest
 from loguru import logger
 
 from sleepcycle.server import connections, server
-from sleepcycle.server.connections import AT_ONCE, Wait
+from sleepcycle.server.connections import AT_ONCE, LEAST_BODY, Wait
 from sleepcycle.settings.config import ServeSettings
 from tests.server.conftest import PATIENCE_S, TOKEN, ask
 
@@ -117,6 +117,26 @@ class TestDeadline:
 
             assert channel.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert scheduler.asked == [("rollback", "v1", False)]
+
+    def test_a_long_body_may_take_as_long_as_enough_of_it_comes(self, short, served):
+        """
+        A large feed over a slow line; refused here for what it holds, once it is whole.
+        """
+        parts, part = 8, b"x" * LEAST_BODY
+        head = ROLLBACK.replace("100", str(parts * len(part))) + KNOWN
+        with connected(served, head + "\r\n") as channel:
+            for _ in range(parts):
+                channel.sendall(part)
+                time.sleep(SHORT_S / 2)
+
+            assert channel.recv(65536).startswith(b"HTTP/1.1 422 ")
+
+    def test_a_long_body_of_which_no_more_comes_is_let_go(self, short, served):
+        head = ROLLBACK.replace("100", str(2 * LEAST_BODY)) + KNOWN + "\r\n"
+        with connected(served, head) as channel:
+            channel.sendall(b"x" * LEAST_BODY)
+
+            assert is_ended(channel)
 
     def test_one_connection_may_ask_again_and_again(self, short, served):
         """
