@@ -8,6 +8,7 @@ SleepcycleError
 ├── NotFoundError    no batch, run or completion has that name
 ├── CaptureError     what is said of a kept completion is not as it may be
 ├── FeedError        an input cannot be fed
+│   ├── FeedKeyError a key names another feed already
 │   └── RowError     one input row cannot become an example (it is quarantined)
 ├── ModelError       a base model cannot be loaded or used
 │   ├── ExampleError      one example cannot be learned by it (it is set aside)
@@ -73,6 +74,10 @@ class CaptureError(SleepcycleError, ValueError):
 
 class FeedError(SleepcycleError, ValueError):
     """An input cannot be fed."""
+
+
+class FeedKeyError(FeedError):
+    """A key names another feed already."""
 
 
 class RowError(FeedError):

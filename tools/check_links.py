@@ -22,7 +22,7 @@ DOTTED = re.compile(rf"(?<![\w./-]){TOPS}(?:\.\w+)+(?![\w/])")
 FILE = re.compile(r"[\w-]+(?:/[\w-]+)*\.py")
 OF_A_HOME = {
     *("backups", "cache", "checkpoint", "inbox", "logs", "result", "runs", "scratch"),
-    *("staging", "unclaimed", "versions"),
+    *("staging", "unclaimed", "uploads", "versions"),
 }
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
 DOCUMENT = re.compile(r"\bdocs/[\w/-]+\.(?:md|json)\b")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sleepcycle.cli.app import Json, app, home_of
+from sleepcycle.errors import ConfigError
 from sleepcycle.feed.shapes import Format
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.settings.choices import Tool
@@ -89,14 +90,18 @@ def feed(  # noqa: PLR0913 - one for each option
     as_json: Json = False,
 ) -> None:
     """Take in examples from files of JSON, CSV, TSV, YAML, text, Parquet or Arrow."""
-    from sleepcycle.cli.feed_output import parse_map, show_feed
+    from sleepcycle.cli.feed_output import show_feed
     from sleepcycle.cli.progress_bar import row_counter
     from sleepcycle.feed.ingest import FeedOptions
-    from sleepcycle.feed.shapes import RowOptions
+    from sleepcycle.feed.shapes import RowOptions, parse_map
     from sleepcycle.records.example import DryRunReport
 
+    try:
+        renamed = parse_map(key_map)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
     with row_counter(visible=not as_json) as on_rows:
-        rows = RowOptions(shape, parse_map(key_map), frozenset(ignored or ()))
+        rows = RowOptions(shape, renamed, frozenset(ignored or ()))
         options = FeedOptions(source, rows, dry_run, on_rows)
         home = home_of(ctx)
         report = home.feed(*files, options=options)

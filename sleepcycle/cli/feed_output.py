@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import typer
 from rich.text import Text
 
 from sleepcycle.cli.render import (
@@ -14,6 +13,7 @@ from sleepcycle.cli.render import (
     show_json,
     show_table,
 )
+from sleepcycle.records.example import report_fields
 
 if TYPE_CHECKING:
     from sleepcycle.records.example import FeedReport
@@ -26,29 +26,12 @@ MARKS = ("[[", "]]")
 """Stand around what is learned, since a terminal may have no colours."""
 
 
-def parse_map(words: str) -> dict[str, str]:
-    """Return our key for each of the user's in `prompt=question,completion=answer`.
-
-    Raises:
-        typer.BadParameter: It is written otherwise.
-    """
-    pairs = [pair.partition("=") for pair in words.split(",") if pair.strip()]
-    named = {theirs.strip(): ours.strip() for ours, _, theirs in pairs}
-    if not all([*named, *named.values()]) or len(named) != len(pairs):
-        raise typer.BadParameter(
-            f"expected --map as prompt=question,completion=answer, got {words!r}"
-        )
-    return named
-
-
 def show_feed(
     report: "FeedReport", shown: "Sequence[ShownExample]", *, as_json: bool
 ) -> None:
     """Print what a feed brought, and on a dry run how its first rows are learned."""
     if as_json:
-        fields = asdict(report)
-        fields.pop("samples", None)
-        return show_json(fields | ({"shown": shown} if report.batch is None else {}))
+        return show_json(report_fields(report, shown))
     show_table(
         ["batch", "lines", "accepted", "duplicate", "quarantined", "held out"],
         [

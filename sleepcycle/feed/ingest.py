@@ -14,7 +14,7 @@ from sleepcycle.feed.parts import BatchLabel, drop_abandoned, store_batch, try_b
 from sleepcycle.feed.shapes import AS_THEY_ARE, RowOptions
 from sleepcycle.feed.sources import Source, name_of
 from sleepcycle.files.failpoint import failpoint
-from sleepcycle.records.example import FeedReport
+from sleepcycle.records.example import FeedKey, FeedReport
 from sleepcycle.settings.config import FeedSettings
 from sleepcycle.store.database import Store
 
@@ -38,6 +38,9 @@ class FeedOptions:
 
     on_rows: Callable[[int], None] = ignore_rows
     """Called now and then with the number of rows read."""
+
+    key: FeedKey | None = None
+    """What the report is kept under, in the same transaction as the batch."""
 
 
 def feed_files(
@@ -80,7 +83,7 @@ def feed_files(
             drop_abandoned(store)
             if options.dry_run:
                 return try_batch(store, intake)
-            label = BatchLabel(name, settings.held_out_share, actor)
+            label = BatchLabel(name, settings.held_out_share, actor, options.key)
             report = store_batch(store, intake, label)
     failpoint("feed.committed")
     logger.info(

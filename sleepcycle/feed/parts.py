@@ -17,8 +17,19 @@ from sleepcycle.errors import SleepcycleError
 from sleepcycle.feed.intake import Chunk, Intake
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
-from sleepcycle.records.example import DryRunReport, FeedReport, NewExample
-from sleepcycle.store import batch_table, example_table, journal, open_batch
+from sleepcycle.records.example import (
+    DryRunReport,
+    FeedKey,
+    FeedReport,
+    NewExample,
+)
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    feed_key_table,
+    journal,
+    open_batch,
+)
 from sleepcycle.store.database import Session, Store
 from sleepcycle.store.values import ExampleState
 
@@ -40,6 +51,7 @@ class BatchLabel:
     source: str
     held_out_share: float
     actor: str
+    key: FeedKey | None = None
 
 
 class _Tally:
@@ -136,7 +148,7 @@ def _store_parts(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
             failpoint("feed.part")
             if tally.lines == intake.lines:
                 report = FeedReport(batch=batch, **tally.figures(intake))
-                _finish(session, report, label.actor)
+                _finish(session, report, label)
                 break
             open_batch.hide(session, batch)
         time.sleep(GAP_S)
@@ -157,11 +169,13 @@ def _add_some(
             return
 
 
-def _finish(session: Session, report: FeedReport, actor: str) -> None:
+def _finish(session: Session, report: FeedReport, label: BatchLabel) -> None:
     """Let everybody see a batch that is whole, and write that into the journal."""
     batch_table.close(session, report.batch or 0, report)
     brought = batch_table.journal_fields(session, report.batch)
-    journal.append(session, actor, "feed", **brought)
+    journal.append(session, label.actor, "feed", **brought)
+    if label.key is not None:
+        feed_key_table.add(session, label.key, report)
     failpoint("feed.stored")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sleepcycle.errors import RowError
+from sleepcycle.errors import ConfigError, RowError
 from sleepcycle.feed import exports
 from sleepcycle.feed.keys import REJECTED, UNSUPPORTED, Fields, plain
 from sleepcycle.feed.langsmith import langsmith
@@ -99,6 +99,21 @@ class Reading:
 
 
 AS_THEY_ARE = RowOptions()
+
+
+def parse_map(words: str) -> dict[str, str]:
+    """Return our key for each of the user's in `prompt=question,completion=answer`.
+
+    Raises:
+        ConfigError: It is written otherwise.
+    """
+    pairs = [pair.partition("=") for pair in words.split(",") if pair.strip()]
+    named = {theirs.strip(): ours.strip() for ours, _, theirs in pairs}
+    if not all([*named, *named.values()]) or len(named) != len(pairs):
+        raise ConfigError(
+            f"expected --map as prompt=question,completion=answer, got {words!r}"
+        )
+    return named
 
 
 def shape_of(value: object) -> Format | None:

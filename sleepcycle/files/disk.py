@@ -115,7 +115,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         DiskError: It cannot be read.
     """
-    with _translated("read", path):
+    with translated("read", path):
         return path.read_bytes()
 
 
@@ -129,7 +129,7 @@ def open_log(path: Path, *, anew: bool = False) -> IO[bytes]:
     Raises:
         DiskError: It cannot be opened.
     """
-    with _translated("open", path):
+    with translated("open", path):
         return path.open("wb" if anew else "ab")
 
 
@@ -141,7 +141,7 @@ def copy(source: Path, target: Path) -> None:
     Raises:
         DiskError: The source cannot be read, or the disk could not keep it.
     """
-    with _translated("read", source), source.open("rb") as file:
+    with translated("read", source), source.open("rb") as file:
         _write(target, iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
@@ -153,7 +153,7 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
     partial = partial_of(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     try:
-        with _translated("write", partial), _opened(partial, flags) as handle:
+        with translated("write", partial), _opened(partial, flags) as handle:
             for chunk in chunks:
                 _write_all(handle, chunk)
             _flush(handle, partial)
@@ -175,7 +175,7 @@ def move(source: Path, target: Path) -> None:
     Raises:
         DiskError: The disk could not keep it.
     """
-    with _translated("move", source):
+    with translated("move", source):
         system.rename(source, target)
     for folder in dict.fromkeys([target.parent, source.parent]):
         sync(folder)
@@ -190,7 +190,7 @@ def make(folder: Path) -> None:
     if folder.is_dir():
         return
     make(folder.parent)
-    with _translated("make", folder):
+    with translated("make", folder):
         system.mkdir(folder)
     sync(folder.parent)
 
@@ -203,7 +203,7 @@ def remove(*paths: Path) -> None:
     """
     there = [path for path in paths if os.path.lexists(path)]
     for path in there:
-        with _translated("delete", path):
+        with translated("delete", path):
             _delete(path)
     for folder in dict.fromkeys(path.parent for path in there):
         sync(folder)
@@ -215,7 +215,7 @@ def sync(path: Path) -> None:
     Raises:
         DiskError: The disk could not keep it; stop, and never try again.
     """
-    with _translated("open", path), _opened(path, os.O_RDONLY) as handle:
+    with translated("open", path), _opened(path, os.O_RDONLY) as handle:
         _flush(handle, path)
 
 
@@ -274,7 +274,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 
 @contextmanager
-def _translated(verb: str, path: Path) -> Iterator[None]:
+def translated(verb: str, path: Path) -> Iterator[None]:
     """Turn what the system raises into a `DiskError` that says what to do about it."""
     try:
         yield

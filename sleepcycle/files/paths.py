@@ -78,6 +78,11 @@ class HomePaths:
         return self.root / "inbox"
 
     @property
+    def uploads(self) -> Path:
+        """What came in over HTTP; hidden files of it are not whole."""
+        return self.root / "uploads"
+
+    @property
     def daemon(self) -> Path:
         """How the running service is reached, as JSON."""
         return self.root / "daemon.json"

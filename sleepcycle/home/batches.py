@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 from sleepcycle.errors import FeedError, NotFoundError
 from sleepcycle.feed.export import export_bad
-from sleepcycle.records.example import BadRow
-from sleepcycle.store import batch_table, example_table, journal
+from sleepcycle.records.example import BadRow, FeedKey, FeedReport
+from sleepcycle.store import batch_table, example_table, feed_key_table, journal
 from sleepcycle.store.database import Store
 from sleepcycle.store.values import Batch, ExampleState, StoredExample
 
@@ -36,6 +36,15 @@ class BatchRegistry:
         """
         with self.store.read() as session:
             return batch_table.get(session, number), batch_table.states(session, number)
+
+    def fed_as(self, key: FeedKey) -> FeedReport | None:
+        """Return what a feed brought that was asked for under a key before.
+
+        Raises:
+            FeedKeyError: The key is of another feed.
+        """
+        with self.store.read() as session:
+            return feed_key_table.find(session, key)
 
     def examples(self, number: int, line: int | None = None) -> list[StoredExample]:
         """Return the first examples of a batch, or those of one line of its files.

@@ -1,9 +1,13 @@
 """Examples, rows that could not become one, and dreams."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sleepcycle.records.content import Content
+
+if TYPE_CHECKING:
+    from sleepcycle.records.shown import ShownExample
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,34 @@ class FeedReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedKey:
+    """What a feed is known by, so that who asks again is answered the same."""
+
+    name: str
+    digest: bytes
+    """SHA-256 of all that was asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class DryRunReport(FeedReport):
     """What a feed would bring; nothing was stored."""
 
     samples: tuple[str, ...] = ()
     """Canonical content of the first rows that would be accepted."""
+
+
+def report_fields(
+    report: FeedReport, shown: "Sequence[ShownExample]" = ()
+) -> dict[str, Any]:
+    """Return a report as `sleepcycle feed --json` has it.
+
+    Args:
+        report: What a feed brought, or would bring.
+        shown: On a dry run, how the first rows will be learned.
+    """
+    fields = asdict(report)
+    fields.pop("samples", None)
+    return fields | ({"shown": shown} if report.batch is None else {})
 
 
 @dataclass(frozen=True, slots=True)

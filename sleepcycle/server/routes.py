@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
+from sleepcycle.files.arriving import forget_arriving
 from sleepcycle.files.inbox_files import not_fed
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
@@ -28,6 +29,8 @@ from sleepcycle.server.answer_metrics import AnswerMetrics
 from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.captured_routes import add_captured_routes
 from sleepcycle.server.client import CHALLENGE, PROOF
+from sleepcycle.server.feed_desk import FeedDesk
+from sleepcycle.server.feed_routes import add_feed_routes
 from sleepcycle.server.jobs import Jobs
 from sleepcycle.server.metrics_route import add_metrics, count_requests
 from sleepcycle.server.openai_errors import (
@@ -114,6 +117,8 @@ def create_app(
     Raises:
         ConfigError: A route has not declared what it asks for.
     """
+    settings = settings or ServeSettings()
+    forget_arriving(paths.uploads)
     meters = CollectorRegistry()
     talk = Talk(scheduler, paths, meters, AnswerMetrics(meters))
     app = FastAPI(
@@ -138,11 +143,12 @@ def create_app(
     _runs(app, scheduler)
     _schedule(app, scheduler)
     _versions(app, scheduler)
+    add_feed_routes(app, FeedDesk(scheduler, paths), settings.max_feed_mb)
     add_openai_routes(app, talk)
     add_captured_routes(app, talk)
     _document(app)
     add_metrics(app, talk)
-    guard(app, KnownTokens(paths, token), settings or ServeSettings())
+    guard(app, KnownTokens(paths, token), settings)
     count_requests(app, talk.meters)
     return app
 

@@ -58,6 +58,10 @@ class ServeSettings(Section):
     """Requests of one token in a minute, 0 for as many as come. The token of local
     commands, in the file `token`, is not counted. The default is a guess."""
 
+    max_feed_mb: PositiveInt = 1000
+    """Largest body that is fed or kept as a file, in megabytes; all files that are kept
+    may have four times that. A guess."""
+
     @model_validator(mode="after")
     def _expect_hosts(self) -> Self:
         """Refuse to be reached by others under whatever name they choose."""

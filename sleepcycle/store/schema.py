@@ -107,6 +107,18 @@ class BatchRow(TableBase):
     held_out: Mapped[int]
 
 
+class FeedKeyRow(TableBase):
+    """What a feed under a key of the asker's brought; `report` is JSON."""
+
+    __tablename__ = "feed_key"
+    __table_args__ = (CheckConstraint("length(digest) = 32", name="digest_is_sha256"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bytes]
+    at: Mapped[datetime]
+    report: Mapped[str]
+
+
 class BadRowRow(TableBase):
     """One input row that could not become an example."""
 

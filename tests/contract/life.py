@@ -444,6 +444,7 @@ def ask_what_is_there(seen):
     told = {**chat, "logprobs": True, "top_logprobs": 1}
     seen.ask("with logprobs", "POST", "/v1/chat/completions", told)
     seen.ask("", "POST", "/v1/completions", {**short, "prompt": "Hi"})
+    seen.ask("", "POST", "/api/feed", [json.loads(rows_of("capitals", 1))])
     review_what_is_kept(seen, {**chat, "max_tokens": 99, "store": True})
     document = "/openapi.json"
     told = seen.ask("", "GET", document)
@@ -513,6 +514,7 @@ def ask_what_is_refused(seen):
     seen.ask("no whole path", *taken, {"path": "out"})
     seen.ask("nothing there", *taken, {"path": str(seen.root / "none")})
     seen.ask("unknown", "GET", "/api/job/nope")
+    seen.ask("no rows", "POST", "/api/feed", [])
     ask_what_is_no_chat(seen)
     seen.ask("over", "POST", "/api/runs/1/cancel")
     seen.ask("unknown", "POST", "/api/runs/99/cancel")

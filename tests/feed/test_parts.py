@@ -13,9 +13,10 @@ from sleepcycle.errors import NotFoundError, StoreError
 from sleepcycle.feed import feed_lock
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.feed.parts import drop_abandoned
+from sleepcycle.records.example import FeedKey
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.settings.config import FeedSettings
-from sleepcycle.store import batch_table, example_table, run_table
+from sleepcycle.store import batch_table, example_table, feed_key_table, run_table
 from sleepcycle.store.integrity import damage
 from sleepcycle.store.snapshot import read_snapshot
 
@@ -26,13 +27,16 @@ import sys
 from pathlib import Path
 from sleepcycle.feed.ingest import FeedOptions, feed_files
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.example import FeedKey
 from sleepcycle.settings.config import FeedSettings, StoreSettings
 from sleepcycle.store.database import open_store
 
 store = open_store(HomePaths(Path(sys.argv[1])), StoreSettings())
 settings = FeedSettings(max_bad_ratio=1.0, held_out_share=0.1)
-feed_files(store, [Path(sys.argv[2])], settings, FeedOptions(), actor="user:test")
+options = FeedOptions(key=FeedKey("order 7", bytes(32)))
+feed_files(store, [Path(sys.argv[2])], settings, options, actor="user:test")
 """
+KEY = FeedKey("order 7", bytes(32))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +102,24 @@ class TestWhole:
             fed.duplicate,
             fed.held_out,
         )
+
+
+class TestKey:
+    @pytest.mark.parametrize(
+        ("place", "kept"), [("feed.stored", None), ("feed.committed", (1, 4, 4))]
+    )
+    def test_a_killed_feed_has_its_answer_if_its_batch(
+        self, store, tmp_path, place, kept
+    ):
+        few = tmp_path / "few.jsonl"
+        few.write_text("".join(f'{{"text": "line {n}"}}\n' for n in range(4)))
+
+        kill_feeding(store, few, place)
+
+        with store.read() as session:
+            found = feed_key_table.find(session, KEY)
+        assert (found and (found.batch, found.lines, found.accepted)) == kept
+        assert rows(store) == ((0, 0, 0) if kept is None else (4, 0, 1))
 
 
 class TestNotWhole:

@@ -87,6 +87,9 @@ class FakeConductor:
     def sleep(self):
         return self._do("sleep", self.job)
 
+    def consider(self):
+        self._do("consider")
+
     def pause(self):
         self._do("pause")
 

@@ -318,3 +318,23 @@ class TestFromTheThirdSchema:
             found = captured_table.get(session, "chatcmpl-1")
             assert version_table.tainted(session) == {1, 2}
         assert (found.example, found.batch, found.state) == (2, 1, "accepted")
+
+
+class TestFromTheFourthSchema:
+    """The one before feeds had keys."""
+
+    @pytest.fixture
+    def fourth(self, old):
+        """A home of the fourth schema, with rows."""
+        config = Config()
+        config.set_main_option("script_location", str(migrations()))
+        with create_engine(f"sqlite:///{old.database}").begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0004")
+        return old
+
+    def test_every_row_outlives_the_upgrade(self, fourth):
+        done = migrate.upgrade(fourth, SETTINGS)
+
+        assert (done.before, done.after) == ("0004", head())
+        assert look(fourth.database) == (head(), EXPECTED)

@@ -39,6 +39,7 @@ HOME = {
     "inbox/": "files to be fed by the service",
     "inbox/done/": "files that were fed, each with `NAME.report.json`: [`FeedReport`](#feedreport), and `size_bytes`, how much of the file was there",
     "inbox/failed/": "files that were refused, each with `NAME.report.json`: an object with `error`, the reason, and `size_bytes`",
+    "uploads/": "files that came in over HTTP; hidden ones are not whole, and deleted by the next start",
     "daemon.json": "how the running service is reached",
     "token": "what one must know to tell the service what to do; readable by the owner alone",
     "tokens.json": "the SHA-256, scopes and names of the tokens of other programs, never a token",
