@@ -12,8 +12,6 @@ app.add_typer(batches, name="batches")
 
 Batch = Annotated[int, typer.Argument(help="The batch's number.")]
 
-REQUEUED = ("pending", "trained", "held_out")
-
 
 @batches.command("list")
 def list_batches(ctx: typer.Context, as_json: Json = False) -> None:
@@ -77,16 +75,17 @@ def quarantine(
 def exclude(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     """Never learn or replay a batch again; versions that learned it stay."""
     from sleepcycle.cli.batch_tables import show_moved
+    from sleepcycle.server.command_json import excluded_json
 
     moved = home_of(ctx).batches.exclude(batch)
-    show_moved(batch, {"excluded": moved}, as_json=as_json)
+    show_moved(excluded_json(batch, moved), as_json=as_json)
 
 
 @batches.command()
 def requeue(ctx: typer.Context, batch: Batch, as_json: Json = False) -> None:
     """Let a batch be learned again."""
     from sleepcycle.cli.batch_tables import show_moved
+    from sleepcycle.server.command_json import requeued_json
 
     states = home_of(ctx).batches.requeue(batch)
-    now = {str(state): count for state, count in states.items()}
-    show_moved(batch, {state: now[state] for state in REQUEUED}, as_json=as_json)
+    show_moved(requeued_json(batch, states), as_json=as_json)

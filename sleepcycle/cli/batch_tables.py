@@ -13,13 +13,19 @@ from sleepcycle.cli.render import (
     show_table,
 )
 from sleepcycle.records.content import canonical_json
+from sleepcycle.server.command_json import (
+    bad_row_json,
+    batch_json,
+    dream_json,
+    dreamer,
+    preview,
+    run_json,
+)
 
 if TYPE_CHECKING:
     from sleepcycle.records.content import Content
     from sleepcycle.records.example import BadRow, Dream
     from sleepcycle.store.values import Batch, ExampleState, Run
-
-PREVIEW_CHARS = 60
 
 
 def show_batches(batches: "Sequence[Batch]", *, as_json: bool) -> None:
@@ -41,7 +47,7 @@ def show_batch(
     """Print one batch, and where its examples are now."""
     now = {str(state): count for state, count in states.items()}
     if as_json:
-        return show_json({"batch": batch, "states": now})
+        return show_json(batch_json(batch, states))
     show_batches([batch], as_json=False)
     show_table(list(now), [list(now.values())])
 
@@ -49,31 +55,18 @@ def show_batch(
 def show_bad_rows(rows: "Iterable[BadRow]", *, as_json: bool) -> None:
     """Print quarantined rows: where, why, and how they begin."""
     if as_json:
-        return show_json(
-            [
-                {
-                    "file": row.file,
-                    "line": row.line,
-                    "offset": row.offset,
-                    "code": row.code,
-                    "message": row.message,
-                    "preview": _preview(row.raw),
-                    "size_bytes": row.size_bytes,
-                }
-                for row in rows
-            ]
-        )
+        return show_json([bad_row_json(row) for row in rows])
     show_table(
         ["file", "line", "byte", "code", "why", "row"],
-        [[r.file, r.line, r.offset, r.code, r.message, _preview(r.raw)] for r in rows],
+        [[r.file, r.line, r.offset, r.code, r.message, preview(r.raw)] for r in rows],
     )
 
 
-def show_moved(batch: int, now: "Mapping[str, int]", *, as_json: bool) -> None:
+def show_moved(moved: "Mapping[str, int]", *, as_json: bool) -> None:
     """Print where the examples of a batch are now, by state."""
     if as_json:
-        return show_json({"batch": batch, **now})
-    (state, count), *others = now.items()
+        return show_json(moved)
+    (_, batch), (state, count), *others = moved.items()
     more = "".join(f", {count} {state}" for state, count in others)
     print(f"{count} examples of batch {batch} are now {state}{more}")
 
@@ -90,12 +83,13 @@ def show_runs(runs: "Sequence[Run]", *, as_json: bool) -> None:
 
 def show_run(run: "Run", phase: str | None, *, as_json: bool) -> None:
     """Print what a run reported, and which phase of a curriculum it learned."""
-    report = json.loads(run.report) if run.report else None
+    found = run_json(run, phase)
     if as_json:
-        return show_json({"run": run, "phase": phase, "report": report})
+        return show_json(found)
     show_runs([run], as_json=False)
     if phase is not None:
         print(f"phase: {one_line(phase)}")
+    report = found["report"]
     if report is None:
         return
     facts = {k: v for k, v in report.items() if not isinstance(v, dict | list)}
@@ -106,35 +100,17 @@ def show_run(run: "Run", phase: str | None, *, as_json: bool) -> None:
 def show_dreams(dreams: "Sequence[Dream]", *, as_json: bool) -> None:
     """Print dreams: who dreamt, and what."""
     if as_json:
-        return show_json(
-            [
-                {
-                    "version": _dreamer(d),
-                    "content": json.loads(canonical_json(d.content)),
-                }
-                for d in dreams
-            ]
-        )
+        return show_json([dream_json(dream) for dream in dreams])
     show_table(
         ["version", "dream"],
         [
-            [_dreamer(d), " | ".join(map(str, _fields(d.content).values()))]
+            [dreamer(d), " | ".join(map(str, _fields(d.content).values()))]
             for d in dreams
         ],
     )
-
-
-def _dreamer(dream: "Dream") -> str:
-    """Return who dreamt."""
-    return "live" if dream.version < 0 else f"v{dream.version}"
 
 
 def _fields(content: "Content") -> dict[str, Any]:
     """Return content as it is stored."""
     fields: dict[str, Any] = json.loads(canonical_json(content))
     return fields
-
-
-def _preview(raw: bytes) -> str:
-    """Return the beginning of a row as text."""
-    return raw[: PREVIEW_CHARS * 4].decode("utf-8", "replace")[:PREVIEW_CHARS]

@@ -11,11 +11,11 @@ from sleepcycle.cli.render import (
 )
 from sleepcycle.cli.verdict_table import show_measures, show_plan, verdict_json
 from sleepcycle.records.reports import RemReport, SleepReport, WakeReport
+from sleepcycle.server.command_json import answer_json
 
 if TYPE_CHECKING:
     from sleepcycle.home.home import Answer
     from sleepcycle.home.versions import Switch
-    from sleepcycle.model.calculator import ToolUse
     from sleepcycle.runs.context import Outcome
     from sleepcycle.settings.config import Settings
 
@@ -130,17 +130,7 @@ def show_answer(answer: "Answer", *, as_json: bool) -> None:
     """Print what a version answered; as JSON also what the tool was asked."""
     if not as_json:
         return print(printable(answer.text))
-    shown: dict[str, object] = {"version": answer.version, "text": answer.text}
-    if answer.tool is not None:
-        shown["tool"] = [_use(use) for use in answer.tool]
-    return show_json(shown)
-
-
-def _use(use: "ToolUse") -> dict[str, str]:
-    """Return a call's JSON: what was asked, and the result or why there is none."""
-    said = {"result": use.result, "error": use.error}
-    known = {name: value for name, value in said.items() if value is not None}
-    return {"expression": use.expression, **known}
+    return show_json(answer_json(answer))
 
 
 def _fields(outcome: "Outcome", names: tuple[str, ...]) -> dict[str, object]:

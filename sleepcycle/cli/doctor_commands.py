@@ -1,6 +1,5 @@
 """The commands that look for what is wrong: doctor and bug report."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +15,12 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """Look for whatever is wrong, and change nothing; exit 1 if something fails."""
     from sleepcycle.cli.render import one_line, show_json
     from sleepcycle.doctor.doctor import examine, is_healthy
+    from sleepcycle.server.command_json import doctor_json
 
     found = examine(ctx.obj, answers=lambda: answers(HomePaths(ctx.obj)))
     healthy = is_healthy(found)
     if as_json:
-        checks = [{"check": name, **asdict(one)} for name, one in found.items()]
-        show_json({"healthy": healthy, "checks": checks})
+        show_json(doctor_json(found, healthy=healthy))
     else:
         for name, one in found.items():
             print(one_line(f"{one.level.upper():<5} {name}: {one.message}"))

@@ -1,7 +1,6 @@
 """What a feed prints, and how examples look as the model sees them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -14,6 +13,7 @@ from sleepcycle.cli.render import (
     show_table,
 )
 from sleepcycle.records.example import report_fields
+from sleepcycle.server.command_json import examples_json
 
 if TYPE_CHECKING:
     from sleepcycle.records.example import FeedReport
@@ -104,8 +104,7 @@ def show_stored(
 ) -> None:
     """Print stored examples as the model sees them, and what was kept beside them."""
     if as_json:
-        pairs = zip(stored, shown, strict=True)
-        return show_json([{**asdict(one), "shown": seen} for one, seen in pairs])
+        return show_json(examples_json(stored, shown))
     show_table(
         ["example", "line", "state", "kept beside"],
         [[one.id, one.line, one.state, one.provenance] for one in stored],

@@ -14,6 +14,7 @@ from sleepcycle.cli.render import (
     show_table,
 )
 from sleepcycle.records.content import plain_json
+from sleepcycle.server.command_json import judged_json
 
 if TYPE_CHECKING:
     from sleepcycle.records.captured import Captured, Deleted
@@ -69,9 +70,7 @@ def show_captured(one: "Captured", *, as_json: bool) -> None:
 def show_judged(done: "Sequence[Captured]", *, as_json: bool) -> None:
     """Print what became of completions that were judged."""
     if as_json:
-        return show_json(
-            [{"id": one.id, "state": one.state, "batch": one.batch} for one in done]
-        )
+        return show_json([judged_json(one) for one in done])
     for one in done:
         batch = "" if one.batch is None else f", batch {one.batch}"
         print(f"{one_line(one.id)} is {one.state}{batch}")

@@ -2,16 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 
 from sleepcycle.cli.progress_bar import facts
 from sleepcycle.cli.render import one_line
 from sleepcycle.files.runfolder import RunFolder
 from sleepcycle.home.run_history import RunHistory
+from sleepcycle.home.run_tail import Tail
 from sleepcycle.records.progress import HEARTBEAT, progress_from
 from sleepcycle.records.run_order import RunState
 
@@ -39,37 +37,6 @@ def show_log(runs: RunHistory, run: int, *, follow: bool) -> None:
             if not (follow and is_on):
                 return
             time.sleep(EVERY_S)
-
-
-@dataclass
-class Tail:
-    """A file that grows, and how its lines are shown."""
-
-    path: Path
-    show: Callable[[str], str | None]
-    """Returns what is printed for a line; None for nothing."""
-
-    offset: int = field(default=0, init=False)
-
-    def lines(self, *, to_the_end: bool) -> Iterator[str]:
-        """Yield what came since the last look.
-
-        Args:
-            to_the_end: Take a last line too that has no end, and will get none.
-        """
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            if self.path.stat().st_size < self.offset:
-                self.offset = 0  # it was begun anew
-            file.seek(self.offset)
-            for raw in file:
-                if not (raw.endswith(b"\n") or to_the_end):
-                    return
-                self.offset += len(raw)
-                shown = self.show(raw.decode("utf-8", "replace").rstrip("\n"))
-                if shown is not None:
-                    yield shown
 
 
 def step(line: str) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sleepcycle.server.client import Client
 
 R = TypeVar("R")
-CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
+CHAT = "/v1/chat/completions"
 
 
 def service_of(ctx: typer.Context) -> "Client | None":
@@ -72,20 +72,14 @@ def ask(
     if service is None:
         home = home_of(ctx)
         return home.ask(prompt, version=version, max_new_tokens=max_new_tokens)
-    from sleepcycle.errors import ServiceError
     from sleepcycle.home.home import Answer
 
-    wanted = {"model": version, "max_tokens": max_new_tokens, "temperature": 0}
-    turn = {"role": "user", "content": prompt}
-    try:
-        said = service.call("POST", CHAT, {**wanted, "messages": [turn]})
-        text = said["choices"][0]["message"]["content"]
-    except ServiceError as error:
-        if TEXT not in str(error):  # it names that for a base without a chat template
-            raise
-        said = service.call("POST", TEXT, {**wanted, "prompt": prompt})
-        text = said["choices"][0]["text"]
-    return Answer(said["model"], text)
+    asked = {
+        "prompt": prompt,
+        "version": version,
+        "max_new_tokens": max_new_tokens,
+    }
+    return _record(service.call("POST", "/api/ask", asked), Answer)
 
 
 def roll_back(ctx: typer.Context, version: str, *, requeue: bool) -> "Switch":

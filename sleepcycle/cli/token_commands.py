@@ -1,13 +1,10 @@
 """The commands of tokens: let other programs reach the service, and end that."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sleepcycle.cli.app import Json, app, home_of
-
-if TYPE_CHECKING:
-    from sleepcycle.home.scoped_tokens import ScopedToken
 
 token = typer.Typer(
     no_args_is_help=True,
@@ -29,10 +26,11 @@ def new(
     """Make a token and print it alone; it is shown only now."""
     from sleepcycle.cli.render import show_json
     from sleepcycle.home.scoped_tokens import new_token, scopes_of
+    from sleepcycle.server.command_json import token_json
 
     made, kept = new_token(home_of(ctx).paths, scopes_of(scope), name)
     if as_json:
-        return show_json({"token": made, **_shown(kept)})
+        return show_json({"token": made, **token_json(kept)})
     print(made)
 
 
@@ -41,10 +39,11 @@ def list_all(ctx: typer.Context, as_json: Json = False) -> None:
     """List the tokens by id, name, scopes and time, and never the token."""
     from sleepcycle.cli.render import show_json, show_table
     from sleepcycle.home.scoped_tokens import list_tokens
+    from sleepcycle.server.command_json import token_json
 
     kept = list_tokens(home_of(ctx).paths)
     if as_json:
-        return show_json([_shown(each) for each in kept])
+        return show_json([token_json(each) for each in kept])
     show_table(
         ("id", "name", "scopes", "made"),
         [
@@ -63,19 +62,10 @@ def revoke(
     """Let a token open nothing any more, in a service that runs from now on."""
     from sleepcycle.cli.render import one_line, show_json
     from sleepcycle.home.scoped_tokens import revoke_token
+    from sleepcycle.server.command_json import token_json
 
     kept = revoke_token(home_of(ctx).paths, id)
     if as_json:
-        return show_json(_shown(kept))
+        return show_json(token_json(kept))
     named = f" ({one_line(kept.name)})" if kept.name else ""
     print(f"revoked {kept.id}{named}")
-
-
-def _shown(kept: "ScopedToken") -> dict[str, Any]:
-    """Return what is shown of a token."""
-    return {
-        "id": kept.id,
-        "name": kept.name,
-        "scopes": list(kept.scopes),
-        "made_at": kept.made_at,
-    }

@@ -1,17 +1,12 @@
 """The commands on versions: list, show, diff, verify, promote, export, import."""
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sleepcycle.cli.app import Json, app, home_of
 from sleepcycle.home.export_formats import ExportFormat
-
-if TYPE_CHECKING:
-    from sleepcycle.home.versions import VersionListing
 
 versions = typer.Typer(no_args_is_help=True, help="Look at versions, and move them.")
 app.add_typer(versions, name="versions")
@@ -23,10 +18,11 @@ Name = Annotated[str, typer.Argument(help="Version or alias, such as v3 or live.
 def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
     """List all versions, oldest first."""
     from sleepcycle.cli.render import show_json, show_table
+    from sleepcycle.server.command_json import names_of, version_json
 
     listing = home_of(ctx).versions.listing()
     if as_json:
-        return show_json([_fields(listed) for listed in listing])
+        return show_json([version_json(listed) for listed in listing])
     show_table(
         [
             "version",
@@ -43,7 +39,7 @@ def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
             [
                 listed.version.name,
                 listed.version.kind,
-                " ".join(_names(listed.version.parents)),
+                " ".join(names_of(listed.version.parents)),
                 listed.version.rank,
                 "yes" if listed.version.accepted else "no",
                 "yes" if listed.tainted else "no",
@@ -60,11 +56,9 @@ def list_versions(ctx: typer.Context, as_json: Json = False) -> None:
 def show(ctx: typer.Context, version: Name, as_json: Json = False) -> None:
     """Show a version's card: where it comes from, and why it was accepted."""
     from sleepcycle.cli.version_tables import show_card
+    from sleepcycle.server.command_json import card_json
 
-    registry = home_of(ctx).versions
-    gone = registry.removal(registry.get(version))
-    card = json.loads(registry.card(version))
-    show_card({**card, "removed_at": gone.at if gone else None}, as_json=as_json)
+    show_card(card_json(home_of(ctx).versions, version), as_json=as_json)
 
 
 @versions.command()
@@ -89,21 +83,18 @@ def verify(
     A version is held against its manifest, an entry against the one before it.
     """
     from sleepcycle.cli.render import counted, one_line, show_json
+    from sleepcycle.server.command_json import verified_json
 
-    registry = home_of(ctx).versions
-    found = registry.verify(names or [])
-    journal = {} if names else {"journal": registry.verify_journal()}
-    failed = [
-        {"version": name, "fault": "; ".join(faults)}
-        for name, faults in (found | journal).items()
-        if faults
-    ]
+    found = verified_json(home_of(ctx).versions, names or [])
+    failed = found["failed"]
     if as_json:
-        show_json({"checked": len(found), "failed": failed})
+        show_json(found)
     else:
         for fault in failed:
             print(one_line(f"{fault['version']}: {fault['fault']}"))
-        checked = counted(len(found), "version") + " and the journal" * (not names)
+        checked = counted(found["checked"], "version") + " and the journal" * (
+            not names
+        )
         print(f"{checked} checked, {len(failed)} failed")
     if failed:
         raise typer.Exit(1)
@@ -193,24 +184,3 @@ def import_version(
     )
     if made_for.warning:
         print(f"note: {made_for.warning}")
-
-
-def _fields(listed: "VersionListing") -> dict[str, object]:
-    """Return a version's JSON."""
-    version = listed.version
-    return {
-        "version": version.name,
-        "kind": version.kind,
-        "parents": _names(version.parents),
-        "rank": version.rank,
-        "accepted": version.accepted,
-        "tainted": listed.tainted,
-        "removed_at": listed.removed_at,
-        "aliases": listed.aliases,
-        "created_at": version.created_at,
-    }
-
-
-def _names(numbers: Sequence[int]) -> list[str]:
-    """Return the names of versions."""
-    return [f"v{number}" for number in numbers]

@@ -23,10 +23,15 @@ class BatchRegistry:
     store: Store
     actor: str
 
-    def listing(self) -> list[Batch]:
-        """Return every batch, oldest first."""
+    def listing(self, after: int = 0, limit: int | None = None) -> list[Batch]:
+        """Return batches, oldest first.
+
+        Args:
+            after: Those of a higher number alone.
+            limit: How many at most; None for all.
+        """
         with self.store.read() as session:
-            return batch_table.list_batches(session)
+            return batch_table.list_batches(session, after, limit)
 
     def get(self, number: int) -> tuple[Batch, dict[ExampleState, int]]:
         """Return one batch, and where its examples are now.

@@ -19,10 +19,15 @@ class RunHistory:
     paths: HomePaths
     store: Store
 
-    def listing(self) -> list[Run]:
-        """Return the last runs, newest first."""
+    def listing(self, after: int | None = None, limit: int = SHOWN) -> list[Run]:
+        """Return runs, newest first.
+
+        Args:
+            after: Those of a lower number alone; None for the last ones.
+            limit: How many at most.
+        """
         with self.store.read() as session:
-            return run_table.list_runs(session, SHOWN)
+            return run_table.list_runs(session, limit, after)
 
     def get(self, number: int) -> Run:
         """Return one run.

@@ -153,9 +153,14 @@ def _review(app: FastAPI, talk: Talk) -> None:
 
     @app.get("/api/inbox")
     @needs(TokenScope.READ, TokenScope.FEED)
-    def listing(state: CapturedState | None = None, limit: Limit = 20) -> Response:
-        """Return kept completions, oldest first."""
-        return answer({"data": talk.captured.listing(Wanted(state), limit)})
+    def listing(
+        state: CapturedState | None = None,
+        after: str | None = None,
+        limit: Limit = 20,
+    ) -> Response:
+        """Return kept completions, oldest first; `after` ends the page before."""
+        wanted = Wanted(state=state, after=after)
+        return answer(talk.captured.listing(wanted, limit))
 
     @app.get("/api/inbox/{name}")
     @needs(TokenScope.READ, TokenScope.FEED)
@@ -180,6 +185,12 @@ def _review(app: FastAPI, talk: Talk) -> None:
     def edit(name: str, body: EditBody) -> Response:
         """Let a corrected answer be learned."""
         return answer(asdict(talk.captured.edit(name, body.answer)))
+
+    @app.delete("/api/inbox/{name}")
+    @needs(TokenScope.FEED)
+    def erase(name: str) -> Response:
+        """Delete one and the example that it became; tell who learned it."""
+        return answer(asdict(talk.captured.delete(name)))
 
 
 def _completion(kept: Captured) -> dict[str, Any]:

@@ -25,6 +25,7 @@ OWNER = "sleepcycle"
 MAX_BODY = 16_000_000  # bytes of a conversation; a guess
 POLL_S = 0.5  # between looks whether who asked is still there
 STREAM = "text/event-stream"
+TEXTS = "/v1/completions"
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ def add_openai_routes(app: FastAPI, talk: Talk) -> None:
         content = await run_in_threadpool(body.content)  # may be long
         return await _respond(request, talk, body, [content])
 
-    @app.post("/v1/completions")
+    @app.post(TEXTS)
     @needs(TokenScope.TALK, max_body_bytes=MAX_BODY)
     async def complete(request: Request, body: TextRequest) -> Response:
         """Go on from a text."""
@@ -65,19 +66,39 @@ async def _respond(
     request: Request, talk: Talk, body: Sampled, contents: Sequence[str]
 ) -> Response:
     """Answer whole, or as a stream."""
+    if not body.stream:
+        envelope, answers = await answered(request, talk, body, contents)
+        return answer(envelope.whole(answers))
+    envelope, asks = await _prepared(talk, body, contents)
+    events = _events(talk, envelope, asks, body)
+    first = await anext(events)  # what cannot be answered has a status of its own
+    return StreamingResponse(_from(first, events), media_type=STREAM)
+
+
+async def answered(
+    request: Request, talk: Talk, body: Sampled, contents: Sequence[str]
+) -> tuple[Envelope, list[WrittenAnswer]]:
+    """Return whole answers in their envelope; they are kept where that is wanted.
+
+    Raises:
+        SleepcycleError: One cannot be answered, or who asked has gone.
+    """
+    envelope, asks = await _prepared(talk, body, contents)
+    answers = await _unless_gone(request, _all(talk, asks))
+    await run_in_threadpool(_keep, talk, envelope, answers, body)
+    return envelope, answers
+
+
+async def _prepared(
+    talk: Talk, body: Sampled, contents: Sequence[str]
+) -> tuple[Envelope, list[Ask]]:
+    """Return what all parts of an answer have alike, and what is asked for it."""
     talk.expect_free()
     version, folder = await run_in_threadpool(talk.find, body.model)
     asks = [one for content in contents for one in body.asks(version, folder, content)]
     is_chat = isinstance(body, ChatRequest)
     offered = body.offered if isinstance(body, ChatRequest) else ()
-    envelope = Envelope(version, is_chat, offered, body.n or 1)
-    if body.stream:
-        events = _events(talk, envelope, asks, body)
-        first = await anext(events)  # what cannot be answered has a status of its own
-        return StreamingResponse(_from(first, events), media_type=STREAM)
-    answers = await _unless_gone(request, _all(talk, asks))
-    await run_in_threadpool(_keep, talk, envelope, answers, body)
-    return answer(envelope.whole(answers))
+    return Envelope(version, is_chat, offered, body.n or 1), asks
 
 
 async def _all(talk: Talk, asks: Sequence[Ask]) -> list[WrittenAnswer]:

@@ -1,6 +1,6 @@
 """Responses: records as JSON, errors by name and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from sleepcycle.errors import (
     AdapterError,
+    BusyError,
     CaptureError,
     ConfigError,
     FeedError,
@@ -56,7 +57,7 @@ class Refusal:
     headers: Headers = field(default_factory=dict)
 
 
-def answer(body: Mapping[str, Any], status: int = 200) -> Response:
+def answer(body: Mapping[str, Any] | Sequence[Any], status: int = 200) -> Response:
     """Return JSON as `sleepcycle` prints it; records in it by their fields."""
     # What no text can hold, as a path may have it, is escaped as JSON does.
     text = dumps(body).encode(errors="backslashreplace")
@@ -132,6 +133,10 @@ def _refused_error(request: Request, status: int, error: BaseException) -> Respo
 
 def foreseen(request: Request, error: Exception) -> Response:
     """Answer for one of our errors."""
+    if isinstance(error, BusyError):
+        response = _refused_error(request, 503, error)
+        response.headers["Retry-After"] = str(error.retry_s)
+        return response
     status = 404 if isinstance(error, NOT_FOUND) else 409
     return _refused_error(request, 422 if isinstance(error, WRONG) else status, error)
 

@@ -1,37 +1,32 @@
 """The HTTP control of a running service: its routes."""
 
-import asyncio
 import os
-from dataclasses import asdict
-from functools import partial
-from pathlib import Path
-from threading import Event
-from typing import Annotated
 
 from fastapi import FastAPI, Request
-from fastapi import Path as Part
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sleepcycle.daemon.scheduler import Scheduler
-from sleepcycle.errors import ConfigError, DiskError, SleepcycleError
+from sleepcycle.errors import DiskError, SleepcycleError
 from sleepcycle.files.arriving import forget_arriving
 from sleepcycle.files.inbox_files import not_fed
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
+from sleepcycle.home.home import Home
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
 from sleepcycle.server.access import needs, open_to_all, table_of
 from sleepcycle.server.answer_metrics import AnswerMetrics
+from sleepcycle.server.ask_routes import add_ask_routes
 from sleepcycle.server.auth import AuthMiddleware
+from sleepcycle.server.batch_routes import add_batch_routes
 from sleepcycle.server.captured_routes import add_captured_routes
 from sleepcycle.server.client import CHALLENGE, PROOF
 from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.feed_routes import add_feed_routes
-from sleepcycle.server.jobs import Jobs
+from sleepcycle.server.heavy_work import HeavyWork
+from sleepcycle.server.home_routes import add_home_routes
 from sleepcycle.server.metrics_route import add_metrics, count_requests
 from sleepcycle.server.openai_errors import (
     by_path,
@@ -44,60 +39,19 @@ from sleepcycle.server.rate_limit import RateLimit
 from sleepcycle.server.readiness import not_ready_reason
 from sleepcycle.server.responses import (
     answer,
-    error_body,
     foreseen,
     no_route,
     unforeseen,
     unreadable,
 )
+from sleepcycle.server.run_routes import add_run_routes
 from sleepcycle.server.status import status_with_service
 from sleepcycle.server.talk import Talk
+from sleepcycle.server.version_routes import add_version_routes
 from sleepcycle.settings.config import ServeSettings
 from sleepcycle.store.snapshot import read_snapshot
 
-LONGEST_PATH = 4096  # that Linux opens
-POLL_S = 0.2  # between looks whether who asked for an import is still there
-
-Number = Annotated[int, Part(ge=1, lt=2**63)]
-"""A number that the database can hold."""
-
-
-class Body(BaseModel):
-    """What a request may hold, and no more."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class RollbackBody(Body):
-    """Where to go back to."""
-
-    version: str = "previous"
-    requeue: bool = False
-
-
-def expect_path(path: str) -> str:
-    """Refuse what is longer than any path; pydantic's own bound wants UTF-8.
-
-    Raises:
-        ValueError: It is longer.
-    """
-    if len(path) > LONGEST_PATH:
-        raise ValueError(f"expected at most {LONGEST_PATH} characters, got {len(path)}")
-    return path
-
-
-WHOLE_PATH = Field(json_schema_extra={"pattern": "^/", "maxLength": LONGEST_PATH})
-"""What the document says of it; a path that is not whole has an error of its own."""
-
-
-class ImportBody(Body):
-    """What to take in."""
-
-    path: Annotated[str, AfterValidator(expect_path), WHOLE_PATH]
-    """A folder on this machine, by its whole path."""
-
-    force: bool = False
-    """Whether it is taken also where it was made for another base, and fits."""
+USER = "user"  # who acts, for the journal
 
 
 def create_app(
@@ -121,9 +75,14 @@ def create_app(
     forget_arriving(paths.uploads)
     meters = CollectorRegistry()
     talk = Talk(scheduler, paths, meters, AnswerMetrics(meters))
+    heavy = HeavyWork()
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=talk.over_lifespan
     )
+
+    def home() -> Home:
+        """Return the home, under the settings of the moment."""
+        return Home(paths, scheduler.settings, USER)
 
     def disk_failed(request: Request, error: Exception) -> Response:
         """Answer that the disk failed, and let the service end."""
@@ -140,10 +99,13 @@ def create_app(
     app.add_exception_handler(Exception, unforeseen)
     _probes(app, scheduler, paths, token)
     _status(app, scheduler, paths)
-    _runs(app, scheduler)
     _schedule(app, scheduler)
-    _versions(app, scheduler)
     add_feed_routes(app, FeedDesk(scheduler, paths), settings.max_feed_mb)
+    add_run_routes(app, talk, home, heavy)
+    add_version_routes(app, talk, home, heavy)
+    add_batch_routes(app, home)
+    add_home_routes(app, paths, home, heavy)
+    add_ask_routes(app, talk)
     add_openai_routes(app, talk)
     add_captured_routes(app, talk)
     _document(app)
@@ -216,42 +178,6 @@ def _status(app: FastAPI, scheduler: Scheduler, paths: HomePaths) -> None:
         return answer(fields)
 
 
-def _runs(app: FastAPI, scheduler: Scheduler) -> None:
-    """Add wakes and nights: a request for one is answered before it is done."""
-    jobs = Jobs()
-
-    @app.post("/api/wake", status_code=202)
-    @needs(TokenScope.ADMIN)
-    def wake() -> Response:
-        """Learn what is pending now."""
-        return answer({"job": jobs.keep(scheduler.wake())}, 202)
-
-    @app.post("/api/sleep", status_code=202)
-    @needs(TokenScope.ADMIN)
-    def sleep() -> Response:
-        """Run one night now."""
-        return answer({"job": jobs.keep(scheduler.sleep())}, 202)
-
-    @app.get("/api/job/{job}")
-    @needs(TokenScope.READ)
-    def look(job: str) -> Response:
-        """Return how far a job is, and what came of it."""
-        done = jobs.get(job)
-        if not done.done():
-            run, progress = scheduler.progress_of(done)
-            return answer({"state": "running", "run": run, "progress": progress})
-        error = done.exception()
-        if error is not None:
-            return answer({"state": "failed", **error_body(error)})
-        return answer({"state": "done", "outcome": done.result()})
-
-    @app.post("/api/runs/{run}/cancel")
-    @needs(TokenScope.ADMIN)
-    def cancel(run: Number) -> Response:
-        """Stop a run, or undo one that is paused."""
-        return answer({"run": run, "released": scheduler.cancel(run)})
-
-
 def _schedule(app: FastAPI, scheduler: Scheduler) -> None:
     """Add what decides whether anything begins by itself."""
 
@@ -275,46 +201,6 @@ def _schedule(app: FastAPI, scheduler: Scheduler) -> None:
         """Read the settings again."""
         scheduler.reload()
         return answer({"reloaded": True})
-
-
-def _versions(app: FastAPI, scheduler: Scheduler) -> None:
-    """Add what moves versions."""
-
-    @app.post("/api/rollback")
-    @needs(TokenScope.ADMIN)
-    def rollback(body: RollbackBody) -> Response:
-        """Make an older version live again."""
-        switch = scheduler.rollback(body.version, requeue=body.requeue)
-        return answer(asdict(switch))
-
-    @app.post("/api/versions/{name}/promote")
-    @needs(TokenScope.ADMIN)
-    def promote(name: str) -> Response:
-        """Make a version live."""
-        return answer(asdict(scheduler.promote(name)))
-
-    @app.post("/api/versions/import")
-    @needs(TokenScope.ADMIN)
-    async def import_adapter(request: Request, body: ImportBody) -> Response:
-        """Take in an adapter made elsewhere; it is not live.
-
-        It is given up where who asked has gone.
-        """
-        path = Path(body.path)
-        if not path.is_absolute():
-            raise ConfigError(f"expected the whole path of a folder, got {body.path!r}")
-        given_up = Event()
-        take_in = partial(scheduler.import_adapter, force=body.force, given_up=given_up)
-        work = asyncio.create_task(run_in_threadpool(take_in, path))
-        try:
-            while not (await asyncio.wait([work], timeout=POLL_S))[0]:
-                if await request.is_disconnected():
-                    given_up.set()
-        finally:
-            given_up.set()  # also where the service ends meanwhile
-        version, made_for = work.result()
-        said = {"made_for": made_for.base, "warning": made_for.warning}
-        return answer(asdict(version) | said)
 
 
 def _document(app: FastAPI) -> None:

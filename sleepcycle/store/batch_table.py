@@ -107,10 +107,15 @@ def journal_fields(session: Session, batch: int | None) -> dict[str, object]:
     }
 
 
-def list_batches(session: Session) -> list[Batch]:
-    """Return every batch that is whole, oldest first."""
-    whole = select(BatchRow).where(BatchRow.id.not_in(open_batch.hidden()))
-    return [_record(row) for row in session.scalars(whole.order_by(BatchRow.id))]
+def list_batches(
+    session: Session, after: int = 0, limit: int | None = None
+) -> list[Batch]:
+    """Return the batches behind a number that are whole, oldest first."""
+    whole = select(BatchRow).where(
+        BatchRow.id.not_in(open_batch.hidden()), BatchRow.id > after
+    )
+    rows = session.scalars(whole.order_by(BatchRow.id).limit(limit))
+    return [_record(row) for row in rows]
 
 
 def bad_rows(session: Session, batch: int | None) -> Iterator[BadRow]:

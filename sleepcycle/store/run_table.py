@@ -105,10 +105,12 @@ def get(session: Session, run: int) -> Run:
     return _record(row)
 
 
-def list_runs(session: Session, limit: int) -> list[Run]:
-    """Return the last runs, newest first."""
-    rows = session.scalars(select(RunRow).order_by(RunRow.id.desc()).limit(limit))
-    return [_record(row) for row in rows]
+def list_runs(session: Session, limit: int, before: int | None = None) -> list[Run]:
+    """Return the last runs, newest first; or the last before one of some number."""
+    query = select(RunRow).order_by(RunRow.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(RunRow.id < before)
+    return [_record(row) for row in session.scalars(query)]
 
 
 def last_done(session: Session, kind: RunKind, since: datetime) -> int | None:

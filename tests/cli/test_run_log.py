@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from sleepcycle.cli.run_log import Tail, step
+from sleepcycle.cli.run_log import step
+from sleepcycle.home.run_tail import Tail
 from sleepcycle.records.progress import HEARTBEAT, Progress
 
 

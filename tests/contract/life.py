@@ -445,6 +445,7 @@ def ask_what_is_there(seen):
     seen.ask("with logprobs", "POST", "/v1/chat/completions", told)
     seen.ask("", "POST", "/v1/completions", {**short, "prompt": "Hi"})
     seen.ask("", "POST", "/api/feed", [json.loads(rows_of("capitals", 1))])
+    ask_for_commands(seen)
     review_what_is_kept(seen, {**chat, "max_tokens": 99, "store": True})
     document = "/openapi.json"
     told = seen.ask("", "GET", document)
@@ -452,11 +453,47 @@ def ask_what_is_there(seen):
     seen.http[f"GET {document}"]["body"] = {"info": told["info"]}
 
 
+def ask_for_commands(seen):
+    """Ask for what commands print."""
+    for path in (
+        "/api/versions?limit=3",
+        "/api/versions/v4",
+        "/api/versions/v2/diff/v4",
+        "/api/batches",
+        "/api/batches/1",
+        "/api/batches/1/examples",
+        "/api/batches/2/quarantine",
+        "/api/batches/quarantine",
+        "/api/runs?limit=2",
+        "/api/runs/4",
+        "/api/runs/4/dreams",
+        "/api/runs/1/log?limit=2",
+        "/api/doctor",
+        "/api/tokens",
+    ):
+        seen.ask("", "GET", path, as_name=path.partition("?")[0])
+    versions = "/api/versions"
+    seen.ask("", "POST", f"{versions}/verify", {})
+    seen.ask("", "POST", f"{versions}/v4/alias", {"alias": "mine"})
+    seen.ask("", "DELETE", "/api/aliases/mine")
+    folder = {"path": str(seen.root / "served out")}
+    seen.ask("", "POST", f"{versions}/v4/export", folder)
+    seen.ask("", "POST", f"{versions}/gc", {"dry_run": True})
+    seen.ask("", "POST", "/api/batches/2/exclude")
+    seen.ask("", "POST", "/api/batches/2/requeue")
+    seen.ask("", "POST", "/api/backup", {"path": str(seen.root / "served.tar")})
+    seen.ask("", "POST", "/api/ask", {"prompt": "Hi", "max_new_tokens": 4})
+    made = seen.ask("", "POST", "/api/tokens", {"scope": "read"})
+    seen.ask("", "DELETE", f"/api/tokens/{made['id']}", as_name="/api/tokens/ID")
+    job = seen.ask("", "POST", "/api/evaluate", {})["job"]
+    wait_for_job(seen, job, "done, an evaluation")
+
+
 def review_what_is_kept(seen, chat):
-    """Keep two completions, and judge them."""
+    """Keep three completions, judge one, and delete the others."""
     asked = "/v1/chat/completions"
-    names = [seen.ask("kept", "POST", asked, chat)["id"] for _ in range(2)]
-    first, second = (f"{asked}/{name}" for name in names)
+    names = [seen.ask("kept", "POST", asked, chat)["id"] for _ in range(3)]
+    first, second, _ = (f"{asked}/{name}" for name in names)
     one = {"as_name": f"{asked}/ID"}
     seen.ask("", "GET", asked)
     seen.ask("", "GET", first, **one)
@@ -471,6 +508,8 @@ def review_what_is_kept(seen, chat):
     for word, body in (("reject", None), ("edit", better), ("accept", None)):
         seen.ask("", "POST", f"{place}/{word}", body, as_name=f"/api/inbox/ID/{word}")
     seen.ask("", "DELETE", second, **one)
+    third = f"/api/inbox/{names[2]}"
+    seen.ask("", "DELETE", third, as_name="/api/inbox/ID")
 
 
 def wait_for_job(seen, job, name):

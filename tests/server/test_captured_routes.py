@@ -195,7 +195,7 @@ def test_review_accepts_rejects_and_edits(keeping):
         "accepted",
     ]
     _, body = keeping.ask("GET", "/api/inbox?state=rejected")
-    assert names[1] in {one["id"] for one in body["data"]}
+    assert names[1] in {one["id"] for one in body}
 
 
 def test_what_is_private_is_not_kept(keeping):

@@ -53,6 +53,7 @@ HOME = {
     "logs/sleepcycle.log": "what was done; turned over at `log.max_mb`, `log.keep` are kept",
     "logs/harness.log": "what the last `evaluate --harness` printed",
     "logs/text.log": "what the last look at the base's chat template printed",
+    "logs/command.log": "what the last command by HTTP printed that loads torch",
     "logs/serving.log": "what processes that answer printed",
     "logs/import.log": "what the last `versions import` printed",
 }

@@ -14,6 +14,7 @@ from sleepcycle.cli import app
 from sleepcycle.files.paths import HomePaths
 from tests.contract.shapes import several
 from tools.reference.commands import commands
+from tools.reference.twins import twins_table
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "contract" / "golden"
@@ -89,12 +90,13 @@ def http_page() -> str:
     from sleepcycle.server.routes import create_app
 
     routes = create_app(None, "", HomePaths(ROOT))  # type: ignore[arg-type]
-    golden, parts = _golden("http"), [HTTP_HEAD]
+    golden, parts = _golden("http"), [HTTP_HEAD, *twins_table()]
     for route in _routes(routes):
         method = next(iter(route.methods or ()))
         said = (route.endpoint.__doc__ or "").splitlines()[0]
         parts += [f"## `{method} {route.path}`", "", said, ""]
         parts += [_needed(route), ""]
+        parts += _query(route)
         parts += _body(route)
         parts += _answers(method, route.path, golden)
     return "\n".join(parts).rstrip() + "\n"
@@ -128,10 +130,24 @@ def _body(route: APIRoute) -> list[str]:
     model: Any = route.body_field.field_info.annotation
     rows = [
         f"| `{name}` | {getattr(field.annotation, '__name__', field.annotation)} | "
-        f"{'needed' if field.is_required() else f'`{json.dumps(field.default)}`'} |"
+        f"{'needed' if field.is_required() else _default(field)} |"
         for name, field in model.model_fields.items()
     ]
     return ["| body | type | default |", "|---|---|---|", *rows, ""]
+
+
+def _default(field: Any) -> str:  # noqa: ANN401 - a field of pydantic's
+    """Return what a key is where it is not given."""
+    return f"`{json.dumps(field.get_default(call_default_factory=True))}`"
+
+
+def _query(route: APIRoute) -> list[str]:
+    """Return what may stand behind the `?` of a route's address."""
+    rows = [
+        f"| `{one.name}` | {_default(one.field_info)} |"
+        for one in route.dependant.query_params
+    ]
+    return ["| query | default |", "|---|---|", *rows, ""] if rows else []
 
 
 def _answers(method: str, path: str, golden: dict[str, Any]) -> list[str]:
