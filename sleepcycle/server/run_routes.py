@@ -28,7 +28,7 @@ from sleepcycle.server.jobs import Jobs
 from sleepcycle.server.request_parts import LISTED, After, Body, Limit, Number
 from sleepcycle.server.responses import answer, error_body
 from sleepcycle.server.talk import Talk
-from sleepcycle.server.version_routes import OpenHome
+from sleepcycle.server.version_routes import OpenHome, expect_known
 
 Place = Annotated[str, Query(pattern=r"^[0-9]{1,18}-[0-9]{1,18}$")]
 """Where a page of a log begins: bytes of what was printed, and of the heartbeats."""
@@ -45,7 +45,7 @@ def add_run_routes(app: FastAPI, talk: Talk, home: OpenHome, heavy: HeavyWork) -
     """Add what begins runs, and what looks at them."""
     jobs = Jobs()
     _begin(app, talk, jobs)
-    _evaluate(app, talk, heavy, jobs)
+    _evaluate(app, talk, home, heavy, jobs)
     _job(app, talk, jobs)
     _look(app, home)
     _cancel(app, talk)
@@ -67,7 +67,9 @@ def _begin(app: FastAPI, talk: Talk, jobs: Jobs) -> None:
         return answer({"job": jobs.keep(talk.scheduler.sleep())}, 202)
 
 
-def _evaluate(app: FastAPI, talk: Talk, heavy: HeavyWork, jobs: Jobs) -> None:
+def _evaluate(
+    app: FastAPI, talk: Talk, home: OpenHome, heavy: HeavyWork, jobs: Jobs
+) -> None:
     """Add what scores versions, which takes longer than a request too."""
 
     @app.post("/api/evaluate", status_code=202)
@@ -75,6 +77,7 @@ def _evaluate(app: FastAPI, talk: Talk, heavy: HeavyWork, jobs: Jobs) -> None:
     def evaluate(body: EvaluateBody) -> Response:
         """Score versions on what was held out of each batch; it loads the base."""
         talk.expect_free()
+        expect_known(home, body.versions)
         order = CommandOrder(
             str(talk.paths.root), HeavyCommand.EVALUATE, names=tuple(body.versions)
         )

@@ -1,7 +1,7 @@
 """Routes of versions: look, compare, verify, move, name, carry out and in, clear."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from threading import Event
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from pydantic import Field, Strict
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from sleepcycle.backup.gc import KEPT_NIGHTS, clear
@@ -89,8 +90,19 @@ def add_version_routes(
     _look(app, talk, home, heavy)
     _move(app, talk)
     _name(app, home)
-    _carry(app, talk, heavy)
+    _carry(app, talk, home, heavy)
     _clear(app, home)
+
+
+def expect_known(home: OpenHome, names: Sequence[str]) -> None:
+    """Refuse names of no version, before a process is started for them.
+
+    Raises:
+        VersionError: There is none of one of them.
+    """
+    versions = home().versions
+    for name in names:
+        versions.get(name)
 
 
 def _look(app: FastAPI, talk: Talk, home: OpenHome, heavy: HeavyWork) -> None:
@@ -122,6 +134,7 @@ def _look(app: FastAPI, talk: Talk, home: OpenHome, heavy: HeavyWork) -> None:
         It loads the base in a process of its own, for some seconds.
         """
         talk.expect_free()
+        await run_in_threadpool(expect_known, home, [first, second])
         order = CommandOrder(
             str(talk.paths.root), HeavyCommand.DIFF, names=(first, second)
         )
@@ -174,7 +187,7 @@ def _name(app: FastAPI, home: OpenHome) -> None:
         return answer({"alias": alias, "version": None})
 
 
-def _carry(app: FastAPI, talk: Talk, heavy: HeavyWork) -> None:
+def _carry(app: FastAPI, talk: Talk, home: OpenHome, heavy: HeavyWork) -> None:
     """Add what carries versions out and in."""
 
     @app.post("/api/versions/{name}/export")
@@ -183,6 +196,7 @@ def _carry(app: FastAPI, talk: Talk, heavy: HeavyWork) -> None:
         """Write a version into a new folder of this machine."""
         folder = whole(body.path, "a new folder")
         talk.expect_free()
+        await run_in_threadpool(expect_known, home, [name])
         order = CommandOrder(
             str(talk.paths.root),
             HeavyCommand.EXPORT,

@@ -173,15 +173,29 @@ def test_a_backup_goes_where_it_is_told(served, home, tmp_path):
     assert ask(served, "POST", "/api/backup", body={"path": file})[0] == 409
 
 
-def test_a_command_that_needs_torch_fails_as_it_would_by_itself(served, home, tmp_path):
-    folder = {"path": str(tmp_path / "out")}
+def test_a_command_that_needs_torch_fails_as_it_would_by_itself(served, tmp_path):
+    body = {"path": str(tmp_path / "out")}
     with forked_workers():
-        exported = ask(served, "POST", "/api/versions/v0/export", body=folder)
-        compared = ask(served, "GET", "/api/versions/v9/diff/v0")
+        status, told = ask(served, "POST", "/api/versions/v0/export", body=body)
 
-    assert exported[0] == compared[0] == 404
-    assert exported[1]["error"] == "VersionError"
-    assert "v0 is the bare base" in exported[1]["message"]
+    assert (status, told["error"]) == (404, "VersionError")
+    assert "v0 is the bare base" in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/versions/v0/diff/v9", None),
+        ("POST", "/api/versions/v9/export", {"path": "/new"}),
+        ("POST", "/api/evaluate", {"versions": ["v9"]}),
+    ],
+)
+def test_no_process_is_started_for_what_is_no_version(served, home, method, path, body):
+    log = home.paths.logs / "command.log"
+    log.unlink(missing_ok=True)
+
+    assert ask(served, method, path, body=body)[0] == 404
+    assert not log.exists()
 
 
 def test_an_evaluation_is_a_job(served, home):
