@@ -19,7 +19,7 @@ from sleepcycle.server.request_parts import LARGEST, LISTED, After, Limit, Numbe
 from sleepcycle.server.responses import answer
 from sleepcycle.server.version_routes import OpenHome
 
-Line = Annotated[int, Query(ge=1, le=LARGEST)]
+Line = Annotated[int | None, Query(ge=1, le=LARGEST)]
 
 
 def add_batch_routes(app: FastAPI, home: OpenHome) -> None:
@@ -40,7 +40,7 @@ def _look(app: FastAPI, home: OpenHome) -> None:
 
     @app.get("/api/batches/{batch}/examples")
     @needs(TokenScope.READ)
-    def examples(batch: Number, line: Line | None = None) -> Response:
+    def examples(batch: Number, line: Line = None) -> Response:
         """Return a batch's first examples as the model sees them, or those of a row."""
         opened = home()
         stored = opened.batches.examples(batch, line)

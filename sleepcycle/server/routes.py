@@ -23,6 +23,7 @@ from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.batch_routes import add_batch_routes
 from sleepcycle.server.captured_routes import add_captured_routes
 from sleepcycle.server.client import CHALLENGE, PROOF
+from sleepcycle.server.event_routes import add_event_routes
 from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.feed_routes import add_feed_routes
 from sleepcycle.server.heavy_work import HeavyWork
@@ -105,6 +106,7 @@ def create_app(
     add_version_routes(app, talk, home, heavy)
     add_batch_routes(app, home)
     add_home_routes(app, paths, home, heavy)
+    app.state.end_streams = add_event_routes(app, talk).close
     add_ask_routes(app, talk)
     add_openai_routes(app, talk)
     add_captured_routes(app, talk)

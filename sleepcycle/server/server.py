@@ -6,6 +6,7 @@ It listens on another address too where the settings name one.
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -34,6 +35,8 @@ class Server:
     port: int
     http: uvicorn.Server
     thread: threading.Thread
+    end_streams: Callable[[], None]
+    """Lets answers come to an end that would go on for as long as they are read."""
 
     @property
     def url(self) -> str:
@@ -43,6 +46,7 @@ class Server:
     def stop(self, patience_s: float = PATIENCE_S) -> None:
         """Answer what is being asked, and end; wait no longer than that."""
         self.http.should_exit = True
+        self.end_streams()
         self.thread.join(patience_s)
 
 
@@ -86,7 +90,8 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
         target=http.run, args=(channels,), name="http", daemon=True
     )
     thread.start()
-    server = Server(channels[0].getsockname()[1], http, thread)
+    end_streams = getattr(app.state, "end_streams", lambda: None)
+    server = Server(channels[0].getsockname()[1], http, thread, end_streams)
     _await(server)
     for channel in channels:
         channel.listen(QUEUE)  # uvicorn has set it to the batch

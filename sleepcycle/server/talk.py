@@ -16,6 +16,7 @@ from sleepcycle.home.versions import VersionListing, VersionRegistry
 from sleepcycle.server.answer_metrics import AnswerMetrics
 from sleepcycle.serving.messages import Ask, ServingOrder
 from sleepcycle.serving.process import Answer, ServingProcess
+from sleepcycle.store.database import Store
 
 ACTOR = "talk"
 MOST_OPEN = 512  # answers, those that wait for others included; a guess
@@ -47,6 +48,11 @@ class Talk:
             SleepcycleError: It cannot be answered, as `ServingProcess.answer` tells.
         """
         return self.counted.counted(self.process.answer(asked))
+
+    @cached_property
+    def store(self) -> Store:
+        """The database."""
+        return Home(self.paths, self.scheduler.settings, ACTOR).store
 
     @property
     def versions(self) -> VersionRegistry:

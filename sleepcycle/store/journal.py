@@ -12,6 +12,7 @@ from sleepcycle.errors import StoreError
 from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.store.reader import JournalText
 from sleepcycle.store.schema import utc_text
 from sleepcycle.store.snapshot import PHASE_OF
 
@@ -93,6 +94,22 @@ def link(before: bytes, entry: Sequence[object]) -> bytes:
     """
     written = json.dumps(list(entry), separators=(",", ":"))
     return hashlib.sha256(before + written.encode("ascii")).digest()
+
+
+def entries_after(session: Session, entry: int, limit: int) -> list[JournalText]:
+    """Return the first entries behind one, as they are kept, oldest first."""
+    rows = session.connection().exec_driver_sql(
+        "SELECT id, at, actor, action, details FROM journal WHERE id > ? "
+        "ORDER BY id LIMIT ?",
+        (entry, limit),
+    )
+    return [JournalText(*row) for row in rows]
+
+
+def newest(session: Session) -> int:
+    """Return the number of the last entry; 0 where there is none."""
+    last = _last(session)
+    return 0 if last is None else last.entry
 
 
 def check(session: Session, paths: HomePaths) -> list[str]:

@@ -446,6 +446,7 @@ def ask_what_is_there(seen):
     seen.ask("", "POST", "/v1/completions", {**short, "prompt": "Hi"})
     seen.ask("", "POST", "/api/feed", [json.loads(rows_of("capitals", 1))])
     ask_for_commands(seen)
+    listen(seen)
     review_what_is_kept(seen, {**chat, "max_tokens": 99, "store": True})
     document = "/openapi.json"
     told = seen.ask("", "GET", document)
@@ -487,6 +488,23 @@ def ask_for_commands(seen):
     seen.ask("", "DELETE", f"/api/tokens/{made['id']}", as_name="/api/tokens/ID")
     job = seen.ask("", "POST", "/api/evaluate", {})["job"]
     wait_for_job(seen, job, "done, an evaluation")
+
+
+def listen(seen):
+    """Keep the first event of the stream, which has no end."""
+    address = json.loads((seen.home / "daemon.json").read_text())
+    token = (seen.home / "token").read_text().strip()
+    connection = HTTPConnection("127.0.0.1", address["port"], timeout=PATIENCE_S)
+    with closing(connection):
+        connection.request(
+            "GET", "/api/events?after=1", headers={"Authorization": f"Bearer {token}"}
+        )
+        answer = connection.getresponse()
+        lines = iter(answer.readline, b"\n")
+        told = dict(line.decode().strip().split(": ", 1) for line in lines)
+        kind = answer.headers.get_content_type()
+    body = told | {"data": json.loads(told["data"])}
+    seen.http["GET /api/events"] = {"status": answer.status, "type": kind, "body": body}
 
 
 def review_what_is_kept(seen, chat):
