@@ -130,14 +130,16 @@ def _body(route: APIRoute) -> list[str]:
     model: Any = route.body_field.field_info.annotation
     rows = [
         f"| `{name}` | {getattr(field.annotation, '__name__', field.annotation)} | "
-        f"{'needed' if field.is_required() else _default(field)} |"
+        f"{_default(field)} |"
         for name, field in model.model_fields.items()
     ]
     return ["| body | type | default |", "|---|---|---|", *rows, ""]
 
 
 def _default(field: Any) -> str:  # noqa: ANN401 - a field of pydantic's
-    """Return what a key is where it is not given."""
+    """Return what a key is where it is not given, or that it is needed."""
+    if field.is_required():
+        return "needed"
     return f"`{json.dumps(field.get_default(call_default_factory=True))}`"
 
 
