@@ -1,6 +1,6 @@
 """What is measured of a home whenever it is asked: examples, versions, runs, disk."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from loguru import logger
@@ -20,6 +20,7 @@ from sleepcycle.records.captured import CapturedState
 from sleepcycle.records.codec import from_json
 from sleepcycle.records.reports import SleepReport, WakeReport
 from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.target_state import TargetCondition, TargetState
 from sleepcycle.records.verdict import Verdict
 from sleepcycle.store.snapshot import read_snapshot
 from sleepcycle.store.totals import Totals, read_totals
@@ -54,7 +55,8 @@ class HomeMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield what is measured."""
         yield _info("build", "The package that runs.", {"version": self._version})
-        word = self._state().word
+        state = self._state()
+        word = state.word
         yield _each(
             "activity",
             "What the service does: 1 for what it is doing now.",
@@ -66,6 +68,7 @@ class HomeMetrics(Collector):
             "Whether there is a process that answers, and holds the base.",
             self._is_serving(),
         )
+        yield from _of_targets(state.targets)
         yield from self._disk()
         try:
             snapshot, totals = read_snapshot(self._paths), read_totals(self._paths)
@@ -120,6 +123,20 @@ def _of_snapshot(snapshot: Snapshot) -> Iterator[Metric]:
         "Runs that failed since one last ended otherwise.",
         snapshot.failures,
     )
+
+
+def _of_targets(targets: Sequence[TargetState]) -> Iterator[Metric]:
+    """Yield which of the servers that are to have a version have it."""
+    family = GaugeMetricFamily(
+        f"{PREFIX}target_in_sync",
+        "Whether a publish target has the version that it is to have.",
+        labels=("target", "kind"),
+    )
+    for target in targets:
+        if target.state is not TargetCondition.IDLE:
+            is_there = target.state is TargetCondition.IN_SYNC
+            family.add_metric((target.name, target.kind), float(is_there))
+    yield family
 
 
 def _of_totals(totals: Totals) -> Iterator[Metric]:

@@ -1,5 +1,6 @@
 """What is counted and measured, and the alerts and pictures that are drawn of it."""
 
+import dataclasses
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from sleepcycle.home.opening import open_home
 from sleepcycle.records.codec import to_json
 from sleepcycle.records.reports import SleepReport
 from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.target_state import TargetCondition, TargetState
 from sleepcycle.records.verdict import Drift, Kept, Loss, Verdict
 from sleepcycle.server.home_metrics import HomeMetrics
 from sleepcycle.store import run_table
@@ -60,8 +62,15 @@ def scraped(talking):
 def measured(paths):
     """Return what is measured of a home."""
     registry = CollectorRegistry()
-    registry.register(HomeMetrics(paths, "1.0", lambda: IDLE, lambda: False))
+    targets = tuple(map(target, TargetCondition))
+    state = dataclasses.replace(IDLE, targets=targets)
+    registry.register(HomeMetrics(paths, "1.0", lambda: state, lambda: False))
     return samples(generate_latest(registry).decode())
+
+
+def target(condition):
+    """Return how a target stands, called by that."""
+    return TargetState(str(condition), "vllm", "v4", None, condition, None, None)
 
 
 def have_run(home, kind, report):
@@ -159,6 +168,19 @@ def test_what_a_service_does_is_1_and_all_else_0(paths):
     words = {name[1]: on for name, on in found.items() if "activity" in name[0]}
     assert words.pop("idle") == 1
     assert set(words.values()) == {0}
+
+
+def test_a_target_that_has_its_version_is_1_and_one_that_is_behind_0(paths):
+    """
+    One whose alias points at nothing is neither.
+    """
+    found = measured(paths)
+
+    name = "sleepcycle_target_in_sync"
+    assert {key[1:]: on for key, on in found.items() if key[0] == name} == {
+        ("vllm", "in_sync"): 1.0,
+        ("vllm", "behind"): 0.0,
+    }
 
 
 def test_a_database_that_does_not_answer_is_measured_as_down(paths):
