@@ -90,16 +90,19 @@ class VllmDriver:
             self._unload(self._models.id_of(version))
 
     def _moving(self, listed: list[Listed]) -> Listed | None:
-        """Return what our bare name is, where that is an adapter."""
-        for model in listed:
-            if model.id == self._models.name:
-                if model.parent is None:
-                    raise PublishError(
-                        f"expected no base model called {model.id} on the server, got "
-                        "one; set serve_as to another name"
-                    )
-                return model
-        return None
+        """Return what our bare name is, if it is to be anything.
+
+        Raises:
+            PublishError: It is the base's.
+        """
+        named = (model for model in listed if model.id == self._models.name)
+        moving = next(named, None) if self._in_place else None
+        if moving is not None and moving.parent is None:
+            raise PublishError(
+                f"expected no base model called {moving.id} on the server, got one; "
+                "set serve_as to another name, or in_place = false"
+            )
+        return moving
 
     def _other(self, versions: dict[str, Listed], moving: Listed | None) -> str | None:
         """Return which of these versions the server answers with, if any."""
@@ -119,7 +122,7 @@ class VllmDriver:
 
     def _clear(self, listed: list[Listed]) -> None:
         """Unload all that is ours: what is wanted is the bare base, by its own name."""
-        if self._moving(listed) is not None and self._in_place:
+        if self._moving(listed) is not None:
             self._unload(self._models.name)
         for version in self._models.ours(listed):
             self._unload(self._models.id_of(version))

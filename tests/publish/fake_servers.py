@@ -40,12 +40,13 @@ class FakeServer:
     def start(self):
         """Start with no adapters, as a server that was restarted."""
         self.adapters = {}
+        self.killed = threading.Event()
         fake = self
 
         class Handler(_Handler):
             server_fake = fake
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.http = _QuietServer(("127.0.0.1", self.port), Handler)
         self.http.daemon_threads = True
         self.port = self.http.server_address[1]
         threading.Thread(
@@ -53,6 +54,7 @@ class FakeServer:
         ).start()
 
     def kill(self):
+        self.killed.set()
         self.http.shutdown()
         self.http.server_close()
 
@@ -181,6 +183,13 @@ class FakeSglang(FakeServer):
         return (400 if error else 200), {"success": error is None, **fields}
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """Prints nothing where the other side has gone."""
+
+    def handle_error(self, request, client_address):
+        """Leave it at that."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Answers for a fake server, or does what its fault is called."""
 
@@ -232,9 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def hang(self):
-        self.connection.settimeout(5.0)
-        with suppress(OSError):
-            self.connection.recv(1)  # until the other side gives up
+        self.server_fake.killed.wait(30.0)
         self.close_connection = True
 
     def drip(self):

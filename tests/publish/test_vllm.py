@@ -137,6 +137,16 @@ class TestHas:
         with pytest.raises(PublishError, match=r"got one; set serve_as to another"):
             box.has(wanted("v4"))
 
+    def test_without_in_place_versions_may_have_the_bases_name(
+        self, home, vllm, wanted
+    ):
+        box = driver(home, vllm, serve_as=BASE, in_place=False)
+
+        box.bring(wanted("v4"))
+
+        assert box.has(wanted("v4")) == "v4"
+        assert list(vllm.adapters) == [f"{BASE}@v4"]
+
 
 class TestRefusal:
     def test_a_server_that_takes_none_says_how_to_start_it(self, home, vllm, wanted):
