@@ -111,13 +111,13 @@ class TestDatabase:
 
     def test_what_a_backup_refuses_is_found(self, fed):
         """
-        120 bits of the database, one at a time, at places that a seed draws.
+        150 bits of the database, one at a time, at places that a seed draws.
         """
         add_version(fed, 1, live=True)
         with raw(fed) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         whole, rng, refused = fed.paths.database.read_bytes(), random.Random(0), 0
-        for _ in range(120):
+        for _ in range(150):
             bit = rng.randrange(8 * len(whole))
             broken = bytearray(whole)
             broken[bit // 8] ^= 1 << bit % 8

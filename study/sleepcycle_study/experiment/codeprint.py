@@ -12,7 +12,7 @@ SERVICE = Path(sleepcycle.__file__).parent
 ABOVE = frozenset(
     {
         *("cli", "server", "daemon", "doctor", "backup", "home", "runs"),
-        *("worker.py", "serving", "feed", "store"),
+        *("worker.py", "serving", "publish", "feed", "store"),
         *("memory", "report"),
     }
 )
