@@ -1,12 +1,13 @@
 """A service that lets a language model keep learning without forgetting."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sleepcycle.home.home import Home
+    from sleepcycle.server.api_client import Client
 
-__all__ = ["open"]
+__all__ = ["Client", "open"]
 
 
 def open(home: str | Path) -> "Home":
@@ -26,8 +27,12 @@ def open(home: str | Path) -> "Home":
     return open_home(root)
 
 
-def __getattr__(name: str) -> str:
-    """Return the version of the package, which is read only where it is asked for."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class, or a text
+    """Return what is loaded only where it is asked for: the client, the version."""
+    if name == "Client":
+        from sleepcycle.server.api_client import Client
+
+        return Client
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import version

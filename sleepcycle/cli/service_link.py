@@ -1,8 +1,7 @@
 """The way to the running service: commands go through it where there is one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,13 +15,12 @@ if TYPE_CHECKING:
     from sleepcycle.home.home import Answer
     from sleepcycle.home.versions import Switch
     from sleepcycle.runs.context import Outcome
-    from sleepcycle.server.client import Client
+    from sleepcycle.server.client import LocalClient
 
-R = TypeVar("R")
 CHAT = "/v1/chat/completions"
 
 
-def service_of(ctx: typer.Context) -> "Client | None":
+def service_of(ctx: typer.Context) -> "LocalClient | None":
     """Return the service of the home that the command line names, if one runs.
 
     Raises:
@@ -36,7 +34,7 @@ def service_of(ctx: typer.Context) -> "Client | None":
     return reach(paths)
 
 
-def expect_service(ctx: typer.Context) -> "Client":
+def expect_service(ctx: typer.Context) -> "LocalClient":
     """Return the service of the home that the command line names.
 
     Raises:
@@ -59,9 +57,7 @@ def run_now(ctx: typer.Context, kind: RunKind, on_progress: OnProgress) -> "Outc
     if service is None:
         home = home_of(ctx)
         return (home.wake if kind is RunKind.WAKE else home.sleep)(on_progress)
-    from sleepcycle.runs.context import Outcome
-
-    return _record(service.run(kind, on_progress), Outcome)
+    return (service.wake if kind is RunKind.WAKE else service.sleep)(on_progress)
 
 
 def ask(
@@ -72,14 +68,7 @@ def ask(
     if service is None:
         home = home_of(ctx)
         return home.ask(prompt, version=version, max_new_tokens=max_new_tokens)
-    from sleepcycle.home.home import Answer
-
-    asked = {
-        "prompt": prompt,
-        "version": version,
-        "max_new_tokens": max_new_tokens,
-    }
-    return _record(service.call("POST", "/api/ask", asked), Answer)
+    return service.ask(prompt, version=version, max_new_tokens=max_new_tokens)
 
 
 def roll_back(ctx: typer.Context, version: str, *, requeue: bool) -> "Switch":
@@ -87,8 +76,7 @@ def roll_back(ctx: typer.Context, version: str, *, requeue: bool) -> "Switch":
     service = service_of(ctx)
     if service is None:
         return home_of(ctx).rollback(version, requeue=requeue)
-    asked = {"version": version, "requeue": requeue}
-    return _switch(service.call("POST", "/api/rollback", asked))
+    return service.rollback(version, requeue=requeue)
 
 
 def promote(ctx: typer.Context, version: str) -> "Switch":
@@ -96,8 +84,7 @@ def promote(ctx: typer.Context, version: str) -> "Switch":
     service = service_of(ctx)
     if service is None:
         return home_of(ctx).promote(version)
-    path = f"/api/versions/{quote(version, safe='')}/promote"
-    return _switch(service.call("POST", path))
+    return service.promote(version)
 
 
 def import_adapter(
@@ -114,10 +101,7 @@ def import_adapter(
             "imported {folder} as {version}", folder=str(folder), version=version.name
         )
         return version, home.versions.made_for(version)
-    asked = {"path": str(folder.absolute()), "force": force}
-    found = service.call("POST", "/api/versions/import", asked)
-    made_for = MadeFor(found.pop("made_for"), found.pop("warning"))
-    return _record(found, Version), made_for
+    return service.import_adapter(folder.absolute(), force=force)
 
 
 def cancel(ctx: typer.Context, run: int) -> int | None:
@@ -130,8 +114,7 @@ def cancel(ctx: typer.Context, run: int) -> int | None:
     service = service_of(ctx)
     if service is None:
         return home_of(ctx).cancel(run)
-    released: int | None = service.call("POST", f"/api/runs/{run}/cancel")["released"]
-    return released
+    return service.cancel(run)
 
 
 def pause(ctx: typer.Context, *, flag: bool) -> bool:
@@ -143,7 +126,7 @@ def pause(ctx: typer.Context, *, flag: bool) -> bool:
         home = home_of(ctx)
         NightLog(home.store).pause(flag, home.actor)
         return False
-    service.call("POST", "/api/pause" if flag else "/api/resume")
+    (service.pause if flag else service.resume)()
     return True
 
 
@@ -161,25 +144,11 @@ def status_of_home(root: Path) -> dict[str, Any]:
         try:
             service = reach(paths)
             if service is not None:
-                return service.call("GET", "/api/status")
+                return service.status()
         except ServiceError as error:
             banner = str(error)
     fields = status_of(read_snapshot(paths), not_fed(paths.inbox))
     return {**fields, "banner": banner}
-
-
-def _switch(answer: dict[str, Any]) -> "Switch":
-    """Return the switch that the service made."""
-    from sleepcycle.home.versions import Switch
-
-    return _record(answer, Switch)
-
-
-def _record(answer: dict[str, Any], kind: type[R]) -> R:
-    """Return the record that the service answered with."""
-    from sleepcycle.records.codec import from_plain
-
-    return from_plain(answer, kind)
 
 
 def answers(paths: HomePaths) -> bool:

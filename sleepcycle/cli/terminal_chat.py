@@ -12,7 +12,7 @@ from sleepcycle.errors import SleepcycleError
 from sleepcycle.records.plain_text import one_line
 
 if TYPE_CHECKING:
-    from sleepcycle.server.client import Client
+    from sleepcycle.server.client import LocalClient
 
 HELP = """\
 /new           begin anew: what was said is forgotten
@@ -35,7 +35,7 @@ class TerminalChat:
 
     def __init__(
         self,
-        reach: "Callable[[], Client]",
+        reach: "Callable[[], LocalClient]",
         version: str,
         options: Mapping[str, object],
     ) -> None:

@@ -23,7 +23,7 @@ from sleepcycle.records.verdict import Verdict
 from sleepcycle.records.version import MadeFor, Version, VersionKind
 from sleepcycle.runs.context import Outcome
 from sleepcycle.server import server
-from sleepcycle.server.client import Client
+from sleepcycle.server.client import LocalClient
 from sleepcycle.settings.config import ServeSettings, Settings
 
 TOKEN = "s3cret-that-nobody-guesses-0123456789"
@@ -208,7 +208,7 @@ def _send(served, method, path, *, body=None, token=TOKEN, **headers):
 
 def client_of(served):
     """Return a client of a server."""
-    return Client(1, served.url, TOKEN)
+    return LocalClient(served.url, TOKEN, 1)
 
 
 @dataclass

@@ -23,8 +23,9 @@ from sleepcycle.errors import (
 from sleepcycle.home.access_token import prove
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
-from sleepcycle.server import client as client_module
-from sleepcycle.server.client import CHALLENGE, PROOF, Client, error_of, reach
+from sleepcycle.server import transport
+from sleepcycle.server.client import CHALLENGE, PROOF, LocalClient, reach
+from sleepcycle.server.transport import error_of
 from tests.server.conftest import OUTCOME, TOKEN, announce, client_of
 
 
@@ -42,7 +43,7 @@ class TestReach:
         assert reach(paths) is None
 
     def test_it_finds_the_service(self, paths, announced):
-        assert reach(paths) == Client(os.getpid(), announced.url, TOKEN)
+        assert reach(paths) == LocalClient(announced.url, TOKEN, os.getpid())
 
     def test_what_a_killed_service_left_is_nobodys(self, paths, announced):
         """
@@ -104,7 +105,7 @@ class TestCall:
             client_of(served).call("POST", "/api/versions/v9/promote")
 
     def test_a_service_of_another_token_is_told_none(self, served):
-        client = Client(1, served.url, "wrong")
+        client = LocalClient(served.url, "wrong", 1)
 
         with pytest.raises(ServiceError, match="got no proof of it; start the service"):
             client.call("GET", "/api/status")
@@ -115,13 +116,13 @@ class TestCall:
             url = f"http://127.0.0.1:{channel.getsockname()[1]}"
 
         with pytest.raises(ServiceError, match="does not answer: ConnectionRefused"):
-            Client(1, url, TOKEN).call("GET", "/livez")
+            LocalClient(url, TOKEN, 1).call("GET", "/livez")
 
     def test_what_only_looks_is_not_waited_for_long(self, silent, monkeypatch):
-        monkeypatch.setattr(client_module, "LOOK_S", 0.2)
+        monkeypatch.setattr(transport, "LOOK_S", 0.2)
 
         with pytest.raises(ServiceError, match="does not answer: TimeoutError"):
-            Client(1, silent, TOKEN).call("GET", "/api/status")
+            LocalClient(silent, TOKEN, 1).call("GET", "/api/status")
 
     @pytest.mark.parametrize("name", ["RowError", "SleepcycleError.x", "os", "None"])
     def test_an_error_of_no_known_name_is_the_services(self, name):
@@ -164,7 +165,7 @@ def proven_answer(text, status):
         url = f"http://127.0.0.1:{channel.getsockname()[1]}"
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield Client(1, url, TOKEN)
+        yield LocalClient(url, TOKEN, 1)
     thread.join(10)
 
 
@@ -216,7 +217,7 @@ class TestSecret:
     )
     def test_no_other_address_is_asked(self, url):
         with pytest.raises(ServiceError, match=r"expected daemon\.json to name the"):
-            Client(1, url, TOKEN).call("GET", "/api/status")
+            LocalClient(url, TOKEN, 1).call("GET", "/api/status")
 
     @pytest.mark.parametrize(
         "answer",
@@ -233,7 +234,7 @@ class TestSecret:
             listening(answer) as (url, heard),
             pytest.raises(ServiceError, match="got no proof of it; start the"),
         ):
-            Client(1, url, TOKEN).call("GET", "/api/status")
+            LocalClient(url, TOKEN, 1).call("GET", "/api/status")
 
         assert b"GET /livez " in heard[0]
         assert TOKEN.encode() not in b"".join(heard)
@@ -259,7 +260,7 @@ class TestSecret:
             listening(proving) as (url, heard),
             pytest.raises(ServiceError, match="does not answer: "),
         ):
-            Client(1, url, TOKEN).call("GET", "/api/status")
+            LocalClient(url, TOKEN, 1).call("GET", "/api/status")
 
         assert TOKEN.encode() not in b"".join(heard)
 

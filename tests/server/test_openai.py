@@ -10,6 +10,7 @@ import pytest
 
 from sleepcycle.home.home import Home
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.server.api_client import Client
 from sleepcycle.settings.config import ServeSettings, Settings
 from tests.server.conftest import TOKEN, serving
 
@@ -236,3 +237,13 @@ def test_it_waits_for_a_run_where_the_settings_say_so(talking):
 
 def test_without_the_token_nothing_is_answered(talking):
     assert talking.answer("POST", CHAT, PLAIN, token="")[0] == 401
+
+
+def test_the_typed_client_asks_and_talks(talking):
+    client = Client(f"http://127.0.0.1:{talking.port}", TOKEN)
+    [turn] = HELLO
+
+    said = client.ask(turn["content"], version="v0", max_new_tokens=8)
+    parts = list(client.chat([turn], version="v0", max_tokens=8, temperature=0))
+
+    assert (said.version, said.text) == ("v0", "".join(parts))

@@ -5,6 +5,13 @@ from sleepcycle.home.batches import BatchRegistry
 from sleepcycle.home.home import Home
 from sleepcycle.home.run_history import RunHistory
 from sleepcycle.home.versions import VersionRegistry
+from sleepcycle.server.api_client import Client
+from sleepcycle.server.client_parts import (
+    BatchClient,
+    RunClient,
+    TokenClient,
+    VersionClient,
+)
 from tools.reference.records import class_section, signature
 
 HEAD = """\
@@ -14,11 +21,21 @@ What can be called from Python, with the first line of each docstring; `help(…
 Every error that is foreseen is a `sleepcycle.errors.SleepcycleError`. A short tour is in [use from Python](../how-to/use-from-python.md).
 While a service runs it owns the home: what makes or moves versions is then refused with a `HomeError`.
 """
+CLIENT = """\
+The same over HTTP is `sleepcycle.Client(url, token)`; [use it from a program](../how-to/use-it-from-a-program.md) shows it.
+"""
 CLASSES = {
     Home: "home",
     VersionRegistry: "home.versions",
     BatchRegistry: "home.batches",
     RunHistory: "home.runs",
+}
+PARTS = {
+    Client: "client",
+    VersionClient: "client.versions",
+    BatchClient: "client.batches",
+    RunClient: "client.runs",
+    TokenClient: "client.tokens",
 }
 
 
@@ -28,5 +45,8 @@ def python_page() -> str:
     parts = [HEAD, "## `sleepcycle`", "", "| call | what it does |", "|---|---|"]
     parts += [f"| `sleepcycle.{signature(sleepcycle.open)}` | {opened} |", ""]
     for kind, owner in CLASSES.items():
+        parts += class_section(kind, owner)
+    parts += [CLIENT]
+    for kind, owner in PARTS.items():
         parts += class_section(kind, owner)
     return "\n".join(parts).rstrip() + "\n"

@@ -1,0 +1,327 @@
+"""The typed client of a service: what `sleepcycle.open` offers, over HTTP."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from sleepcycle.errors import (
+    FeedError,
+    Interrupted,
+    NotFoundError,
+    RunError,
+    ServiceError,
+)
+from sleepcycle.records.progress import OnProgress, ignore_progress, progress_from
+from sleepcycle.records.run_order import RunKind
+from sleepcycle.server.client_parts import (
+    BatchClient,
+    RunClient,
+    TokenClient,
+    VersionClient,
+    record,
+)
+from sleepcycle.server.transport import ANSWER_S, Json, Transport, error_of
+
+if TYPE_CHECKING:
+    from sleepcycle.backup.backup import Backup
+    from sleepcycle.home.home import Answer
+    from sleepcycle.home.versions import Switch
+    from sleepcycle.records.example import FeedReport
+    from sleepcycle.records.version import MadeFor, Version
+    from sleepcycle.runs.context import Outcome
+
+POLL_S = 0.3
+MAYBE = "the service may have begun the run; see: sleepcycle runs list"
+LEFT = "the service goes on with the run; to stop it: sleepcycle runs cancel"
+SEE = "sleepcycle runs list"
+CHAT = "/v1/chat/completions"
+
+Row = Mapping[str, Any]
+R = TypeVar("R")
+
+
+class Client(Transport):
+    """The way to a running service, from this machine or another.
+
+    Each method asks the service once, and raises the error that it met: the classes of
+    `sleepcycle.errors`, as `sleepcycle.open` raises them.
+
+    Args:
+        url: Where it is reached, such as `http://127.0.0.1:8344`.
+        token: What `sleepcycle token new` printed; what it may do is its scopes.
+    """
+
+    @property
+    def versions(self) -> VersionClient:
+        """The versions, and what can be done with them."""
+        return VersionClient(self)
+
+    @property
+    def batches(self) -> BatchClient:
+        """The batches, and what can be done with them."""
+        return BatchClient(self)
+
+    @property
+    def runs(self) -> RunClient:
+        """The runs, on or over."""
+        return RunClient(self)
+
+    @property
+    def tokens(self) -> TokenClient:
+        """The tokens that open the service."""
+        return TokenClient(self)
+
+    def feed(
+        self,
+        rows: str | PathLike[str] | Iterable[Row],
+        /,
+        *,
+        name: str | None = None,
+        key: str | None = None,
+        **options: str,
+    ) -> "FeedReport":
+        """Let the service take in examples as one batch; all of it or none.
+
+        Args:
+            rows: A file of this machine, or rows.
+            name: What the file is called, by which it is told what it holds.
+            key: The same bytes under the same key are fed once; a new one if None.
+            options: Others of the route, such as `format` or `source`.
+
+        Raises:
+            FeedError: The file cannot be read, or too many of its rows are bad.
+        """
+        if isinstance(rows, str | PathLike):
+            return self._feed_file(Path(rows), name, key, options)
+        lines = (json.dumps(row).encode() + b"\n" for row in rows)
+        return self._feed(lines, name or "rows.jsonl", key, options)
+
+    def _feed_file(
+        self, path: Path, name: str | None, key: str | None, options: Mapping[str, str]
+    ) -> "FeedReport":
+        """Send a file as it is."""
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise FeedError(f"expected to read {path}, got: {error}") from error
+        with file:
+            return self._feed(file, name or path.name, key, options)
+
+    def _feed(
+        self,
+        data: Iterable[bytes],
+        name: str,
+        key: str | None,
+        options: Mapping[str, str],
+    ) -> "FeedReport":
+        """Send what is fed, in chunks."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Idempotency-Key": key or secrets.token_hex(16),
+        }
+        path = f"/api/feed?{urlencode({'name': name, **options})}"
+        from sleepcycle.records.example import FeedReport
+
+        return record(self.send("POST", path, data, headers, ANSWER_S), FeedReport)
+
+    def wake(self, on_progress: OnProgress = ignore_progress) -> "Outcome":
+        """Let the service learn what is pending now, and wait for it.
+
+        Raises:
+            RunError: Nothing is pending, or training failed.
+            Interrupted: The run was cancelled, or goes on without us.
+        """
+        return self._outcome(RunKind.WAKE, on_progress)
+
+    def sleep(self, on_progress: OnProgress = ignore_progress) -> "Outcome":
+        """Let the service run a night now, and wait for it.
+
+        Raises:
+            RunError: Nothing was learned since the last night, or folding failed.
+            Interrupted: The run was cancelled, or goes on without us.
+        """
+        return self._outcome(RunKind.SLEEP, on_progress)
+
+    def run(self, kind: RunKind, on_progress: OnProgress) -> Json:
+        """Let the service run a wake or a night now, and return its outcome.
+
+        Ctrl-C cancels the run; once more, and the run goes on without us.
+
+        Raises:
+            ServiceError: The service ended before the run did.
+            Interrupted: The run was cancelled, or goes on without us.
+            SleepcycleError: The run could not begin, or failed as it would here.
+        """
+        path = f"/api/job/{self._begin(kind)}"
+        stops = 0
+        while True:
+            try:
+                found = self._look(path)
+                if found["state"] != "running":
+                    break
+                if found["progress"]:
+                    on_progress(progress_from(found["progress"]))
+                if stops == 1 and found["run"]:
+                    self._cancel(found["run"])
+                    stops = 2
+                time.sleep(POLL_S)
+            except KeyboardInterrupt as stop:
+                stops += 1
+                if stops > 1:
+                    raise Interrupted(LEFT) from stop
+        return _done(found)
+
+    def ask(
+        self, prompt: str, *, version: str = "live", max_new_tokens: int = 64
+    ) -> "Answer":
+        """Let a version answer a prompt, greedily.
+
+        Args:
+            prompt: What the user says.
+            version: Version or alias.
+            max_new_tokens: Longest answer.
+        """
+        from sleepcycle.home.home import Answer
+
+        asked = {
+            "prompt": prompt,
+            "version": version,
+            "max_new_tokens": max_new_tokens,
+        }
+        return record(self.call("POST", "/api/ask", asked), Answer)
+
+    def chat(
+        self, messages: Sequence[Row], *, version: str = "live", **options: object
+    ) -> Iterator[str]:
+        """Yield an answer to a conversation as it is being written.
+
+        Args:
+            messages: Turns with `role` and `content`, as OpenAI's API takes them.
+            version: Version or alias.
+            options: Others of that API, such as `temperature` or `max_tokens`.
+        """
+        asked = {**options, "model": version, "messages": list(messages)}
+        for part in self.stream(CHAT, asked):
+            for choice in part["choices"]:
+                if text := choice["delta"].get("content"):
+                    yield text
+
+    def status(self) -> Json:
+        """Return where the home stands, and what the service does."""
+        return dict(self.call("GET", "/api/status"))
+
+    def doctor(self) -> Json:
+        """Return what the doctor finds."""
+        return dict(self.call("GET", "/api/doctor", patience_s=ANSWER_S))
+
+    def evaluate(self, names: Sequence[str] = ()) -> Json:
+        """Score versions on what was held out, and return what `evaluate` prints.
+
+        Raises:
+            VersionError: A version is unknown, or there is no night yet.
+            NotFoundError: Nothing is held out.
+        """
+        job = self.call("POST", "/api/evaluate", {"versions": list(names)})["job"]
+        while (found := self.call("GET", f"/api/job/{job}"))["state"] == "running":
+            time.sleep(POLL_S)
+        return _done(found)
+
+    def backup(self, path: str | PathLike[str] | None = None) -> "Backup":
+        """Let the service back its home up, into a file of its own machine."""
+        from sleepcycle.backup.backup import Backup
+
+        asked = {} if path is None else {"path": str(path)}
+        return record(self.call("POST", "/api/backup", asked), Backup)
+
+    def rollback(self, name: str = "previous", *, requeue: bool = False) -> "Switch":
+        """Make an older version live again.
+
+        Raises:
+            VersionError: There is no such version.
+        """
+        asked = {"version": name, "requeue": requeue}
+        return self._switch("/api/rollback", asked)
+
+    def promote(self, name: str) -> "Switch":
+        """Make a version live.
+
+        Raises:
+            VersionError: There is no such version.
+        """
+        return self._switch(f"/api/versions/{quote(name, safe='')}/promote", None)
+
+    def import_adapter(
+        self, source: str | PathLike[str], *, force: bool = False
+    ) -> "tuple[Version, MadeFor]":
+        """Take in an adapter from a folder of the service's machine; it is not live.
+
+        Returns:
+            The version, and which base it was made for.
+        """
+        from sleepcycle.records.version import MadeFor, Version
+
+        asked = {"path": str(source), "force": force}
+        found = self.call("POST", "/api/versions/import", asked)
+        made_for = MadeFor(found.pop("made_for"), found.pop("warning"))
+        return record(found, Version), made_for
+
+    def cancel(self, run: int) -> int | None:
+        """Stop a run, or undo one that is paused.
+
+        Returns:
+            How many examples are pending again; None where the run was asked to stop.
+        """
+        released: int | None = self.call("POST", f"/api/runs/{run}/cancel")["released"]
+        return released
+
+    def pause(self) -> None:
+        """Let no wake and no night begin by itself."""
+        self.call("POST", "/api/pause")
+
+    def resume(self) -> None:
+        """Let them begin again."""
+        self.call("POST", "/api/resume")
+
+    def _outcome(self, kind: RunKind, on_progress: OnProgress) -> "Outcome":
+        """Run a wake or a night, and return its record."""
+        from sleepcycle.runs.context import Outcome
+
+        return record(self.run(kind, on_progress), Outcome)
+
+    def _switch(self, path: str, asked: Json | None) -> "Switch":
+        """Let another version be live."""
+        from sleepcycle.home.versions import Switch
+
+        return record(self.call("POST", path, asked), Switch)
+
+    def _begin(self, kind: RunKind) -> str:
+        """Ask for a run, and return the job's name."""
+        try:
+            return str(self.call("POST", f"/api/{kind}")["job"])
+        except KeyboardInterrupt as stop:
+            raise Interrupted(MAYBE) from stop
+
+    def _look(self, path: str) -> Json:
+        """Return how far a job is."""
+        try:
+            return dict(self.call("GET", path))
+        except ServiceError as error:
+            raise ServiceError(f"{error}; what came of the run: {SEE}") from error
+
+    def _cancel(self, run: int) -> None:
+        """Stop a run; where that fails, as it has just ended, the next look tells."""
+        with suppress(NotFoundError, RunError, ServiceError):
+            self.cancel(run)
+
+
+def _done(found: Json) -> Json:
+    """Return what came of a job that is over, or raise what it met."""
+    if found["state"] == "done":
+        return dict(found["outcome"])
+    raise error_of(found)

@@ -1,0 +1,223 @@
+"""Parts of the client: versions, batches, runs and tokens of a service."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from sleepcycle.server.transport import ANSWER_S, Json, Transport
+
+if TYPE_CHECKING:
+    from sleepcycle.backup.gc import Cleared
+    from sleepcycle.home.versions import VersionListing
+    from sleepcycle.store.values import Batch, ExampleState, Run
+
+PAGE = 1000  # rows of one answer
+
+R = TypeVar("R")
+
+
+def record(answer: Any, kind: type[R]) -> R:  # noqa: ANN401 - plain data
+    """Return the record that the service answered with."""
+    from sleepcycle.records.codec import from_plain  # loads pydantic
+
+    return from_plain(answer, kind)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What asks one service."""
+
+    service: Transport
+
+    def pages(self, path: str, after_of: Callable[[Json], object]) -> Iterator[Json]:
+        """Yield the rows of all pages of a list.
+
+        Args:
+            path: Of the list.
+            after_of: Returns what the page behind a row is asked by.
+        """
+        query = f"?limit={PAGE}"
+        while True:
+            rows = self.service.call("GET", path + query)
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            query = f"?limit={PAGE}&after={after_of(rows[-1])}"
+
+
+class VersionClient(Part):
+    """The versions of a service."""
+
+    def listing(self) -> "list[VersionListing]":
+        """Return all versions, oldest first; where their files lie is not told."""
+        rows = self.pages("/api/versions", lambda row: row["version"])
+        return [_listed(row) for row in rows]
+
+    def card(self, name: str) -> Json:
+        """Return a version's card, and since when its files are gone."""
+        return dict(self.service.call("GET", _version(name)))
+
+    def diff(self, first: str, second: str) -> Json:
+        """Compare what two versions change, and their loss on held-out examples."""
+        path = f"{_version(first)}/diff/{quote(second, safe='')}"
+        return dict(self.service.call("GET", path, patience_s=ANSWER_S))
+
+    def verify(self, names: Sequence[str] = ()) -> Json:
+        """Check versions against their manifests, and without names the journal."""
+        asked = {"names": list(names)}
+        return dict(self.service.call("POST", "/api/versions/verify", asked))
+
+    def alias(self, alias: str, name: str) -> str:
+        """Let a name of the user's own point at a version; return the version's."""
+        path = f"{_version(name)}/alias"
+        return str(self.service.call("POST", path, {"alias": alias})["version"])
+
+    def drop_alias(self, alias: str) -> None:
+        """Forget a name of the user's own."""
+        self.service.call("DELETE", f"/api/aliases/{quote(alias, safe='')}")
+
+    def export(
+        self, name: str, folder: str | PathLike[str], form: str = "peft"
+    ) -> None:
+        """Write a version into a new folder of the service's machine.
+
+        Args:
+            name: Version or alias.
+            folder: Where to, by its whole path.
+            form: `peft`, `merged`, `gguf` or `ollama`.
+        """
+        asked = {"path": str(folder), "format": form}
+        self.service.call("POST", f"{_version(name)}/export", asked)
+
+    def clear(self, *, keep: int | None = None, dry_run: bool = False) -> "Cleared":
+        """Remove the files of versions that nothing needs; what they were stays known.
+
+        Args:
+            keep: Accepted nights behind live that are kept; None for three.
+            dry_run: Tell what would be removed, and change nothing.
+        """
+        from sleepcycle.backup.gc import Cleared
+
+        asked: Json = {"dry_run": dry_run}
+        asked |= {} if keep is None else {"keep": keep}
+        return record(self.service.call("POST", "/api/versions/gc", asked), Cleared)
+
+
+class BatchClient(Part):
+    """The batches of a service."""
+
+    def listing(self) -> "list[Batch]":
+        """Return every batch, oldest first."""
+        from sleepcycle.store.values import Batch
+
+        rows = self.pages("/api/batches", lambda row: row["id"])
+        return [record(row, Batch) for row in rows]
+
+    def get(self, number: int) -> "tuple[Batch, dict[ExampleState, int]]":
+        """Return one batch, and where its examples are now."""
+        from sleepcycle.store.values import Batch, ExampleState
+
+        found = self.service.call("GET", f"/api/batches/{number}")
+        states = {ExampleState(name): n for name, n in found["states"].items()}
+        return record(found["batch"], Batch), states
+
+    def bad_rows(self, batch: int | None = None) -> Iterator[Json]:
+        """Yield quarantined rows of one batch or of all, with how each begins."""
+        path = "/api/batches" if batch is None else f"/api/batches/{batch}"
+        count = iter(range(PAGE, 2**63, PAGE))
+        yield from self.pages(f"{path}/quarantine", lambda _: next(count))
+
+    def exclude(self, batch: int) -> int:
+        """Take a batch out of all to come; return how many examples it had."""
+        path = f"/api/batches/{batch}/exclude"
+        return int(self.service.call("POST", path)["excluded"])
+
+    def requeue(self, batch: int) -> "dict[ExampleState, int]":
+        """Let a batch be learned again; return where its examples are now."""
+        from sleepcycle.store.values import ExampleState
+
+        found = self.service.call("POST", f"/api/batches/{batch}/requeue")
+        found.pop("batch")
+        return {ExampleState(name): count for name, count in found.items()}
+
+
+class RunClient(Part):
+    """The runs of a service."""
+
+    def listing(self) -> "list[Run]":
+        """Return wakes and nights, newest first."""
+        from sleepcycle.store.values import Run
+
+        rows = self.pages("/api/runs", lambda row: row["id"])
+        return [record(row, Run) for row in rows]
+
+    def get(self, number: int) -> "Run":
+        """Return one run."""
+        from sleepcycle.store.values import Run
+
+        return record(self.service.call("GET", f"/api/runs/{number}")["run"], Run)
+
+    def log(self, number: int) -> str:
+        """Return what a run's worker printed until now."""
+        lines: list[str] = []
+        after = "0-0"
+        while True:
+            path = f"/api/runs/{number}/log?limit={PAGE}&after={after}"
+            found = self.service.call("GET", path)
+            lines += found["log"]
+            if found["after"] == after:
+                return "".join(f"{line}\n" for line in lines)
+            after = found["after"]
+
+
+class TokenClient(Part):
+    """The tokens that open a service."""
+
+    def listing(self) -> list[Json]:
+        """Return the tokens by id, name, scopes and time, and never the token."""
+        return list(self.service.call("GET", "/api/tokens"))
+
+    def new(self, scope: str, name: str = "") -> tuple[str, Json]:
+        """Make a token; return it, which is shown only now, with what is kept of it.
+
+        Args:
+            scope: Any of feed, talk, read and admin, divided by commas.
+            name: What it is for, to know it by.
+        """
+        asked = {"scope": scope, "name": name}
+        made = self.service.call("POST", "/api/tokens", asked)
+        return str(made.pop("token")), made
+
+    def revoke(self, id: str) -> Json:
+        """Let a token open nothing any more."""
+        path = f"/api/tokens/{quote(id, safe='')}"
+        return dict(self.service.call("DELETE", path))
+
+
+def _version(name: str) -> str:
+    """Return the address of a version."""
+    return f"/api/versions/{quote(name, safe='')}"
+
+
+def _listed(row: Json) -> "VersionListing":
+    """Return a version of a list as its record."""
+    from sleepcycle.home.versions import VersionListing
+
+    version = {
+        "number": _number(row["version"]),
+        "folder": None,
+        "parents": [_number(name) for name in row["parents"]],
+        **{name: row[name] for name in VERSION_KEYS},
+    }
+    listed = {name: row[name] for name in ("aliases", "tainted", "removed_at")}
+    return record({"version": version, **listed}, VersionListing)
+
+
+VERSION_KEYS = ("kind", "rank", "accepted", "created_at", "run")
+
+
+def _number(name: str) -> int:
+    """Return the number of a version's own name."""
+    return int(name.removeprefix("v"))

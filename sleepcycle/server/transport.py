@@ -1,0 +1,266 @@
+"""The way to a service over HTTP, with the standard library alone."""
+
+import json
+import re
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    HTTPSConnection,
+)
+from typing import Any
+from urllib.parse import urlsplit
+
+from sleepcycle.errors import (
+    BusyError,
+    ConfigError,
+    ServiceError,
+    SleepcycleError,
+    error_named,
+)
+
+LOOK_S = 10.0  # for what only looks
+ANSWER_S = 600.0  # for a rollback of a large adapter, or an import
+SILENT_S = 60.0  # of events; a heartbeat comes every 15 s
+PAUSE_S = 0.5  # before a stream of events is resumed
+PATIENCE_S = 60.0  # for a service that is started again, before events are given up
+DONE = "[DONE]"
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750
+JSON_TYPE = "application/json"
+
+Json = dict[str, Any]
+Data = bytes | Iterable[bytes] | None
+
+
+class _LostError(ServiceError):
+    """The service cannot be reached, or its answer broke off."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEvent:
+    """One event of the service."""
+
+    name: str
+    """`journal` for an entry of the journal, `progress` for how far a run is, and
+    `position` for where a stream begins, or goes on after it was lost."""
+
+    data: Json
+    entry: int | None = None
+    """The journal's number, from which a stream can be resumed."""
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Sends requests to one service."""
+
+    url: str
+    """Such as `http://127.0.0.1:8344`; what stands behind a proxy may have a path."""
+
+    token: str = field(repr=False)
+
+    @property
+    def named(self) -> str:
+        """What errors call the service."""
+        return f"the service at {self.url}"
+
+    @property
+    def advice(self) -> str:
+        """What to do where it does not answer."""
+        return "see whether it runs, and its log"
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        patience_s: float | None = None,
+    ) -> Any:  # noqa: ANN401 - what the route answers
+        """Ask the service, and return what it answers.
+
+        Raises:
+            ServiceError: It cannot be reached, or does not answer as it should.
+            SleepcycleError: It refused; the error is the one that it met, where we
+                have one of that name.
+        """
+        usual_s = LOOK_S if method == "GET" else ANSWER_S
+        data = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": JSON_TYPE}
+        return self.send(method, path, data, headers, patience_s or usual_s)
+
+    def send(
+        self, method: str, path: str, data: Data, headers: Json, patience_s: float
+    ) -> Any:  # noqa: ANN401 - what the route answers
+        """Send a body of any kind, and return what the service answers.
+
+        Raises:
+            SleepcycleError: As for `call`.
+        """
+        with self.asked(method, path, data, headers, patience_s) as answer:
+            told = json.loads(answer.read())
+            if 200 <= answer.status < 300:  # no redirection is followed
+                return told
+            raise _refusal(answer, told)
+
+    def stream(self, path: str, body: Json) -> Generator[Json]:
+        """Yield the parts of an answer as it is being written.
+
+        Who stops to read lets the service write no more of it.
+
+        Args:
+            path: One of OpenAI's addresses.
+            body: What is asked.
+
+        Raises:
+            ServiceError: It refused, or the answer broke off.
+        """
+        data = json.dumps({**body, "stream": True}).encode()
+        headers = {"Content-Type": JSON_TYPE}
+        with self.asked("POST", path, data, headers, ANSWER_S) as answer:
+            if answer.status != 200:
+                raise _refusal(answer, json.loads(answer.read()))
+            for event in _events(answer):
+                if event["data"] == DONE:
+                    return
+                part = json.loads(event["data"])
+                if "error" in part:
+                    raise error_of(part)
+                yield part
+        raise ServiceError(
+            f"expected an answer of {self.named} to its end, got a part of it; ask "
+            "again, and see the service's log"
+        )
+
+    def events(
+        self, after: int | None = None, *, patience_s: float = PATIENCE_S
+    ) -> Iterator[ServiceEvent]:
+        """Yield what changes, without end; a stream that is lost is resumed.
+
+        Args:
+            after: Begin behind this entry of the journal; None for now.
+            patience_s: For a service that cannot be reached, as one that is started
+                again.
+
+        Raises:
+            ServiceError: It was not there for that long, or refused.
+            NotFoundError: Its journal has not come that far.
+        """
+        lost_at: float | None = None
+        while True:
+            try:
+                for event in self._heard(after):
+                    lost_at = None
+                    after = after if event.entry is None else event.entry
+                    yield event
+            except (_LostError, BusyError) as error:
+                lost_at = lost_at or time.monotonic()
+                if time.monotonic() - lost_at > patience_s:
+                    raise
+                wait_s = error.retry_s if isinstance(error, BusyError) else 0.0
+                time.sleep(min(wait_s, patience_s))
+            time.sleep(PAUSE_S)
+
+    def _heard(self, after: int | None) -> Iterator[ServiceEvent]:
+        """Yield the events of one stream."""
+        path = "/api/events" if after is None else f"/api/events?after={after}"
+        with self.asked("GET", path, None, {}, SILENT_S) as answer:
+            if answer.status != 200:
+                raise _refusal(answer, json.loads(answer.read()))
+            for found in _events(answer):
+                entry = int(found["id"]) if "id" in found else None
+                yield ServiceEvent(found["event"], json.loads(found["data"]), entry)
+
+    @contextmanager
+    def asked(
+        self, method: str, path: str, data: Data, headers: Json, patience_s: float
+    ) -> Iterator[HTTPResponse]:
+        """Send one request, and yield the answer, to be read in the block.
+
+        Raises:
+            ServiceError: The service cannot be reached, or the block cannot read it.
+        """
+        if not TOKEN.fullmatch(self.token):
+            raise ConfigError("expected a token as `sleepcycle token new` prints it")
+        shown = {"Authorization": f"Bearer {self.token}", **headers}
+        connection = self.connected(patience_s)
+        try:
+            self.prepare(connection)
+            with _sent(connection, method, self._path(path), data, shown) as answer:
+                yield answer
+        except SleepcycleError:
+            raise
+        except (OSError, HTTPException, ValueError) as error:
+            raise _LostError(
+                f"{self.named} does not answer: {error!r}; {self.advice}"
+            ) from error
+        finally:
+            connection.close()
+
+    def connected(self, patience_s: float) -> HTTPConnection:
+        """Return a connection that is not open yet.
+
+        Raises:
+            ConfigError: The URL is none of a service.
+        """
+        parts = urlsplit(self.url)
+        kinds = {"http": HTTPConnection, "https": HTTPSConnection}
+        if parts.scheme not in kinds or not parts.hostname or "@" in parts.netloc:
+            raise ConfigError(
+                f"expected the URL of a service as http://HOST:PORT, got {self.url!r}"
+            )
+        kind: type[HTTPConnection] = kinds[parts.scheme]
+        return kind(parts.hostname, parts.port, timeout=patience_s)
+
+    def prepare(self, connection: HTTPConnection) -> None:
+        """Open a connection, before anything is told by it."""
+        connection.connect()
+
+    def _path(self, path: str) -> str:
+        """Return a path below the one that the URL has."""
+        return urlsplit(self.url).path.rstrip("/") + path
+
+
+@contextmanager
+def _sent(
+    connection: HTTPConnection, method: str, path: str, data: Data, headers: Json
+) -> Iterator[HTTPResponse]:
+    """Send a request, and yield the answer, also of who did not take all of it."""
+    try:
+        connection.request(method, path, data, headers)
+    except (BrokenPipeError, ConnectionResetError):
+        if data is None:  # the answer says why a body was not taken
+            raise
+    with connection.getresponse() as answer:
+        yield answer
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[dict[str, str]]:
+    """Yield server-sent events by their fields; comments are left out."""
+    found: dict[str, str] = {}
+    for raw in lines:
+        line = raw.decode().rstrip("\r\n")
+        name, _, value = line.partition(":")
+        if name:
+            found[name] = value.removeprefix(" ")
+        elif not line and "data" in found:
+            yield found
+            found = {}
+
+
+def _refusal(answer: HTTPResponse, told: Json) -> SleepcycleError:
+    """Return the error of an answer; with when to ask again, where it says so."""
+    error, after = error_of(told), answer.headers.get("Retry-After", "")
+    if answer.status in {429, 503} and after.isdecimal():
+        return BusyError(str(error), retry_s=int(after))
+    return error
+
+
+def error_of(told: Json) -> SleepcycleError:
+    """Return the error that an answer tells of, in our shape or OpenAI's."""
+    if isinstance(told.get("error"), dict):
+        return ServiceError(str(told["error"].get("message")))
+    name, message = str(told.get("error")), str(told.get("message"))
+    return error_named(name, message, otherwise=ServiceError)
