@@ -1,23 +1,18 @@
-"""The typed client of a service: what `sleepcycle.open` offers, over HTTP."""
+"""The typed client of a service: what a home offers, over HTTP."""
 
 import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sleepcycle.errors import (
     FeedError,
-    Interrupted,
-    NotFoundError,
-    RunError,
-    ServiceError,
 )
-from sleepcycle.records.progress import OnProgress, ignore_progress, progress_from
+from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.server.client_parts import (
     BatchClient,
@@ -26,7 +21,9 @@ from sleepcycle.server.client_parts import (
     VersionClient,
     record,
 )
-from sleepcycle.server.transport import ANSWER_S, Json, Transport, error_of
+from sleepcycle.server.event_reader import ServiceEvent, listen
+from sleepcycle.server.job_watch import POLL_S, follow, outcome_of
+from sleepcycle.server.transport import ANSWER_S, Json, Transport
 
 if TYPE_CHECKING:
     from sleepcycle.backup.backup import Backup
@@ -36,21 +33,17 @@ if TYPE_CHECKING:
     from sleepcycle.records.version import MadeFor, Version
     from sleepcycle.runs.context import Outcome
 
-POLL_S = 0.3
-MAYBE = "the service may have begun the run; see: sleepcycle runs list"
-LEFT = "the service goes on with the run; to stop it: sleepcycle runs cancel"
-SEE = "sleepcycle runs list"
+PATIENCE_S = 60.0  # for a service that is started again
 CHAT = "/v1/chat/completions"
 
 Row = Mapping[str, Any]
-R = TypeVar("R")
 
 
 class Client(Transport):
     """The way to a running service, from this machine or another.
 
     Each method asks the service once, and raises the error that it met: the classes of
-    `sleepcycle.errors`, as `sleepcycle.open` raises them.
+    `sleepcycle.errors`, as a home raises them.
 
     Args:
         url: Where it is reached, such as `http://127.0.0.1:8344`.
@@ -158,24 +151,7 @@ class Client(Transport):
             Interrupted: The run was cancelled, or goes on without us.
             SleepcycleError: The run could not begin, or failed as it would here.
         """
-        path = f"/api/job/{self._begin(kind)}"
-        stops = 0
-        while True:
-            try:
-                found = self._look(path)
-                if found["state"] != "running":
-                    break
-                if found["progress"]:
-                    on_progress(progress_from(found["progress"]))
-                if stops == 1 and found["run"]:
-                    self._cancel(found["run"])
-                    stops = 2
-                time.sleep(POLL_S)
-            except KeyboardInterrupt as stop:
-                stops += 1
-                if stops > 1:
-                    raise Interrupted(LEFT) from stop
-        return _done(found)
+        return follow(self, kind, on_progress)
 
     def ask(
         self, prompt: str, *, version: str = "live", max_new_tokens: int = 64
@@ -212,6 +188,22 @@ class Client(Transport):
                 if text := choice["delta"].get("content"):
                     yield text
 
+    def events(
+        self, after: int | None = None, *, patience_s: float = PATIENCE_S
+    ) -> Iterator[ServiceEvent]:
+        """Yield what changes, without end; a stream that is lost is resumed.
+
+        Args:
+            after: Begin behind this entry of the journal; None for now.
+            patience_s: For a service that cannot be reached, as one that is started
+                again.
+
+        Raises:
+            ServiceError: It was not there for that long, or refused.
+            NotFoundError: Its journal has not come that far.
+        """
+        return listen(self, after, patience_s)
+
     def status(self) -> Json:
         """Return where the home stands, and what the service does."""
         return dict(self.call("GET", "/api/status"))
@@ -230,7 +222,7 @@ class Client(Transport):
         job = self.call("POST", "/api/evaluate", {"versions": list(names)})["job"]
         while (found := self.call("GET", f"/api/job/{job}"))["state"] == "running":
             time.sleep(POLL_S)
-        return _done(found)
+        return outcome_of(found)
 
     def backup(self, path: str | PathLike[str] | None = None) -> "Backup":
         """Let the service back its home up, into a file of its own machine."""
@@ -299,29 +291,3 @@ class Client(Transport):
         from sleepcycle.home.versions import Switch
 
         return record(self.call("POST", path, asked), Switch)
-
-    def _begin(self, kind: RunKind) -> str:
-        """Ask for a run, and return the job's name."""
-        try:
-            return str(self.call("POST", f"/api/{kind}")["job"])
-        except KeyboardInterrupt as stop:
-            raise Interrupted(MAYBE) from stop
-
-    def _look(self, path: str) -> Json:
-        """Return how far a job is."""
-        try:
-            return dict(self.call("GET", path))
-        except ServiceError as error:
-            raise ServiceError(f"{error}; what came of the run: {SEE}") from error
-
-    def _cancel(self, run: int) -> None:
-        """Stop a run; where that fails, as it has just ended, the next look tells."""
-        with suppress(NotFoundError, RunError, ServiceError):
-            self.cancel(run)
-
-
-def _done(found: Json) -> Json:
-    """Return what came of a job that is over, or raise what it met."""
-    if found["state"] == "done":
-        return dict(found["outcome"])
-    raise error_of(found)

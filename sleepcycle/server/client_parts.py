@@ -26,7 +26,7 @@ def record(answer: Any, kind: type[R]) -> R:  # noqa: ANN401 - plain data
 
 
 @dataclass(frozen=True)
-class Part:
+class ClientPart:
     """What asks one service."""
 
     service: Transport
@@ -47,7 +47,7 @@ class Part:
             query = f"?limit={PAGE}&after={after_of(rows[-1])}"
 
 
-class VersionClient(Part):
+class VersionClient(ClientPart):
     """The versions of a service."""
 
     def listing(self) -> "list[VersionListing]":
@@ -105,7 +105,7 @@ class VersionClient(Part):
         return record(self.service.call("POST", "/api/versions/gc", asked), Cleared)
 
 
-class BatchClient(Part):
+class BatchClient(ClientPart):
     """The batches of a service."""
 
     def listing(self) -> "list[Batch]":
@@ -143,7 +143,7 @@ class BatchClient(Part):
         return {ExampleState(name): count for name, count in found.items()}
 
 
-class RunClient(Part):
+class RunClient(ClientPart):
     """The runs of a service."""
 
     def listing(self) -> "list[Run]":
@@ -172,7 +172,7 @@ class RunClient(Part):
             after = found["after"]
 
 
-class TokenClient(Part):
+class TokenClient(ClientPart):
     """The tokens that open a service."""
 
     def listing(self) -> list[Json]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,9 +24,6 @@ from sleepcycle.errors import (
 
 LOOK_S = 10.0  # for what only looks
 ANSWER_S = 600.0  # for a rollback of a large adapter, or an import
-SILENT_S = 60.0  # of events; a heartbeat comes every 15 s
-PAUSE_S = 0.5  # before a stream of events is resumed
-PATIENCE_S = 60.0  # for a service that is started again, before events are given up
 DONE = "[DONE]"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750
 JSON_TYPE = "application/json"
@@ -36,21 +32,8 @@ Json = dict[str, Any]
 Data = bytes | Iterable[bytes] | None
 
 
-class _LostError(ServiceError):
+class LostServiceError(ServiceError):
     """The service cannot be reached, or its answer broke off."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceEvent:
-    """One event of the service."""
-
-    name: str
-    """`journal` for an entry of the journal, `progress` for how far a run is, and
-    `position` for where a stream begins, or goes on after it was lost."""
-
-    data: Json
-    entry: int | None = None
-    """The journal's number, from which a stream can be resumed."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +86,7 @@ class Transport:
             told = json.loads(answer.read())
             if 200 <= answer.status < 300:  # no redirection is followed
                 return told
-            raise _refusal(answer, told)
+            raise refusal_of(answer, told)
 
     def stream(self, path: str, body: Json) -> Generator[Json]:
         """Yield the parts of an answer as it is being written.
@@ -121,8 +104,8 @@ class Transport:
         headers = {"Content-Type": JSON_TYPE}
         with self.asked("POST", path, data, headers, ANSWER_S) as answer:
             if answer.status != 200:
-                raise _refusal(answer, json.loads(answer.read()))
-            for event in _events(answer):
+                raise refusal_of(answer, json.loads(answer.read()))
+            for event in events_of(answer):
                 if event["data"] == DONE:
                     return
                 part = json.loads(event["data"])
@@ -133,45 +116,6 @@ class Transport:
             f"expected an answer of {self.named} to its end, got a part of it; ask "
             "again, and see the service's log"
         )
-
-    def events(
-        self, after: int | None = None, *, patience_s: float = PATIENCE_S
-    ) -> Iterator[ServiceEvent]:
-        """Yield what changes, without end; a stream that is lost is resumed.
-
-        Args:
-            after: Begin behind this entry of the journal; None for now.
-            patience_s: For a service that cannot be reached, as one that is started
-                again.
-
-        Raises:
-            ServiceError: It was not there for that long, or refused.
-            NotFoundError: Its journal has not come that far.
-        """
-        lost_at: float | None = None
-        while True:
-            try:
-                for event in self._heard(after):
-                    lost_at = None
-                    after = after if event.entry is None else event.entry
-                    yield event
-            except (_LostError, BusyError) as error:
-                lost_at = lost_at or time.monotonic()
-                if time.monotonic() - lost_at > patience_s:
-                    raise
-                wait_s = error.retry_s if isinstance(error, BusyError) else 0.0
-                time.sleep(min(wait_s, patience_s))
-            time.sleep(PAUSE_S)
-
-    def _heard(self, after: int | None) -> Iterator[ServiceEvent]:
-        """Yield the events of one stream."""
-        path = "/api/events" if after is None else f"/api/events?after={after}"
-        with self.asked("GET", path, None, {}, SILENT_S) as answer:
-            if answer.status != 200:
-                raise _refusal(answer, json.loads(answer.read()))
-            for found in _events(answer):
-                entry = int(found["id"]) if "id" in found else None
-                yield ServiceEvent(found["event"], json.loads(found["data"]), entry)
 
     @contextmanager
     def asked(
@@ -193,7 +137,7 @@ class Transport:
         except SleepcycleError:
             raise
         except (OSError, HTTPException, ValueError) as error:
-            raise _LostError(
+            raise LostServiceError(
                 f"{self.named} does not answer: {error!r}; {self.advice}"
             ) from error
         finally:
@@ -237,7 +181,7 @@ def _sent(
         yield answer
 
 
-def _events(lines: Iterable[bytes]) -> Iterator[dict[str, str]]:
+def events_of(lines: Iterable[bytes]) -> Iterator[dict[str, str]]:
     """Yield server-sent events by their fields; comments are left out."""
     found: dict[str, str] = {}
     for raw in lines:
@@ -250,7 +194,7 @@ def _events(lines: Iterable[bytes]) -> Iterator[dict[str, str]]:
             found = {}
 
 
-def _refusal(answer: HTTPResponse, told: Json) -> SleepcycleError:
+def refusal_of(answer: HTTPResponse, told: Json) -> SleepcycleError:
     """Return the error of an answer; with when to ask again, where it says so."""
     error, after = error_of(told), answer.headers.get("Retry-After", "")
     if answer.status in {429, 503} and after.isdecimal():

@@ -26,7 +26,7 @@ from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
 from sleepcycle.home.versions import Switch
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.server import server, transport
+from sleepcycle.server import event_reader, server
 from sleepcycle.server.access import needs
 from sleepcycle.server.api_client import Client
 from sleepcycle.server.responses import Refusal, answer, foreseen, refused
@@ -244,7 +244,7 @@ def test_another_machine_is_asked_by_tls_below_its_path():
 
 class TestEvents:
     def test_they_go_on_where_a_service_ended(self, home, conductor, monkeypatch):
-        monkeypatch.setattr(transport, "PAUSE_S", 0.05)
+        monkeypatch.setattr(event_reader, "PAUSE_S", 0.05)
         first = server.start(conductor, TOKEN, home.paths, ServeSettings())
         heard = Client(first.url, TOKEN).events()
         begun = next(heard)
