@@ -115,6 +115,9 @@ def main(ordered: Path, result: Path) -> int:
     except SleepcycleError as error:
         result.write_text(to_json(Fault.of(error)), encoding="utf-8")
         return 1
+    except OSError as error:  # as of a folder that nobody may write to
+        result.write_text(to_json(Fault("", str(error))), encoding="utf-8")
+        return 1
     result.write_text(to_json(CommandResult(dumps(done))), encoding="utf-8")
     return 0
 

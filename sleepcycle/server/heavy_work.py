@@ -89,7 +89,7 @@ class HeavyWork:
         """Take the turn, or refuse."""
         if not self._turn.acquire(blocking=False):
             raise BusyError(
-                "expected no other heavy work, got some: a comparison, an evaluation, "
-                "an export or a check is on; ask again later",
+                "expected no other heavy work, got some, such as an evaluation or an "
+                "export; ask again later",
                 retry_s=RETRY_S,
             )

@@ -45,23 +45,22 @@ class TokenBody(Body):
     name: str = ""
 
 
-def add_home_routes(
-    app: FastAPI, paths: HomePaths, home: OpenHome, heavy: HeavyWork
-) -> None:
+def add_home_routes(app: FastAPI, paths: HomePaths, home: OpenHome) -> None:
     """Add what cares for a home."""
-    _care(app, paths, home, heavy)
+    _care(app, paths, home)
     _tokens(app, paths)
 
 
-def _care(app: FastAPI, paths: HomePaths, home: OpenHome, heavy: HeavyWork) -> None:
+def _care(app: FastAPI, paths: HomePaths, home: OpenHome) -> None:
     """Add what examines a home, and what backs it up."""
+    examining = HeavyWork()  # loads no base, so it waits for none that does
 
     @app.get("/api/doctor")
     @needs(TokenScope.READ)
     async def doctor(request: Request) -> Response:
         """Look for whatever is wrong, and change nothing."""
         order = CommandOrder(str(paths.root), HeavyCommand.DOCTOR)
-        found = await heavy.do(request, partial(do_in_worker, order))
+        found = await examining.do(request, partial(do_in_worker, order))
         return answer(json.loads(found))
 
     @app.post("/api/backup")

@@ -56,8 +56,17 @@ def whole(path: str, what: str) -> Path:
         what: It in words, such as `a folder`.
 
     Raises:
-        ConfigError: It is not whole: the service's own folder is nobody's business.
+        ConfigError: It is not whole: the service's own folder is nobody's business. Or
+            the system takes none such.
     """
     if not Path(path).is_absolute():
         raise ConfigError(f"expected the whole path of {what}, got {path!r}")
+    try:
+        Path(path).lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # whoever uses it says what is wrong, if that is
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"expected a path of {what}, got one with: {error}"
+        ) from error
     return Path(path)

@@ -105,7 +105,7 @@ def create_app(
     add_run_routes(app, talk, home, heavy)
     add_version_routes(app, talk, home, heavy)
     add_batch_routes(app, home)
-    add_home_routes(app, paths, home, heavy)
+    add_home_routes(app, paths, home)
     app.state.end_streams = add_event_routes(app, talk).close
     add_ask_routes(app, talk)
     add_openai_routes(app, talk)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -11,12 +12,15 @@ import sleepcycle.home.weights  # noqa: F401 - so that no fork has to load them
 from sleepcycle.cli import app
 from sleepcycle.errors import BusyError, VersionError
 from sleepcycle.files.paths import HomePaths
+from sleepcycle.files.sealed import seal
+from sleepcycle.home.export_formats import ADAPTER_FILES
 from sleepcycle.home.home import Home
 from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.server import server
 from sleepcycle.server.heavy_work import HeavyWork
 from sleepcycle.settings.config import ServeSettings, Settings
-from sleepcycle.store import run_table
+from sleepcycle.store import run_table, version_table
 from tests.forked import forked_workers
 from tests.server.conftest import PATIENCE_S, TOKEN, FakeConductor, ask, ask_for_headers
 
@@ -105,7 +109,10 @@ def test_a_page_goes_on_behind_the_last_row_of_another(served, home, path, pages
 
 
 def test_versions_are_paged_by_their_names(served):
-    assert ask(served, "GET", "/api/versions?after=v0")[1] == []
+    names = [row["version"] for row in ask(served, "GET", "/api/versions")[1]]
+    rows = ask(served, "GET", "/api/versions?after=v0")[1]
+
+    assert names == ["v0", *(row["version"] for row in rows)]
     assert ask(served, "GET", "/api/versions?after=live")[0] == 422
 
 
@@ -165,6 +172,14 @@ def test_a_place_of_this_machine_is_named_whole(served, path):
     assert "expected the whole path of a" in told["message"]
 
 
+@pytest.mark.parametrize("path", ["/\0", "/" + "x" * 300])
+def test_a_path_that_no_system_takes_is_refused(served, path):
+    status, told = ask(served, "POST", "/api/backup", body={"path": path})
+
+    assert (status, told["error"]) == (422, "ConfigError")
+    assert "expected a path of a new file, got one with" in told["message"]
+
+
 def test_a_backup_goes_where_it_is_told(served, home, tmp_path):
     file = str(tmp_path / "one.tar")
     status, told = ask(served, "POST", "/api/backup", body={"path": file})
@@ -196,6 +211,37 @@ def test_no_process_is_started_for_what_is_no_version(served, home, method, path
 
     assert ask(served, method, path, body=body)[0] == 404
     assert not log.exists()
+
+
+def test_a_version_is_written_where_that_can_be(served, home, sealed, tmp_path):
+    path = f"/api/versions/{sealed}/export"
+    there = {"path": str(tmp_path / "out"), "format": "peft"}
+    nowhere = {"path": str(home.paths.config / "out")}
+    with forked_workers():
+        written = ask(served, "POST", path, body=there)
+        status, told = ask(served, "POST", path, body=nowhere)
+
+    assert written == (200, {"version": sealed, "folder": there["path"], **PEFT})
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert (status, told["error"]) == (409, "ServiceError")
+    assert "Not a directory" in told["message"]
+
+
+PEFT = {"format": "peft"}
+
+
+@pytest.fixture
+def sealed(home):
+    """A version with files that nobody reads, and its name."""
+    stage = home.paths.staging / "made"
+    stage.mkdir(parents=True)
+    for name in ADAPTER_FILES:
+        (stage / name).write_text("{}")
+    folder = seal(stage, home.paths.versions, "v0001")
+    made = Version(1, VersionKind.IMPORT, folder.name, (0,), 1, True, datetime.now(UTC))
+    with home.store.write() as session:
+        version_table.add(session, made, home.versions.base, "{}", {})
+    return made.name
 
 
 def test_an_evaluation_is_a_job(served, home):
