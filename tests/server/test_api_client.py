@@ -148,10 +148,11 @@ class TestRecords:
 
         assert client.tokens.listing() == []
 
-    def test_a_backup_is_told(self, client, tmp_path):
+    def test_a_backup_is_told(self, client, home, tmp_path):
         done = client.backup(tmp_path / "one.tar")
 
-        assert (done.file, done.examples) == (tmp_path / "one.tar", 2)
+        assert done.file == tmp_path / "one.tar"
+        assert done.examples == home.status().counts.accepted
 
     def test_what_moves_versions_tells_what_it_did(self, client, scheduler):
         assert client.rollback("v1", requeue=True) == Switch("v0", "v1", 4, 0, 0)
@@ -342,6 +343,28 @@ class TestFeed:
             client.feed([{"text": "a"}])
 
         assert noted[-1][1] != noted[-2][1]
+
+    def test_the_service_answers_as_the_home_does(self, client, home, tmp_path):
+        file = tmp_path / "rows.csv"
+        file.write_text("prompt,completion\na,b\nc,d\n")
+
+        report = client.feed(file, source="chat")
+
+        assert (report.accepted, report.quarantined) == (2, 0)
+        assert home.batches.get(report.batch)[0].source == "chat"
+
+    def test_what_is_sent_again_under_a_key_is_fed_once(self, client):
+        rows = [{"text": "once and no more"}]
+
+        first, second = (client.feed(rows, key="order 7") for _ in range(2))
+
+        assert second == first
+        with pytest.raises(FeedError, match="order 7"):
+            client.feed([{"text": "another"}], key="order 7")
+
+    def test_what_cannot_be_fed_has_its_own_class(self, client):
+        with pytest.raises(FeedError, match=r"expected at most .* bad rows, got"):
+            client.feed([{"nope": 1}])
 
     def test_why_a_body_is_not_taken_is_told(self, desk):
         client, _ = desk
