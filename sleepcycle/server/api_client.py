@@ -16,6 +16,7 @@ from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.server.client_parts import (
     BatchClient,
+    InboxClient,
     RunClient,
     TokenClient,
     VersionClient,
@@ -64,6 +65,11 @@ class Client(Transport):
     def runs(self) -> RunClient:
         """The runs, on or over."""
         return RunClient(self)
+
+    @property
+    def inbox(self) -> InboxClient:
+        """The completions that are kept, and what can be done with them."""
+        return InboxClient(self)
 
     @property
     def tokens(self) -> TokenClient:

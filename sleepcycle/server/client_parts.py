@@ -1,4 +1,4 @@
-"""Parts of the client: versions, batches, runs and tokens of a service."""
+"""Parts of the client: versions, batches, runs, inbox and tokens of a service."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,11 @@ from sleepcycle.server.transport import ANSWER_S, Json, Transport
 if TYPE_CHECKING:
     from sleepcycle.backup.gc import Cleared
     from sleepcycle.home.versions import VersionListing
+    from sleepcycle.records.captured import Captured, Deleted
     from sleepcycle.store.values import Batch, ExampleState, Run
 
 PAGE = 1000  # rows of one answer
+INBOX_PAGE = 100  # of them conversations, which are long
 
 R = TypeVar("R")
 
@@ -129,6 +131,12 @@ class BatchClient(ClientPart):
         count = iter(range(PAGE, 2**63, PAGE))
         yield from self.pages(f"{path}/quarantine", lambda _: next(count))
 
+    def examples(self, number: int, line: int | None = None) -> list[Json]:
+        """Return a batch's first examples as the model sees them, or those of a row."""
+        query = "" if line is None else f"?line={line}"
+        path = f"/api/batches/{number}/examples{query}"
+        return list(self.service.call("GET", path, patience_s=ANSWER_S))
+
     def exclude(self, batch: int) -> int:
         """Take a batch out of all to come; return how many examples it had."""
         path = f"/api/batches/{batch}/exclude"
@@ -159,6 +167,10 @@ class RunClient(ClientPart):
 
         return record(self.service.call("GET", f"/api/runs/{number}")["run"], Run)
 
+    def dreams(self, number: int) -> list[Json]:
+        """Return what a night dreamt: who, and what."""
+        return list(self.service.call("GET", f"/api/runs/{number}/dreams"))
+
     def log(self, number: int) -> str:
         """Return what a run's worker printed until now."""
         lines: list[str] = []
@@ -170,6 +182,60 @@ class RunClient(ClientPart):
             if found["after"] == after:
                 return "".join(f"{line}\n" for line in lines)
             after = found["after"]
+
+
+class InboxClient(ClientPart):
+    """The completions that a service keeps, to be reviewed."""
+
+    def listing(self, state: str | None = None) -> "Iterator[Captured]":
+        """Yield kept completions, oldest first.
+
+        Args:
+            state: `waiting`, `accepted` or `rejected`; None for all.
+        """
+        from sleepcycle.records.captured import Captured
+
+        query = "" if state is None else f"&state={state}"
+        after = ""
+        while True:
+            path = f"/api/inbox?limit={INBOX_PAGE}{query}{after}"
+            rows = self.service.call("GET", path)
+            yield from (record(row, Captured) for row in rows)
+            if len(rows) < INBOX_PAGE:
+                return
+            after = f"&after={quote(rows[-1]['id'], safe='')}"
+
+    def get(self, name: str) -> "Captured":
+        """Return one kept completion."""
+        return self._one("GET", name)
+
+    def accept(self, name: str) -> "Captured":
+        """Let one be learned."""
+        return self._one("POST", name, "/accept")
+
+    def reject(self, name: str) -> "Captured":
+        """Let one never be learned."""
+        return self._one("POST", name, "/reject")
+
+    def edit(self, name: str, answer: str) -> "Captured":
+        """Let a corrected answer be learned."""
+        return self._one("POST", name, "/edit", {"answer": answer})
+
+    def delete(self, name: str) -> "Deleted":
+        """Delete one and the example that it became; tell who learned it."""
+        from sleepcycle.records.captured import Deleted
+
+        path = f"/api/inbox/{quote(name, safe='')}"
+        return record(self.service.call("DELETE", path), Deleted)
+
+    def _one(
+        self, method: str, name: str, word: str = "", body: Json | None = None
+    ) -> "Captured":
+        """Return what a completion is once something was done with it."""
+        from sleepcycle.records.captured import Captured
+
+        path = f"/api/inbox/{quote(name, safe='')}{word}"
+        return record(self.service.call(method, path, body), Captured)
 
 
 class TokenClient(ClientPart):

@@ -24,6 +24,7 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.home import Home
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
 from sleepcycle.home.versions import Switch
+from sleepcycle.records.captured import Exchange
 from sleepcycle.records.example import FeedReport
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.server import event_reader, server
@@ -43,7 +44,9 @@ def home(made_once, tmp_path_factory):
     """A home with two batches, a bad row and two runs."""
     root = tmp_path_factory.mktemp("asked") / "home"
     shutil.copytree(made_once, root)
-    settings = Settings.model_validate({"feed": {"max_bad_ratio": 0.9}})
+    settings = Settings.model_validate(
+        {"feed": {"max_bad_ratio": 0.9}, "capture": {"mode": "all"}}
+    )
     home = Home(HomePaths(root), settings, "me")
     for number, text in enumerate(['{"text": "a"}\n{"nope": 1}\n', '{"text": "b"}\n']):
         file = root / f"{number}.jsonl"
@@ -140,6 +143,20 @@ class TestRecords:
         assert client.versions.clear(dry_run=True, keep=0).removed == ()
         assert client.versions.verify() == {"checked": 0, "failed": []}
 
+    def test_what_is_kept_is_reviewed(self, client, home, monkeypatch):
+        monkeypatch.setattr("sleepcycle.server.client_parts.INBOX_PAGE", 2)
+        names = [keep(home, number) for number in range(3)]
+
+        assert [one.id for one in client.inbox.listing()] == names
+        assert client.inbox.reject(names[0]).state == "rejected"
+        assert client.inbox.edit(names[1], "Seven.").state == "accepted"
+        assert client.inbox.accept(names[2]) == home.captured.get(names[2])
+        assert [one.id for one in client.inbox.listing("rejected")] == names[:1]
+        assert client.inbox.delete(names[1]).erased
+
+        with pytest.raises(NotFoundError, match=names[1]):
+            client.inbox.get(names[1])
+
     def test_tokens_are_made_and_revoked(self, client, running):
         token, kept = client.tokens.new("read", "tv")
         assert Client(running.url, token).status()["live"] == "v0"
@@ -181,6 +198,14 @@ class TestRecords:
         client.resume()
 
         assert scheduler.asked == ["pause", "resume"]
+
+
+def keep(home, number):
+    """Let a home keep a completion, and return its name."""
+    asked = {"role": "user", "content": f"What is number {number}?"}
+    said = {"role": "assistant", "content": f"It is {number}."}
+    exchange = Exchange(f"chatcmpl-{number}", 0, "live", [asked], said)
+    return home.captured.capture(exchange, asked=True).id
 
 
 class TestErrors:

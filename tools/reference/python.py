@@ -8,6 +8,7 @@ from sleepcycle.home.versions import VersionRegistry
 from sleepcycle.server.api_client import Client
 from sleepcycle.server.client_parts import (
     BatchClient,
+    InboxClient,
     RunClient,
     TokenClient,
     VersionClient,
@@ -35,6 +36,7 @@ PARTS = {
     VersionClient: "client.versions",
     BatchClient: "client.batches",
     RunClient: "client.runs",
+    InboxClient: "client.inbox",
     TokenClient: "client.tokens",
 }
 
