@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.server.client import reach
 from tests.cli.conftest import LESSONS, PATIENCE_S, Cli, end
 from tests.cli.test_light import HEAVY, PROBE
 
@@ -172,6 +174,27 @@ class TestOwner:
 
         assert cli.json("status")["daemon"] is None
         assert "nothing to learn" in cli.error("wake")
+
+    def test_events_go_on_behind_the_last_one_that_came_before_it_was_killed(self, cli):
+        cli.settings = dict(QUICK)
+        service = start(cli)
+        heard = reach(HomePaths(cli.home)).events(after=0)
+        cli.run("pause")
+        first = next(one for one in heard if one.name == "journal")
+        service.kill()
+        service.communicate(timeout=PATIENCE_S)
+        heard.close()
+        cli.run("resume")
+        service = start(cli)
+
+        second = next(
+            one
+            for one in reach(HomePaths(cli.home)).events(after=first.entry)
+            if one.name == "journal"
+        )
+
+        stop(service)
+        assert [one.data["action"] for one in (first, second)] == ["pause", "resume"]
 
 
 class TestPause:
