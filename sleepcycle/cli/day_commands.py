@@ -93,7 +93,8 @@ def feed(  # noqa: PLR0913 - one for each option
     from sleepcycle.cli.feed_output import show_feed
     from sleepcycle.cli.progress_bar import row_counter
     from sleepcycle.feed.ingest import FeedOptions
-    from sleepcycle.feed.shapes import RowOptions, parse_map
+    from sleepcycle.feed.keys import parse_map
+    from sleepcycle.feed.shapes import RowOptions
     from sleepcycle.records.example import DryRunReport
 
     try:

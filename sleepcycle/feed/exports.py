@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sleepcycle.errors import RowError
-from sleepcycle.feed.keys import OFF, UNSUPPORTED, Fields
+from sleepcycle.feed.keys import OFF, REJECTED, UNSUPPORTED, Fields
 from sleepcycle.feed.row_values import kind_of, text_of
 from sleepcycle.feed.turns import REASONING, read_turns
 from sleepcycle.records.content import Message, Role
@@ -241,6 +241,37 @@ def open_webui(fields: Fields, ignored: frozenset[str]) -> list[Message]:
     if (system := system or chat.get("system")) and "system" not in ignored:
         return [_system(text_of(system, "system")), *turns]
     return turns
+
+
+def open_webui_rating(fields: Fields, ignored: frozenset[str]) -> list[Message]:
+    """Read one rating of Open WebUI's export: the answer that was found good.
+
+    The answers before it are context, as each has a rating of its own or none.
+    """
+    rated, meta, snapshot = (
+        expect_object(fields.take(key) or {}, key)
+        for key in ("data", "meta", "snapshot")
+    )
+    rating = rated.get("rating")
+    if str(rating) not in LIKED:
+        raise RowError(REJECTED, f"expected a rating of 1, got {rating!r:.20}")
+    chat = expect_object(snapshot.get("chat"), "snapshot.chat")
+    chat = expect_object(chat.get("chat", chat), "snapshot.chat.chat")
+    history = chat.get("history")
+    nodes = history.get("messages") if isinstance(history, Mapping) else None
+    shown = meta.get("message_id")
+    if not isinstance(nodes, Mapping) or shown not in nodes:
+        raise RowError(
+            "E_SHAPE", "expected the rated answer, meta.message_id, in snapshot.chat"
+        )
+    history = {"messages": nodes, "currentId": shown}
+    turns = open_webui(Fields({"chat": {**chat, "history": history}}, ignored), ignored)
+    return [*(_as_context(turn) for turn in turns[:-1]), turns[-1]]
+
+
+def _as_context(turn: Message) -> Message:
+    """Return a turn of which nothing is learned."""
+    return replace(turn, weight=0.0) if turn.role is Role.ASSISTANT else turn
 
 
 def _open_webui_turn(message: Json, number: int, ignored: frozenset[str]) -> Message:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sleepcycle.errors import RowError
+from sleepcycle.errors import ConfigError, RowError
 from sleepcycle.feed.plain_values import named_bytes
 from sleepcycle.feed.written_numbers import as_written
 
@@ -375,3 +375,18 @@ def _parts(word: str) -> list[str]:
 def _is_empty(value: object) -> bool:
     """Return whether a value says nothing."""
     return value is None or value in ("", [], {}) or value != value
+
+
+def parse_map(words: str) -> dict[str, str]:
+    """Return our key for each of the user's in `prompt=question,completion=answer`.
+
+    Raises:
+        ConfigError: It is written otherwise.
+    """
+    pairs = [pair.partition("=") for pair in words.split(",") if pair.strip()]
+    named = {theirs.strip(): ours.strip() for ours, _, theirs in pairs}
+    if not all([*named, *named.values()]) or len(named) != len(pairs):
+        raise ConfigError(
+            f"expected --map as prompt=question,completion=answer, got {words!r}"
+        )
+    return named

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sleepcycle.errors import ConfigError, RowError
+from sleepcycle.errors import RowError
 from sleepcycle.feed import exports
 from sleepcycle.feed.keys import REJECTED, UNSUPPORTED, Fields, plain
 from sleepcycle.feed.langsmith import langsmith
@@ -39,6 +39,7 @@ class Format(StrEnum):
     CHATGPT = "chatgpt"
     CLAUDE = "claude"
     OPEN_WEBUI = "openwebui"
+    OPEN_WEBUI_RATING = "openwebui-rating"
     LANGSMITH = "langsmith"
     COMPLETION = "completion"
     ALPACA = "alpaca"
@@ -53,6 +54,7 @@ KEYS = {
     Format.CHATGPT: {"mapping"},
     Format.CLAUDE: {"chat_messages"},
     Format.OPEN_WEBUI: {"chat"},
+    Format.OPEN_WEBUI_RATING: {"data", "snapshot"},
     Format.LANGSMITH: {"inputs", "outputs"},
     Format.COMPLETION: {"prompt", "completion"},
     Format.ALPACA: {"instruction", "output"},
@@ -99,21 +101,6 @@ class Reading:
 
 
 AS_THEY_ARE = RowOptions()
-
-
-def parse_map(words: str) -> dict[str, str]:
-    """Return our key for each of the user's in `prompt=question,completion=answer`.
-
-    Raises:
-        ConfigError: It is written otherwise.
-    """
-    pairs = [pair.partition("=") for pair in words.split(",") if pair.strip()]
-    named = {theirs.strip(): ours.strip() for ours, _, theirs in pairs}
-    if not all([*named, *named.values()]) or len(named) != len(pairs):
-        raise ConfigError(
-            f"expected --map as prompt=question,completion=answer, got {words!r}"
-        )
-    return named
 
 
 def shape_of(value: object) -> Format | None:
@@ -390,6 +377,7 @@ _CONVERTERS: dict[Format, Callable[[Fields, RowOptions], Content]] = {
     Format.CHATGPT: _exported(exports.chatgpt),
     Format.CLAUDE: _exported(exports.claude),
     Format.OPEN_WEBUI: _exported(exports.open_webui),
+    Format.OPEN_WEBUI_RATING: _exported(exports.open_webui_rating),
     Format.LANGSMITH: _exported(langsmith),
     Format.COMPLETION: _completion,
     Format.ALPACA: _alpaca,

@@ -8,7 +8,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from sleepcycle.feed.ingest import FeedOptions
-from sleepcycle.feed.shapes import Format, RowOptions, parse_map
+from sleepcycle.feed.keys import parse_map
+from sleepcycle.feed.shapes import Format, RowOptions
 from sleepcycle.files.arriving import arriving
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.server.access import needs

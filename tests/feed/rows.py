@@ -46,6 +46,20 @@ WHOLE = {
         ]
     },
     Format.OPEN_WEBUI: {"chat": {"messages": [ASKED, ANSWERED]}},
+    Format.OPEN_WEBUI_RATING: {
+        "data": {"rating": 1},
+        "meta": {"message_id": "2"},
+        "snapshot": {
+            "chat": {
+                "history": {
+                    "messages": {
+                        "1": {**ASKED, "parentId": None, "childrenIds": ["2"]},
+                        "2": {**ANSWERED, "parentId": "1", "childrenIds": []},
+                    }
+                }
+            }
+        },
+    },
     Format.LANGSMITH: {
         "inputs": {"messages": [ASKED]},
         "outputs": {"choices": [{"message": ANSWERED}]},

@@ -677,3 +677,65 @@ class TestLangsmith:
     )
     def test_what_is_not_read_is_refused_by_name(self, row, named):
         assert named in str(fault_of(row))
+
+
+class TestOpenWebuiRating:
+    """A rating with the chat as it was then, as the administrator exports them."""
+
+    def rated(self, rating=1, rated="4", **more):
+        """Return a rating of an answer; the chat went on after it."""
+        turns = [
+            ("1", "user", "q"),
+            ("2", "assistant", "a"),
+            ("3", "user", "q2"),
+            ("4", "assistant", "a2"),
+            ("5", "user", "q3"),
+            ("6", "assistant", "a3"),
+        ]
+        nodes = {
+            name: {
+                "id": name,
+                "parentId": str(int(name) - 1) if name != "1" else None,
+                "childrenIds": [str(int(name) + 1)] if name != "6" else [],
+                "role": role,
+                "content": content,
+            }
+            for name, role, content in turns
+        }
+        chat = {"title": "t", "history": {"messages": nodes, "currentId": "6"}}
+        return {
+            "id": "f",
+            "user_id": "u",
+            "version": 0,
+            "type": "rating",
+            "data": {
+                "rating": rating,
+                "model_id": "m",
+                "reason": "accurate_information",
+            },
+            "meta": {"chat_id": "c", "message_id": rated, "message_index": 3},
+            "snapshot": {"chat": {"id": "c", "title": "t", "chat": chat}},
+            "created_at": 1700000000,
+            "updated_at": 1700000000,
+            **more,
+        }
+
+    def test_the_answer_that_was_found_good_is_learned_alone(self):
+        assert read_as_fed(self.rated()).content == Conversation(
+            (
+                Message(Role.USER, "q"),
+                Message(Role.ASSISTANT, "a", weight=0.0),
+                Message(Role.USER, "q2"),
+                Message(Role.ASSISTANT, "a2"),
+            )
+        )
+
+    @pytest.mark.parametrize("rating", [-1, 0, None, "-1"])
+    def test_any_other_is_never_learned(self, rating):
+        assert fault_of(self.rated(rating)).code == REJECTED
+
+    def test_a_rating_whose_answer_is_not_there_is_named(self):
+        fault = fault_of(self.rated(rated="77"))
+
+        assert fault.code == "E_SHAPE"
+        assert "meta.message_id" in str(fault)
