@@ -6,6 +6,7 @@ SleepcycleError
 ├── DiskError        the disk failed to keep what was written; the service stops
 ├── StoreError       the database is missing, too old, too new or damaged
 ├── NotFoundError    no batch, run or completion has that name
+├── TeachingError    what is asked of a file or a job of fine-tuning cannot be done
 ├── CaptureError     what is said of a kept completion is not as it may be
 ├── FeedError        an input cannot be fed
 │   ├── FeedKeyError a key names another feed already
@@ -70,6 +71,22 @@ class NotFoundError(SleepcycleError, LookupError):
 
 class CaptureError(SleepcycleError, ValueError):
     """What is said of a kept completion is not as it may be."""
+
+
+class TeachingError(SleepcycleError, ValueError):
+    """What is asked of a file or a job of fine-tuning cannot be done.
+
+    Args:
+        message: What was expected, what came, what to do.
+        param: The key of the request that is wrong.
+        code: What a program goes by.
+    """
+
+    def __init__(
+        self, message: str, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.param, self.code = param, code
 
 
 class FeedError(SleepcycleError, ValueError):

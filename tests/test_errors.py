@@ -23,8 +23,8 @@ CLASSES = [
     if issubclass(kind, SleepcycleError)
 ]
 MADE_OF_MORE = {"RowError", "ChildStartError", "ChildResultError"}
-MADE_OF_MORE |= {"ExampleError", "UnlearnableError", "BusyError"}
-"""They take a code, a program, an exit code, examples or when to ask again."""
+MADE_OF_MORE |= {"ExampleError", "UnlearnableError", "BusyError", "TeachingError"}
+"""They take a code, a program, an exit code, examples, a time or a parameter."""
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)

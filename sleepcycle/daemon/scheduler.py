@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,14 @@ from sleepcycle.daemon.policy import SchedulePolicy
 from sleepcycle.daemon.reload import ReloadableHome
 from sleepcycle.daemon.state import DaemonState
 from sleepcycle.daemon.state_report import current_state, progress_of
-from sleepcycle.errors import ConfigError, DiskError, Interrupted, ServiceError
+from sleepcycle.daemon.tuning_desk import TuningDesk
+from sleepcycle.errors import (
+    ConfigError,
+    DiskError,
+    Interrupted,
+    RunError,
+    ServiceError,
+)
 from sleepcycle.home.disk_space import expect_room
 from sleepcycle.home.home import Home
 from sleepcycle.home.versions import Switch
@@ -75,6 +82,7 @@ class Scheduler:
         self._closing = False
         self._rest_until: datetime | None = None
         self._alerts = Alerts()
+        self._jobs = TuningDesk(reloadable, USER)
 
     @property
     def settings(self) -> Settings:
@@ -126,6 +134,14 @@ class Scheduler:
         """
         return self._at_once(RunKind.SLEEP)
 
+    def teach(self) -> None:
+        """Learn at once what jobs of fine-tuning wait for, or once nothing is on."""
+        with suppress(ServiceError):
+            try:
+                self.wake().add_done_callback(self._jobs.take)
+            except RunError as error:
+                self._jobs.fail(str(error))
+
     def pause(self) -> None:
         """Begin nothing by itself until `resume`, also after a restart.
 
@@ -165,8 +181,21 @@ class Scheduler:
                 return None
         with self._alone(f"the undoing of run {run}"):
             released = self._reloadable.open(USER).cancel(run)
+            self._jobs.give_up(run)
             self._rest()
         return released
+
+    def cancel_job(self, name: str) -> None:
+        """Let a job of fine-tuning never be learned; soon, where a run has it.
+
+        Raises:
+            NotFoundError: There is none of that name.
+            TeachingError: It is over.
+        """
+        with self._lock:
+            run = self._jobs.cancel(name)
+            if run is not None:
+                self.cancel(run)
 
     def rollback(self, name: str = "previous", *, requeue: bool = False) -> Switch:
         """Make an older version live again, as `Home.rollback` does.
@@ -281,22 +310,29 @@ class Scheduler:
         """Begin the night that is due, or else what may be before it."""
         night = night_to_begin(self._nightlog, policy)
         self._log_state = self._nightlog.read()
-        kind = self._by_day(policy) if night is None else RunKind.SLEEP
+        is_asked = self._jobs.waits() and night is None
+        kind = self._by_day(policy, is_asked) if night is None else RunKind.SLEEP
         if kind is None:
             self._alerts.show(ROOM, None)
             return None
         if not self._alerts.has_room(self._reloadable.paths, self.settings.engine):
             return None
-        return self._executor.start(kind, CLOCK, night)
+        if not is_asked:
+            return self._executor.start(kind, CLOCK, night)
+        done = self._executor.start(kind, USER)
+        done.add_done_callback(self._jobs.take)
+        return done
 
-    def _by_day(self, policy: SchedulePolicy) -> RunKind | None:
+    def _by_day(self, policy: SchedulePolicy, is_asked: bool) -> RunKind | None:
         """Return what may begin now: a wake, or the night that its phase asks for.
 
-        A wake that was broken off goes on in its phase, whatever lies ahead.
+        A wake that was broken off goes on in its phase, whatever lies ahead. What a
+        job asks for may begin at any hour, however little it is.
         """
         ahead = choose_run(self._reloadable.open(CLOCK), self._alerts)
         rested = self._rest_until is None or policy.now >= self._rest_until
-        if not (rested and policy.in_window() and policy.has_lesson()):
+        is_due = policy.in_window() and policy.has_lesson()
+        if not (rested and (is_due or is_asked)):
             return None
         return RunKind.WAKE if policy.log_state.broken_off else ahead
 
@@ -313,6 +349,8 @@ class Scheduler:
         """Settle what a job leaves: a pause that was overtaken by a cancel, a rest."""
         if job.given_up and job.run is not None and self._nightlog.is_paused(job.run):
             self._reloadable.open(job.actor).cancel(job.run)
+        if job.given_up and job.run is not None:
+            self._jobs.give_up(job.run)
         if job.rest and isinstance(failure, Interrupted):
             self._rest()
 

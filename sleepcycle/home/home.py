@@ -20,6 +20,7 @@ from sleepcycle.home.capture import CapturedRegistry
 from sleepcycle.home.disk_space import expect_room
 from sleepcycle.home.lock import locked
 from sleepcycle.home.run_history import RunHistory
+from sleepcycle.home.tuning_jobs import TuningRegistry
 from sleepcycle.home.versions import Switch, VersionRegistry
 from sleepcycle.model.calculator import ToolUse
 from sleepcycle.records.content import Conversation
@@ -89,6 +90,11 @@ class Home:
             self.actor,
             lambda rows, options: self.feed(rows, options=options),
         )
+
+    @cached_property
+    def tuning(self) -> TuningRegistry:
+        """The jobs of fine-tuning that clients of OpenAI's asked for."""
+        return TuningRegistry(self.store, self.actor)
 
     @cached_property
     def runs(self) -> RunHistory:

@@ -13,7 +13,7 @@ from sleepcycle.errors import CaptureError
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.records.captured import Captured, CapturedState, Feedback
 from sleepcycle.server.access import needs
-from sleepcycle.server.responses import answer
+from sleepcycle.server.responses import answer, page_of
 from sleepcycle.server.talk import Talk
 from sleepcycle.store.captured_table import Wanted
 
@@ -104,7 +104,7 @@ def _openai(app: FastAPI, talk: Talk) -> None:
             newest_first=order == "desc",
         )
         found = talk.captured.listing(wanted, limit + 1)
-        return answer(_page([_completion(one) for one in found], limit))
+        return answer(page_of([_completion(one) for one in found], limit))
 
     @app.get(COMPLETIONS + "/{name}")
     @needs(TokenScope.READ)
@@ -118,7 +118,7 @@ def _openai(app: FastAPI, talk: Talk) -> None:
         """Return what was said before the answer."""
         kept = talk.captured.get(name)
         rows = [{"id": f"{name}-{n}", **said} for n, said in enumerate(kept.messages)]
-        return answer(_page(rows, len(rows)))
+        return answer(page_of(rows, len(rows)))
 
     @app.post(COMPLETIONS + "/{name}")
     @needs(TokenScope.FEED)
@@ -209,18 +209,6 @@ def _completion(kept: Captured) -> dict[str, Any]:
         "model": kept.version,
         "choices": [choice],
         "metadata": kept.metadata,
-    }
-
-
-def _page(rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """Return rows as OpenAI pages them; one more than the limit says there are more."""
-    shown = rows[:limit]
-    return {
-        "object": "list",
-        "data": shown,
-        "first_id": shown[0]["id"] if shown else None,
-        "last_id": shown[-1]["id"] if shown else None,
-        "has_more": len(rows) > limit,
     }
 
 

@@ -17,7 +17,6 @@ from sleepcycle.server.bodies import SUFFIXES, fill, name_of_body
 from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.responses import Refusal, answer, refused
 
-MB = 1_000_000
 LONGEST = 255  # characters of a name or a key
 BODY: dict[str, Any] = {
     "requestBody": {
@@ -66,11 +65,11 @@ class FeedQuery(BaseModel):
         return FeedOptions(self.source, rows, self.dry_run)
 
 
-def add_feed_routes(app: FastAPI, desk: FeedDesk, max_feed_mb: int) -> None:
+def add_feed_routes(app: FastAPI, desk: FeedDesk, most_bytes: int) -> None:
     """Add what takes in examples."""
 
     @app.post("/api/feed", openapi_extra=BODY)
-    @needs(TokenScope.FEED, max_body_bytes=max_feed_mb * MB, chunked=True)
+    @needs(TokenScope.FEED, max_body_bytes=most_bytes, chunked=True)
     async def feed(
         request: Request, query: Annotated[FeedQuery, Query()], key: Key = None
     ) -> Response:

@@ -14,6 +14,7 @@ from sleepcycle.errors import (
     ModelError,
     NotFoundError,
     SleepcycleError,
+    TeachingError,
     VersionError,
 )
 from sleepcycle.server.responses import answer
@@ -67,6 +68,8 @@ def _described(error: Exception) -> tuple[int, dict[str, Any]]:
         return 404, _body(words, INVALID, "not_found")
     if isinstance(error, VersionError):
         return 404, _body(words, INVALID, "model_not_found", "model")
+    if isinstance(error, TeachingError):
+        return 400, _body(words, INVALID, error.code, error.param)
     if isinstance(error, CaptureError | FeedError | ModelError):
         return 400, _body(words, INVALID)
     if isinstance(error, SleepcycleError):

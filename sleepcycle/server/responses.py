@@ -64,6 +64,18 @@ def answer(body: Mapping[str, Any] | Sequence[Any], status: int = 200) -> Respon
     return Response(text, status, media_type="application/json")
 
 
+def page_of(rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """Return rows as OpenAI pages them; one more than the limit says there are more."""
+    shown = rows[:limit]
+    return {
+        "object": "list",
+        "data": shown,
+        "first_id": shown[0]["id"] if shown else None,
+        "last_id": shown[-1]["id"] if shown else None,
+        "has_more": len(rows) > limit,
+    }
+
+
 def error_body(error: BaseException) -> dict[str, str]:
     """Return an error of ours as JSON; of any other only that there was one."""
     if isinstance(error, SleepcycleError):

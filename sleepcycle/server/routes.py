@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import DiskError, SleepcycleError
-from sleepcycle.files.arriving import forget_arriving
 from sleepcycle.files.inbox_files import not_fed
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
 from sleepcycle.home.home import Home
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
+from sleepcycle.home.uploads import UploadRegistry
 from sleepcycle.server.access import needs, open_to_all, table_of
 from sleepcycle.server.answer_metrics import AnswerMetrics
 from sleepcycle.server.ask_routes import add_ask_routes
@@ -26,6 +26,8 @@ from sleepcycle.server.client import CHALLENGE, PROOF
 from sleepcycle.server.event_routes import add_event_routes
 from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.feed_routes import add_feed_routes
+from sleepcycle.server.file_routes import add_file_routes
+from sleepcycle.server.fine_tuning import Teaching
 from sleepcycle.server.heavy_work import HeavyWork
 from sleepcycle.server.home_routes import add_home_routes
 from sleepcycle.server.metrics_route import add_metrics, count_requests
@@ -48,11 +50,14 @@ from sleepcycle.server.responses import (
 from sleepcycle.server.run_routes import add_run_routes
 from sleepcycle.server.status import status_with_service
 from sleepcycle.server.talk import Talk
+from sleepcycle.server.tuning_routes import add_tuning_routes
 from sleepcycle.server.version_routes import add_version_routes
 from sleepcycle.settings.config import ServeSettings
 from sleepcycle.store.snapshot import read_snapshot
 
 USER = "user"  # who acts, for the journal
+MB = 1_000_000
+KEPT = 4  # times the largest body, of all files that are kept
 
 
 def create_app(
@@ -73,7 +78,6 @@ def create_app(
         ConfigError: A route has not declared what it asks for.
     """
     settings = settings or ServeSettings()
-    forget_arriving(paths.uploads)
     meters = CollectorRegistry()
     talk = Talk(scheduler, paths, meters, AnswerMetrics(meters))
     heavy = HeavyWork()
@@ -101,7 +105,12 @@ def create_app(
     _probes(app, scheduler, paths, token)
     _status(app, scheduler, paths)
     _schedule(app, scheduler)
-    add_feed_routes(app, FeedDesk(scheduler, paths), settings.max_feed_mb)
+    most = settings.max_feed_mb * MB
+    uploads = UploadRegistry(paths, KEPT * most)
+    uploads.tidy()
+    add_feed_routes(app, FeedDesk(scheduler, paths), most)
+    add_file_routes(app, uploads, most)
+    add_tuning_routes(app, Teaching(scheduler, uploads))
     add_run_routes(app, talk, home, heavy)
     add_version_routes(app, talk, home, heavy)
     add_batch_routes(app, home)

@@ -17,8 +17,8 @@ from sleepcycle.store.schema import (
     BatchRow,
     ExampleRow,
     VersionBatchRow,
-    utc_text,
 )
+from sleepcycle.store.utc_time import utc_text
 from sleepcycle.store.values import Batch, ExampleState
 
 

@@ -13,8 +13,8 @@ from sleepcycle.files import disk
 from sleepcycle.files.failpoint import failpoint
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.store.reader import JournalText
-from sleepcycle.store.schema import utc_text
 from sleepcycle.store.snapshot import PHASE_OF
+from sleepcycle.store.utc_time import utc_text
 
 START = bytes(32)  # what the first entry is chained to
 PUBLISH = "publish"  # the action of an entry that a target was brought to a version

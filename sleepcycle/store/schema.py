@@ -1,14 +1,13 @@
 """The tables, with every rule that SQLite can hold by itself."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     CheckConstraint,
-    Dialect,
     ForeignKey,
     Index,
     LargeBinary,
@@ -17,47 +16,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
-from sleepcycle.errors import StoreError
 from sleepcycle.records.captured import CapturedState, Thumb
 from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.tuning import TuningState
 from sleepcycle.records.version import VersionKind
+from sleepcycle.store.utc_time import UtcTime
 from sleepcycle.store.values import ExampleState, NightState
-
-
-def utc_text(moment: datetime) -> str:
-    """Return an aware time as it is kept."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware time, kept as ISO 8601 text in UTC, which sorts as time does."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
-    ) -> str | None:
-        """Write a time; one without a zone is refused."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"expected a time with a zone, got {value.isoformat()}")
-        return utc_text(value)
-
-    def process_result_value(
-        self, value: str | None, dialect: Dialect
-    ) -> datetime | None:
-        """Read a time."""
-        try:
-            return None if value is None else datetime.fromisoformat(value)
-        except ValueError as error:
-            raise StoreError(
-                f"expected a time in the database, got {value!r}; it is damaged, see: "
-                "sleepcycle doctor"
-            ) from error
 
 
 class TableBase(DeclarativeBase):
@@ -325,6 +290,27 @@ class CapturedRow(TableBase):
     thumb: Mapped[str | None]
     correction: Mapped[str | None]
     example: Mapped[int | None] = mapped_column(ForeignKey("example.id"))
+
+
+class TuningJobRow(TableBase):
+    """A job of fine-tuning: a batch that is to be learned, for who asked for it."""
+
+    __tablename__ = "tuning_job"
+    __table_args__ = (
+        one_of("state", TuningState),
+        CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="ended_or_open"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    batch: Mapped[int] = mapped_column(ForeignKey("batch.id"))
+    file: Mapped[str]
+    model: Mapped[str]
+    pairs: Mapped[str] = mapped_column("metadata")  # JSON
+    state: Mapped[str]
+    ended_at: Mapped[datetime | None]
+    version: Mapped[int | None] = mapped_column(ForeignKey("version.number"))
+    error: Mapped[str | None]
 
 
 class AliasRow(TableBase):

@@ -145,7 +145,8 @@ class Seen:
         """Keep the answer to a request, which shows the token unless told else."""
         address = json.loads((self.home / "daemon.json").read_text())
         token = (self.home / "token").read_text().strip()
-        data = None if body is None else json.dumps(body).encode()
+        is_plain = body is None or isinstance(body, bytes)
+        data = body if is_plain else json.dumps(body).encode()
         sent = {"Host": f"127.0.0.1:{address['port']}"}
         sent |= {"Authorization": f"Bearer {token}"}
         if data is not None:
@@ -448,6 +449,7 @@ def ask_what_is_there(seen):
     ask_for_commands(seen)
     listen(seen)
     review_what_is_kept(seen, {**chat, "max_tokens": 99, "store": True})
+    teach(seen)
     document = "/openapi.json"
     told = seen.ask("", "GET", document)
     # What it holds else is made of the routes, which are held here one by one.
@@ -528,6 +530,32 @@ def review_what_is_kept(seen, chat):
     seen.ask("", "DELETE", second, **one)
     third = f"/api/inbox/{names[2]}"
     seen.ask("", "DELETE", third, as_name="/api/inbox/ID")
+
+
+def teach(seen):
+    """Teach by OpenAI's addresses what is known already."""
+    form = (
+        "--x\r\nContent-Disposition: form-data; name=purpose\r\n\r\nfine-tune\r\n"
+        "--x\r\nContent-Disposition: form-data; name=file; filename=a.jsonl\r\n\r\n"
+        f"{rows_of('capitals', 1)}\r\n--x--\r\n"
+    ).encode()
+    kind = {"Content_Type": "multipart/form-data; boundary=x"}
+    file = seen.ask("", "POST", "/v1/files", form, **kind)["id"]
+    seen.ask("", "GET", "/v1/files")
+    seen.ask("", "GET", f"/v1/files/{file}", as_name="/v1/files/ID")
+    content = f"/v1/files/{file}/content"
+    seen.ask("", "GET", content, as_name="/v1/files/ID/content")
+    jobs = "/v1/fine_tuning/jobs"
+    asked = {"model": "live", "training_file": file}
+    job = seen.ask("", "POST", jobs, asked)["id"]
+    seen.ask("", "GET", jobs)
+    seen.ask("", "GET", f"{jobs}/{job}", as_name=f"{jobs}/ID")
+    seen.ask("", "GET", f"{jobs}/{job}/events", as_name=f"{jobs}/ID/events")
+    seen.ask("over", "POST", f"{jobs}/{job}/cancel", as_name=f"{jobs}/ID/cancel")
+    seen.ask("an unknown model", "POST", jobs, {**asked, "model": "v99"})
+    seen.ask("a number", "POST", jobs, {**asked, "hyperparameters": {"n_epochs": 3}})
+    seen.ask("", "DELETE", f"/v1/files/{file}", as_name="/v1/files/ID")
+    seen.ask("unknown", "GET", "/v1/files/file-nope")
 
 
 def wait_for_job(seen, job, name):

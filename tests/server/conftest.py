@@ -90,6 +90,9 @@ class FakeConductor:
     def consider(self):
         self._do("consider")
 
+    def teach(self):
+        self._do("teach")
+
     def pause(self):
         self._do("pause")
 
@@ -248,6 +251,17 @@ def talking_once(tmp_path_factory):
     yield Talking(http.port, scheduler, HomePaths(root))
     http.stop()
     assert not serving()
+
+
+@pytest.fixture(scope="module")
+def refusing(made_once, tmp_path_factory):
+    """A service that is asked for nothing it does, one for all tests of a module."""
+    root = tmp_path_factory.mktemp("refusing") / "home"
+    shutil.copytree(made_once, root)
+    scheduler = FakeConductor()
+    http = server.start(scheduler, TOKEN, HomePaths(root), ServeSettings())
+    yield Talking(http.port, scheduler, HomePaths(root))
+    http.stop()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from sleepcycle.files.arriving import PREFIX
 from sleepcycle.home.opening import open_home
+from sleepcycle.home.scoped_tokens import TokenScope, new_token
 from sleepcycle.server import server
 from sleepcycle.server.routes import create_app
 from sleepcycle.settings.config import ServeSettings, Settings
@@ -148,17 +149,19 @@ UNFED = {
 
 class TestRefused:
     @pytest.mark.parametrize("case", UNFED.values(), ids=UNFED)
-    def test_what_cannot_be_fed_is(self, served, home, paths, case):
+    def test_what_cannot_be_fed_is(self, refusing, case):
         body, query, headers, expected = case
 
-        status, told = feed(served, body, query, **headers)
+        status, told = feed(refusing, body, query, **headers)
 
         assert f"{status} {told['message']}".startswith(expected)
-        assert home.status().counts.pending == 0
-        assert left(paths) == []
+        assert open_home(refusing.paths.root).batches.listing() == []
+        assert left(refusing.paths) == []
 
-    def test_another_scope_is(self, served):
-        assert feed(served, token="s" * 40)[0] == 401
+    def test_another_scope_is(self, refusing):
+        token, _ = new_token(refusing.paths, (TokenScope.TALK,))
+
+        assert feed(refusing, token=token)[0] == 403
 
     @pytest.mark.parametrize("chunked", [False, True])
     def test_what_is_larger_than_may_be_is(self, paths, scheduler, chunked):

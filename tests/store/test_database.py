@@ -291,4 +291,4 @@ def test_opening_needs_no_alembic(paths, store):
     done = subprocess.run([sys.executable, "-c", script], check=False)
 
     assert done.returncode == 0
-    assert head() == "0005"
+    assert head() == "0006"

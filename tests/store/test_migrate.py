@@ -100,7 +100,7 @@ def test_every_constraint_has_a_name(store, paths):
     with create_engine(f"sqlite:///{paths.database}").connect() as connection:
         tables = shape(connection)
 
-    assert len(tables) == 17
+    assert len(tables) == 18
     for table, parts in tables.items():
         assert parts["primary"]["name"] == f"pk_{table}"
         for kind in ("foreign", "unique", "check", "index"):

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from sleepcycle.store.schema import UtcTime
+from sleepcycle.store.utc_time import UtcTime
 
 
 class TestUtcTime:

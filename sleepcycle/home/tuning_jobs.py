@@ -1,0 +1,117 @@
+"""Jobs of fine-tuning: a batch that is to be learned, from the asking to a version."""
+
+import secrets
+from dataclasses import dataclass
+
+from sleepcycle.errors import RunError, TeachingError
+from sleepcycle.records.codec import from_json
+from sleepcycle.records.reports import WakeReport
+from sleepcycle.records.tuning import TuningJob, TuningState
+from sleepcycle.records.version import Card
+from sleepcycle.store import journal, tuning_table, version_table
+from sleepcycle.store.database import Session, Store
+from sleepcycle.store.tuning_table import JobEnding
+
+
+@dataclass(frozen=True)
+class TuningRegistry:
+    """The jobs of one home.
+
+    What a job waits for is read from its batch: it is over when nothing of that is
+    pending any more, whichever wake has learned it.
+    """
+
+    store: Store
+    actor: str
+
+    def create(
+        self, batch: int, *, file: str, model: str, metadata: dict[str, str]
+    ) -> TuningJob:
+        """Ask for a batch to be learned."""
+        name = f"ftjob-{secrets.token_hex(12)}"
+        with self.store.write() as session:
+            asked = {"file": file, "model": model}
+            tuning_table.add(session, name, batch, asked, metadata)
+            journal.append(session, self.actor, "ask for a job", id=name, batch=batch)
+        return self.get(name)
+
+    def get(self, name: str) -> TuningJob:
+        """Return one job, as it is now.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        self.settle()
+        with self.store.read() as session:
+            return tuning_table.get(session, name)
+
+    def listing(self, limit: int, after: str | None = None) -> list[TuningJob]:
+        """Return up to `limit` jobs, newest first.
+
+        Raises:
+            NotFoundError: The one to go on after is not there.
+        """
+        self.settle()
+        with self.store.read() as session:
+            return tuning_table.list_jobs(session, limit, after)
+
+    def settle(self) -> bool:
+        """Write down which jobs are over; return whether another one waits."""
+        with self.store.read() as session:
+            if not tuning_table.open_jobs(session):
+                return False
+        with self.store.write() as session:
+            return bool(self._settled(session))
+
+    def fail(self, error: str) -> None:
+        """Write down that what waits could not be learned."""
+        with self.store.write() as session:
+            for job in self._settled(session):
+                self._end(session, JobEnding(job.id, TuningState.FAILED, error=error))
+
+    def cancel(self, name: str) -> TuningJob:
+        """Let what waits of a job never be learned; its batch can be queued again.
+
+        Raises:
+            NotFoundError: There is none of that name.
+            TeachingError: It is over.
+            RunError: A run learns its examples; stop that first.
+        """
+        self.settle()
+        with self.store.write() as session:
+            job = tuning_table.get(session, name)
+            if job.state is not TuningState.OPEN:
+                raise TeachingError(
+                    f"expected a job that is on, got one that has {job.state}",
+                    code="job_is_over",
+                )
+            if job.run is not None:
+                raise RunError(f"run {job.run} learns the examples of {name}")
+            moved = tuning_table.exclude_waiting(session, job.batch)
+            self._end(session, JobEnding(name, TuningState.CANCELLED), excluded=moved)
+        return self.get(name)
+
+    def tokens(self, job: TuningJob) -> int | None:
+        """Return how many tokens the wake trained on that a job became."""
+        if job.version is None:
+            return None
+        with self.store.read() as session:
+            report = from_json(version_table.card(session, job.version), Card).report
+        return report.tokens if isinstance(report, WakeReport) else None
+
+    def _settled(self, session: Session) -> list[TuningJob]:
+        """Write down which open jobs are over, and return the others."""
+        left = []
+        for job in tuning_table.open_jobs(session):
+            ending = tuning_table.ending_of(session, job)
+            if ending is None:
+                left.append(job)
+            else:
+                self._end(session, ending)
+        return left
+
+    def _end(self, session: Session, ending: JobEnding, **more: int) -> None:
+        """Write down how a job ended, and into the journal."""
+        tuning_table.end(session, ending)
+        said = {"id": ending.job, "state": ending.state, "version": ending.version}
+        journal.append(session, self.actor, "end a job", **said, **more)

@@ -1,0 +1,111 @@
+"""The files of a home that came in over HTTP and are kept, to be taught."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sleepcycle.errors import NotFoundError, TeachingError
+from sleepcycle.files import disk
+from sleepcycle.files.arriving import ArrivingFile, forget_arriving
+from sleepcycle.files.paths import HomePaths
+from sleepcycle.records.codec import from_json, to_json
+from sleepcycle.records.upload import Upload
+
+ID = re.compile(r"file-[0-9a-f]{24}")
+TOLD = ".json"  # ends the name of what is known of a file
+
+
+@dataclass(frozen=True)
+class UploadRegistry:
+    """The kept files of one home: bytes, and beside them what is known of them.
+
+    A file is there once both are; what a crash leaves of one is deleted by `tidy`.
+    """
+
+    paths: HomePaths
+    most_bytes: int
+    """Of all files together."""
+
+    def keep(self, file: ArrivingFile, name: str, purpose: str) -> Upload:
+        """Keep what came in.
+
+        Raises:
+            TeachingError: There is no room for it beside the others.
+            DiskError: The disk could not keep it.
+        """
+        there = sum(one.size_bytes for one in self.listing())
+        if there + file.size > self.most_bytes:
+            raise TeachingError(
+                f"expected at most {self.most_bytes} bytes of files, got {file.size} "
+                f"beside {there}; delete some, or raise serve.max_feed_mb",
+                param="file",
+            )
+        upload = Upload(
+            id=f"file-{secrets.token_hex(12)}",
+            name=name,
+            purpose=purpose,
+            size_bytes=file.size,
+            sha256=file.digest.hex(),
+            created_at=datetime.now(UTC),
+        )
+        file.keep(self._place(upload.id))
+        disk.write(self._told(upload.id), to_json(upload))
+        return upload
+
+    def get(self, name: str) -> Upload:
+        """Return what is known of a file.
+
+        Raises:
+            NotFoundError: None of that name is kept.
+        """
+        told = self._told(name) if ID.fullmatch(name) else None
+        if told is None or not told.is_file():
+            raise NotFoundError(f"no file {name[:80]!r}; see: GET /v1/files")
+        return from_json(told.read_text(encoding="utf-8"), Upload)
+
+    def path(self, name: str) -> Path:
+        """Return where the bytes of a file lie.
+
+        Raises:
+            NotFoundError: None of that name is kept.
+        """
+        return self._place(self.get(name).id)
+
+    def listing(self) -> list[Upload]:
+        """Return all files, newest first."""
+        names = [path.name.removesuffix(TOLD) for path in self._folder(f"*{TOLD}")]
+        found = [self.get(name) for name in names if ID.fullmatch(name)]
+        return sorted(found, key=lambda one: (one.created_at, one.id), reverse=True)
+
+    def delete(self, name: str) -> None:
+        """Delete a file; what was fed of it stays.
+
+        Raises:
+            NotFoundError: None of that name is kept.
+        """
+        self.get(name)
+        disk.remove(self._told(name))
+        disk.remove(self._place(name))
+
+    def tidy(self) -> None:
+        """Delete what a process that was killed has left; nothing may come in now."""
+        forget_arriving(self.paths.uploads)
+        whole = {one.id for one in self.listing() if self._place(one.id).is_file()}
+        for path in self._folder("*"):
+            if path.name.removesuffix(TOLD) not in whole:
+                disk.remove(path)
+
+    def _place(self, name: str) -> Path:
+        """Return where the bytes of a file lie, if it is one."""
+        return self.paths.uploads / name
+
+    def _told(self, name: str) -> Path:
+        """Return where is written what is known of a file."""
+        return self.paths.uploads / f"{name}{TOLD}"
+
+    def _folder(self, pattern: str) -> Iterator[Path]:
+        """Yield the files of the folder, if it is there."""
+        return self.paths.uploads.glob(pattern)

@@ -1,0 +1,193 @@
+"""Jobs of fine-tuning: a kept file is fed, and learned by the next wake."""
+
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, BinaryIO, cast
+
+from sleepcycle.daemon.scheduler import Scheduler
+from sleepcycle.errors import (
+    FeedError,
+    ServiceError,
+    TeachingError,
+    VersionError,
+)
+from sleepcycle.feed.ingest import FeedOptions
+from sleepcycle.home.home import Home
+from sleepcycle.home.uploads import UploadRegistry
+from sleepcycle.records.example import FeedKey
+from sleepcycle.records.tuning import TuningJob, TuningState
+from sleepcycle.records.upload import Upload
+from sleepcycle.server.feed_desk import ACTOR
+from sleepcycle.server.tuning_requests import JobRequest
+
+STOP_S = 20.0  # for a run to let go of its examples
+POLL_S = 0.1
+TAUGHT = ("live", "day")  # what a wake goes on from, by its names
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Takes in what clients of OpenAI's want to be learned."""
+
+    scheduler: Scheduler
+    uploads: UploadRegistry
+
+    @property
+    def home(self) -> Home:
+        """The home, by the settings of the moment."""
+        return Home(self.uploads.paths, self.scheduler.settings, ACTOR)
+
+    def create(self, asked: JobRequest) -> TuningJob:
+        """Feed a file as a batch, and let it be learned.
+
+        A file that was fed for an earlier job is not fed again, and its batch is this
+        job's too.
+
+        Raises:
+            TeachingError: It asks for what is not done, or the file cannot be fed.
+            VersionError: There is no such model.
+            NotFoundError: There is no such file.
+        """
+        asked.expect_done()
+        pairs = asked.pairs()
+        self._expect_taught(asked.model)
+        upload = self.uploads.get(asked.training_file)
+        batch = self._batch_of(upload)
+        job = self.home.tuning.create(
+            batch, file=upload.id, model=asked.model, metadata=pairs
+        )
+        if job.state is TuningState.OPEN:
+            self.scheduler.teach()
+        return self.home.tuning.get(job.id)
+
+    def cancel(self, name: str) -> TuningJob:
+        """Let what waits of a job never be learned; a run that learns it is stopped.
+
+        Raises:
+            NotFoundError: There is none of that name.
+            TeachingError: It is over.
+            ServiceError: The run goes on; it was asked to stop.
+        """
+        self.scheduler.cancel_job(name)
+        until = time.monotonic() + STOP_S
+        while (job := self.home.tuning.get(name)).state is TuningState.OPEN:
+            if time.monotonic() > until:
+                raise ServiceError(
+                    f"expected run {job.run} to stop for {name}, and it goes on; look "
+                    "at it again later"
+                )
+            time.sleep(POLL_S)
+        return job
+
+    def events(self, name: str) -> list[Event]:
+        """Return what happened to a job, oldest first.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        home = self.home
+        job = home.tuning.get(name)
+        batch, _ = home.batches.get(job.batch)
+        at = job.created_at
+        said = [
+            _said(
+                at,
+                f"{job.file} is batch {batch.id}: of {batch.lines} rows "
+                f"{batch.accepted} are new, {batch.duplicate} known already, "
+                f"{batch.held_out} held out",
+            )
+        ]
+        if batch.quarantined:
+            rows = Counter(row.code for row in home.batches.bad_rows(batch.id))
+            words = f"{batch.quarantined} rows were quarantined; see them: sleepcycle "
+            words += f"batches quarantine {batch.id}"
+            said.append(_said(at, words, "warn", {"reasons": dict(rows)}))
+        said += self._of_run(job)
+        if job.ended_at is not None:
+            level = "error" if job.state is TuningState.FAILED else "info"
+            became = f"; the model is v{job.version}" if job.version else ""
+            why = f": {job.error}" if job.error else became
+            said.append(_said(job.ended_at, f"the job has {job.state}{why}", level))
+        return [{"id": f"ftevent-{n}-{job.id}", **one} for n, one in enumerate(said)]
+
+    def _of_run(self, job: TuningJob) -> list[Event]:
+        """Return what is known of the run that learns a job's examples now."""
+        if job.run is None:
+            return []
+        began = self.home.runs.get(job.run).started_at
+        said = [_said(began, f"run {job.run} learns it")]
+        state = self.scheduler.state()
+        if state.run == job.run and state.progress is not None:
+            now = state.progress
+            data = {"step": now.step, "total_steps": now.steps, "train_loss": now.loss}
+            words = f"{now.stage}: step {now.step} of {now.steps}"
+            said.append(_said(began, words, data=data, type_="metrics"))
+        return said
+
+    def _expect_taught(self, name: str) -> None:
+        """Refuse another model than a wake goes on from.
+
+        Raises:
+            TeachingError: It is another version.
+            VersionError: There is none of that name.
+        """
+        versions = self.home.versions
+        if name in {self.scheduler.settings.model.base, versions.base.id}:
+            return
+        found = versions.get(name).number
+        for alias in TAUGHT:
+            with suppress(VersionError):
+                if versions.get(alias).number == found:
+                    return
+        raise TeachingError(
+            f"expected the base, live or another name of what is live, got {name!r}, "
+            "which is not; to teach it make it live: sleepcycle rollback",
+            param="model",
+            code="model_not_available",
+        )
+
+    def _batch_of(self, upload: Upload) -> int:
+        """Feed a file, and return its batch; that of an earlier job, where it was fed.
+
+        Raises:
+            TeachingError: It cannot be fed.
+        """
+        told = f"file\t{upload.sha256}"  # no client can send a tab in a key
+        key = FeedKey(told, sha256(told.encode()).digest())
+        home = self.home
+        report = home.batches.fed_as(key)
+        if report is None:
+            try:
+                with self.uploads.path(upload.id).open("rb", buffering=0) as file:
+                    file.name = upload.name
+                    options = FeedOptions(source=upload.id, key=key)
+                    report = home.feed(cast("BinaryIO", file), options=options)
+            except FeedError as error:
+                raise TeachingError(
+                    str(error), param="training_file", code="invalid_training_file"
+                ) from error
+        return report.batch or 0
+
+
+def _said(
+    at: datetime,
+    words: str,
+    level: str = "info",
+    data: dict[str, Any] | None = None,
+    type_: str = "message",
+) -> Event:
+    """Return one event in OpenAI's shape, but for its id."""
+    return {
+        "object": "fine_tuning.job.event",
+        "created_at": int(at.timestamp()),
+        "level": level,
+        "message": words,
+        "data": data,
+        "type": type_,
+    }
