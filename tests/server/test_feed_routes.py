@@ -193,7 +193,7 @@ class TestBrokenOff:
     def test_what_a_killed_service_had_begun_is_gone_at_the_next_start(
         self, paths, scheduler
     ):
-        paths.uploads.mkdir()
+        paths.uploads.mkdir(exist_ok=True)
         (paths.uploads / f"{PREFIX}1").write_bytes(LINES)
 
         create_app(scheduler, TOKEN, paths)
