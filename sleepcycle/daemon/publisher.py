@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -103,14 +103,23 @@ class Publisher:
         """Follow what the settings name now, with the versions of this moment."""
         targets = self._reloadable.settings.publish.target
         if targets != self._targets:
-            for follower in self._followers:
-                follower.stop()
-            self._followers = [self._follower(target) for target in targets]
-            self._targets = targets
-            for follower in self._followers:
-                follower.start()
+            self._follow_others(targets)
         for follower in self._followers:
             self._let_know(follower)
+
+    def _follow_others(self, targets: Sequence[Target]) -> None:
+        """Follow these: those that are as they were go on, changed ones begin anew."""
+        stay = [one for one in self._followers if one.target in targets]
+        ended = {one.target.name: one for one in self._followers if one not in stay}
+        for follower in ended.values():
+            follower.stop()
+        known = {one.target.name: one for one in stay}
+        new = [self._follower(one) for one in targets if one.name not in known]
+        known |= {one.target.name: one for one in new}
+        self._followers = [known[one.name] for one in targets]
+        self._targets = list(targets)
+        for follower in new:
+            follower.start(after=ended.get(follower.target.name))
 
     def _follower(self, target: Target) -> "_Follower":
         """Return a follower of one target, which waits for what it is to have."""
@@ -184,6 +193,7 @@ class _Follower:
         self._wanted: WantedVersion | None = None
         self._has: str | None = None  # as of the look that is on
         self._failures = 0
+        self._after: _Follower | None = None
         self._woken, self._over = threading.Event(), threading.Event()
         kind, name = self.target.kind, self.target.name
         self.state = TargetState(
@@ -193,8 +203,13 @@ class _Follower:
             target=self._follow, name=f"{ACTOR} {name}", daemon=True
         )
 
-    def start(self) -> None:
-        """Begin to look, once there is something to look for."""
+    def start(self, after: "_Follower | None") -> None:
+        """Begin to look, once there is something to look for.
+
+        Args:
+            after: Of the same target; what it has on comes to its end first.
+        """
+        self._after = after
         self._thread.start()
 
     def want(self, wanted: WantedVersion | None, trouble: str | None = None) -> None:
@@ -219,6 +234,9 @@ class _Follower:
 
     def _follow(self) -> None:
         """Look and bring until the end."""
+        if self._after is not None:
+            self._after._thread.join()
+            self._after = None
         wait_s: float | None = None  # until it is told what for
         while True:
             self._woken.wait(wait_s)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -136,11 +137,12 @@ class Scheduler:
 
     def teach(self) -> None:
         """Learn at once what jobs of fine-tuning wait for, or once nothing is on."""
+        now = datetime.now(UTC)
         with suppress(ServiceError):
             try:
-                self.wake().add_done_callback(self._jobs.take)
+                self.wake().add_done_callback(partial(self._jobs.take, now))
             except RunError as error:
-                self._jobs.fail(str(error))
+                self._jobs.fail(str(error), now)
 
     def pause(self) -> None:
         """Begin nothing by itself until `resume`, also after a restart.
@@ -319,8 +321,8 @@ class Scheduler:
             return None
         if not is_asked:
             return self._executor.start(kind, CLOCK, night)
-        done = self._executor.start(kind, USER)
-        done.add_done_callback(self._jobs.take)
+        now, done = datetime.now(UTC), self._executor.start(kind, USER)
+        done.add_done_callback(partial(self._jobs.take, now))
         return done
 
     def _by_day(self, policy: SchedulePolicy, is_asked: bool) -> RunKind | None:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from contextlib import suppress
+from datetime import datetime
 
 from loguru import logger
 
@@ -16,7 +17,7 @@ class TuningDesk:
 
     def __init__(self, reloadable: ReloadableHome, actor: str) -> None:
         self._reloadable, self._actor = reloadable, actor
-        self._unwanted: set[str] = set()
+        self._unwanted: dict[int, set[str]] = {}
 
     @property
     def _jobs(self) -> TuningRegistry:
@@ -27,12 +28,12 @@ class TuningDesk:
         """Return whether examples of a job wait to be learned."""
         return self._jobs.settle()
 
-    def fail(self, error: str) -> None:
-        """Write down that what waits could not be learned."""
-        self._jobs.fail(error)
+    def fail(self, error: str, asked_until: datetime) -> None:
+        """Write down that what was asked for until then could not be learned."""
+        self._jobs.fail(error, asked_until)
 
-    def take(self, done: Future[Outcome]) -> None:
-        """Write down that jobs failed, where what began for them did.
+    def take(self, asked_until: datetime, done: Future[Outcome]) -> None:
+        """Write down that jobs failed, where what was to begin for them did.
 
         One that was broken off goes on later; one that was cancelled is `give_up`'s.
         """
@@ -40,7 +41,7 @@ class TuningDesk:
         if error is None or isinstance(error, Interrupted):
             return
         try:
-            self.fail(str(error))
+            self.fail(str(error), asked_until)
         except SleepcycleError as failed:
             logger.error("{error}", error=str(failed))
 
@@ -55,17 +56,21 @@ class TuningDesk:
         if run is None:
             self._jobs.cancel(name)
         else:
-            self._unwanted.add(name)
+            self._unwanted.setdefault(run, set()).add(name)
         return run
 
     def give_up(self, run: int) -> None:
         """Write down what became of jobs whose run was cancelled and has ended.
 
-        Where that was for one of them, the others wait on; else all have failed.
+        Where that was for one of them, the others wait on; else all have failed that
+        were there when it began.
         """
-        unwanted, self._unwanted = self._unwanted, set()
-        for name in unwanted:
-            with suppress(TeachingError):  # it was over before
-                self._jobs.cancel(name)
-        if not unwanted:
-            self.fail(f"run {run} was cancelled")
+        unwanted = self._unwanted.pop(run, set())
+        try:
+            for name in unwanted:
+                with suppress(TeachingError):  # it was over before
+                    self._jobs.cancel(name)
+            if not unwanted:
+                self._jobs.fail_with(run, f"run {run} was cancelled")
+        except SleepcycleError as failed:
+            logger.error("{error}", error=str(failed))

@@ -2,13 +2,15 @@
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from sleepcycle.errors import RunError, TeachingError
 from sleepcycle.records.codec import from_json
 from sleepcycle.records.reports import WakeReport
+from sleepcycle.records.run_order import RunKind
 from sleepcycle.records.tuning import TuningJob, TuningState
 from sleepcycle.records.version import Card
-from sleepcycle.store import journal, tuning_table, version_table
+from sleepcycle.store import journal, run_table, tuning_table, version_table
 from sleepcycle.store.database import Session, Store
 from sleepcycle.store.tuning_table import JobEnding
 
@@ -63,11 +65,21 @@ class TuningRegistry:
         with self.store.write() as session:
             return bool(self._settled(session))
 
-    def fail(self, error: str) -> None:
-        """Write down that what waits could not be learned."""
+    def fail(self, error: str, asked_until: datetime) -> None:
+        """Write down that what was asked for until then could not be learned."""
         with self.store.write() as session:
-            for job in self._settled(session):
-                self._end(session, JobEnding(job.id, TuningState.FAILED, error=error))
+            self._fail(session, error, asked_until)
+
+    def fail_with(self, run: int, error: str) -> None:
+        """Write down that a wake failed what it had; a night has none.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self.store.write() as session:
+            begun = run_table.get(session, run)
+            if begun.kind is RunKind.WAKE:
+                self._fail(session, error, begun.started_at)
 
     def cancel(self, name: str) -> TuningJob:
         """Let what waits of a job never be learned; its batch can be queued again.
@@ -98,6 +110,12 @@ class TuningRegistry:
         with self.store.read() as session:
             report = from_json(version_table.card(session, job.version), Card).report
         return report.tokens if isinstance(report, WakeReport) else None
+
+    def _fail(self, session: Session, error: str, asked_until: datetime) -> None:
+        """Write down that open jobs failed which were there then."""
+        for job in self._settled(session):
+            if job.created_at <= asked_until:
+                self._end(session, JobEnding(job.id, TuningState.FAILED, error=error))
 
     def _settled(self, session: Session) -> list[TuningJob]:
         """Write down which open jobs are over, and return the others."""

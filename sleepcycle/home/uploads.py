@@ -3,11 +3,14 @@
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sleepcycle.errors import NotFoundError, TeachingError
+from loguru import logger
+
+from sleepcycle.errors import DiskError, NotFoundError, TeachingError
 from sleepcycle.files import disk
 from sleepcycle.files.arriving import ArrivingFile, forget_arriving
 from sleepcycle.files.paths import HomePaths
@@ -51,8 +54,14 @@ class UploadRegistry:
             sha256=file.digest.hex(),
             created_at=datetime.now(UTC),
         )
-        file.keep(self._place(upload.id))
-        disk.write(self._told(upload.id), to_json(upload))
+        place = self._place(upload.id)
+        file.keep(place)
+        try:
+            disk.write(self._told(upload.id), to_json(upload))
+        except DiskError:
+            with suppress(DiskError):
+                disk.remove(place)
+            raise
         return upload
 
     def get(self, name: str) -> Upload:
@@ -61,10 +70,19 @@ class UploadRegistry:
         Raises:
             NotFoundError: None of that name is kept.
         """
-        told = self._told(name) if ID.fullmatch(name) else None
-        if told is None or not told.is_file():
-            raise NotFoundError(f"no file {name[:80]!r}; see: GET /v1/files")
-        return from_json(told.read_text(encoding="utf-8"), Upload)
+        missing = NotFoundError(f"no file {name[:80]!r}; see: GET /v1/files")
+        if not ID.fullmatch(name):
+            raise missing
+        told = self._told(name)
+        try:
+            return from_json(told.read_text(encoding="utf-8"), Upload)
+        except FileNotFoundError:
+            raise missing from None
+        except (ValueError, LookupError, TypeError) as error:
+            raise TeachingError(
+                f"expected what is known of a file in {told.name}, got what cannot be "
+                "read; delete the file: DELETE /v1/files/ID"
+            ) from error
 
     def path(self, name: str) -> Path:
         """Return where the bytes of a file lie.
@@ -77,7 +95,7 @@ class UploadRegistry:
     def listing(self) -> list[Upload]:
         """Return all files, newest first."""
         names = [path.name.removesuffix(TOLD) for path in self._folder(f"*{TOLD}")]
-        found = [self.get(name) for name in names if ID.fullmatch(name)]
+        found = [one for name in names if (one := self._readable(name)) is not None]
         return sorted(found, key=lambda one: (one.created_at, one.id), reverse=True)
 
     def delete(self, name: str) -> None:
@@ -86,7 +104,8 @@ class UploadRegistry:
         Raises:
             NotFoundError: None of that name is kept.
         """
-        self.get(name)
+        with suppress(TeachingError):  # what cannot be read can still be deleted
+            self.get(name)
         disk.remove(self._told(name))
         disk.remove(self._place(name))
 
@@ -97,6 +116,16 @@ class UploadRegistry:
         for path in self._folder("*"):
             if path.name.removesuffix(TOLD) not in whole:
                 disk.remove(path)
+
+    def _readable(self, name: str) -> Upload | None:
+        """Return what is known of a file; None where it has gone or is damaged."""
+        try:
+            return self.get(name)
+        except NotFoundError:
+            return None
+        except TeachingError as error:
+            logger.warning("{error}", error=str(error))
+            return None
 
     def _place(self, name: str) -> Path:
         """Return where the bytes of a file lie, if it is one."""

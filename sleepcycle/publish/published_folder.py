@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from sleepcycle.errors import PublishError
+from sleepcycle.files import disk
 from sleepcycle.files.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from sleepcycle.files.plain_file import read_plain
 from sleepcycle.files.sealed import sha256
@@ -76,6 +77,9 @@ class FolderDriver:
                 for path in self._folder.iterdir()
                 if path.name != wanted.name and _wrote(path)
             ]
+            for left in self._folder.glob(".v*.*"):  # of a copy that was broken off
+                if left.suffix in {".partial", ".old"}:
+                    shutil.rmtree(left)
             ours.sort(key=lambda path: path.stat().st_mtime_ns)
             for path in ours[:-KEPT]:
                 shutil.rmtree(path)
@@ -122,6 +126,8 @@ class FolderDriver:
         said["sha256"] = {name: wanted.hashes()[name] for name in FILES}
         (stage / README).write_text(model_card(wanted), encoding="utf-8")
         (stage / VERSION_FILE).write_text(json.dumps(said, indent=1), encoding="utf-8")
+        for file in (*stage.iterdir(), stage):
+            disk.sync(file)
         if os.path.lexists(place):
             if not _wrote(place):
                 raise PublishError(

@@ -12,7 +12,7 @@ from loguru import logger
 from starlette.concurrency import run_in_threadpool
 
 from sleepcycle.daemon.state import DaemonState
-from sleepcycle.errors import BusyError, NotFoundError, SleepcycleError
+from sleepcycle.errors import BusyError, NotFoundError
 from sleepcycle.records.codec import dumps
 from sleepcycle.store.reader import JournalText
 
@@ -143,10 +143,10 @@ class EventFeed:
             try:
                 new = await run_in_threadpool(self._new_entries)
                 met = ""
-            except SleepcycleError as error:
+            except Exception as error:  # noqa: BLE001 - streams would go silent for good
                 new = []
-                if str(error) != met:  # logged once
-                    met = str(error)
+                if repr(error) != met:  # logged once
+                    met = repr(error)
                     logger.error("the journal cannot be read for events: {e}", e=met)
             self._kept.extend((one.id, _entry(one)) for one in new)
             if new:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from loguru import logger
 from prometheus_client.core import (
@@ -27,6 +28,8 @@ from sleepcycle.store.totals import Totals, read_totals
 from sleepcycle.store.values import Snapshot
 
 PREFIX = "sleepcycle_"
+
+Report = TypeVar("Report", WakeReport, SleepReport)
 
 
 class HomeMetrics(Collector):
@@ -170,8 +173,7 @@ _RUN = ("kind", "state")
 
 def _of_reports(reports: Mapping[RunKind, str]) -> Iterator[Metric]:
     """Yield what the last wake and the last night came to."""
-    if report := reports.get(RunKind.WAKE):
-        wake = from_json(report, WakeReport)
+    if wake := _read(reports, RunKind.WAKE, WakeReport):
         yield _one(
             "wake_tokens_per_second",
             "How fast the last wake learned.",
@@ -183,8 +185,7 @@ def _of_reports(reports: Mapping[RunKind, str]) -> Iterator[Metric]:
             "at",
             {"first": wake.loss_first, "last": wake.loss_last},
         )
-    if report := reports.get(RunKind.SLEEP):
-        night = from_json(report, SleepReport)
+    if night := _read(reports, RunKind.SLEEP, SleepReport):
         yield _one("night_rank", "Largest rank after the last fold.", night.rank)
         yield _one(
             "night_kept_energy_ratio",
@@ -192,6 +193,19 @@ def _of_reports(reports: Mapping[RunKind, str]) -> Iterator[Metric]:
             night.kept_energy,
         )
         yield from _of_verdict(night.verdict)
+
+
+def _read(
+    reports: Mapping[RunKind, str], kind: RunKind, record: type[Report]
+) -> Report | None:
+    """Return the last report of a kind; None where there is none that can be read."""
+    if kind not in reports:
+        return None
+    try:
+        return from_json(reports[kind], record)
+    except (ValueError, LookupError, TypeError):
+        logger.warning("the report of the last {kind} cannot be read", kind=kind)
+        return None
 
 
 def _of_verdict(verdict: Verdict) -> Iterator[Metric]:

@@ -35,14 +35,27 @@ class RequestCounter:
             await self.app(scope, receive, send)
             return
 
+        begun = False
+
         async def counted(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
-                method = scope["method"] if scope["method"] in METHODS else "other"
-                route = getattr(scope.get("route"), "path", NONE)
-                self.count.labels(method, route, str(message["status"])).inc()
+                begun = True
+                self._count(scope, message["status"])
             await send(message)
 
-        await self.app(scope, receive, counted)
+        try:
+            await self.app(scope, receive, counted)
+        except Exception:
+            if not begun:  # Starlette answers it, around all middleware
+                self._count(scope, 500)
+            raise
+
+    def _count(self, scope: Scope, status: int) -> None:
+        """Count a request by what it got."""
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        route = getattr(scope.get("route"), "path", NONE)
+        self.count.labels(method, route, str(status)).inc()
 
 
 def add_metrics(app: FastAPI, talk: Talk) -> None:

@@ -73,7 +73,7 @@ def _evaluate(
     """Add what scores versions, which takes longer than a request too."""
 
     @app.post("/api/evaluate", status_code=202)
-    @needs(TokenScope.READ)
+    @needs(TokenScope.ADMIN)
     def evaluate(body: EvaluateBody) -> Response:
         """Score versions on what was held out of each batch; it loads the base."""
         talk.expect_free()

@@ -139,10 +139,10 @@ def exclude_waiting(session: Session, batch: int) -> int:
 
 
 def _failed_since(session: Session, job: TuningJob) -> str | None:
-    """Return why the newest wake failed since a job was asked for, if it did."""
+    """Return why the newest wake failed that began after a job was asked for, if so."""
     query = (
         select(RunRow.state, RunRow.error)
-        .where(RunRow.kind == RunKind.WAKE, RunRow.ended_at >= job.created_at)
+        .where(RunRow.kind == RunKind.WAKE, RunRow.started_at >= job.created_at)
         .order_by(RunRow.id.desc())
     )
     row = session.execute(query).first()

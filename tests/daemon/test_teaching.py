@@ -1,5 +1,7 @@
 """Jobs of fine-tuning: what waits is learned, and how that ends is written down."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from sleepcycle.errors import RunError, TeachingError
@@ -132,6 +134,16 @@ class TestFailing:
         assert (now.state, now.error) == (FAILED, "no memory")
         assert desk.consider(HOUR) is None
         assert desk.runs() == [(RunKind.WAKE, RunState.FAILED)]
+
+    def test_one_that_was_asked_for_later_waits_for_the_next(self, desk):
+        first = asked(desk, "one")
+        begun = datetime.now(UTC)
+        later = asked(desk, "two")
+
+        desk.home.tuning.fail("no memory", begun)
+
+        assert desk.home.tuning.get(first.id).state is FAILED
+        assert desk.home.tuning.get(later.id).state is OPEN
 
     def test_a_wake_that_cannot_begin_fails_it(self, desk):
         """

@@ -197,3 +197,16 @@ class TestBrokenOff:
         create_app(scheduler, TOKEN, paths)
 
         assert names(paths) == [whole, f"{whole}.json"]
+
+
+def test_a_record_that_is_damaged_hides_no_other(served, paths, scheduler):
+    _, kept = upload(served)
+    paths.uploads.joinpath("file-" + "0" * 24).write_bytes(LINES)
+    paths.uploads.joinpath("file-" + "0" * 24 + ".json").write_text("{")
+
+    status, listed = ask(served, "GET", "/v1/files")
+    create_app(scheduler, TOKEN, paths)  # as at the next start
+
+    assert status == 200
+    assert [one["id"] for one in listed["data"]] == [kept["id"]]
+    assert ask(served, "GET", f"/v1/files/{kept['id']}")[0] == 200

@@ -20,7 +20,7 @@ from sleepcycle.records.target_state import TargetCondition, TargetState
 from sleepcycle.records.verdict import Drift, Kept, Loss, Verdict
 from sleepcycle.server.home_metrics import HomeMetrics
 from sleepcycle.store import run_table
-from tests.server.conftest import IDLE, REPORT
+from tests.server.conftest import IDLE, REPORT, Talking, ask
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHAT = "/v1/chat/completions"
@@ -223,3 +223,31 @@ def expressions(file):
     board = json.loads((DEPLOY / file).read_text())
     for panel in board["panels"]:
         yield from (target["expr"] for target in panel.get("targets", ()))
+
+
+def test_a_report_that_cannot_be_read_is_left_out(slept):
+    home = open_home(slept.root)
+    with home.store.write() as session:
+        run = run_table.start(
+            session,
+            RunKind.WAKE,
+            os.getpid(),
+            process_identity.started(os.getpid()),
+        )
+        run_table.finish(session, run, RunState.DONE, '{"of": "another time"}', None)
+
+    found = measured(slept)
+
+    assert ("sleepcycle_wake_loss_nats", "last") not in found
+    assert found["sleepcycle_night_rank",] == 16
+
+
+def test_what_fails_in_a_route_is_counted(served, scheduler, paths):
+    scheduler.error = ZeroDivisionError("a fault of ours")
+    assert ask(served, "POST", "/api/pause")[0] == 500
+
+    port = served.port
+    raw = Talking(port, scheduler, paths).answer("GET", "/metrics")[2]
+
+    name = ("sleepcycle_http_requests_total", "POST", "/api/pause", "500")
+    assert samples(raw.decode())[name] == 1
