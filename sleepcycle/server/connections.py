@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-AT_ONCE = 512  # as many as answers, half of them streams of events at most; a guess
+AT_ONCE = 256  # half of them streams of events at most; a guess
 SHARE = 4  # of the files that the process may open, one in so many at most
 
 

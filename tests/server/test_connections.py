@@ -13,10 +13,11 @@ import pytest
 from loguru import logger
 
 from sleepcycle.server import connections, server
-from sleepcycle.server.connections import AT_ONCE, LEAST_BODY, Wait
+from sleepcycle.server.connections import LEAST_BODY, Wait, most_at_once
 from sleepcycle.settings.config import ServeSettings
 from tests.server.conftest import PATIENCE_S, TOKEN, ask
 
+MANY = most_at_once() + 64  # connections, more than there may be
 SHORT_S = 0.3
 HOST = "Host: 127.0.0.1:{port}\r\n"
 KNOWN = f"Authorization: Bearer {TOKEN}\r\n"
@@ -156,16 +157,17 @@ class TestRoom:
     @pytest.mark.parametrize("text", ["", LIVEZ], ids=["nothing", "half a head"])
     def test_who_asks_is_answered_beside_many_who_do_not(self, served, text):
         with ExitStack() as stack:
-            for _ in range(3 * AT_ONCE):
+            for _ in range(MANY):
                 stack.enter_context(connected(served, text))
 
             assert ask(served, "GET", "/livez") == (200, {"status": "ok"})
-            assert len(served.http.server_state.connections) <= AT_ONCE
+            assert len(served.http.server_state.connections) <= most_at_once()
 
     def test_who_waits_longest_goes_first(self, served):
         with connected(served) as first, ExitStack() as stack:
             others = [
-                stack.enter_context(connected(served)) for _ in range(AT_ONCE + 1)
+                stack.enter_context(connected(served))
+                for _ in range(most_at_once() + 1)
             ]
 
             assert is_ended(first)
@@ -177,7 +179,7 @@ class TestRoom:
         scheduler.reload = lambda: go_on.wait(PATIENCE_S)
         text = "POST /api/reload HTTP/1.1\r\n" + HOST + KNOWN + "\r\n"
         with connected(served, text) as channel, ExitStack() as stack:
-            for _ in range(2 * AT_ONCE):
+            for _ in range(MANY):
                 stack.enter_context(connected(served))
             assert ask(served, "GET", "/livez")[0] == 200
             go_on.set()
@@ -241,7 +243,7 @@ def test_each_wait_but_for_an_answer_has_an_end():
 def test_silent_ones_hold_up_no_stop(scheduler, paths):
     running = server.start(scheduler, TOKEN, paths, ServeSettings())
     with ExitStack() as stack:
-        for _ in range(2 * AT_ONCE):
+        for _ in range(MANY):
             stack.enter_context(connected(running))
 
         running.stop()
