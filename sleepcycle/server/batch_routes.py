@@ -56,7 +56,12 @@ def _bad_rows(app: FastAPI, home: OpenHome) -> None:
     def quarantine(after: After = 0, limit: Limit = LISTED) -> Response:
         """Return what could not become examples; `after` counts the rows before."""
         rows = home().batches.bad_rows()
-        return answer([bad_row_json(row) for row in islice(rows, after, after + limit)])
+        return answer(
+            [
+                bad_row_json(row)
+                for row in islice(rows, after, min(after + limit, LARGEST))
+            ]
+        )
 
     @app.get("/api/batches/{batch}/quarantine")
     @needs(TokenScope.READ)
@@ -65,7 +70,12 @@ def _bad_rows(app: FastAPI, home: OpenHome) -> None:
     ) -> Response:
         """Return the same of one batch."""
         rows = home().batches.bad_rows(batch)
-        return answer([bad_row_json(row) for row in islice(rows, after, after + limit)])
+        return answer(
+            [
+                bad_row_json(row)
+                for row in islice(rows, after, min(after + limit, LARGEST))
+            ]
+        )
 
     @app.get("/api/batches/{batch}")
     @needs(TokenScope.READ)

@@ -285,3 +285,11 @@ def test_who_comes_too_early_is_told_when_to_ask_again(served, scheduler):
     scheduler.error = None
 
     assert (status, headers["Retry-After"]) == (503, "7")
+
+
+def test_a_page_of_bad_rows_behind_all_there_can_be_is_empty(served):
+    after = 2**63 - 1
+
+    path = f"/api/batches/quarantine?after={after}&limit=100"
+
+    assert ask(served, "GET", path) == (200, [])
