@@ -89,6 +89,29 @@ class ServerModels:
         found = ((self.version_in(model), model) for model in listed)
         return {version: model for version, model in found if version is not None}
 
+    def expect_listed(self, name: str) -> list[Listed]:
+        """Return what the server lists after it has loaded a name.
+
+        Raises:
+            PublishError: The name is not among it.
+        """
+        listed = self.listed()
+        if all(model.id != name for model in listed):
+            raise PublishError(
+                f"expected the server to list {name} once it said that it is loaded, "
+                "got a list without it; are there several servers behind the address?"
+            )
+        return listed
+
+    def superseded(self, wanted: WantedVersion) -> list[str]:
+        """Return what our versions are called there that may go.
+
+        They are all but the one that is wanted and the newest other.
+        """
+        versions = self.ours(self.listed())
+        versions.pop(wanted.name, None)
+        return [self.id_of(version) for version in list(versions)[:-1]]
+
     def get(self, path: str) -> ServerReply:
         """Ask the server something."""
         url = f"{self._target.url}{path}"

@@ -55,12 +55,7 @@ class SglangDriver:
             named = None
         if named is None:
             self._act("load", {"lora_name": name, "lora_path": path})
-            listed = self._models.listed()
-        if all(model.id != name for model in listed):
-            raise PublishError(
-                f"expected the server to list {name} once it said that it is loaded, "
-                "got a list without it; are there several servers behind the address?"
-            )
+            listed = self._models.expect_listed(name)
         self._models.probe(name, {"model": f"{_base(listed)}:{name}"})
         self._tried = path
 
@@ -68,10 +63,8 @@ class SglangDriver:
         """Unload all versions but the one that it is to have, and the last other."""
         if wanted.folder is None:
             return
-        versions = self._models.ours(self._models.listed())
-        versions.pop(wanted.name, None)
-        for version in list(versions)[:-1]:
-            self._unload(self._models.id_of(version))
+        for name in self._models.superseded(wanted):
+            self._unload(name)
 
     def _unload(self, name: str) -> None:
         """Unload a name once it has answered what it was asked.

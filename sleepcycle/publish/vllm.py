@@ -81,13 +81,8 @@ class VllmDriver:
         """Unload all versions but the one that it is to have, and the last other."""
         if wanted.folder is None:
             return
-        others = [
-            version
-            for version in self._models.ours(self._models.listed())
-            if version != wanted.name
-        ]
-        for version in others[:-1]:
-            self._unload(self._models.id_of(version))
+        for name in self._models.superseded(wanted):
+            self._unload(name)
 
     def _moving(self, listed: list[Listed]) -> Listed | None:
         """Return what our bare name is, if it is to be anything.
@@ -138,11 +133,7 @@ class VllmDriver:
         reply = self._models.post("/v1/load_lora_adapter", asked, LOAD_S)
         if not reply.is_good:
             raise _refused(f"to load {name} from {path}", reply)
-        if all(model.id != name for model in self._models.listed()):
-            raise PublishError(
-                f"expected the server to list {name} once it said that it is loaded, "
-                "got a list without it; are there several servers behind the address?"
-            )
+        self._models.expect_listed(name)
 
     def _unload(self, name: str) -> None:
         """Take a name off the list; where it is gone already, all the better.

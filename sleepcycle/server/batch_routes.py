@@ -1,5 +1,6 @@
 """Routes of batches: what was fed, what could not be, and what is learned of it."""
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from fastapi import FastAPI, Query
 from starlette.responses import Response
 
 from sleepcycle.home.scoped_tokens import TokenScope
+from sleepcycle.records.example import BadRow
 from sleepcycle.server.access import needs
 from sleepcycle.server.command_json import (
     bad_row_json,
@@ -55,13 +57,7 @@ def _bad_rows(app: FastAPI, home: OpenHome) -> None:
     @needs(TokenScope.READ)
     def quarantine(after: After = 0, limit: Limit = LISTED) -> Response:
         """Return what could not become examples; `after` counts the rows before."""
-        rows = home().batches.bad_rows()
-        return answer(
-            [
-                bad_row_json(row)
-                for row in islice(rows, after, min(after + limit, LARGEST))
-            ]
-        )
+        return _page(home().batches.bad_rows(), after, limit)
 
     @app.get("/api/batches/{batch}/quarantine")
     @needs(TokenScope.READ)
@@ -69,19 +65,19 @@ def _bad_rows(app: FastAPI, home: OpenHome) -> None:
         batch: Number, after: After = 0, limit: Limit = LISTED
     ) -> Response:
         """Return the same of one batch."""
-        rows = home().batches.bad_rows(batch)
-        return answer(
-            [
-                bad_row_json(row)
-                for row in islice(rows, after, min(after + limit, LARGEST))
-            ]
-        )
+        return _page(home().batches.bad_rows(batch), after, limit)
 
     @app.get("/api/batches/{batch}")
     @needs(TokenScope.READ)
     def one(batch: Number) -> Response:
         """Return one batch, and where its examples are now."""
         return answer(batch_json(*home().batches.get(batch)))
+
+
+def _page(rows: Iterable[BadRow], after: int, limit: int) -> Response:
+    """Return a page of rows; behind all that there can be it is empty."""
+    shown = islice(rows, after, min(after + limit, LARGEST))
+    return answer([bad_row_json(row) for row in shown])
 
 
 def _move(app: FastAPI, home: OpenHome) -> None:

@@ -1,7 +1,6 @@
 """What is measured of a home whenever it is asked: examples, versions, runs, disk."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TypeVar
 
 from loguru import logger
@@ -157,7 +156,7 @@ def _of_totals(totals: Totals) -> Iterator[Metric]:
             continue  # not over
         runs.add_metric((kind, state), total.count)
         if total.last_at is not None:
-            last.add_metric((kind, state), _seconds(total.last_at))
+            last.add_metric((kind, state), total.last_at.timestamp())
     yield runs
     yield last
     yield _each(
@@ -258,8 +257,3 @@ def _each(
 def _info(name: str, text: str, words: Mapping[str, str]) -> Metric:
     """Return words, as the labels of a 1."""
     return InfoMetricFamily(f"{PREFIX}{name}", text, value=dict(words))
-
-
-def _seconds(moment: datetime) -> float:
-    """Return a moment as Prometheus has it."""
-    return moment.timestamp()

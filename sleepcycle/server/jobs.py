@@ -1,11 +1,11 @@
-"""Jobs that a request began and that outlast it: wakes and nights, by name."""
+"""Jobs that a request began and that outlast it: wakes, nights, evaluations."""
 
 import secrets
 import threading
 from concurrent.futures import Future
+from typing import Any
 
 from sleepcycle.errors import NotFoundError
-from sleepcycle.runs.context import Outcome
 
 KEPT = 100
 
@@ -14,10 +14,10 @@ class Jobs:
     """Lets a request return before what it asked for is done."""
 
     def __init__(self) -> None:
-        self._jobs: dict[str, Future[Outcome]] = {}
+        self._jobs: dict[str, Future[Any]] = {}
         self._guard = threading.Lock()
 
-    def keep(self, job: "Future[Outcome]") -> str:
+    def keep(self, job: Future[Any]) -> str:
         """Return a name for what has begun; what was done long ago is forgotten."""
         name = secrets.token_hex(8)  # so that no service answers for another's
         with self._guard:
@@ -27,7 +27,7 @@ class Jobs:
             self._jobs[name] = job
         return name
 
-    def get(self, name: str) -> "Future[Outcome]":
+    def get(self, name: str) -> Future[Any]:
         """Return a job.
 
         Raises:

@@ -1,7 +1,6 @@
 """Routes of runs: begin wakes, nights and evaluations, look at them, cancel."""
 
 import json
-from concurrent.futures import Future
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -95,7 +94,7 @@ def _job(app: FastAPI, talk: Talk, jobs: Jobs) -> None:
     @needs(TokenScope.READ)
     def look(job: str) -> Response:
         """Return how far a job is, and what came of it."""
-        done: Future[Any] = jobs.get(job)
+        done = jobs.get(job)
         if not done.done():
             run, progress = talk.scheduler.progress_of(done)
             return answer({"state": "running", "run": run, "progress": progress})

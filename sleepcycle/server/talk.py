@@ -49,20 +49,25 @@ class Talk:
         """
         return self.counted.counted(self.process.answer(asked))
 
+    @property
+    def home(self) -> Home:
+        """The home, by the settings of the moment."""
+        return Home(self.paths, self.scheduler.settings, ACTOR)
+
     @cached_property
     def store(self) -> Store:
         """The database."""
-        return Home(self.paths, self.scheduler.settings, ACTOR).store
+        return self.home.store
 
     @property
     def versions(self) -> VersionRegistry:
         """The versions, as they are now."""
-        return Home(self.paths, self.scheduler.settings, ACTOR).versions
+        return self.home.versions
 
     @property
     def captured(self) -> CapturedRegistry:
         """The completions that are kept."""
-        return Home(self.paths, self.scheduler.settings, ACTOR).captured
+        return self.home.captured
 
     def find(self, name: str) -> tuple[str, str | None]:
         """Return a version's own name, and where its files lie.

@@ -22,14 +22,13 @@ from sleepcycle.settings.config import (
 )
 from sleepcycle.store import batch_table, example_table
 from sleepcycle.store.values import ExampleState, NightState
+from tests.daemon.conftest import desk_at
 from tests.daemon.scheduler_home import (
     HOUR,
     MORNING,
     NIGHT,
     PATIENCE_S,
-    Desk,
     backdate,
-    copy_home,
 )
 
 COURSE = """
@@ -69,10 +68,8 @@ def desk(made_once, tmp_path):
         sleep=SleepSettings(timezone="UTC"),
         engine=EngineSettings(reserve_mb=0),
     )
-    made = Desk(copy_home(made_once, tmp_path / "home"), settings)
-    yield made
-    made.engine.release()
-    made.settle()
+    with desk_at(made_once, tmp_path, settings) as made:
+        yield made
 
 
 def feed(desk, source, *texts):

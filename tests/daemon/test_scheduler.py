@@ -17,7 +17,6 @@ from sleepcycle.errors import (
     ServiceError,
 )
 from sleepcycle.files import disk, process_identity
-from sleepcycle.home.opening import create_home
 from sleepcycle.records.run_order import RunKind, RunRequest, RunState
 from sleepcycle.runs import resume
 from sleepcycle.settings.config import (
@@ -28,15 +27,13 @@ from sleepcycle.settings.config import (
 )
 from sleepcycle.store import example_table, night_table, run_table
 from sleepcycle.store.values import NightState
+from tests.daemon.conftest import desk_at
 from tests.daemon.scheduler_home import (
     HOUR,
     MORNING,
     NIGHT,
     PATIENCE_S,
     STEP,
-    Desk,
-    backdate,
-    copy_home,
 )
 
 DAY = timedelta(days=1)
@@ -47,15 +44,6 @@ DONE, FAILED = RunState.DONE, RunState.FAILED
 CANCELLED, PAUSED = RunState.CANCELLED, RunState.PAUSED
 
 
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory):
-    """A home that was made in the morning, once for all tests."""
-    root = tmp_path_factory.mktemp("made") / "home"
-    create_home(root)
-    backdate(root)
-    return root
-
-
 @pytest.fixture
 def desk(made_once, tmp_path):
     settings = Settings(
@@ -63,10 +51,8 @@ def desk(made_once, tmp_path):
         sleep=SleepSettings(timezone="UTC"),
         engine=EngineSettings(reserve_mb=0),
     )
-    made = Desk(copy_home(made_once, tmp_path / "home"), settings)
-    yield made
-    made.engine.release()
-    made.settle()
+    with desk_at(made_once, tmp_path, settings) as made:
+        yield made
 
 
 class Rooms(disk.System):

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from sleepcycle.errors import RunError, TeachingError
-from sleepcycle.home.opening import create_home
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.tuning import TuningState
 from sleepcycle.settings.config import (
@@ -14,19 +13,11 @@ from sleepcycle.settings.config import (
     SleepSettings,
     WakeSettings,
 )
-from tests.daemon.scheduler_home import HOUR, PATIENCE_S, Desk, backdate, copy_home
+from tests.daemon.conftest import desk_at
+from tests.daemon.scheduler_home import HOUR, PATIENCE_S
 
 OPEN, SUCCEEDED = TuningState.OPEN, TuningState.SUCCEEDED
 FAILED, CANCELLED = TuningState.FAILED, TuningState.CANCELLED
-
-
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory):
-    """A home that was made in the morning, once for all tests."""
-    root = tmp_path_factory.mktemp("made") / "home"
-    create_home(root)
-    backdate(root)
-    return root
 
 
 @pytest.fixture
@@ -37,10 +28,8 @@ def desk(made_once, tmp_path):
         sleep=SleepSettings(timezone="UTC"),
         engine=EngineSettings(reserve_mb=0),
     )
-    made = Desk(copy_home(made_once, tmp_path / "home"), settings)
-    yield made
-    made.engine.release()
-    made.settle()
+    with desk_at(made_once, tmp_path, settings) as made:
+        yield made
 
 
 def asked(desk, *texts):

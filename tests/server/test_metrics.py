@@ -74,20 +74,20 @@ def target(condition):
 
 
 def have_run(home, kind, report):
-    """Write down that a run has ended with this report."""
+    """Write down that a run has ended with this report, which is JSON."""
     with home.store.write() as session:
         run = run_table.start(
             session, kind, os.getpid(), process_identity.started(os.getpid())
         )
-        run_table.finish(session, run, RunState.DONE, to_json(report), None)
+        run_table.finish(session, run, RunState.DONE, report, None)
 
 
 @pytest.fixture
 def slept(paths):
     """The home, after a wake and a night."""
     home = open_home(paths.root)
-    have_run(home, RunKind.WAKE, REPORT)
-    have_run(home, RunKind.SLEEP, SleepReport(1.0, 16, 0.99, VERDICT))
+    have_run(home, RunKind.WAKE, to_json(REPORT))
+    have_run(home, RunKind.SLEEP, to_json(SleepReport(1.0, 16, 0.99, VERDICT)))
     return paths
 
 
@@ -226,15 +226,7 @@ def expressions(file):
 
 
 def test_a_report_that_cannot_be_read_is_left_out(slept):
-    home = open_home(slept.root)
-    with home.store.write() as session:
-        run = run_table.start(
-            session,
-            RunKind.WAKE,
-            os.getpid(),
-            process_identity.started(os.getpid()),
-        )
-        run_table.finish(session, run, RunState.DONE, '{"of": "another time"}', None)
+    have_run(open_home(slept.root), RunKind.WAKE, '{"of": "another time"}')
 
     found = measured(slept)
 
