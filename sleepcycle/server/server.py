@@ -3,6 +3,7 @@
 It listens on another address too where the settings name one.
 """
 
+import asyncio
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ PATIENCE_S = 10.0  # until the thread serves, or ends
 POLL_S = 0.01
 DRAIN_S = 2  # for requests that are being answered when it stops
 BATCH = 4  # accepted in one turn: of those that there may be, one in so many
+ACCEPT_TURNS = 3  # of the loop: a connection is taken, made, and told to its protocol
 QUEUE = 1024  # that the system keeps until then; they cost no file handle
 
 
@@ -50,6 +52,22 @@ class Server:
         self.thread.join(patience_s)
 
 
+class _HttpServer(uvicorn.Server):
+    """uvicorn's server, which also ends the connections that it took last.
+
+    uvicorn ends those that their protocols know, while others are still being made:
+    these it would wait for until it gives up, and leave open.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and end all that were taken."""
+        for listener in self.servers:
+            listener.close()
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+
 def start(
     scheduler: Scheduler, token: str, paths: HomePaths, settings: ServeSettings
 ) -> Server:
@@ -70,7 +88,7 @@ def serve_app(app: FastAPI, settings: ServeSettings) -> Server:
     divert()
     most = most_at_once()
     channels = _listen(settings)
-    http = uvicorn.Server(
+    http = _HttpServer(
         uvicorn.Config(
             app,
             http=BoundedProtocol,

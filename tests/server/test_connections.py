@@ -249,3 +249,24 @@ def test_silent_ones_hold_up_no_stop(scheduler, paths):
         running.stop()
 
     assert not running.thread.is_alive()
+
+
+def test_who_connects_in_the_moment_of_a_stop_holds_it_up_no_more_than_others(
+    scheduler, paths
+):
+    """
+    As where the loop is busy, then takes all who came and the word to stop at once.
+    """
+    running = server.start(scheduler, TOKEN, paths, ServeSettings())
+    loop = running.http.servers[0].get_loop()
+    busy = threading.Event()
+    loop.call_soon_threadsafe(lambda: (busy.set(), time.sleep(SHORT_S)))
+    assert busy.wait(PATIENCE_S)
+    with ExitStack() as stack:
+        channels = [stack.enter_context(connected(running)) for _ in range(20)]
+
+        running.stop()
+
+        for channel in channels:
+            channel.setblocking(False)
+            assert channel.recv(1) == b"", "left open"
