@@ -22,6 +22,7 @@ from sleepcycle.cli import doctor_commands  # noqa: F401
 from sleepcycle.cli import day_commands  # noqa: F401
 from sleepcycle.cli import evaluate_commands  # noqa: F401
 from sleepcycle.cli import service_commands  # noqa: F401
+from sleepcycle.cli import dashboard_commands  # noqa: F401
 from sleepcycle.cli import token_commands  # noqa: F401
 from sleepcycle.cli import version_commands  # noqa: F401
 from sleepcycle.cli import backup_commands  # noqa: F401

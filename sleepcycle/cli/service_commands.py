@@ -31,7 +31,7 @@ Root = Annotated[
 def run(ctx: typer.Context) -> None:
     """Keep the home: learn and sleep when it is time, until Ctrl-C or SIGTERM."""
     from sleepcycle.daemon.main import serve
-    from sleepcycle.server.server import start
+    from sleepcycle.dashboard.pages import start
 
     code = serve(ctx.obj, start, _announce)
     sys.stdout.flush()

@@ -37,6 +37,8 @@ class AuthMiddleware:
     tokens: KnownTokens
     rate: RateLimit
     hosts: Collection[str] = ()
+    cookie: str = ""
+    """Name of the one in which a browser has its token; none if empty."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, or answer why not; what is not HTTP is dropped.
@@ -74,7 +76,7 @@ class AuthMiddleware:
         self, headers: Headers, scope: Scope, found: Found
     ) -> Refusal | None:
         """Return a refusal of who may not call a route, or of one that is not there."""
-        holder = self.tokens.holder_of(_token(headers))
+        holder = self.tokens.holder_of(_token(headers, self.cookie))
         if holder is None:
             return UNKNOWN
         wait_s = 0.0 if holder.id is None else self.rate.wait_s(holder.id)
@@ -112,10 +114,17 @@ UNKNOWN = Refusal(
 )
 
 
-def _token(headers: Headers) -> str:
+def _token(headers: Headers, cookie: str) -> str:
     """Return the token that a request shows, or none."""
-    [given, *more] = headers.get("authorization", [""])
-    return "" if more or not given.startswith(SCHEME) else given.removeprefix(SCHEME)
+    given = headers.get("authorization", [])
+    if given:
+        is_one = len(given) == 1 and given[0].startswith(SCHEME)
+        return given[0].removeprefix(SCHEME) if is_one else ""
+    for part in "; ".join(headers.get("cookie", [])).split(";"):
+        name, _, value = part.strip().partition("=")
+        if cookie and name == cookie:
+            return value
+    return ""
 
 
 def _foreign(headers: Headers, port: int, others: Collection[str]) -> Refusal | None:

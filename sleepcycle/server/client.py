@@ -45,6 +45,11 @@ class LocalClient(Client):
         """
         self.call("GET", "/livez", patience_s=LIVE_S)
 
+    def sign_in_link(self) -> dict[str, str]:
+        """Return a link to the dashboard that works once, and until when."""
+        made: dict[str, str] = self.call("POST", "/api/sign-in-links")
+        return made
+
     def connected(self, patience_s: float) -> HTTPConnection:
         """Return a connection to this machine alone, that is not open yet.
 

@@ -64,6 +64,8 @@ def document_of(app: FastAPI) -> dict[str, Any]:
         }
     }
     for route, access in table_of(routes).routes:
+        if not route.include_in_schema:
+            continue  # a page, which is for people
         operations = document["paths"][route.path_format]
         for method in route.methods or ():
             _complete(operations[method.lower()], route.path, access)

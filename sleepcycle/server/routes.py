@@ -1,11 +1,13 @@
 """The HTTP control of a running service: its routes."""
 
 import os
+from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from sleepcycle.daemon.scheduler import Scheduler
@@ -13,7 +15,6 @@ from sleepcycle.errors import DiskError, SleepcycleError
 from sleepcycle.files.inbox_files import not_fed
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
-from sleepcycle.home.home import Home
 from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
 from sleepcycle.home.uploads import UploadRegistry
 from sleepcycle.server.access import needs, open_to_all, table_of
@@ -48,6 +49,9 @@ from sleepcycle.server.responses import (
     unreadable,
 )
 from sleepcycle.server.run_routes import add_run_routes
+from sleepcycle.server.service_parts import ServiceParts
+from sleepcycle.server.session_routes import add_session_routes
+from sleepcycle.server.sessions import BrowserSessions
 from sleepcycle.server.status import status_with_service
 from sleepcycle.server.talk import Talk
 from sleepcycle.server.tuning_routes import add_tuning_routes
@@ -55,9 +59,11 @@ from sleepcycle.server.version_routes import add_version_routes
 from sleepcycle.settings.config import ServeSettings
 from sleepcycle.store.snapshot import read_snapshot
 
-USER = "user"  # who acts, for the journal
 MB = 1_000_000
 KEPT = 4  # times the largest body, of all files that are kept
+
+Extend = Callable[[FastAPI, ServiceParts], Middleware]
+"""Adds routes of others, and returns what stands before all that is answered."""
 
 
 def create_app(
@@ -65,6 +71,7 @@ def create_app(
     token: str,
     paths: HomePaths,
     settings: ServeSettings | None = None,
+    extend: Extend | None = None,
 ) -> FastAPI:
     """Return the routes over one scheduler, behind authentication.
 
@@ -73,6 +80,7 @@ def create_app(
         token: The home's own, which opens all.
         paths: The home, which has the other tokens.
         settings: Who may reach it, and how often.
+        extend: Adds routes that are not of the control.
 
     Raises:
         ConfigError: A route has not declared what it asks for.
@@ -80,14 +88,19 @@ def create_app(
     settings = settings or ServeSettings()
     meters = CollectorRegistry()
     talk = Talk(scheduler, paths, meters, AnswerMetrics(meters))
-    heavy = HeavyWork()
+    parts = ServiceParts(
+        scheduler=scheduler,
+        paths=paths,
+        settings=settings,
+        talk=talk,
+        feeds=FeedDesk(scheduler, paths),
+        heavy=HeavyWork(),
+        sessions=BrowserSessions(paths),
+    )
+    home, heavy = parts.home, parts.heavy
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=talk.over_lifespan
     )
-
-    def home() -> Home:
-        """Return the home, under the settings of the moment."""
-        return Home(paths, scheduler.settings, USER)
 
     def disk_failed(request: Request, error: Exception) -> Response:
         """Answer that the disk failed, and let the service end."""
@@ -108,7 +121,7 @@ def create_app(
     most = settings.max_feed_mb * MB
     uploads = UploadRegistry(paths, KEPT * most)
     uploads.tidy()
-    add_feed_routes(app, FeedDesk(scheduler, paths), most)
+    add_feed_routes(app, parts.feeds, most)
     add_file_routes(app, uploads, most)
     add_tuning_routes(app, Teaching(scheduler, uploads))
     add_run_routes(app, talk, home, heavy)
@@ -119,17 +132,28 @@ def create_app(
     add_ask_routes(app, talk)
     add_openai_routes(app, talk)
     add_captured_routes(app, talk)
+    add_session_routes(app, parts.sessions)
     _document(app)
     add_metrics(app, talk)
-    guard(app, KnownTokens(paths, token), settings)
+    before = [extend(app, parts)] if extend is not None else []
+    guard(app, KnownTokens(paths, token), settings, parts.sessions.cookie)
+    app.user_middleware[:0] = before
     count_requests(app, talk.meters)
     return app
 
 
-def guard(app: FastAPI, tokens: KnownTokens, settings: ServeSettings) -> None:
+def guard(
+    app: FastAPI, tokens: KnownTokens, settings: ServeSettings, cookie: str = ""
+) -> None:
     """Let nothing through to the routes of an app but what each of them asks for.
 
     Call it once all routes are there: one that comes later is not served.
+
+    Args:
+        app: What is guarded.
+        tokens: Who may do what.
+        settings: Who may reach it, and how often.
+        cookie: Name of the one in which a browser has its token; none if empty.
 
     Raises:
         ConfigError: A route has not declared what it asks for.
@@ -140,6 +164,7 @@ def guard(app: FastAPI, tokens: KnownTokens, settings: ServeSettings) -> None:
         tokens=tokens,
         rate=RateLimit(settings.requests_per_minute),
         hosts=frozenset(settings.hosts),
+        cookie=cookie,
     )
 
 

@@ -19,7 +19,7 @@ from sleepcycle.errors import ServiceError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.server.connections import BoundedProtocol, most_at_once
 from sleepcycle.server.library_log import divert
-from sleepcycle.server.routes import create_app
+from sleepcycle.server.routes import Extend, create_app
 from sleepcycle.settings.serveconfig import LOOPBACK, ServeSettings
 
 PATIENCE_S = 10.0  # until the thread serves, or ends
@@ -69,14 +69,18 @@ class _HttpServer(uvicorn.Server):
 
 
 def start(
-    scheduler: Scheduler, token: str, paths: HomePaths, settings: ServeSettings
+    scheduler: Scheduler,
+    token: str,
+    paths: HomePaths,
+    settings: ServeSettings,
+    extend: Extend | None = None,
 ) -> Server:
     """Serve the control of a home, and return once it answers.
 
     Raises:
         ServiceError: The port is taken.
     """
-    return serve_app(create_app(scheduler, token, paths, settings), settings)
+    return serve_app(create_app(scheduler, token, paths, settings, extend), settings)
 
 
 def serve_app(app: FastAPI, settings: ServeSettings) -> Server:

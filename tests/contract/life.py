@@ -393,6 +393,7 @@ def be_served(seen):
         seen.text("service status, served", "service", "status")
         seen.text("pause, served", "pause")
         seen.text("resume, served", "resume")
+        seen.both("open", "open", "--print")
         seen.refused("run, a second time", "run", code=75)
         seen.refused("db upgrade, served", "db", "upgrade")
         ask_what_is_there(seen)
@@ -421,6 +422,7 @@ def end_tokens(seen):
 
 def ask_what_is_there(seen):
     """Take every route."""
+    seen.ask("", "POST", "/api/sign-in-links")
     seen.ask("", "GET", "/livez", Authorization=None)
     seen.ask("", "GET", "/readyz", Authorization=None)
     seen.ask("", "GET", "/api/status")

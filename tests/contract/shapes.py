@@ -93,6 +93,7 @@ TEXTS = (
     (r"\b(process|pid|kill|PID) \d+", r"\1 PID"),
     (r"(?m)^pid +\d+", "pid  PID"),
     (r"\bsc_[\w-]{43}", "TOKEN"),
+    (r"\bcode=[\w-]{32}", "code=CODE"),
     (r"\b[0-9a-f]{12,}\b", "HASH"),
     (r"[\d,]+ bytes", "SIZE bytes"),
     (r"\b(fell|rose) (?=[\d.])", "MOVED "),

@@ -19,6 +19,7 @@ TWINS = {
     "inbox list": "GET /api/inbox",
     "inbox reject": "POST /api/inbox/{name}/reject",
     "inbox show": "GET /api/inbox/{name}",
+    "open": "POST /api/sign-in-links",
     "pause": "POST /api/pause",
     "resume": "POST /api/resume",
     "rollback": "POST /api/rollback",

@@ -11,7 +11,7 @@ SERVICE = Path(sleepcycle.__file__).parent
 
 ABOVE = frozenset(
     {
-        *("cli", "server", "daemon", "doctor", "backup", "home", "runs"),
+        *("cli", "dashboard", "server", "daemon", "doctor", "backup", "home", "runs"),
         *("worker.py", "serving", "publish", "feed", "store"),
         *("memory", "report"),
     }
