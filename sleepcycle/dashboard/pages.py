@@ -11,6 +11,8 @@ from sleepcycle.dashboard.error_pages import ErrorPages
 from sleepcycle.dashboard.now_page import add_now_page
 from sleepcycle.dashboard.sign_in import add_sign_in
 from sleepcycle.dashboard.site import Site
+from sleepcycle.dashboard.talk_feedback import add_talk_feedback
+from sleepcycle.dashboard.talk_page import add_talk_page
 from sleepcycle.server import server
 from sleepcycle.server.access import open_to_all
 from sleepcycle.server.service_parts import ServiceParts
@@ -24,6 +26,8 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     _assets(app)
     add_sign_in(app, site)
     add_now_page(app, site)
+    add_talk_page(app, site)
+    add_talk_feedback(app, site)
     return Middleware(ErrorPages, site=site)
 
 

@@ -74,6 +74,7 @@ class Site:
         *,
         section: str = "",
         status: int = 200,
+        notice: Notice | None = None,
         **values: object,
     ) -> Response:
         """Return a page.
@@ -83,12 +84,13 @@ class Site:
             template: Name of its template.
             section: Of `SECTIONS`; empty for a page of none.
             status: HTTP status.
+            notice: What it says of what was just done; without, what `done` left.
             **values: What the template shows.
         """
         text = self.templates.get_template(template).render(
             section=section,
             path=request.url.path,
-            notice=self.notices.get(request.query_params.get("told", "")),
+            notice=notice or self.notices.get(request.query_params.get("told", "")),
             signed_in=self.parts.sessions.cookie in request.cookies,
             **values,
         )
