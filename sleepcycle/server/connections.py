@@ -4,6 +4,7 @@ import asyncio
 import resource
 from enum import StrEnum
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 AT_ONCE = 256  # half of them streams of events at most; a guess
@@ -30,6 +31,11 @@ class Wait(StrEnum):
 LIMIT_S = {Wait.HEAD: 5.0, Wait.BODY: 30.0, Wait.TAKING: 30.0}
 """For how long; for an answer as long as it takes."""
 
+TOO_SLOW = h11.Response(
+    status_code=408,
+    headers=[("Content-Length", "0"), ("Connection", "close")],
+    reason="Request Timeout",
+)
 LEAST_BODY = 30_000  # bytes that each such time must bring of a body: 1 kB a second
 
 
@@ -38,9 +44,10 @@ class BoundedProtocol(H11Protocol):
 
     uvicorn itself waits for ever for a request that does not come, or not wholly.
     Here each wait ends at a deadline, which no drip of bytes puts off; a long body has
-    one after the other, as long as enough comes. And where there are more connections
-    than `most_at_once`, the one ends that has waited longest for a request: who
-    connects to ask comes through, however many only connect.
+    one after the other, as long as enough comes. Who had begun a request is answered
+    408, unless an answer has begun too. And where there are more connections than
+    `most_at_once`, the one ends that has waited longest for a request: who connects to
+    ask comes through, however many only connect.
     """
 
     _waits: tuple[Wait, object] | None = None
@@ -98,7 +105,8 @@ class BoundedProtocol(H11Protocol):
 
     def _after(self, wait: Wait) -> asyncio.TimerHandle:
         """Set the end of a wait. It closes at once, also where more is to be sent."""
-        return self.loop.call_later(LIMIT_S[wait], self.transport.abort)
+        end = self._let_go if wait is Wait.HEAD else self.transport.abort
+        return self.loop.call_later(LIMIT_S[wait], end)
 
     def _expect_more(self) -> None:
         """Set a deadline by which enough of a body must have come."""
@@ -111,7 +119,23 @@ class BoundedProtocol(H11Protocol):
         if self._came >= LEAST_BODY or is_ours:
             self._expect_more()
         else:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """End a connection; a request that has begun, and no answer, is told why."""
+        ours, part_of_head = self.conn.our_state, self.conn.trailing_data[0]
+        has_begun = part_of_head if ours is h11.IDLE else ours is h11.SEND_RESPONSE
+        if self.transport.is_closing() or not has_begun:
             self.transport.abort()
+            return
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what it would answer comes too late
+        self.transport.write(self.conn.send(TOO_SLOW) or b"")
+        self.conn.send(h11.EndOfMessage())
+        if self.transport.get_write_buffer_size():  # answers before it are not read
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def _wait(self) -> Wait:
         """Return what is waited for."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from loguru import logger
@@ -31,6 +31,11 @@ UNFINISHED = {
     "half a body that nobody reads": LIVEZ + "Content-Length: 100\r\n\r\nx",
     "an answer, and nothing more": LIVEZ + "\r\n",
 }
+TOLD = [
+    "half a head",
+    "half a body",
+]
+"""Those whose request has begun, and no answer."""
 
 
 @pytest.fixture
@@ -38,6 +43,16 @@ def short(monkeypatch):
     """Deadlines for which a test can wait."""
     for wait in connections.LIMIT_S:
         monkeypatch.setitem(connections.LIMIT_S, wait, SHORT_S)
+
+
+@pytest.fixture
+def lines():
+    """What is logged."""
+    found = []
+    logger.remove()  # whatever a test before has left, over a stream that is closed
+    number = logger.add(found.append, level="WARNING", format="{message}")
+    yield found
+    logger.remove(number)
 
 
 @contextmanager
@@ -60,6 +75,15 @@ def is_ended(channel):
     return True
 
 
+def all_of(channel):
+    """Return what comes until the other side ends a connection."""
+    found = b""
+    with suppress(ConnectionError):
+        while came := channel.recv(65536):
+            found += came
+    return found
+
+
 def drip(channel):
     """Send a byte now and then until the other side ends the connection."""
     deadline = time.monotonic() + PATIENCE_S
@@ -77,6 +101,56 @@ class TestDeadline:
     def test_who_sends_no_whole_request_is_let_go(self, short, served, text):
         with connected(served, text) as channel:
             assert is_ended(channel)
+
+    @pytest.mark.parametrize("name", TOLD)
+    def test_whose_request_has_begun_is_told_why(self, short, served, name):
+        with connected(served, UNFINISHED[name]) as channel:
+            head, _, rest = all_of(channel).partition(b"\r\n\r\n")
+
+        status, *fields = head.split(b"\r\n")
+        assert status == b"HTTP/1.1 408 Request Timeout"
+        assert sorted(fields) == [b"Connection: close", b"Content-Length: 0"]
+        assert rest == b""
+
+    def test_who_has_said_nothing_is_told_nothing(self, short, served):
+        """
+        A client that keeps a connection would take it for the next answer.
+        """
+        with connected(served) as channel:
+            assert all_of(channel) == b""
+        with connected(served, UNFINISHED["an answer, and nothing more"]) as channel:
+            assert b" 408 " not in all_of(channel)
+
+    def test_a_body_of_which_too_little_comes_is_told_so(self, short, served, lines):
+        """
+        Also where the client waited to be asked for it; nothing else is answered.
+        """
+        head = ROLLBACK.replace("100", str(2 * LEAST_BODY)) + KNOWN
+        with connected(served, head + "Expect: 100-continue\r\n\r\n") as channel:
+            assert channel.recv(65536).startswith(b"HTTP/1.1 100 ")
+            channel.sendall(b"x" * LEAST_BODY)
+
+            assert all_of(channel).startswith(b"HTTP/1.1 408 ")
+        assert ask(served, "GET", "/livez")[0] == 200
+        assert lines == []
+
+    def test_who_reads_no_answer_is_not_waited_for(self, short, served):
+        """
+        Of answers that nobody took, with half a request behind them.
+        """
+        large = f"GET /{'x' * 8000} HTTP/1.1\r\n{HOST}{KNOWN}\r\n"
+        asked = (large * 500 + LIVEZ).format(port=served.port).encode()
+        with socket.socket() as channel:
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            channel.connect(("127.0.0.1", served.port))
+            channel.setblocking(False)
+            with suppress(BlockingIOError):
+                channel.send(asked)
+
+            deadline = time.monotonic() + PATIENCE_S
+            while served.http.server_state.connections:
+                assert time.monotonic() < deadline
+                time.sleep(SHORT_S / 10)
 
     @pytest.mark.parametrize("text", UNFINISHED.values(), ids=UNFINISHED)
     def test_dripping_puts_it_off_for_nobody(self, short, served, text):
@@ -206,15 +280,6 @@ class TestRoom:
 
 
 class TestLog:
-    @pytest.fixture
-    def lines(self):
-        """What is logged."""
-        found = []
-        logger.remove()  # whatever a test before has left, over a stream that is closed
-        number = logger.add(found.append, level="WARNING", format="{message}")
-        yield found
-        logger.remove(number)
-
     def test_what_is_no_http_is_logged_once(self, served, lines, capfd):
         for _ in range(20):
             with connected(served, "no http\r\n\r\n") as channel:
