@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -47,6 +48,11 @@ class ClientPart:
             if len(rows) < PAGE:
                 return
             query = f"?limit={PAGE}&after={after_of(rows[-1])}"
+
+    def counted(self, path: str) -> Iterator[Json]:
+        """Yield the rows of all pages of a list that is asked by how many were seen."""
+        seen = count(PAGE, PAGE)
+        return self.pages(path, lambda _: next(seen))
 
 
 class VersionClient(ClientPart):
@@ -128,8 +134,7 @@ class BatchClient(ClientPart):
     def bad_rows(self, batch: int | None = None) -> Iterator[Json]:
         """Yield quarantined rows of one batch or of all, with how each begins."""
         path = "/api/batches" if batch is None else f"/api/batches/{batch}"
-        count = iter(range(PAGE, 2**63, PAGE))
-        yield from self.pages(f"{path}/quarantine", lambda _: next(count))
+        yield from self.counted(f"{path}/quarantine")
 
     def examples(self, number: int, line: int | None = None) -> list[Json]:
         """Return a batch's first examples as the model sees them, or those of a row."""
@@ -169,10 +174,10 @@ class RunClient(ClientPart):
 
     def dreams(self, number: int) -> list[Json]:
         """Return what a night dreamt: who, and what."""
-        return list(self.service.call("GET", f"/api/runs/{number}/dreams"))
+        return list(self.counted(f"/api/runs/{number}/dreams"))
 
     def log(self, number: int) -> str:
-        """Return what a run's worker printed until now."""
+        """Return what a run's worker printed until now; lines of 100 kB at most."""
         lines: list[str] = []
         after = "0-0"
         while True:

@@ -1,6 +1,7 @@
 """Routes of runs: begin wakes, nights and evaluations, look at them, cancel."""
 
 import json
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,9 @@ from sleepcycle.server.version_routes import OpenHome, expect_known
 
 Place = Annotated[str, Query(pattern=r"^[0-9]{1,18}-[0-9]{1,18}$")]
 """Where a page of a log begins: bytes of what was printed, and of the heartbeats."""
+
+LONGEST_LINE = 100_000  # bytes
+PAGE_SIZE = 1_000_000  # characters, up to one line more; a guess
 
 
 class EvaluateBody(Body):
@@ -122,9 +126,10 @@ def _look(app: FastAPI, home: OpenHome) -> None:
 
     @app.get("/api/runs/{run}/dreams")
     @needs(TokenScope.READ)
-    def dreams(run: Number) -> Response:
-        """Return what a night dreamt."""
-        return answer([dream_json(dream) for dream in home().runs.dreams(run)])
+    def dreams(run: Number, after: After = 0, limit: Limit = LISTED) -> Response:
+        """Return what a night dreamt; `after` counts the dreams before."""
+        found = home().runs.dreams(run)[after : after + limit]
+        return answer([dream_json(dream) for dream in found])
 
     @app.get("/api/runs/{run}/log")
     @needs(TokenScope.READ)
@@ -132,32 +137,51 @@ def _look(app: FastAPI, home: OpenHome) -> None:
         """Return what a run's worker printed, and its heartbeats.
 
         `after` of the answer is where the next page begins, and where one that is on
-        has come to.
+        has come to. A page may end before its limit, at about 1 MB; of a line of more
+        than 100 kB it has the beginning, and `cut` has its place in `log`.
         """
         history = home().runs
         is_on = history.get(run).state is RunState.RUNNING  # before the look
         folder = RunFolder(history.paths.run(run))
         printed, beats = map(int, after.split("-"))
         read = partial(_page, limit=limit, to_the_end=not is_on)
-        lines, printed = read(folder.log, printed)
-        steps, beats = read(folder.progress, beats)
+        said, steps = read(folder.log, printed), read(folder.progress, beats)
         return answer(
             {
                 "run": run,
                 "is_on": is_on,
-                "log": lines,
-                "progress": [found for step in steps if (found := _parsed(step))],
-                "after": f"{printed}-{beats}",
+                "log": said.lines,
+                "cut": said.cut,
+                "progress": [found for step in steps.lines if (found := _parsed(step))],
+                "after": f"{said.after}-{steps.after}",
             }
         )
 
 
-def _page(
-    file: Path, offset: int, *, limit: int, to_the_end: bool
-) -> tuple[list[str], int]:
-    """Return lines of a file from some place on, and where the next page begins."""
-    tail = Tail(file, str, offset)
-    return list(islice(tail.lines(to_the_end=to_the_end), limit)), tail.offset
+@dataclass
+class _Page:
+    """A part of a file that grows."""
+
+    lines: list[str] = field(default_factory=list)
+    cut: list[int] = field(default_factory=list)
+    """Places of lines that were longer."""
+
+    after: int = 0
+    """Where the next page begins."""
+
+
+def _page(file: Path, offset: int, *, limit: int, to_the_end: bool) -> _Page:
+    """Return lines of a file from some place on, as many as a page may have."""
+    tail, page, size = Tail(file, str, offset, LONGEST_LINE), _Page(), 0
+    for line in islice(tail.lines(to_the_end=to_the_end), limit):
+        if tail.is_cut:
+            page.cut.append(len(page.lines))
+        page.lines.append(line)
+        size += len(line)
+        if size >= PAGE_SIZE:
+            break
+    page.after = tail.offset
+    return page
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -48,6 +48,29 @@ def test_bytes_that_are_no_text_stop_nothing(file):
     assert list(Tail(file, str).lines(to_the_end=True)) == ["�"]
 
 
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_of_a_long_line_the_beginning_is_shown(file, end, monkeypatch):
+    """
+    Whatever is behind it is passed over, in parts.
+    """
+    monkeypatch.setattr("sleepcycle.home.run_tail.CHUNK", 3)
+    file.write_bytes(b"12345\n" + b"x" * 100 + b"\n123456" + end)
+    tail = Tail(file, str, longest=5)
+
+    found = [(line, tail.is_cut) for line in tail.lines(to_the_end=True)]
+
+    assert found == [("12345", False), ("xxxxx", True), ("12345", True)]
+    assert tail.offset == file.stat().st_size
+
+
+def test_a_long_line_that_goes_on_is_waited_for(file):
+    file.write_bytes(b"x" * 100)
+    tail = Tail(file, str, longest=5)
+
+    assert list(tail.lines(to_the_end=False)) == []
+    assert tail.offset == 0
+
+
 def test_a_step_is_told_in_words():
     line = json.dumps(asdict(Progress("wake", 2, 40, loss=1.25, left_s=61.0)))
 

@@ -15,9 +15,13 @@ from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import seal
 from sleepcycle.home.export_formats import ADAPTER_FILES
 from sleepcycle.home.home import Home
+from sleepcycle.home.run_history import RunHistory
+from sleepcycle.records.content import Text
+from sleepcycle.records.example import Dream
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.server import server
+from sleepcycle.server.api_client import Client
 from sleepcycle.server.heavy_work import HeavyWork
 from sleepcycle.settings.config import ServeSettings, Settings
 from sleepcycle.store import run_table, version_table
@@ -134,6 +138,43 @@ def test_a_log_goes_on_where_the_page_before_ended(served, home):
     assert (first["log"], first["progress"]) == (["one", "two"], [beat])
     assert (second["log"], second["progress"]) == (["three"], [])
     assert not second["is_on"]
+
+
+def test_a_page_of_a_log_is_bounded_in_bytes(served, home):
+    """
+    A line of any length is cut, which is said; lines behind it are on the next page.
+    """
+    folder = home.paths.run(2)
+    folder.mkdir(parents=True)
+    long, lines = b"x" * 50_000_000, [b"y" * 90_000] * 30
+    (folder / "worker.log").write_bytes(b"\n".join([b"one", long, *lines]))
+
+    pages, after = [], "0-0"
+    while not pages or pages[-1]["log"]:
+        path = f"/api/runs/2/log?limit=1000&after={after}"
+        pages.append(ask(served, "GET", path)[1])
+        after = pages[-1]["after"]
+
+    assert pages[0]["log"][:2] == ["one", "x" * 100_000]
+    assert [page["cut"] for page in pages] == [[1], [], [], []]
+    assert all(sum(map(len, page["log"])) < 1_100_000 for page in pages)
+    assert sum(len(page["log"]) for page in pages) == 2 + len(lines)
+
+
+def test_dreams_come_page_by_page(served, home, monkeypatch):
+    dreams = [Dream(7, Text(f"dream {number}")) for number in range(3)]
+    monkeypatch.setattr(RunHistory, "dreams", lambda *_: dreams)
+
+    path = "/api/runs/1/dreams?limit=2"
+    pages = [
+        ask(served, "GET", f"{path}&after={after}")[1] for after in (0, 2, 2**63 - 1)
+    ]
+
+    told = [[row["content"]["text"] for row in page] for page in pages]
+    assert told == [["dream 0", "dream 1"], ["dream 2"], []]
+    monkeypatch.setattr("sleepcycle.server.client_parts.PAGE", 2)
+    every = Client(served.url, TOKEN).runs.dreams(1)
+    assert [row["content"]["text"] for row in every] == [*told[0], *told[1]]
 
 
 def test_a_batch_is_taken_out_and_back_in(served, home):
