@@ -13,6 +13,7 @@ SleepcycleError
 │   └── RowError     one input row cannot become an example (it is quarantined)
 ├── ModelError       a base model cannot be loaded or used
 │   ├── ExampleError      one example cannot be learned by it (it is set aside)
+│   ├── TextBaseError     it has no chat template, so it is not to be talked to
 │   └── UnlearnableError  none of a run's examples can be learned
 ├── AdapterError     an adapter's files, shapes or values are wrong
 │   └── ManifestError  a sealed version differs from its manifest
@@ -120,6 +121,10 @@ class ExampleError(ModelError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class TextBaseError(ModelError):
+    """A base has no chat template: it goes on from texts, and is not talked to."""
 
 
 class UnlearnableError(ModelError):

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, Self, TypeVar
 
 import psutil
@@ -176,7 +177,7 @@ class WorkerCall:
 
     module: str
     folder: Path
-    """Takes both files."""
+    """In which both files have a folder of their own, until the worker has ended."""
 
     environment: Mapping[str, str]
     log: Path
@@ -215,17 +216,33 @@ def ask_worker(
         ChildResultError: It ended and left neither.
         DiskError: The order or the log could not be written.
     """
-    ordered, left = call.folder / "order.json", call.folder / "result.json"
-    disk.write(ordered, to_json(order))
     disk.open_log(call.log, anew=True).close()
-    words = ["-m", call.module, *call.arguments, str(ordered), str(left)]
-    with Child(words, call.environment, log=call.log) as worker:
-        code = _awaited(worker, call)
-    try:
-        text = left.read_text(encoding="utf-8")
-        return from_json(text, result) if code == 0 else from_json(text, fault)
-    except (FileNotFoundError, ValueError) as error:  # no file, no JSON, another record
-        raise ChildResultError(code) from error
+    with _own_folder(call) as folder:
+        ordered, left = folder / "order.json", folder / "result.json"
+        disk.write(ordered, to_json(order))
+        words = ["-m", call.module, *call.arguments, str(ordered), str(left)]
+        with Child(words, call.environment, log=call.log) as worker:
+            code = _awaited(worker, call)
+        try:
+            text = left.read_text(encoding="utf-8")
+            return from_json(text, result) if code == 0 else from_json(text, fault)
+        except (FileNotFoundError, ValueError) as error:  # none, or another record
+            raise ChildResultError(code) from error
+
+
+@contextmanager
+def _own_folder(call: WorkerCall) -> Iterator[Path]:
+    """Yield a folder for one call's files, and delete it with all that is in it.
+
+    Raises:
+        DiskError: It cannot be made.
+    """
+    disk.make(call.folder)
+    name = call.module.rpartition(".")[2]
+    with disk.translated("write", call.folder):
+        place = TemporaryDirectory(prefix=f"{name}-", dir=call.folder)
+    with place as folder:
+        yield Path(folder)
 
 
 def _awaited(worker: Child, call: WorkerCall) -> int:

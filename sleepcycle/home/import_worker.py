@@ -7,7 +7,6 @@ a hostile file does to its reader stays there.
 """
 
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -98,16 +97,15 @@ def read_in_worker(
     model = settings.model_dump(mode="json")
     source = request.source.absolute()
     order = ImportOrder(model, paths.cache, expected, source, stage, request.force)
-    with tempfile.TemporaryDirectory(prefix="import-", dir=paths.staging) as place:
-        call = WorkerCall(
-            "sleepcycle.home.import_worker",
-            Path(place),
-            offline_environment(),
-            paths.logs / "import.log",
-            limit_s=LIMIT_S,
-            given_up=request.given_up,
-        )
-        read = _ask(call, order)
+    call = WorkerCall(
+        "sleepcycle.home.import_worker",
+        paths.staging,
+        offline_environment(),
+        paths.logs / "import.log",
+        limit_s=LIMIT_S,
+        given_up=request.given_up,
+    )
+    read = _ask(call, order)
     if isinstance(read, Fault):
         raise read.to_error(AdapterError)
     return read

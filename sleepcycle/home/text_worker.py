@@ -8,7 +8,6 @@ loads transformers for it, and what a template does to its reader stays there.
 
 import hashlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -109,26 +108,24 @@ def render(
         tuple(examples),
     )
     log = paths.logs / "text.log"
-    disk.make(paths.cache)  # not where recovery deletes what was staged
-    with tempfile.TemporaryDirectory(prefix="text-", dir=paths.cache) as place:
-        call = WorkerCall(
-            "sleepcycle.home.text_worker",
-            Path(place),
-            offline_environment(),
-            log,
-            limit_s=limit_s,
-        )
-        try:
-            found = ask_worker(call, order, TextResult, Fault)
-        except ChildTimeoutError as error:
-            raise ModelError(
-                f"expected the chat template to render within {limit_s:g} s, got no "
-                f"end of it; see {log}"
-            ) from error
-        except ChildError as error:
-            raise ModelError(
-                f"expected to render by the base's tokenizer, got: {error}; see {log}"
-            ) from error
+    call = WorkerCall(
+        "sleepcycle.home.text_worker",
+        paths.cache,  # not where recovery deletes what was staged
+        offline_environment(),
+        log,
+        limit_s=limit_s,
+    )
+    try:
+        found = ask_worker(call, order, TextResult, Fault)
+    except ChildTimeoutError as error:
+        raise ModelError(
+            f"expected the chat template to render within {limit_s:g} s, got no "
+            f"end of it; see {log}"
+        ) from error
+    except ChildError as error:
+        raise ModelError(
+            f"expected to render by the base's tokenizer, got: {error}; see {log}"
+        ) from error
     if isinstance(found, Fault):
         raise found.to_error(ModelError)
     return found

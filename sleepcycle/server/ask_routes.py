@@ -6,13 +6,13 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from sleepcycle.errors import ServiceError
+from sleepcycle.errors import TextBaseError
 from sleepcycle.home.home import Answer
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.server.access import needs
 from sleepcycle.server.command_json import answer_json
 from sleepcycle.server.openai_requests import ChatRequest, Sampled, TextRequest
-from sleepcycle.server.openai_routes import MAX_BODY, TEXTS, answered
+from sleepcycle.server.openai_routes import MAX_BODY, answered
 from sleepcycle.server.request_parts import LARGEST, Body
 from sleepcycle.server.responses import answer
 from sleepcycle.server.talk import Talk
@@ -47,9 +47,7 @@ def add_ask_routes(app: FastAPI, talk: Talk) -> None:
         chat = ChatRequest.model_validate({**asked, "messages": [turn]})
         try:
             found = await _said(request, talk, chat, chat.content())
-        except ServiceError as error:
-            if TEXTS not in str(error):  # it names that for a base without a template
-                raise
+        except TextBaseError:
             text = TextRequest.model_validate({**asked, "prompt": body.prompt})
             found = await _said(request, talk, text, body.prompt)
         return answer(answer_json(found))

@@ -7,7 +7,6 @@ memory is given back when it is over.
 """
 
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +21,6 @@ from sleepcycle.errors import (
     ServiceError,
     SleepcycleError,
 )
-from sleepcycle.files import disk
 from sleepcycle.files.child_process import (
     WorkerCall,
     ask_worker,
@@ -85,23 +83,21 @@ def do_in_worker(order: CommandOrder, given_up: Event) -> str:
     """
     paths = HomePaths(Path(order.home))
     log = paths.logs / "command.log"
-    disk.make(paths.cache)
-    with tempfile.TemporaryDirectory(prefix="command-", dir=paths.cache) as place:
-        call = WorkerCall(
-            "sleepcycle.server.command_worker",
-            Path(place),
-            offline_environment(),
-            log,
-            given_up=given_up,
-        )
-        try:
-            found = ask_worker(call, order, CommandResult, Fault)
-        except ChildGivenUpError as error:
-            raise Interrupted(f"{order.command} was given up") from error
-        except ChildError as error:
-            raise ServiceError(
-                f"expected a process to {order.command}, got: {error}; see {log}"
-            ) from error
+    call = WorkerCall(
+        "sleepcycle.server.command_worker",
+        paths.cache,
+        offline_environment(),
+        log,
+        given_up=given_up,
+    )
+    try:
+        found = ask_worker(call, order, CommandResult, Fault)
+    except ChildGivenUpError as error:
+        raise Interrupted(f"{order.command} was given up") from error
+    except ChildError as error:
+        raise ServiceError(
+            f"expected a process to {order.command}, got: {error}; see {log}"
+        ) from error
     if isinstance(found, Fault):
         raise found.to_error(ServiceError)
     return found.text

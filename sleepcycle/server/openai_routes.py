@@ -25,7 +25,6 @@ OWNER = "sleepcycle"
 MAX_BODY = 16_000_000  # bytes of a conversation; a guess
 POLL_S = 0.5  # between looks whether who asked is still there
 STREAM = "text/event-stream"
-TEXTS = "/v1/completions"
 
 T = TypeVar("T")
 
@@ -55,7 +54,7 @@ def add_openai_routes(app: FastAPI, talk: Talk) -> None:
         content = await run_in_threadpool(body.content)  # may be long
         return await _respond(request, talk, body, [content])
 
-    @app.post(TEXTS)
+    @app.post("/v1/completions")
     @needs(TokenScope.TALK, max_body_bytes=MAX_BODY)
     async def complete(request: Request, body: TextRequest) -> Response:
         """Go on from a text."""

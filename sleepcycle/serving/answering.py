@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sleepcycle.errors import ExampleError, ModelError, ServiceError, SleepcycleError
+from sleepcycle.errors import (
+    ModelError,
+    ServiceError,
+    SleepcycleError,
+    TextBaseError,
+)
 from sleepcycle.model.base import Base
 from sleepcycle.model.continuous_batch import (
     AnswerOrder,
@@ -179,8 +184,7 @@ class Answering:
             return render_text(asked.content, self._base)
         content = parse_canonical(asked.content)
         if not (isinstance(content, Conversation) and self._base.chat):
-            raise ExampleError(
-                "E_TEMPLATE",
+            raise TextBaseError(
                 f"expected a base with a chat template to talk to, got "
                 f"{self._base.identity.id}, which goes on from texts: use "
                 "/v1/completions",

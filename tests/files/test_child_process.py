@@ -8,8 +8,9 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
@@ -307,7 +308,7 @@ class TestAskWorker:
             )
             call = WorkerCall(
                 "played_worker",
-                tmp_path,
+                tmp_path / "kept",
                 os.environ | {"PYTHONPATH": str(tmp_path)},
                 tmp_path / "log",
                 arguments=arguments,
@@ -383,6 +384,21 @@ class TestAskWorker:
             ask(code, limit_s=3.0)
 
         assert not lives(int((tmp_path / "log").read_text()))
+
+    @pytest.mark.parametrize("code", ["leave({'length': 4})", "sys.exit(9)"])
+    def test_nothing_is_left_of_its_folder(self, ask, tmp_path, code):
+        """
+        Which is made where there is none, and is of this call alone.
+        """
+        with suppress(ChildResultError):
+            ask(f"print(ordered); open(ordered + '.more', 'w').close(); {code}")
+
+        [folder] = {
+            Path(line).parent for line in (tmp_path / "log").read_text().split()
+        }
+        assert folder.parent == tmp_path / "kept"
+        assert folder.name.startswith("played_worker-")
+        assert not any((tmp_path / "kept").iterdir())
 
     def test_a_log_that_cannot_be_opened_is_named(self, ask, tmp_path):
         (tmp_path / "log").mkdir()

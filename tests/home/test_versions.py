@@ -86,7 +86,7 @@ class TestImportWorker:
             home.import_adapter(tmp_path)
 
         said = (home.paths.logs / "import.log").read_text()
-        assert said.startswith(f"{home.paths.staging}/import-")
+        assert said.startswith(f"{home.paths.staging}/import_worker-")
         assert list(home.paths.staging.iterdir()) == []
 
     def test_it_is_ended_where_it_takes_too_long(

@@ -12,7 +12,7 @@ from sleepcycle.home.home import Home
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.server.api_client import Client
 from sleepcycle.settings.config import ServeSettings, Settings
-from tests.server.conftest import TOKEN, serving
+from tests.server.conftest import TOKEN, ask, serving
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "What is the capital of France?"}]
@@ -247,3 +247,18 @@ def test_the_typed_client_asks_and_talks(talking):
     parts = list(client.chat([turn], version="v0", max_tokens=8, temperature=0))
 
     assert (said.version, said.text) == ("v0", "".join(parts))
+
+
+def test_a_base_without_a_chat_template_goes_on_from_a_question(served, scheduler):
+    scheduler.settings = Settings.model_validate({"model": {"chat": "never"}})
+    asked = {"prompt": "The sun", "max_new_tokens": 4}
+    chat = {"messages": [{"role": "user", "content": "The sun"}]}
+    text = {"prompt": "The sun", "max_tokens": 4, "temperature": 0}
+
+    answered = ask(served, "POST", "/api/ask", body=asked)
+    refused = ask(served, "POST", "/v1/chat/completions", body=chat)
+    [choice] = ask(served, "POST", "/v1/completions", body=text)[1]["choices"]
+
+    assert answered == (200, {"version": "v0", "text": choice["text"]})
+    assert refused[0] == 400
+    assert "use /v1/completions" in refused[1]["error"]["message"]

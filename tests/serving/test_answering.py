@@ -154,6 +154,18 @@ def test_what_does_not_fit_is_refused(nano):
     assert "positions" in refused.message
 
 
+def test_a_base_without_a_chat_template_is_told_by_its_error(load):
+    desk = Desk(load("builtin:nano", chat="never"))
+
+    desk.ask(1, "Hi")
+
+    [refused] = desk.told[1]
+    assert (refused.error, "/v1/completions" in refused.message) == (
+        "TextBaseError",
+        True,
+    )
+
+
 def test_an_answer_that_is_cut_off_says_so(nano):
     desk = Desk(nano)
     desk.ask(1, QUESTIONS[2], most=1)
