@@ -4,43 +4,39 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from sleepcycle import __version__
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.server.access import Access, table_of
+from sleepcycle.server.openapi_answers import (
+    JSON,
+    OPTIONAL,
+    SHAPES,
+    TEXT,
+    answered_by,
+    content_of,
+    keyed,
+    named,
+)
 from sleepcycle.server.responses import OPENAI
 
 TITLE = "sleepcycle"
 SAID = "The control of a running service that lets a language model keep learning."
 SCHEME = "token"
-TEXT = {"type": "string"}
-OPTIONAL = {"type": ["string", "null"]}
 UNUSED = ("HTTPValidationError", "ValidationError")
 """What FastAPI answers by itself to a body that is wrong; we do not."""
 
 OURS, THEIRS = "Error", "OpenaiError"
 ERRORS = {
-    OURS: {
-        "type": "object",
-        "required": ["error", "message"],
-        "properties": {"error": TEXT, "message": TEXT},
-    },
-    THEIRS: {
-        "type": "object",
-        "required": ["error"],
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["message", "type", "param", "code"],
-                "properties": {
-                    "message": TEXT,
-                    "type": TEXT,
-                    "param": OPTIONAL,
-                    "code": OPTIONAL,
-                },
-            }
-        },
-    },
+    OURS: keyed({"error": TEXT, "message": TEXT}),
+    THEIRS: keyed(
+        {
+            "error": keyed(
+                {"message": TEXT, "type": TEXT, "param": OPTIONAL, "code": OPTIONAL}
+            )
+        }
+    ),
 }
 
 
@@ -54,7 +50,7 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     schemas = parts.setdefault("schemas", {})
     for name in UNUSED:
         schemas.pop(name, None)
-    schemas.update(ERRORS)
+    schemas.update(ERRORS | SHAPES)
     scopes = ", ".join(TokenScope)
     parts["securitySchemes"] = {
         SCHEME: {
@@ -68,18 +64,21 @@ def document_of(app: FastAPI) -> dict[str, Any]:
             continue  # a page, which is for people
         operations = document["paths"][route.path_format]
         for method in route.methods or ():
-            _complete(operations[method.lower()], route.path, access)
+            _complete(operations[method.lower()], method, route, access)
     return document
 
 
-def _complete(operation: dict[str, Any], path: str, access: Access) -> None:
+def _complete(
+    operation: dict[str, Any], method: str, route: APIRoute, access: Access
+) -> None:
     """Add to a route of the document what FastAPI cannot know."""
     # OpenAPI has one of several as alternatives, and names of roles for a scheme.
     operation["security"] = [{SCHEME: [str(scope)]} for scope in access.scopes]
-    name = THEIRS if path.startswith(OPENAI) else OURS
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    content = {"application/json": {"schema": schema}}
+    name = THEIRS if route.path.startswith(OPENAI) else OURS
+    error = content_of({JSON: named(name)})
     responses = operation["responses"]
     responses.pop("422", None)
-    responses["4XX"] = {"description": "It is refused.", "content": content}
-    responses["5XX"] = {"description": "It failed; see the log.", "content": content}
+    whole = responses[str(route.status_code or 200)]
+    whole["content"] = content_of(answered_by(method, route.path))
+    responses["4XX"] = {"description": "It is refused.", "content": error}
+    responses["5XX"] = {"description": "It failed; see the log.", "content": error}

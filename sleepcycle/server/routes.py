@@ -38,6 +38,7 @@ from sleepcycle.server.openai_errors import (
     openai_unreadable,
 )
 from sleepcycle.server.openai_routes import add_openai_routes
+from sleepcycle.server.openapi_answers import NOT_READY, content_of
 from sleepcycle.server.openapi_document import document_of
 from sleepcycle.server.rate_limit import RateLimit
 from sleepcycle.server.readiness import not_ready_reason
@@ -185,7 +186,9 @@ def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths, token: str) ->
             response.headers[PROOF] = prove(token, challenge, f"{host}:{port}")
         return response
 
-    @app.get("/readyz", responses={503: {"description": "No run can begin."}})
+    not_ready = {"description": "No run can begin.", "content": content_of(NOT_READY)}
+
+    @app.get("/readyz", responses={503: not_ready})
     @open_to_all
     def readyz() -> Response:
         """Answer whether runs can begin, and if not, why."""

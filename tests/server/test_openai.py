@@ -262,3 +262,29 @@ def test_a_base_without_a_chat_template_goes_on_from_a_question(served, schedule
     assert answered == (200, {"version": "v0", "text": choice["text"]})
     assert refused[0] == 400
     assert "use /v1/completions" in refused[1]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [(CHAT, PLAIN), ("/v1/completions", {"prompt": "a", "max_tokens": 2})],
+)
+def test_both_ways_to_answer_are_documented(talking, path, asked):
+    document = talking.ask("GET", "/openapi.json")[1]
+    content = document["paths"][path]["post"]["responses"]["200"]["content"]
+    shapes = document["components"]["schemas"]
+    whole = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+
+    _, headers, raw = talking.answer("POST", path, asked)
+    _, heads, stream = talking.answer("POST", path, {**asked, "stream": True})
+
+    found = {headers.get_content_type(), heads.get_content_type()}
+    assert found == set(content)
+    for name, told in (
+        (whole, raw.decode()),
+        (f"{whole}Chunk", stream.decode().split("\n\n")[0].removeprefix("data: ")),
+    ):
+        fields = json.loads(told)
+        shape, choice = shapes[name], shapes[name]["properties"]["choices"]["items"]
+        assert set(shape["required"]) <= fields.keys() <= shape["properties"].keys()
+        assert fields["object"] == shape["properties"]["object"]["const"]
+        assert fields["choices"][0].keys() == choice["properties"].keys()
