@@ -4,7 +4,7 @@ from typing import Any
 
 Schema = dict[str, Any]
 Content = dict[str, Schema]
-"""A schema by the type of what is answered."""
+"""A schema by the type of what is answered; of a stream, that of each event."""
 
 JSON, EVENTS = "application/json", "text/event-stream"
 TEXT: Schema = {"type": "string"}
@@ -115,11 +115,20 @@ def _page(items: Schema) -> Schema:
 
 def _written(whole: str, part: str) -> Content:
     """Return what is answered whole, or with `stream` as it is being written."""
-    told = (
-        f"With `stream`: server-sent events, each the JSON of a `{part}`, or of an "
-        "error where one comes on the way; the last is `data: [DONE]`."
-    )
-    return {JSON: named(whole), EVENTS: {**TEXT, "description": told}}
+    told = "An error where one comes on the way; the last event is `[DONE]`."
+    return {JSON: named(whole), EVENTS: _event(named(part), told)}
+
+
+def _event(data: Schema, told: str) -> Schema:
+    """Return the schema of a server-sent event, as FastAPI writes it."""
+    text = {**TEXT, "contentMediaType": JSON, "contentSchema": data}
+    properties = {
+        "data": {**text, "description": told},
+        "event": TEXT,
+        "id": TEXT,
+        "retry": {"type": "integer", "minimum": 0},
+    }
+    return keyed(properties, "event", "id", "retry")
 
 
 ANSWERS: dict[tuple[str, str], Content] = {
@@ -129,7 +138,7 @@ ANSWERS: dict[tuple[str, str], Content] = {
     ("POST", TEXTS): _written("TextCompletion", "TextCompletionChunk"),
     ("GET", STORED): {JSON: named("StoredCompletion")},
     ("POST", STORED): {JSON: named("StoredCompletion")},
-    ("GET", "/api/events"): {EVENTS: TEXT},
+    ("GET", "/api/events"): {EVENTS: _event(OBJECT, "By the name of the event.")},
     ("GET", "/v1/files/{name}/content"): {
         "application/octet-stream": {**TEXT, "format": "binary"}
     },
@@ -143,7 +152,10 @@ NOT_READY: Content = {JSON: keyed({"status": TEXT, "reason": TEXT})}
 
 def content_of(answered: Content) -> dict[str, Any]:
     """Return what can be answered as the document has it."""
-    return {kind: {"schema": schema} for kind, schema in answered.items()}
+    return {
+        kind: {"itemSchema" if kind == EVENTS else "schema": schema}
+        for kind, schema in answered.items()
+    }
 
 
 def answered_by(method: str, path: str) -> Content:

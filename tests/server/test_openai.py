@@ -277,6 +277,8 @@ def test_both_ways_to_answer_are_documented(talking, path, asked):
     _, headers, raw = talking.answer("POST", path, asked)
     _, heads, stream = talking.answer("POST", path, {**asked, "stream": True})
 
+    item = content["text/event-stream"]["itemSchema"]["properties"]["data"]
+    assert item["contentSchema"]["$ref"].endswith(f"/{whole}Chunk")
     found = {headers.get_content_type(), heads.get_content_type()}
     assert found == set(content)
     for name, told in (
