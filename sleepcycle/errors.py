@@ -10,6 +10,7 @@ SleepcycleError
 ├── CaptureError     what is said of a kept completion is not as it may be
 ├── FeedError        an input cannot be fed
 │   ├── FeedKeyError a key names another feed already
+│   ├── TooLargeError a body is larger than the service takes
 │   └── RowError     one input row cannot become an example (it is quarantined)
 ├── ModelError       a base model cannot be loaded or used
 │   ├── ExampleError      one example cannot be learned by it (it is set aside)
@@ -28,6 +29,7 @@ SleepcycleError
 │   ├── ChildGivenUpError  nobody waits for it any more
 │   └── ChildResultError   it ended, and left no result
 ├── ServiceError     the running service refused, or cannot be reached
+│   └── LostServiceError it cannot be reached, or its answer broke off
 ├── PublishError     another server could not be brought to a version
 ├── BackupError      a backup cannot be made, or is not whole
 ├── OutputError      nobody takes what a command writes
@@ -96,6 +98,10 @@ class FeedError(SleepcycleError, ValueError):
 
 class FeedKeyError(FeedError):
     """A key names another feed already."""
+
+
+class TooLargeError(FeedError):
+    """A body is larger than the service takes; nothing of it was kept."""
 
 
 class RowError(FeedError):
@@ -213,6 +219,10 @@ class ChildResultError(ChildError):
 
 class ServiceError(SleepcycleError, RuntimeError):
     """The running service refused, or cannot be reached."""
+
+
+class LostServiceError(ServiceError):
+    """The service cannot be reached, or its answer broke off."""
 
 
 class BusyError(ServiceError):

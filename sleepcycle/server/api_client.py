@@ -5,15 +5,13 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, urlencode
 
-from sleepcycle.errors import (
-    FeedError,
-)
+from sleepcycle.errors import LostServiceError
 from sleepcycle.records.progress import OnProgress, ignore_progress
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.server.client_bodies import opened
 from sleepcycle.server.client_parts import (
     BatchClient,
     InboxClient,
@@ -22,6 +20,7 @@ from sleepcycle.server.client_parts import (
     VersionClient,
     record,
 )
+from sleepcycle.server.client_teaching import FileClient, TuningClient
 from sleepcycle.server.event_reader import ServiceEvent, listen
 from sleepcycle.server.job_watch import POLL_S, follow, outcome_of
 from sleepcycle.server.transport import ANSWER_S, Json, Transport
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 60.0  # for a service that is started again
 CHAT = "/v1/chat/completions"
+ROWS = "rows.jsonl"
 
 Row = Mapping[str, Any]
 
@@ -72,13 +72,23 @@ class Client(Transport):
         return InboxClient(self)
 
     @property
+    def files(self) -> FileClient:
+        """The files that are kept, to be taught by jobs."""
+        return FileClient(self)
+
+    @property
+    def tuning(self) -> TuningClient:
+        """The jobs of fine-tuning, which teach a kept file each."""
+        return TuningClient(self)
+
+    @property
     def tokens(self) -> TokenClient:
         """The tokens that open the service."""
         return TokenClient(self)
 
     def feed(
         self,
-        rows: str | PathLike[str] | Iterable[Row],
+        rows: str | PathLike[str] | BinaryIO | Iterable[Row],
         /,
         *,
         name: str | None = None,
@@ -87,47 +97,50 @@ class Client(Transport):
     ) -> "FeedReport":
         """Let the service take in examples as one batch; all of it or none.
 
+        What is sent again under its key is fed once, and answered as it was before; so
+        is what was sent on a connection that broke, whether it had come or not.
+
         Args:
-            rows: A file of this machine, or rows.
+            rows: A file of this machine, a stream of bytes, or rows. They are sent as
+                they are read.
             name: What the file is called, by which it is told what it holds.
             key: The same bytes under the same key are fed once; a new one if None.
             options: Others of the route, such as `format` or `source`.
 
         Raises:
             FeedError: The file cannot be read, or too many of its rows are bad.
+            TooLargeError: It is larger than the service takes.
+            FeedKeyError: Other bytes were fed under the key.
+            LostServiceError: The connection broke; the message names the key.
         """
-        if isinstance(rows, str | PathLike):
-            return self._feed_file(Path(rows), name, key, options)
-        lines = (json.dumps(row).encode() + b"\n" for row in rows)
-        return self._feed(lines, name or "rows.jsonl", key, options)
-
-    def _feed_file(
-        self, path: Path, name: str | None, key: str | None, options: Mapping[str, str]
-    ) -> "FeedReport":
-        """Send a file as it is."""
-        try:
-            file = path.open("rb")
-        except OSError as error:
-            raise FeedError(f"expected to read {path}, got: {error}") from error
-        with file:
-            return self._feed(file, name or path.name, key, options)
+        if not isinstance(rows, str | PathLike) and not hasattr(rows, "read"):
+            lines = (json.dumps(row).encode() + b"\n" for row in rows)
+            return self._feed(lines, {"name": name or ROWS, **options}, key)
+        with opened(cast("str | PathLike[str] | BinaryIO", rows), name) as file:
+            asked = {"name": file.name} if file.name else {}
+            return self._feed(file.chunks(), {**asked, **options}, key, file.length())
 
     def _feed(
         self,
         data: Iterable[bytes],
-        name: str,
+        asked: Mapping[str, str],
         key: str | None,
-        options: Mapping[str, str],
+        length: Mapping[str, str] | None = None,
     ) -> "FeedReport":
-        """Send what is fed, in chunks."""
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Idempotency-Key": key or secrets.token_hex(16),
-        }
-        path = f"/api/feed?{urlencode({'name': name, **options})}"
+        """Send what is fed, in parts."""
         from sleepcycle.records.example import FeedReport
 
-        return record(self.send("POST", path, data, headers, ANSWER_S), FeedReport)
+        key = key or secrets.token_hex(16)
+        kind = {"Content-Type": "application/octet-stream", "Idempotency-Key": key}
+        headers = kind | dict(length or {})
+        path = f"/api/feed?{urlencode(asked)}"
+        try:
+            return record(self.send("POST", path, data, headers, ANSWER_S), FeedReport)
+        except LostServiceError as error:
+            raise LostServiceError(
+                f"{error}; it is not known whether the batch was stored: feed the same "
+                f"again with key={key!r}, under which it is fed once"
+            ) from error
 
     def wake(self, on_progress: OnProgress = ignore_progress) -> "Outcome":
         """Let the service learn what is pending now, and wait for it.

@@ -5,10 +5,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sleepcycle.errors import BusyError
+from sleepcycle.errors import BusyError, LostServiceError
 from sleepcycle.server.transport import (
     Json,
-    LostServiceError,
     Transport,
     events_of,
     refusal_of,

@@ -17,8 +17,12 @@ from urllib.parse import urlsplit
 from sleepcycle.errors import (
     BusyError,
     ConfigError,
+    LostServiceError,
+    NotFoundError,
     ServiceError,
     SleepcycleError,
+    TooLargeError,
+    VersionError,
     error_named,
 )
 
@@ -28,12 +32,24 @@ DONE = "[DONE]"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750
 JSON_TYPE = "application/json"
 
+OPENAI_CODES = {"not_found": NotFoundError, "model_not_found": VersionError}
+"""Our errors by what OpenAI calls them."""
+
 Json = dict[str, Any]
 Data = bytes | Iterable[bytes] | None
 
 
-class LostServiceError(ServiceError):
-    """The service cannot be reached, or its answer broke off."""
+class OpenaiRefusedError(ServiceError):
+    """What is refused at one of OpenAI's addresses.
+
+    Args:
+        told: The error, as it was answered.
+    """
+
+    def __init__(self, told: Json) -> None:
+        super().__init__(str(told.get("message")))
+        self.type, self.code = told.get("type"), told.get("code")
+        self.param = told.get("param")
 
 
 @dataclass(frozen=True)
@@ -199,12 +215,14 @@ def refusal_of(answer: HTTPResponse, told: Json) -> SleepcycleError:
     error, after = error_of(told), answer.headers.get("Retry-After", "")
     if answer.status in {429, 503} and after.isdecimal():
         return BusyError(str(error), retry_s=int(after))
-    return error
+    return TooLargeError(str(error)) if answer.status == 413 else error
 
 
 def error_of(told: Json) -> SleepcycleError:
     """Return the error that an answer tells of, in our shape or OpenAI's."""
     if isinstance(told.get("error"), dict):
-        return ServiceError(str(told["error"].get("message")))
+        refusal = OpenaiRefusedError(told["error"])
+        kind = OPENAI_CODES.get(str(refusal.code))
+        return refusal if kind is None else kind(str(refusal))
     name, message = str(told.get("error")), str(told.get("message"))
     return error_named(name, message, otherwise=ServiceError)

@@ -13,6 +13,7 @@ from sleepcycle.server.client_parts import (
     TokenClient,
     VersionClient,
 )
+from sleepcycle.server.client_teaching import FileClient, TuningClient
 from tools.reference.records import class_section, signature
 
 HEAD = """\
@@ -37,6 +38,8 @@ PARTS = {
     BatchClient: "client.batches",
     RunClient: "client.runs",
     InboxClient: "client.inbox",
+    FileClient: "client.files",
+    TuningClient: "client.tuning",
     TokenClient: "client.tokens",
 }
 
