@@ -5,6 +5,7 @@ SleepcycleError
 ├── HomeError        the state directory is missing, busy or not usable
 ├── DiskError        the disk failed to keep what was written; the service stops
 ├── StoreError       the database is missing, too old, too new or damaged
+├── QuotaError       there are as many bytes of files as there may be
 ├── NotFoundError    no batch, run or completion has that name
 ├── TeachingError    what is asked of a file or a job of fine-tuning cannot be done
 ├── CaptureError     what is said of a kept completion is not as it may be
@@ -70,6 +71,10 @@ class StoreError(SleepcycleError, RuntimeError):
 
 class NotFoundError(SleepcycleError, LookupError):
     """No batch, run or completion has that name."""
+
+
+class QuotaError(SleepcycleError, ValueError):
+    """There would be more bytes of files than there may be."""
 
 
 class CaptureError(SleepcycleError, ValueError):

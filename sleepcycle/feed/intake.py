@@ -4,7 +4,7 @@ import itertools
 import marshal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
@@ -21,6 +21,7 @@ from sleepcycle.feed.shapes import (
     shape_of,
 )
 from sleepcycle.feed.sources import Source, name_of, read_source
+from sleepcycle.files import disk
 from sleepcycle.records.content import (
     Content,
     Conversation,
@@ -75,6 +76,7 @@ class Intake:
     ) -> None:
         self._settings, self._options, self._missing = settings, options, missing
         self._shape = options.shape
+        self._folder = folder
         self._spool: IO[bytes] = SpooledTemporaryFile(  # noqa: SIM115 - see `close`
             SPOOL_BYTES, dir=str(folder)
         )
@@ -91,13 +93,15 @@ class Intake:
 
     def close(self) -> None:
         """Let go of the waiting rows."""
-        self._spool.close()
+        with suppress(OSError):  # of what could not be written, and is not wanted
+            self._spool.close()
 
     def read(self, source: Source) -> Iterator[int]:
         """Take in every row of a source, yielding now and then the rows so far.
 
         Raises:
             FeedError: The source cannot be read.
+            DiskError: The disk cannot keep the rows until they are stored.
         """
         name = name_of(source)
         with closing(read_source(source, self._settings, self._options)) as rows:
@@ -190,7 +194,9 @@ class Intake:
     def _flush(self) -> None:
         """Move the rows in memory to the spool."""
         if any(self._chunk):
-            self._frames.append(self._spool.write(marshal.dumps(self._chunk)))
+            with disk.translated("write to", self._folder):
+                self._frames.append(self._spool.write(marshal.dumps(self._chunk)))
+                self._spool.flush()
         self._chunk = [[], [], []]
         self._chunk_bytes = 0
 

@@ -15,7 +15,7 @@ PREFIX = ".arriving-"
 
 
 class ArrivingFile:
-    """A file that takes what comes; it is gone after the block, unless it was kept."""
+    """A file that takes what comes; `close` deletes it, unless it was kept."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path, self._file = path, file
@@ -48,21 +48,38 @@ class ArrivingFile:
             file.name = name
             yield cast("BinaryIO", file)  # read through a buffer of its own
 
-    def keep(self, path: Path) -> None:
-        """Give what came its place; it is there after a crash too.
+    def flush(self) -> None:
+        """Bring all that came to the disk.
+
+        One that is full is told as such here too: who sent it is refused, so that
+        nothing is lost that anybody counts on.
 
         Raises:
             DiskError: The disk could not keep it.
         """
         with disk.translated("write", self.path):
             self._file.flush()
-        disk.sync(self.path)
+            disk.system.fsync(self._file.fileno())
+
+    def keep(self, path: Path) -> None:
+        """Give what came its place; it is there after a crash too.
+
+        Raises:
+            DiskError: The disk could not keep it.
+        """
+        self.flush()
         disk.move(self.path, path)
 
+    def close(self) -> None:
+        """Let go of it; what was not kept is deleted."""
+        with suppress(OSError):  # of what could not be written, and is not wanted
+            self._file.close()
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
-@contextmanager
-def arriving(folder: Path) -> Iterator[ArrivingFile]:
-    """Yield a new file in a folder, which is made where it is missing.
+
+def arriving(folder: Path) -> ArrivingFile:
+    """Return a new file in a folder, which is made where it is missing.
 
     Raises:
         DiskError: The disk could not keep it.
@@ -71,12 +88,7 @@ def arriving(folder: Path) -> Iterator[ArrivingFile]:
     path = folder / f"{PREFIX}{secrets.token_hex(8)}"
     with disk.translated("open", path):
         handle = disk.system.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    with os.fdopen(handle, "wb") as file:
-        try:
-            yield ArrivingFile(path, file)
-        finally:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+    return ArrivingFile(path, os.fdopen(handle, "wb"))
 
 
 def forget_arriving(folder: Path) -> None:

@@ -1,8 +1,9 @@
-"""Whether the disk has room for a run, asked before it begins."""
+"""Whether the disk has room for a run, or for what comes in, asked before."""
 
+import errno
 from pathlib import Path
 
-from sleepcycle.errors import RunError
+from sleepcycle.errors import DiskError, RunError
 from sleepcycle.files import disk
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.settings.config import EngineSettings
@@ -27,6 +28,33 @@ def expect_room(paths: HomePaths, settings: EngineSettings) -> None:
             f"(engine.reserve_mb, and three times the newest version), got "
             f"{free / MB:,.0f} MB; free some, such as with: sleepcycle versions gc"
         )
+
+
+def expect_room_for(
+    paths: HomePaths, settings: EngineSettings, size: int, *, beside: int
+) -> int:
+    """Return how much may come in, where that is enough: a run has its room after it.
+
+    Args:
+        paths: The home.
+        settings: What must stay free.
+        size: Bytes that are to come.
+        beside: Bytes that others are yet to bring.
+
+    Raises:
+        DiskError: There is less, as `disk.is_full` tells.
+    """
+    free = disk.free_bytes(paths.root)
+    taken = wanted_bytes(paths, settings) + beside
+    if size > free - taken:
+        lacking = DiskError(
+            f"expected {(size + taken) / MB:,.1f} MB of free space at {paths.root} "
+            f"(for what comes in, what is on its way, engine.reserve_mb, and three "
+            f"times the newest version), got {free / MB:,.1f} MB; {disk.FREE}"
+        )
+        lacking.errno = errno.ENOSPC
+        raise lacking
+    return free - taken
 
 
 def wanted_bytes(paths: HomePaths, settings: EngineSettings) -> int:

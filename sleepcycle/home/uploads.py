@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from sleepcycle.errors import DiskError, NotFoundError, TeachingError
+from sleepcycle.errors import DiskError, NotFoundError, QuotaError, TeachingError
 from sleepcycle.files import disk
 from sleepcycle.files.arriving import ArrivingFile, forget_arriving
 from sleepcycle.files.paths import HomePaths
@@ -36,16 +36,10 @@ class UploadRegistry:
         """Keep what came in.
 
         Raises:
-            TeachingError: There is no room for it beside the others.
+            QuotaError: There are too many bytes of files then.
             DiskError: The disk could not keep it.
         """
-        there = sum(one.size_bytes for one in self.listing())
-        if there + file.size > self.most_bytes:
-            raise TeachingError(
-                f"expected at most {self.most_bytes} bytes of files, got {file.size} "
-                f"beside {there}; delete some, or raise serve.max_feed_mb",
-                param="file",
-            )
+        self.expect_room(file.size, 0)
         upload = Upload(
             id=f"file-{secrets.token_hex(12)}",
             name=name,
@@ -63,6 +57,24 @@ class UploadRegistry:
                 disk.remove(place)
             raise
         return upload
+
+    def expect_room(self, size: int, coming: int) -> int:
+        """Return how many bytes of files there may be yet, where that is enough.
+
+        Args:
+            size: Bytes of one that is to be kept.
+            coming: Bytes of others that are on their way.
+
+        Raises:
+            QuotaError: There are fewer.
+        """
+        kept = sum(_size(path) for path in self._folder("*") if ID.fullmatch(path.name))
+        if size > self.most_bytes - kept - coming:
+            raise QuotaError(
+                f"expected at most {self.most_bytes} bytes of files, got {size} "
+                f"beside {kept + coming}; delete some, or raise serve.max_feed_mb"
+            )
+        return self.most_bytes - kept - coming
 
     def get(self, name: str) -> Upload:
         """Return what is known of a file.
@@ -138,3 +150,11 @@ class UploadRegistry:
     def _folder(self, pattern: str) -> Iterator[Path]:
         """Yield the files of the folder, if it is there."""
         return self.paths.uploads.glob(pattern)
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file; 0 where it has just gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -5,7 +5,7 @@ from pathlib import PurePath
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from sleepcycle.files.arriving import ArrivingFile
+from sleepcycle.server.arrival_desk import Arrival
 from sleepcycle.server.responses import Refusal
 
 BODY = "body"
@@ -56,7 +56,21 @@ def name_of_body(request: Request, name: str | None) -> str | Refusal:
     )
 
 
-async def fill(file: ArrivingFile, request: Request) -> None:
+def bounds_of(request: Request, most: int, beside: int = 0) -> tuple[int, int]:
+    """Return the least and the most bytes of the file in a body.
+
+    Args:
+        request: Whose body is yet to come.
+        most: The bytes that its route allows.
+        beside: Bytes that may come beside the file.
+    """
+    if "transfer-encoding" in request.headers:
+        return 0, most
+    told = int(request.headers.get("content-length", "0"))
+    return max(0, told - beside), told
+
+
+async def fill(arrival: Arrival, request: Request) -> None:
     """Put all of a body into a file.
 
     Raises:
@@ -65,4 +79,4 @@ async def fill(file: ArrivingFile, request: Request) -> None:
         DiskError: The disk could not keep it.
     """
     async for chunk in request.stream():
-        await run_in_threadpool(file.write, chunk)
+        await run_in_threadpool(arrival.write, chunk)

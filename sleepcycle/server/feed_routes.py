@@ -10,10 +10,10 @@ from starlette.responses import Response
 from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.feed.keys import parse_map
 from sleepcycle.feed.shapes import Format, RowOptions
-from sleepcycle.files.arriving import arriving
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.server.access import needs
-from sleepcycle.server.bodies import SUFFIXES, fill, name_of_body
+from sleepcycle.server.arrival_desk import ArrivalDesk
+from sleepcycle.server.bodies import SUFFIXES, bounds_of, fill, name_of_body
 from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.responses import Refusal, answer, refused
 
@@ -65,7 +65,9 @@ class FeedQuery(BaseModel):
         return FeedOptions(self.source, rows, self.dry_run)
 
 
-def add_feed_routes(app: FastAPI, desk: FeedDesk, most_bytes: int) -> None:
+def add_feed_routes(
+    app: FastAPI, desk: FeedDesk, arrivals: ArrivalDesk, most_bytes: int
+) -> None:
     """Add what takes in examples."""
 
     @app.post("/api/feed", openapi_extra=BODY)
@@ -81,12 +83,14 @@ def add_feed_routes(app: FastAPI, desk: FeedDesk, most_bytes: int) -> None:
         options, name = query.options(), name_of_body(request, query.name)
         if isinstance(name, Refusal):
             return refused(request.url.path, name)
-        with desk.holding(key), arriving(desk.paths.uploads) as file:
-            try:
-                await fill(file, request)
-            except ClientDisconnect:
-                return answer({}, 400)  # which nobody takes
-            report, again = await desk.feed(file, name, options, key)
+        bounds = bounds_of(request, most_bytes)
+        with desk.holding(key):
+            async with arrivals.arriving(bounds) as arrival:
+                try:
+                    await fill(arrival, request)
+                except ClientDisconnect:
+                    return answer({}, 400)  # which nobody takes
+                report, again = await desk.feed(arrival.file, name, options, key)
         response = answer(report)
         if again:
             response.headers["Idempotent-Replayed"] = "true"

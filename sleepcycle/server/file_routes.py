@@ -8,11 +8,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 
 from sleepcycle.errors import TeachingError
-from sleepcycle.files.arriving import arriving
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.home.uploads import UploadRegistry
 from sleepcycle.records.upload import Upload
 from sleepcycle.server.access import needs
+from sleepcycle.server.arrival_desk import ArrivalDesk
+from sleepcycle.server.bodies import bounds_of
 from sleepcycle.server.multipart import FormReader
 from sleepcycle.server.responses import answer, page_of
 
@@ -42,16 +43,18 @@ BODY: dict[str, Any] = {
 Limit = Annotated[int, Query(ge=1, le=MOST_LISTED)]
 
 
-def add_file_routes(app: FastAPI, uploads: UploadRegistry, most_bytes: int) -> None:
+def add_file_routes(app: FastAPI, desk: ArrivalDesk, most_bytes: int) -> None:
     """Add what keeps files, and shows them."""
+    uploads, most = desk.uploads, most_bytes + FORM_BYTES
     _shown(app, uploads)
 
     @app.post("/v1/files", openapi_extra=BODY)
-    @needs(TokenScope.FEED, max_body_bytes=most_bytes + FORM_BYTES, chunked=True)
+    @needs(TokenScope.FEED, max_body_bytes=most, chunked=True)
     async def upload(request: Request) -> Response:
         """Keep a file of examples; nothing of it is fed before a job asks for that."""
-        with arriving(uploads.paths.uploads) as file:
-            form = FormReader(file)
+        bounds = bounds_of(request, most, FORM_BYTES)
+        async with desk.arriving(bounds, is_kept=True) as arrival:
+            form = FormReader(arrival)
             parser = form.open(request.headers.get("content-type", ""))
             try:
                 async for chunk in request.stream():
@@ -60,7 +63,7 @@ def add_file_routes(app: FastAPI, uploads: UploadRegistry, most_bytes: int) -> N
                 return answer({}, 400)  # which nobody takes
             name = form.expect_whole()
             _expect_known(form.fields)
-            kept = await run_in_threadpool(uploads.keep, file, name, PURPOSE)
+            kept = await run_in_threadpool(desk.keep, arrival, name, PURPOSE)
         return answer(_file(kept))
 
     @app.delete("/v1/files/{name}")

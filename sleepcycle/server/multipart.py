@@ -7,7 +7,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from sleepcycle.errors import TeachingError
-from sleepcycle.files.arriving import ArrivingFile
+from sleepcycle.server.arrival_desk import Arrival
 
 FORM = b"multipart/form-data"
 MOST_FIELDS = 16
@@ -18,9 +18,9 @@ FILE = "file"
 
 @dataclass
 class FormReader:
-    """Takes a form piece by piece; its one file goes to `file`."""
+    """Takes a form piece by piece; its one file goes to `arrival`."""
 
-    file: ArrivingFile
+    arrival: Arrival
     fields: dict[str, str] = field(default_factory=dict)
     name: str | None = None
     """What the file is called, without the folders; None before there is one."""
@@ -67,6 +67,7 @@ class FormReader:
 
         Raises:
             TeachingError: It is no form, or holds more than it may.
+            QuotaError: There are too many bytes of files then.
             DiskError: The disk could not keep the file.
         """
         try:
@@ -119,7 +120,7 @@ class FormReader:
 
     def _take(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
-            return self.file.write(data[start:end])
+            return self.arrival.write(data[start:end])
         self._text += data[start:end]
         if len(self._text) > LONGEST:
             raise TeachingError(

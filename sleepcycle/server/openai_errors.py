@@ -10,13 +10,16 @@ from starlette.responses import Response
 from sleepcycle.errors import (
     BusyError,
     CaptureError,
+    DiskError,
     FeedError,
     ModelError,
     NotFoundError,
+    QuotaError,
     SleepcycleError,
     TeachingError,
     VersionError,
 )
+from sleepcycle.files import disk
 from sleepcycle.server.responses import answer
 
 PREFIX = "/v1/"
@@ -70,6 +73,10 @@ def _described(error: Exception) -> tuple[int, dict[str, Any]]:
         return 404, _body(words, INVALID, "model_not_found", "model")
     if isinstance(error, TeachingError):
         return 400, _body(words, INVALID, error.code, error.param)
+    if isinstance(error, QuotaError):
+        return 413, _body(words, INVALID, "quota_exceeded", "file")
+    if isinstance(error, DiskError) and disk.is_full(error):
+        return 507, _body(words, SERVER, "insufficient_storage")
     if isinstance(error, CaptureError | FeedError | ModelError):
         return 400, _body(words, INVALID)
     if isinstance(error, SleepcycleError):

@@ -15,11 +15,14 @@ from sleepcycle.errors import (
     BusyError,
     CaptureError,
     ConfigError,
+    DiskError,
     FeedError,
     NotFoundError,
+    QuotaError,
     SleepcycleError,
     VersionError,
 )
+from sleepcycle.files import disk
 from sleepcycle.records.codec import dumps
 
 NOT_FOUND = (NotFoundError, VersionError)
@@ -149,8 +152,18 @@ def foreseen(request: Request, error: Exception) -> Response:
         response = _refused_error(request, 503, error)
         response.headers["Retry-After"] = str(error.retry_s)
         return response
-    status = 404 if isinstance(error, NOT_FOUND) else 409
-    return _refused_error(request, 422 if isinstance(error, WRONG) else status, error)
+    return _refused_error(request, _status_of(error), error)
+
+
+def _status_of(error: Exception) -> int:
+    """Return the status for one of our errors, but of what is busy."""
+    if isinstance(error, DiskError) and disk.is_full(error):
+        return 507
+    if isinstance(error, QuotaError):
+        return 413
+    if isinstance(error, NOT_FOUND):
+        return 404
+    return 422 if isinstance(error, WRONG) else 409
 
 
 def unreadable(request: Request, error: Exception) -> Response:

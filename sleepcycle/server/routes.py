@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import DiskError, SleepcycleError
+from sleepcycle.files import disk
 from sleepcycle.files.inbox_files import not_fed
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.access_token import prove
@@ -19,6 +20,7 @@ from sleepcycle.home.scoped_tokens import KnownTokens, TokenScope
 from sleepcycle.home.uploads import UploadRegistry
 from sleepcycle.server.access import needs, open_to_all, table_of
 from sleepcycle.server.answer_metrics import AnswerMetrics
+from sleepcycle.server.arrival_desk import ArrivalDesk
 from sleepcycle.server.ask_routes import add_ask_routes
 from sleepcycle.server.auth import AuthMiddleware
 from sleepcycle.server.batch_routes import add_batch_routes
@@ -89,12 +91,16 @@ def create_app(
     settings = settings or ServeSettings()
     meters = CollectorRegistry()
     talk = Talk(scheduler, paths, meters, AnswerMetrics(meters))
+    most = settings.max_feed_mb * MB
+    uploads = UploadRegistry(paths, KEPT * most)
+    uploads.tidy()
     parts = ServiceParts(
         scheduler=scheduler,
         paths=paths,
         settings=settings,
         talk=talk,
         feeds=FeedDesk(scheduler, paths),
+        arrivals=ArrivalDesk(uploads, lambda: scheduler.settings.engine),
         heavy=HeavyWork(),
         sessions=BrowserSessions(paths),
     )
@@ -104,10 +110,10 @@ def create_app(
     )
 
     def disk_failed(request: Request, error: Exception) -> Response:
-        """Answer that the disk failed, and let the service end."""
-        if isinstance(error, DiskError):
+        """Answer for a disk; one that failed lets the service end."""
+        if isinstance(error, DiskError) and disk.is_failed(error):
             scheduler.fail(error)
-        return foreseen(request, error)
+        return by_path(foreseen, openai_foreseen)(request, error)
 
     app.add_exception_handler(DiskError, disk_failed)
     app.add_exception_handler(SleepcycleError, by_path(foreseen, openai_foreseen))
@@ -119,11 +125,8 @@ def create_app(
     _probes(app, scheduler, paths, token)
     _status(app, scheduler, paths)
     _schedule(app, scheduler)
-    most = settings.max_feed_mb * MB
-    uploads = UploadRegistry(paths, KEPT * most)
-    uploads.tidy()
-    add_feed_routes(app, parts.feeds, most)
-    add_file_routes(app, uploads, most)
+    add_feed_routes(app, parts.feeds, parts.arrivals, most)
+    add_file_routes(app, parts.arrivals, most)
     add_tuning_routes(app, Teaching(scheduler, uploads))
     add_run_routes(app, talk, home, heavy)
     add_version_routes(app, talk, home, heavy)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.home import Home
+from sleepcycle.server.arrival_desk import ArrivalDesk
 from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.heavy_work import HeavyWork
 from sleepcycle.server.sessions import BrowserSessions
@@ -23,6 +24,7 @@ class ServiceParts:
     settings: ServeSettings
     talk: Talk
     feeds: FeedDesk
+    arrivals: ArrivalDesk
     heavy: HeavyWork
     sessions: BrowserSessions
 

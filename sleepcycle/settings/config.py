@@ -302,8 +302,8 @@ class EngineSettings(Section):
     an hour at most; in seconds."""
 
     reserve_mb: NonNegativeInt = 256
-    """Free disk space that a run must leave, in megabytes, beside three times the
-    adapter."""
+    """Free disk space that a run and what comes in over HTTP must leave, in megabytes,
+    beside three times the adapter."""
 
 
 class LogSettings(Section):

@@ -133,6 +133,24 @@ def test_a_database_that_cannot_grow_keeps_what_it_has(new_day, tmp_path):
         day.check()
 
 
+def test_rows_that_find_no_room_to_wait_are_not_fed(new_day, tmp_path):
+    """
+    They wait in a file without a name, once they are many.
+    """
+    row = '{"text": "' + "long " * 10_000 + '"}\n'
+    (tmp_path / "long.jsonl").write_text(row * 250)
+    day = new_day()
+    day.feed(day.open(), "monday")
+    with (
+        largest_file(9_000_000),
+        pytest.raises(DiskError, match="expected to write to"),
+    ):
+        day.open().feed(tmp_path / "long.jsonl")
+
+    day.check()
+    assert day.open().feed(tmp_path / "long.jsonl").accepted == 1
+
+
 def test_what_is_committed_without_room_for_its_mark_is_not_said_to_have_failed(
     new_day, through
 ):

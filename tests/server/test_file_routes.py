@@ -158,10 +158,13 @@ class TestRefused:
             for _ in range(4):
                 assert upload(running, bytes(1_000_000))[0] == 200
             status, told = upload(running)
+            again = ask(running, "DELETE", f"/v1/files/{names(paths)[0]}")[0]
+            assert (again, upload(running)[0]) == (200, 200)
         finally:
             running.stop()
 
-        assert (status, told["error"]["param"]) == (400, "file")
+        assert (status, told["error"]["param"]) == (413, "file")
+        assert told["error"]["code"] == "quota_exceeded"
         assert len(names(paths)) == 8
 
 
