@@ -188,7 +188,7 @@ class Scheduler:
         return released
 
     def cancel_job(self, name: str) -> None:
-        """Let a job of fine-tuning never be learned; soon, where a run has it.
+        """Cancel a job of fine-tuning; soon, where a run has its batch for it alone.
 
         Raises:
             NotFoundError: There is none of that name.

@@ -52,7 +52,7 @@ class TuningDesk:
             NotFoundError: There is none of that name.
             TeachingError: It is over.
         """
-        run = self._jobs.get(name).run
+        run = self._jobs.run_to_stop(name)
         if run is None:
             self._jobs.cancel(name)
         else:

@@ -148,7 +148,7 @@ def _store_parts(store: Store, intake: Intake, label: BatchLabel) -> FeedReport:
             failpoint("feed.part")
             if tally.lines == intake.lines:
                 report = FeedReport(batch=batch, **tally.figures(intake))
-                _finish(session, report, label)
+                _finish(session, batch, report, label)
                 break
             open_batch.hide(session, batch)
         time.sleep(GAP_S)
@@ -169,10 +169,12 @@ def _add_some(
             return
 
 
-def _finish(session: Session, report: FeedReport, label: BatchLabel) -> None:
+def _finish(
+    session: Session, batch: int, report: FeedReport, label: BatchLabel
+) -> None:
     """Let everybody see a batch that is whole, and write that into the journal."""
-    batch_table.close(session, report.batch or 0, report)
-    brought = batch_table.journal_fields(session, report.batch)
+    batch_table.close(session, batch, report)
+    brought = batch_table.journal_fields(session, batch)
     journal.append(session, label.actor, "feed", **brought)
     if label.key is not None:
         feed_key_table.add(session, label.key, report)

@@ -81,13 +81,25 @@ class TuningRegistry:
             if begun.kind is RunKind.WAKE:
                 self._fail(session, error, begun.started_at)
 
+    def run_to_stop(self, name: str) -> int | None:
+        """Return the run that keeps a job from being cancelled, if one does.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        job = self.get(name)
+        with self.store.read() as session:
+            return None if _is_shared(session, job) else job.run
+
     def cancel(self, name: str) -> TuningJob:
-        """Let what waits of a job never be learned; its batch can be queued again.
+        """Cancel a job; what waits of its batch goes with the last job that wants it.
+
+        It is then never learned, but where the batch is queued again.
 
         Raises:
             NotFoundError: There is none of that name.
             TeachingError: It is over.
-            RunError: A run learns its examples; stop that first.
+            RunError: A run learns its examples for it alone; stop that first.
         """
         self.settle()
         with self.store.write() as session:
@@ -97,9 +109,11 @@ class TuningRegistry:
                     f"expected a job that is on, got one that has {job.state}",
                     code="job_is_over",
                 )
-            if job.run is not None:
-                raise RunError(f"run {job.run} learns the examples of {name}")
-            moved = tuning_table.exclude_waiting(session, job.batch)
+            moved = 0
+            if not _is_shared(session, job):
+                if job.run is not None:
+                    raise RunError(f"run {job.run} learns the examples of {name}")
+                moved = tuning_table.exclude_waiting(session, job.batch)
             self._end(session, JobEnding(name, TuningState.CANCELLED), excluded=moved)
         return self.get(name)
 
@@ -133,3 +147,9 @@ class TuningRegistry:
         tuning_table.end(session, ending)
         said = {"id": ending.job, "state": ending.state, "version": ending.version}
         journal.append(session, self.actor, "end a job", **said, **more)
+
+
+def _is_shared(session: Session, job: TuningJob) -> bool:
+    """Return whether another open job wants the same batch to be learned."""
+    others = tuning_table.open_jobs(session)
+    return any(one.batch == job.batch and one.id != job.id for one in others)

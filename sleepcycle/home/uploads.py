@@ -3,10 +3,11 @@
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from loguru import logger
 
@@ -82,14 +83,13 @@ class UploadRegistry:
         Raises:
             NotFoundError: None of that name is kept.
         """
-        missing = NotFoundError(f"no file {name[:80]!r}; see: GET /v1/files")
         if not ID.fullmatch(name):
-            raise missing
+            raise _missing(name)
         told = self._told(name)
         try:
             return from_json(told.read_text(encoding="utf-8"), Upload)
         except FileNotFoundError:
-            raise missing from None
+            raise _missing(name) from None
         except (ValueError, LookupError, TypeError) as error:
             raise TeachingError(
                 f"expected what is known of a file in {told.name}, got what cannot be "
@@ -103,6 +103,24 @@ class UploadRegistry:
             NotFoundError: None of that name is kept.
         """
         return self._place(self.get(name).id)
+
+    @contextmanager
+    def reader(self, upload: Upload) -> Iterator[BinaryIO]:
+        """Open a file, under the name that it came by.
+
+        Raises:
+            NotFoundError: It is not kept any more.
+            DiskError: It cannot be read.
+        """
+        place = self._place(upload.id)
+        with disk.translated("read", place):
+            try:
+                file = place.open("rb", buffering=0)
+            except FileNotFoundError:
+                raise _missing(upload.id) from None
+        with file:
+            file.name = upload.name
+            yield cast("BinaryIO", file)  # read through a buffer of its own
 
     def listing(self) -> list[Upload]:
         """Return all files, newest first."""
@@ -150,6 +168,11 @@ class UploadRegistry:
     def _folder(self, pattern: str) -> Iterator[Path]:
         """Yield the files of the folder, if it is there."""
         return self.paths.uploads.glob(pattern)
+
+
+def _missing(name: str) -> NotFoundError:
+    """Return the error for a file that is not kept."""
+    return NotFoundError(f"no file {name[:80]!r}; see: GET /v1/files")
 
 
 def _size(path: Path) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sleepcycle.errors import StoreError
 from sleepcycle.records.content import Content
 
 if TYPE_CHECKING:
@@ -78,6 +79,16 @@ class FeedReport:
 
     refusals: Mapping[str, int] = field(default_factory=dict)
     """Why rows were quarantined, in words, and how many; the most frequent first."""
+
+    def stored_batch(self) -> int:
+        """Return the batch's number, where there is a batch.
+
+        Raises:
+            StoreError: It was a dry run.
+        """
+        if self.batch is None:
+            raise StoreError("expected a feed that was stored, got a dry run")
+        return self.batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Feeds of the service's own home, a few at a time, each answered once by its key."""
 
+import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import BinaryIO
 
 from anyio import CapacityLimiter, to_thread
 from loguru import logger
+from starlette.concurrency import run_in_threadpool
 
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import DiskError, ServiceError, SleepcycleError
@@ -16,23 +18,36 @@ from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.files.arriving import ArrivingFile
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.home import Home
-from sleepcycle.records.example import DryRunReport, FeedKey, report_fields
+from sleepcycle.records.example import DryRunReport, FeedKey, FeedReport
+from sleepcycle.records.shown import ShownExample
 
 ACTOR = "http"
 AT_ONCE = 4  # a fifth waits, as memory and processor are shared
 
-Answer = tuple[dict[str, Any], bool]
-"""A feed's JSON, and whether it is that of an earlier one."""
+Reader = Callable[[], AbstractContextManager[BinaryIO]]
+"""Opens what is fed."""
+
+
+@dataclass(frozen=True)
+class FeedOutcome:
+    """What came of a feed."""
+
+    report: FeedReport
+    is_known: bool = False
+    """Whether it is that of an earlier one under the same key."""
+
+    shown: Sequence[ShownExample] = ()
+    """On a dry run, how the first rows will be learned."""
 
 
 @dataclass(frozen=True)
 class FeedDesk:
-    """Takes in what came over HTTP."""
+    """Takes in what came over HTTP: a body, or a file that was kept."""
 
     scheduler: Scheduler
     paths: HomePaths
-    keys: set[str] = field(default_factory=set)
-    """Those of feeds that are on."""
+    keys: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Those of feeds that are on, with what is set at their end."""
 
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
 
@@ -56,48 +71,56 @@ class FeedDesk:
                 f"expected no feed under the key {key!r} to be on, but one is; ask "
                 "again when it is over"
             )
-        self.keys.add(key)
+        self.keys[key] = asyncio.Event()
         try:
             yield
         finally:
-            self.keys.discard(key)
+            self.keys.pop(key).set()
 
-    async def feed(
-        self, file: ArrivingFile, name: str, options: FeedOptions, key: str | None
-    ) -> Answer:
-        """Feed a file that is whole, or return what came of it before.
+    @asynccontextmanager
+    async def waiting(self, key: str) -> AsyncIterator[None]:
+        """Have a key for a block, once no other feed has it."""
+        while (over := self.keys.get(key)) is not None:
+            await over.wait()
+        with self.holding(key):
+            yield
+
+    async def feed(self, reader: Reader, options: FeedOptions) -> FeedOutcome:
+        """Store a feed as `store` does, and look whether to wake for it.
+
+        Raises:
+            FeedError: As for `store`.
+        """
+        outcome = await self.store(reader, options)
+        if outcome.report.batch is not None and not outcome.is_known:
+            await run_in_threadpool(self._look)
+        return outcome
+
+    async def store(self, reader: Reader, options: FeedOptions) -> FeedOutcome:
+        """Feed what is whole, or return what came of it before.
 
         Args:
-            file: What came.
-            name: What it is called.
-            options: How it is fed.
-            key: What it was asked for under; a dry run leaves nothing under it.
+            reader: Opens it.
+            options: How it is fed, and the key that it is known by.
 
         Raises:
             FeedError: It cannot be fed, or the key is of another feed.
         """
         return await to_thread.run_sync(
-            self._feed,
-            file,
-            name,
-            _keyed(options, file, name, key),
-            limiter=self.limiter,
+            self._store, reader, options, limiter=self.limiter
         )
 
-    def _feed(self, file: ArrivingFile, name: str, options: FeedOptions) -> Answer:
-        """Feed a file, and look whether to wake for it."""
+    def _store(self, reader: Reader, options: FeedOptions) -> FeedOutcome:
+        """Feed, unless that was done already."""
         home = self.home
         known = options.key and home.batches.fed_as(options.key)
         if known:
-            return report_fields(known), True
-        with file.reader(name) as stream:
+            return FeedOutcome(known, is_known=True)
+        with reader() as stream:
             report = home.feed(stream, options=options)
-        if isinstance(report, DryRunReport):
-            samples = report.samples
-            shown = home.show_examples(samples) if samples else ()
-            return report_fields(report, shown), False
-        self._look()
-        return report_fields(report), False
+        if isinstance(report, DryRunReport) and report.samples:
+            return FeedOutcome(report, shown=home.show_examples(report.samples))
+        return FeedOutcome(report)
 
     def _look(self) -> None:
         """Let the scheduler look at what is pending; the feed stands anyhow."""
@@ -109,10 +132,17 @@ class FeedDesk:
             logger.error("{error}; the next tick looks again", error=str(error))
 
 
-def _keyed(
+def keyed(
     options: FeedOptions, file: ArrivingFile, name: str, key: str | None
 ) -> FeedOptions:
-    """Return the options with what the feed is known by."""
+    """Return the options with what a feed is known by.
+
+    Args:
+        options: How it is fed.
+        file: What came.
+        name: What it is called.
+        key: What it was asked for under; a dry run leaves nothing under it.
+    """
     if key is None or options.dry_run:
         return options
     rows = options.rows

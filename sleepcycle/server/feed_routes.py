@@ -1,5 +1,6 @@
 """The route that takes in examples: the twin of `sleepcycle feed`."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request
@@ -11,10 +12,11 @@ from sleepcycle.feed.ingest import FeedOptions
 from sleepcycle.feed.keys import parse_map
 from sleepcycle.feed.shapes import Format, RowOptions
 from sleepcycle.home.scoped_tokens import TokenScope
+from sleepcycle.records.example import report_fields
 from sleepcycle.server.access import needs
 from sleepcycle.server.arrival_desk import ArrivalDesk
 from sleepcycle.server.bodies import SUFFIXES, bounds_of, fill, name_of_body
-from sleepcycle.server.feed_desk import FeedDesk
+from sleepcycle.server.feed_desk import FeedDesk, keyed
 from sleepcycle.server.responses import Refusal, answer, refused
 
 LONGEST = 255  # characters of a name or a key
@@ -90,8 +92,9 @@ def add_feed_routes(
                     await fill(arrival, request)
                 except ClientDisconnect:
                     return answer({}, 400)  # which nobody takes
-                report, again = await desk.feed(arrival.file, name, options, key)
-        response = answer(report)
-        if again:
+                options = keyed(options, arrival.file, name, key)
+                outcome = await desk.feed(partial(arrival.file.reader, name), options)
+        response = answer(report_fields(outcome.report, outcome.shown))
+        if outcome.is_known:
             response.headers["Idempotent-Replayed"] = "true"
         return response

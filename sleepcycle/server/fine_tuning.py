@@ -5,8 +5,11 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
-from typing import Any, BinaryIO, cast
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
 
 from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import (
@@ -21,7 +24,7 @@ from sleepcycle.home.uploads import UploadRegistry
 from sleepcycle.records.example import FeedKey
 from sleepcycle.records.tuning import TuningJob, TuningState
 from sleepcycle.records.upload import Upload
-from sleepcycle.server.feed_desk import ACTOR
+from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.tuning_requests import JobRequest
 
 STOP_S = 20.0  # for a run to let go of its examples
@@ -35,15 +38,20 @@ Event = dict[str, Any]
 class Teaching:
     """Takes in what clients of OpenAI's want to be learned."""
 
-    scheduler: Scheduler
+    desk: FeedDesk
     uploads: UploadRegistry
 
     @property
     def home(self) -> Home:
         """The home, by the settings of the moment."""
-        return Home(self.uploads.paths, self.scheduler.settings, ACTOR)
+        return self.desk.home
 
-    def create(self, asked: JobRequest) -> TuningJob:
+    @property
+    def scheduler(self) -> Scheduler:
+        """What decides when it is learned."""
+        return self.desk.scheduler
+
+    async def create(self, asked: JobRequest) -> TuningJob:
         """Feed a file as a batch, and let it be learned.
 
         A file that was fed for an earlier job is not fed again, and its batch is this
@@ -54,20 +62,33 @@ class Teaching:
             VersionError: There is no such model.
             NotFoundError: There is no such file.
         """
+        upload = await run_in_threadpool(self._file_for, asked)
+        batch = await self._batch_of(upload)
+        return await run_in_threadpool(self._begin, asked, batch)
+
+    def _file_for(self, asked: JobRequest) -> Upload:
+        """Return the file of a job that can be done.
+
+        Raises:
+            TeachingError: It asks for what is not done.
+            VersionError: There is no such model.
+            NotFoundError: There is no such file.
+        """
         asked.expect_done()
-        pairs = asked.pairs()
         self._expect_taught(asked.model)
-        upload = self.uploads.get(asked.training_file)
-        batch = self._batch_of(upload)
+        return self.uploads.get(asked.training_file)
+
+    def _begin(self, asked: JobRequest, batch: int) -> TuningJob:
+        """Write down a job, and let its batch be learned."""
         job = self.home.tuning.create(
-            batch, file=upload.id, model=asked.model, metadata=pairs
+            batch, file=asked.training_file, model=asked.model, metadata=asked.pairs()
         )
         if job.state is TuningState.OPEN:
             self.scheduler.teach()
         return self.home.tuning.get(job.id)
 
     def cancel(self, name: str) -> TuningJob:
-        """Let what waits of a job never be learned; a run that learns it is stopped.
+        """Cancel a job; a run that learns its batch for it alone is stopped.
 
         Raises:
             NotFoundError: There is none of that name.
@@ -152,27 +173,26 @@ class Teaching:
             code="model_not_available",
         )
 
-    def _batch_of(self, upload: Upload) -> int:
+    async def _batch_of(self, upload: Upload) -> int:
         """Feed a file, and return its batch; that of an earlier job, where it was fed.
+
+        Who asks for a file that is being fed waits for its batch.
 
         Raises:
             TeachingError: It cannot be fed.
         """
         told = f"file\t{upload.sha256}"  # no client can send a tab in a key
         key = FeedKey(told, sha256(told.encode()).digest())
-        home = self.home
-        report = home.batches.fed_as(key)
-        if report is None:
-            try:
-                with self.uploads.path(upload.id).open("rb", buffering=0) as file:
-                    file.name = upload.name
-                    options = FeedOptions(source=upload.id, key=key)
-                    report = home.feed(cast("BinaryIO", file), options=options)
-            except FeedError as error:
-                raise TeachingError(
-                    str(error), param="training_file", code="invalid_training_file"
-                ) from error
-        return report.batch or 0
+        options = FeedOptions(source=upload.id, key=key)
+        reader = partial(self.uploads.reader, upload)
+        try:
+            async with self.desk.waiting(told):
+                outcome = await self.desk.store(reader, options)
+        except FeedError as error:
+            raise TeachingError(
+                str(error), param="training_file", code="invalid_training_file"
+            ) from error
+        return outcome.report.stored_batch()
 
 
 def _said(

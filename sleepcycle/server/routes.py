@@ -127,7 +127,7 @@ def create_app(
     _schedule(app, scheduler)
     add_feed_routes(app, parts.feeds, parts.arrivals, most)
     add_file_routes(app, parts.arrivals, most)
-    add_tuning_routes(app, Teaching(scheduler, uploads))
+    add_tuning_routes(app, Teaching(parts.feeds, uploads))
     add_run_routes(app, talk, home, heavy)
     add_version_routes(app, talk, home, heavy)
     add_batch_routes(app, home)

@@ -43,7 +43,8 @@ class JobRequest(BaseModel):
         """Refuse what would be left out.
 
         Raises:
-            TeachingError: It asks for what the home's settings say.
+            TeachingError: It asks for what the home's settings say, or has more
+                metadata than OpenAI allows.
         """
         for name, instead in UNDONE.items():
             if getattr(self, name) not in (None, "", []):
@@ -51,6 +52,7 @@ class JobRequest(BaseModel):
         _expect_auto(self.hyperparameters or {}, "hyperparameters")
         if self.method is not None:
             _expect_supervised(self.method)
+        self.pairs()
 
     def pairs(self) -> dict[str, str]:
         """Return the metadata.

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -23,13 +22,12 @@ Limit = Annotated[int, Query(ge=1, le=MOST_LISTED)]
 
 def add_tuning_routes(app: FastAPI, teaching: Teaching) -> None:
     """Add what lets a client of OpenAI's teach."""
-    one_feeds = CapacityLimiter(1)  # a file that is fed twice at once is one batch
 
     @app.post(JOBS)
     @needs(TokenScope.FEED)
     async def create(body: JobRequest) -> Response:
         """Feed a file, and learn it now, or once what is on is over."""
-        job = await to_thread.run_sync(teaching.create, body, limiter=one_feeds)
+        job = await teaching.create(body)
         return answer(await run_in_threadpool(_job, teaching, job))
 
     @app.get(JOBS)

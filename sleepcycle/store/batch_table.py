@@ -88,13 +88,13 @@ def get(session: Session, batch: int) -> Batch:
     return _record(row)
 
 
-def journal_fields(session: Session, batch: int | None) -> dict[str, object]:
+def journal_fields(session: Session, batch: int) -> dict[str, object]:
     """Return all that is kept of a new batch, so that the journal keeps it too.
 
     Raises:
         NotFoundError: There is none with that number.
     """
-    fields = asdict(get(session, batch or 0))
+    fields = asdict(get(session, batch))
     opened_at = utc_text(fields.pop("created_at"))
     columns = [getattr(BadRowRow, name) for name in BAD_ROW]
     query = select(*columns).where(BadRowRow.batch == batch).order_by(BadRowRow.id)

@@ -35,8 +35,18 @@ def desk(made_once, tmp_path):
 def asked(desk, *texts):
     """Feed some texts, and ask for a job on them."""
     desk.feed(*texts)
+    return again(desk)
+
+
+def again(desk):
+    """Ask for another job on the newest batch."""
     batch = desk.home.batches.listing()[-1].id
     return desk.home.tuning.create(batch, file="file-1", model="live", metadata={})
+
+
+def pending(desk):
+    """Return how many examples wait."""
+    return desk.home.status().counts.pending
 
 
 def state_of(desk, job):
@@ -219,6 +229,44 @@ class TestCancelling:
 
         assert state_of(desk, job) == (CANCELLED, None)
         assert state_of(desk, other) == (SUCCEEDED, 1)
+
+    def test_a_batch_is_excluded_with_the_last_job_that_wants_it(self, desk):
+        first = asked(desk, "one")
+        second = again(desk)
+
+        desk.home.tuning.cancel(first.id)
+        assert (state_of(desk, second)[0], pending(desk)) == (OPEN, 1)
+
+        desk.home.tuning.cancel(second.id)
+        assert (state_of(desk, second)[0], pending(desk)) == (CANCELLED, 0)
+
+    def test_a_run_goes_on_for_the_other_job_of_a_batch(self, desk):
+        desk.engine.hold()
+        first, second = asked(desk, "one"), again(desk)
+        desk.scheduler.teach()
+        desk.engine.wait_begun()
+
+        desk.scheduler.cancel_job(first.id)
+        desk.engine.release()
+        desk.settle()
+
+        assert state_of(desk, first) == (CANCELLED, None)
+        assert state_of(desk, second) == (SUCCEEDED, 1)
+        assert desk.runs() == [(RunKind.WAKE, RunState.DONE)]
+
+    def test_a_run_is_stopped_with_the_last_job_of_a_batch(self, desk):
+        desk.engine.hold()
+        jobs = asked(desk, "one"), again(desk)
+        desk.scheduler.teach()
+        desk.engine.wait_begun()
+
+        for job in jobs:
+            desk.scheduler.cancel_job(job.id)
+        desk.settle()
+
+        assert [state_of(desk, job) for job in jobs] == [(CANCELLED, None)] * 2
+        assert desk.runs() == [(RunKind.WAKE, RunState.CANCELLED)]
+        assert pending(desk) == 0
 
     def test_a_run_that_a_user_cancels_fails_its_jobs(self, desk):
         desk.engine.hold()

@@ -1,8 +1,18 @@
 """Jobs of fine-tuning by OpenAI's addresses."""
 
-import pytest
+import asyncio
+import threading
+import time
 
+import pytest
+from anyio import CapacityLimiter
+
+from sleepcycle.feed import feed_lock
 from sleepcycle.home.opening import open_home
+from sleepcycle.home.uploads import UploadRegistry
+from sleepcycle.server.feed_desk import FeedDesk
+from sleepcycle.server.fine_tuning import Teaching
+from sleepcycle.server.tuning_requests import JobRequest
 from tests.server.conftest import ask
 from tests.server.test_file_routes import upload
 
@@ -62,6 +72,27 @@ class TestCreating:
 
         assert first["id"] != second["id"]
         assert {first["status"], second["status"]} == {"queued"}
+        assert len(home.batches.listing()) == 1
+
+    def test_the_same_file_twice_at_once_is_one_batch(self, served, file, home):
+        """
+        Neither can be stored before both are asked for.
+        """
+        found = []
+        threads = [
+            threading.Thread(target=lambda: found.append(create(served, file)))
+            for _ in range(2)
+        ]
+        with feed_lock.held(home.paths):
+            for thread in threads:
+                thread.start()
+            time.sleep(0.5)
+            assert found == []
+        for thread in threads:
+            thread.join()
+
+        states = [(status, job["status"]) for status, job in found]
+        assert states == [(200, "queued")] * 2
         assert len(home.batches.listing()) == 1
 
     def test_what_is_known_already_fails_in_words(self, served, file, scheduler):
@@ -139,6 +170,26 @@ class TestRefused:
     @pytest.mark.parametrize("more", ["", "/events"])
     def test_a_job_that_is_not_there(self, refusing, more):
         assert ask(refusing, "GET", f"{JOBS}/ftjob-1{more}")[0] == 404
+
+
+def test_a_file_is_fed_in_its_turn(paths, scheduler, served, file):
+    """
+    Bodies that are fed, and files of jobs, share what may be fed at once.
+    """
+
+    async def ask_while_another_feeds():
+        desk = FeedDesk(scheduler, paths, limiter=CapacityLimiter(1))
+        jobs = Teaching(desk, UploadRegistry(paths, 1_000_000))
+        desk.limiter.acquire_on_behalf_of_nowait("another")
+        asked = JobRequest(model="live", training_file=file)
+        task = asyncio.create_task(jobs.create(asked))
+        _, waiting = await asyncio.wait([task], timeout=0.5)
+        desk.limiter.release_on_behalf_of("another")
+        return waiting == {task}, await task
+
+    waited, job = asyncio.run(ask_while_another_feeds())
+
+    assert (waited, job.batch) == (True, 1)
 
 
 class TestCancelling:
