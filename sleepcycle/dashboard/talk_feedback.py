@@ -2,11 +2,14 @@
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from sleepcycle.dashboard.conversation import (
@@ -43,7 +46,7 @@ def add_talk_feedback(app: FastAPI, site: Site) -> None:
 
     @app.post("/talk/correct", include_in_schema=False)
     @needs(TokenScope.FEED)
-    def correct(
+    async def correct(
         request: Request,
         versions: Text = "live",
         conversation: Text = "",
@@ -54,13 +57,16 @@ def add_talk_feedback(app: FastAPI, site: Site) -> None:
         spot = _pick(read_conversation(conversation), place)
         if not better.strip():
             raise ConfigError("expected the answer as it should have been, got nothing")
-        notice = _corrected(site, spot, better)
+        notice = await _corrected(site, spot, better)
         names = versions_of(versions)
-        return show_talk(site, request, names, spot.turns, Beside(notice=notice))
+        beside = Beside(notice=notice)
+        return await run_in_threadpool(
+            show_talk, site, request, names, spot.turns, beside
+        )
 
     @app.post("/talk/rate", include_in_schema=False)
     @needs(TokenScope.FEED)
-    def rate(
+    async def rate(
         request: Request,
         versions: Text = "live",
         conversation: Text = "",
@@ -69,30 +75,34 @@ def add_talk_feedback(app: FastAPI, site: Site) -> None:
     ) -> Response:
         """Let an answer that was good be learned, and one that was bad never."""
         spot = _pick(read_conversation(conversation), place)
-        notice = _rated(site, spot, is_up=thumb is Thumb.UP)
+        notice = await _rated(site, spot, is_up=thumb is Thumb.UP)
         names = versions_of(versions)
-        return show_talk(site, request, names, spot.turns, Beside(notice=notice))
+        beside = Beside(notice=notice)
+        return await run_in_threadpool(
+            show_talk, site, request, names, spot.turns, beside
+        )
 
 
-def _corrected(site: Site, spot: Spot, better: str) -> Notice:
+async def _corrected(site: Site, spot: Spot, better: str) -> Notice:
     """Let a corrected answer be learned, and return what is said of it."""
-    kept = _kept(site, spot.answer)
+    kept = await run_in_threadpool(_kept, site, spot.answer)
     if kept is None:
-        batch: int | None = _feed(site, spot, better, "corrected")
+        batch: int | None = await _feed(site, spot, better, "corrected")
     else:
-        batch = site.parts.talk.captured.edit(kept.id, better).batch
+        edit = site.parts.talk.captured.edit
+        batch = (await run_in_threadpool(edit, kept.id, better)).batch
     return _learned("The corrected answer is learned next.", batch)
 
 
-def _rated(site: Site, spot: Spot, *, is_up: bool) -> Notice:
+async def _rated(site: Site, spot: Spot, *, is_up: bool) -> Notice:
     """Take in a thumb, and return what is said of it."""
-    kept, batch = _kept(site, spot.answer), None
+    kept, batch = await run_in_threadpool(_kept, site, spot.answer), None
     if kept is not None:
-        captured = site.parts.talk.captured
-        rated = captured.feedback(kept.id, Feedback.THUMB, is_up, reviewed=True)
+        give = partial(site.parts.talk.captured.feedback, reviewed=True)
+        rated = await run_in_threadpool(give, kept.id, Feedback.THUMB, is_up)
         batch = rated.batch
     elif is_up:
-        batch = _feed(site, spot, spot.answer.text, "good")
+        batch = await _feed(site, spot, spot.answer.text, "good")
     if is_up:
         return _learned("The good answer is learned next.", batch)
     return Notice("That answer is never learned. Below it you can correct it.")
@@ -125,7 +135,7 @@ def _kept(site: Site, answer: Answered) -> Captured | None:
         return None
 
 
-def _feed(site: Site, spot: Spot, text: str, what: str) -> int:
+async def _feed(site: Site, spot: Spot, text: str, what: str) -> int:
     """Feed an answer as the one example of a batch; what was said before is context.
 
     Returns:
@@ -144,13 +154,13 @@ def _feed(site: Site, spot: Spot, text: str, what: str) -> int:
     stream.name = "talk.jsonl"
     source = SOURCE.format(what=what, version=spot.answer.version)
     options = FeedOptions(source=source, rows=RowOptions(shape=Format.MESSAGES))
-    report = site.home.feed(stream, options=options)
+    outcome = await site.parts.feeds.feed(lambda: nullcontext(stream), options)
+    report = outcome.report
     if report.batch is None or not report.accepted:
         raise FeedError(
             "expected an answer that was not fed before and that the base can learn, "
             "got another"
         )
-    site.parts.scheduler.consider()
     return report.batch
 
 

@@ -20,14 +20,13 @@ from sleepcycle.dashboard.conversation import (
     write_conversation,
 )
 from sleepcycle.dashboard.site import Notice, Site
-from sleepcycle.errors import SleepcycleError
+from sleepcycle.errors import SleepcycleError, TextBaseError
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.server.access import needs
-from sleepcycle.server.openai_requests import ChatRequest
+from sleepcycle.server.openai_requests import ChatRequest, TextRequest
 from sleepcycle.server.openai_routes import answered
 from sleepcycle.serving.messages import Reason
 
-MOST_TOKENS = 512  # of one answer
 LISTED = 50  # versions to choose from, the newest
 
 Text = Annotated[str, Form()]
@@ -67,7 +66,6 @@ def show_talk(
         carried=write_conversation(turns),
         choices=_choices(site),
         most_versions=MOST_VERSIONS,
-        most_tokens=MOST_TOKENS,
         message=beside.message,
         fault=beside.fault,
         capture=site.parts.scheduler.settings.capture,
@@ -158,7 +156,6 @@ def _request(name: str, messages: list[dict[str, Any]], *, store: bool) -> ChatR
         {
             "model": name,
             "messages": messages,
-            "max_tokens": MOST_TOKENS,
             "temperature": 0,
             "store": store,
         }
@@ -182,13 +179,19 @@ async def _answers(
 
 
 async def _answer(site: Site, request: Request, body: ChatRequest) -> Answered:
-    """Return what one version answers.
+    """Return what one version answers; without a template it goes on from a text.
 
     Raises:
         SleepcycleError: It cannot.
     """
+    talk = site.parts.talk
     content = await run_in_threadpool(body.content)
-    envelope, [written] = await answered(request, site.parts.talk, body, [content])
+    try:
+        envelope, [written] = await answered(request, talk, body, [content])
+    except TextBaseError:
+        said = body.messages[-1]["content"]
+        text = TextRequest(model=body.model, prompt=said, temperature=0)
+        envelope, [written] = await answered(request, talk, text, [said])
     return Answered(
         name=body.model,
         version=envelope.model,

@@ -17,6 +17,7 @@ from sleepcycle.errors import (
     QuotaError,
     SleepcycleError,
     TeachingError,
+    TextBaseError,
     VersionError,
 )
 from sleepcycle.files import disk
@@ -24,6 +25,7 @@ from sleepcycle.server.responses import answer
 
 PREFIX = "/v1/"
 SHOWN = 80  # characters of a key that somebody made up
+NO_TEMPLATE = "no_chat_template"
 INVALID, SERVER = "invalid_request_error", "server_error"
 
 Handler = Callable[[Request, Exception], Response]
@@ -78,7 +80,8 @@ def _described(error: Exception) -> tuple[int, dict[str, Any]]:
     if isinstance(error, DiskError) and disk.is_full(error):
         return 507, _body(words, SERVER, "insufficient_storage")
     if isinstance(error, CaptureError | FeedError | ModelError):
-        return 400, _body(words, INVALID)
+        code = NO_TEMPLATE if isinstance(error, TextBaseError) else None
+        return 400, _body(words, INVALID, code)
     if isinstance(error, SleepcycleError):
         return 503, _body(words, SERVER)
     return 500, _body(

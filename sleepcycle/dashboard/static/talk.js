@@ -82,16 +82,16 @@ async function answerAll() {
 
 // One answer, shown while it comes.
 async function answerOf(name, messages, store, shown, signal) {
-  const most = Number(say.dataset.most);
-  const body = { model: name, messages, temperature: 0, max_tokens: most, stream: true, store: Boolean(store) };
-  const answer = await fetch("/v1/chat/completions", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-    signal,
-  });
-  if (!answer.ok) throw new Error((await answer.json()).error.message);
+  const asked = { model: name, temperature: 0, stream: true };
   const made = { name, version: name, text: "", completion: "", cut_off: false };
+  let answer = await post("/v1/chat/completions", { ...asked, messages, store: Boolean(store) }, signal);
+  if (!answer.ok) {
+    const { error } = await answer.json();
+    if (error.code !== "no_chat_template") throw new Error(error.message);
+    const prompt = messages.at(-1).content; // such a base goes on from a text
+    answer = await post("/v1/completions", { ...asked, prompt }, signal);
+    if (!answer.ok) throw new Error((await answer.json()).error.message);
+  }
   let rest = "";
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
@@ -105,6 +105,11 @@ async function answerOf(name, messages, store, shown, signal) {
   return made;
 }
 
+function post(address, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return fetch(address, { method: "POST", headers, body: JSON.stringify(body), signal });
+}
+
 function take(line, made) {
   if (!line.startsWith("data: ") || line === "data: [DONE]") return;
   const part = JSON.parse(line.slice(6));
@@ -112,7 +117,7 @@ function take(line, made) {
   made.version = part.model;
   made.completion = part.id;
   for (const choice of part.choices) {
-    made.text += choice.delta.content ?? "";
+    made.text += choice.text ?? choice.delta?.content ?? "";
     made.cut_off ||= choice.finish_reason === "length";
   }
 }
