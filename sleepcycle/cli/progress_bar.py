@@ -64,6 +64,8 @@ def facts(heartbeat: Heartbeat) -> str:
     parts = []
     if heartbeat.loss is not None:
         parts.append(f"loss {heartbeat.loss:.3f}")
+    if heartbeat.held_out is not None:
+        parts.append(f"held out {heartbeat.held_out:.3f}")
     if heartbeat.confidence is not None:
         parts.append(f"{heartbeat.confidence:.0%} sure")
     if heartbeat.tokens_per_second is not None:

@@ -290,4 +290,5 @@ class TrainingMonitor:
             micro_batches=self.micro_batches,
             mfu=pace.mfu,
             confidence=self._confidence[-1][1] if self._confidence else None,
+            held_out=self._looks[-1][1] if self._looks else None,
         )

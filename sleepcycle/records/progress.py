@@ -31,6 +31,10 @@ class Progress:
     """Least probability that was given to a token of what is to be learned, when a
     small wake last looked, in [0, 1]; None where it does not look."""
 
+    held_out: float | None = None
+    """Loss on what is held out, in nats per token, when it was last looked at; None
+    before the first look. A look comes after the heartbeat of its step."""
+
 
 def progress_from(fields: Mapping[str, Any]) -> Progress:
     """Return the heartbeat that parsed JSON holds.

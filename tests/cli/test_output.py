@@ -116,6 +116,11 @@ class TestProgress:
 
         assert facts(heartbeat) == "loss 0.500  26% sure"
 
+    def test_the_newest_look_at_what_is_held_out_is_said(self):
+        heartbeat = Progress("wake", 9, 40, loss=0.5, held_out=0.75)
+
+        assert facts(heartbeat) == "loss 0.500  held out 0.750"
+
     def test_a_feed_counts_its_rows_on_a_terminal(self, cli, tmp_path):
         file = tmp_path / "many.jsonl"
         file.write_text("".join(f'{{"text": "{n}"}}\n' for n in range(4_100)))
