@@ -1,8 +1,8 @@
 """The versions of a home: look, compare, verify, make live, export, import."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -16,6 +16,7 @@ from sleepcycle.files.quick_import import without_collections
 from sleepcycle.files.sealed import faults, verify
 from sleepcycle.home.export_formats import WRITERS, ExportFormat, ExportOrder
 from sleepcycle.home.import_worker import ImportRequest, read_in_worker
+from sleepcycle.home.switch_plan import Foresight, foresee, plan_switch
 from sleepcycle.model.base_files import identify
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.version import (
@@ -26,11 +27,10 @@ from sleepcycle.records.version import (
     VersionKind,
 )
 from sleepcycle.runs import publish
-from sleepcycle.runs.lineage import Lineage, read_lineage
 from sleepcycle.settings.config import Settings
-from sleepcycle.store import example_table, journal, version_table
-from sleepcycle.store.database import Session, Store
-from sleepcycle.store.values import Alias, Removed
+from sleepcycle.store import example_table, journal, run_list, version_table
+from sleepcycle.store.database import Store
+from sleepcycle.store.values import Alias, GateFigures, Removed
 
 if TYPE_CHECKING:
     from sleepcycle.home.weights import Comparison
@@ -218,25 +218,43 @@ class VersionRegistry:
         """Make a checked version live, in a home that is held."""
         failpoint("rollback.begun")
         with self.store.write() as session:
-            lineage = read_lineage(session)
-            lost = _lost(session, lineage, target.number)
-            orphaned = example_table.count_trained(session, lost)
-            requeued = example_table.requeue(session, lost) if requeue else 0
+            plan = plan_switch(session, target)
+            requeued = example_table.requeue(session, plan.lost) if requeue else 0
             publish.make_live(session, target.number)
-            line = version_table.ancestors(session, target.number)
-            regained = example_table.own_again(session, line)
-            journal.append(
-                session,
-                self.actor,
-                action,
-                live=target.name,
-                previous=lineage.live.name,
-                orphaned=orphaned,
-                requeued=requeued,
-                regained=regained,
+            regained = example_table.own_again(session, plan.line)
+            done = Switch(
+                target.name, plan.live.name, plan.orphaned, requeued, regained
             )
+            journal.append(session, self.actor, action, **asdict(done))
         failpoint("rollback.committed")
-        return Switch(target.name, lineage.live.name, orphaned, requeued, regained)
+        return done
+
+    def foresee(self, name: str) -> Foresight:
+        """Return what making a version live would do, and change nothing.
+
+        Raises:
+            VersionError: There is no such version, or its files were removed.
+        """
+        target = self.get(name)
+        self.folder(target)
+        with self.store.read() as session:
+            return foresee(session, target)
+
+    def gate_figures(self, numbers: Collection[int]) -> list[GateFigures]:
+        """Return what the gate measured of these versions, by number."""
+        with self.store.read() as session:
+            return run_list.gate_figures(session, numbers)
+
+    def learned(self, name: str) -> dict[int, int]:
+        """Return how many examples of each batch a version knows, by its whole line.
+
+        Raises:
+            VersionError: There is no such version.
+        """
+        target = self.get(name)
+        with self.store.read() as session:
+            line = version_table.ancestors(session, target.number)
+            return version_table.batches_of(session, line)
 
     def alias(self, alias: str, name: str) -> Version:
         """Let an alias of the user's own point at a version.
@@ -357,15 +375,3 @@ class VersionRegistry:
         if folder is not None:
             verify(folder)
         return version
-
-
-def _lost(session: Session, lineage: Lineage, target: int) -> set[int]:
-    """Return the versions whose lessons go when another version becomes live.
-
-    Going to what is live already, these are all that it does not come from: so what
-    an earlier rollback left behind can be learned again later.
-    """
-    line = version_table.ancestors(session, target)
-    if target == lineage.live.number and lineage.day is None:
-        return set(range(version_table.next_number(session))) - line
-    return {*lineage.live_versions, *lineage.day_versions} - line

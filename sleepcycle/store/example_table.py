@@ -250,19 +250,17 @@ def own_again(session: Session, versions: Collection[int]) -> int:
         )
         .scalar_subquery()
     )
-    learned = select(VersionExampleRow.example).where(
-        VersionExampleRow.version.in_(versions)
-    )
     return _change(
         session,
         update(ExampleRow)
-        .where(
-            ExampleRow.id.in_(learned),
-            ExampleRow.state.in_([ExampleState.PENDING, ExampleState.TRAINED]),
-            ~_trained(versions),
-        )
+        .where(_disowned(versions))
         .values(state=ExampleState.TRAINED, version=owner),
     )
+
+
+def count_disowned(session: Session, versions: Collection[int]) -> int:
+    """Return how many examples `own_again` would give back to these versions."""
+    return session.scalar(select(func.count()).where(_disowned(versions))) or 0
 
 
 def exclude_batch(session: Session, batch: int) -> int:
@@ -336,6 +334,18 @@ def _pending() -> ColumnElement[bool]:
     """Return the condition that an example can be learned, and its batch is whole."""
     return (ExampleRow.state == ExampleState.PENDING) & ExampleRow.batch.not_in(
         open_batch.hidden()
+    )
+
+
+def _disowned(versions: Collection[int]) -> ColumnElement[bool]:
+    """Return the condition for what these versions learned, and do not own."""
+    learned = select(VersionExampleRow.example).where(
+        VersionExampleRow.version.in_(versions)
+    )
+    return (
+        ExampleRow.id.in_(learned)
+        & ExampleRow.state.in_([ExampleState.PENDING, ExampleState.TRAINED])
+        & ~_trained(versions)
     )
 
 

@@ -152,6 +152,60 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """What a run reported, as far as a list of many shows it; None where nothing."""
+
+    accepted: bool | None = None
+    reason: str | None = None
+    """The verdict's, in words."""
+
+    examples: int | None = None
+    seconds: float | None = None
+    tokens_per_second: float | None = None
+    rem_cost: float | None = None
+    """Compute of REM over that of the day."""
+
+    known_live: float | None = None
+    """Held-out loss of known batches, in nats per token."""
+
+    known: float | None = None
+    """The same of the candidate."""
+
+    today_live: float | None = None
+    """Held-out loss of today's batches, in nats per token."""
+
+    today: float | None = None
+    """The same of the candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run as a list of many shows it."""
+
+    id: int
+    kind: RunKind
+    state: RunState
+    started_at: datetime
+    ended_at: datetime | None
+    error: str | None
+    reported: Reported
+    version: int | None
+    """What it made."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateFigures:
+    """What the gate measured of one accepted night, as shares in [0, 1]."""
+
+    version: int
+    known_exact: float | None
+    """Known prompts answered by the letter; None where none was asked."""
+
+    agreement: float | None
+    """The bare base's own answers that are kept; None where none was asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Night:
     """A night that was due."""
 

@@ -7,9 +7,12 @@ import pytest
 from sleepcycle.errors import NotFoundError
 from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import DREAMS, RunFolder
+from sleepcycle.home.run_history import TAIL_BYTES
+from sleepcycle.records.progress import HEARTBEAT, Progress
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
 from sleepcycle.store import journal, run_table, version_table
+from tests.home.lived import live_days, tiny
 
 
 def start(session, kind=RunKind.WAKE):
@@ -77,3 +80,56 @@ class TestRunHistory:
         folder.log.write_text("printed\n")
 
         assert home.runs.log(run) == "printed\n"
+
+
+class TestFiles:
+    @pytest.fixture
+    def run(self, home):
+        """A run with a folder."""
+        with home.store.write() as session:
+            number = start(session)
+        home.paths.run(number).mkdir(parents=True)
+        return number
+
+    def test_heartbeats_are_those_that_measured_something(self, home, run):
+        folder = RunFolder(home.paths.run(run))
+        folder.append_progress(HEARTBEAT)
+        folder.append_progress(Progress("wake", 1, 2, loss=0.5))
+        with folder.progress.open("a") as file:
+            file.write('{"stage": "wa')
+
+        assert home.runs.heartbeats(run) == [Progress("wake", 1, 2, loss=0.5)]
+
+    def test_the_end_of_a_long_log_begins_with_a_whole_line(self, home, run):
+        lines = [f"line {number:05d}\n" for number in range(5000)]
+        RunFolder(home.paths.run(run)).log.write_text("".join(lines))
+
+        found = home.runs.log_tail(run)
+
+        assert found.endswith("line 04999\n")
+        assert found.startswith("line 0")
+        assert len(found) <= TAIL_BYTES
+
+    def test_a_short_log_is_whole(self, home, run):
+        RunFolder(home.paths.run(run)).log.write_text("one\ntwo\n")
+
+        assert home.runs.log_tail(run) == "one\ntwo\n"
+
+    def test_settings_are_those_of_the_order(self, home, run):
+        file = home.paths.run(run) / "run.json"
+        file.write_text('{"settings": {"wake": {"rank": 8}}}')
+
+        assert home.runs.settings(run) == {"wake": {"rank": 8}}
+
+    def test_without_a_folder_settings_are_those_of_the_card(self, home):
+        found = tiny(home.paths.root)
+        live_days(found, "monday")
+        for folder in home.paths.runs.iterdir():
+            (folder / "run.json").unlink()
+
+        assert home.runs.settings(2)["feed"]["held_out_share"] == 0.25
+
+    def test_of_a_run_that_left_nothing_there_is_nothing(self, home):
+        assert home.runs.settings(9) is None
+        assert home.runs.heartbeats(9) == []
+        assert home.runs.log_tail(9) == ""

@@ -21,8 +21,9 @@ from sleepcycle.home import import_worker
 from sleepcycle.home.lock import locked
 from sleepcycle.records.codec import from_json, to_json
 from sleepcycle.records.run_order import RunKind, RunState
-from sleepcycle.store import run_table
+from sleepcycle.store import run_table, version_table
 from sleepcycle.store.snapshot import read_snapshot
+from tests.home.lived import feed, live_days, rows_of, tiny
 from tests.journaled import journal_entries
 
 PATIENCE_S = 120.0
@@ -181,3 +182,44 @@ class TestImportWorker:
         fault = from_json((tmp_path / "result.json").read_text(), Fault)
         assert (code, fault.error) == (1, "AdapterError")
         assert len(fault.message) <= import_worker.WORDS
+
+
+class TestForesight:
+    @pytest.fixture
+    def lived(self, home):
+        """Two nights, and a day that has begun."""
+        found = tiny(home.paths.root)
+        live_days(found, "monday", "tuesday")
+        feed(found, "wednesday")
+        found.wake()
+        return found
+
+    @pytest.mark.parametrize("requeue", [False, True])
+    @pytest.mark.parametrize("way", [["v0"], ["v2"], ["v4"], ["v0", "v4"], ["v1"]])
+    def test_it_is_what_the_switch_then_reports(self, lived, way, requeue):
+        *before, last = way
+        for name in before:
+            lived.rollback(name, requeue=requeue)
+        seen = lived.versions.foresee(last)
+
+        done = lived.rollback(last, requeue=requeue)
+
+        assert (done.live, done.previous) == (seen.live, seen.previous)
+        assert (done.orphaned, done.regained) == (seen.orphaned, seen.regained)
+        assert done.requeued == (seen.orphaned if requeue else 0)
+
+    def test_it_changes_nothing_and_names_what_goes(self, lived):
+        before = rows_of(lived.paths.root, but=())
+
+        seen = lived.versions.foresee("v2")
+
+        assert rows_of(lived.paths.root, but=()) == before
+        assert (seen.lost, seen.day) == (("v3", "v4", "v5"), "v5")
+        assert seen.orphaned > 0
+
+    def test_one_whose_files_are_gone_cannot_be_live(self, lived):
+        with lived.store.write() as session:
+            version_table.remove(session, 1, "cleared")
+
+        with pytest.raises(VersionError, match="the files of v1 are gone"):
+            lived.versions.foresee("v1")
