@@ -13,7 +13,7 @@ from sleepcycle.store.values import (
     GateFigures,
     Night,
     NightState,
-    Reported,
+    ReportExcerpt,
     RunEntry,
     one_known,
 )
@@ -30,7 +30,7 @@ PATHS = {
     "today_live": "$.verdict.acquisition.live",
     "today": "$.verdict.acquisition.candidate",
 }
-"""Where each field of `Reported` is in a report, which has every layer's spectrum."""
+"""Where each field of `ReportExcerpt` is in a report, which has all layers too."""
 
 VERDICT = "$.report.verdict"  # in a version's card
 
@@ -127,8 +127,8 @@ def _made_by(session: Session, runs: Collection[int]) -> dict[int, int]:
     return {run: number for run, number in rows if run is not None}
 
 
-def _reported(told: str | None) -> Reported:
+def _reported(told: str | None) -> ReportExcerpt:
     """Return the record of what was taken from a report."""
     if told is None:
-        return Reported()
-    return Reported(**dict(zip(PATHS, json.loads(told), strict=True)))
+        return ReportExcerpt()
+    return ReportExcerpt(**dict(zip(PATHS, json.loads(told), strict=True)))

@@ -152,7 +152,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ReportExcerpt:
     """What a run reported, as far as a list of many shows it; None where nothing."""
 
     accepted: bool | None = None
@@ -188,7 +188,7 @@ class RunEntry:
     started_at: datetime
     ended_at: datetime | None
     error: str | None
-    reported: Reported
+    reported: ReportExcerpt
     version: int | None
     """What it made."""
 

@@ -8,7 +8,7 @@ import pytest
 from sleepcycle.errors import StoreError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.store import night_table, run_list, run_table
-from sleepcycle.store.values import GateFigures, NightState, Reported
+from sleepcycle.store.values import GateFigures, NightState, ReportExcerpt
 from tests.store.conftest import add_version, start_run
 
 REPORT = {
@@ -40,7 +40,7 @@ class TestEntries:
 
         [entry] = run_list.entries(session, 10, None)
 
-        assert entry.reported == Reported(
+        assert entry.reported == ReportExcerpt(
             accepted=False,
             reason="it forgot",
             seconds=4.5,
@@ -55,7 +55,7 @@ class TestEntries:
 
         [entry] = run_list.entries(session, 10, None)
 
-        assert (entry.reported, entry.error) == (Reported(), "no room")
+        assert (entry.reported, entry.error) == (ReportExcerpt(), "no room")
         assert entry.version is None
 
     def test_pages_follow_each_other(self, session):
