@@ -13,6 +13,7 @@ from sleepcycle.dashboard.sign_in import add_sign_in
 from sleepcycle.dashboard.site import Site
 from sleepcycle.dashboard.talk_feedback import add_talk_feedback
 from sleepcycle.dashboard.talk_page import add_talk_page
+from sleepcycle.dashboard.timeline_page import add_timeline_page
 from sleepcycle.server import server
 from sleepcycle.server.access import open_to_all
 from sleepcycle.server.service_parts import ServiceParts
@@ -28,6 +29,7 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     add_now_page(app, site)
     add_talk_page(app, site)
     add_talk_feedback(app, site)
+    add_timeline_page(app, site)
     return Middleware(ErrorPages, site=site)
 
 
