@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from sleepcycle.dashboard.assets import assets
 from sleepcycle.dashboard.error_pages import ErrorPages
+from sleepcycle.dashboard.memory_page import add_memory_page
 from sleepcycle.dashboard.now_page import add_now_page
 from sleepcycle.dashboard.sign_in import add_sign_in
 from sleepcycle.dashboard.site import Site
@@ -30,6 +31,7 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     add_talk_page(app, site)
     add_talk_feedback(app, site)
     add_timeline_page(app, site)
+    add_memory_page(app, site)
     return Middleware(ErrorPages, site=site)
 
 

@@ -24,6 +24,11 @@ def share(value: float | None) -> str:
     return NONE if value is None else f"{value:.0%}"
 
 
+def points(value: float) -> str:
+    """Return a difference of two shares in points of a hundred."""
+    return f"{value * 100:.0f}"
+
+
 def decimal(value: float | None, digits: int = 3) -> str:
     """Return a number with some decimals, or a dash for none."""
     return NONE if value is None else f"{value:.{digits}f}"

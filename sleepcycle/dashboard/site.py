@@ -139,6 +139,7 @@ def _environment() -> Environment:
         count=readable.count,
         counted=readable.counted,
         share=readable.share,
+        points=readable.points,
         decimal=readable.decimal,
         duration=readable.duration,
         size=readable.size,

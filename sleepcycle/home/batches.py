@@ -1,6 +1,6 @@
 """The batches of a home: what was fed, to look at and to put right."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,11 @@ class BatchRegistry:
         """
         with self.store.read() as session:
             return batch_table.get(session, number), batch_table.states(session, number)
+
+    def sources(self, numbers: Collection[int]) -> dict[int, str]:
+        """Return where some batches came from, by their numbers."""
+        with self.store.read() as session:
+            return batch_table.sources(session, numbers)
 
     def fed_as(self, key: FeedKey) -> FeedReport | None:
         """Return what a feed brought that was asked for under a key before.

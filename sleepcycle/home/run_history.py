@@ -12,7 +12,7 @@ from sleepcycle.records.example import Dream
 from sleepcycle.records.progress import HEARTBEAT, Progress, progress_from
 from sleepcycle.store import journal, run_list, run_table, version_table
 from sleepcycle.store.database import Store
-from sleepcycle.store.values import Night, Run, RunEntry
+from sleepcycle.store.values import Night, NightScores, Run, RunEntry
 
 SHOWN = 100  # runs in a listing, the newest
 TAIL_BYTES = 16_000  # of what a worker printed
@@ -56,6 +56,16 @@ class RunHistory:
         """
         with self.store.read() as session:
             return run_list.idle_nights(session, since, until)
+
+    def night_scores(self, before: int | None, limit: int) -> list[NightScores]:
+        """Return what the gate measured of accepted nights, newest first.
+
+        Args:
+            before: Those whose version has a lower number alone; None for the last.
+            limit: How many at most.
+        """
+        with self.store.read() as session:
+            return run_list.night_scores(session, limit, before)
 
     def version_of(self, number: int) -> int | None:
         """Return the number of the version that a run made; None where none."""

@@ -107,6 +107,12 @@ def journal_fields(session: Session, batch: int) -> dict[str, object]:
     }
 
 
+def sources(session: Session, numbers: Collection[int]) -> dict[int, str]:
+    """Return where some batches came from, by their numbers."""
+    query = select(BatchRow.id, BatchRow.source).where(BatchRow.id.in_(numbers))
+    return {row.id: row.source for row in session.execute(query)}
+
+
 def list_batches(
     session: Session, after: int = 0, limit: int | None = None
 ) -> list[Batch]:

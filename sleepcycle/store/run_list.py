@@ -7,11 +7,14 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from sleepcycle.records.codec import from_plain
 from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.version import VersionKind
 from sleepcycle.store.schema import NightRow, RunRow, VersionRow
 from sleepcycle.store.values import (
     GateFigures,
     Night,
+    NightScores,
     NightState,
     ReportExcerpt,
     RunEntry,
@@ -33,6 +36,8 @@ PATHS = {
 """Where each field of `ReportExcerpt` is in a report, which has all layers too."""
 
 VERDICT = "$.report.verdict"  # in a version's card
+SCORES = ("batches", "agreement", "anchors")
+"""Fields of `NightScores` that a verdict has."""
 
 
 def entries(session: Session, limit: int, before: int | None) -> list[RunEntry]:
@@ -117,6 +122,35 @@ def gate_figures(session: Session, versions: Collection[int]) -> list[GateFigure
         .order_by(VersionRow.number)
     )
     return [GateFigures(number, *json.loads(told)) for number, told in rows]
+
+
+def night_scores(session: Session, limit: int, before: int | None) -> list[NightScores]:
+    """Return what the gate measured of the last accepted nights, newest first.
+
+    Args:
+        session: A transaction.
+        limit: How many at most.
+        before: Those of a lower number alone; None for the last ones.
+    """
+    asked = func.json_extract(
+        VersionRow.card, *(f"{VERDICT}.{name}" for name in SCORES)
+    )
+    query = (
+        select(VersionRow.number, asked)
+        .where(VersionRow.kind == VersionKind.SLEEP, VersionRow.accepted)
+        .order_by(VersionRow.number.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(VersionRow.number < before)
+    return [_scores(number, told) for number, told in session.execute(query)]
+
+
+def _scores(number: int, told: str) -> NightScores:
+    """Return the record of what a card tells of a night's verdict."""
+    found = zip(SCORES, json.loads(told), strict=True)
+    known = {name: value for name, value in found if value is not None}
+    return from_plain({"version": number, **known}, NightScores)
 
 
 def _made_by(session: Session, runs: Collection[int]) -> dict[int, int]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sleepcycle.errors import StoreError
 from sleepcycle.records.run_order import RunKind, RunState
+from sleepcycle.records.verdict import BatchScore, Kept
 from sleepcycle.records.version import BaseIdentity, Version
 
 PAUSED = "paused"  # the switch that lets nothing begin by itself
@@ -203,6 +204,19 @@ class GateFigures:
 
     agreement: float | None
     """The bare base's own answers that are kept; None where none was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightScores:
+    """What the gate measured of one accepted night."""
+
+    version: int
+    batches: tuple[BatchScore, ...] = ()
+    agreement: Kept | None = None
+    """On turns of the bare base; None where it has none."""
+
+    anchors: Kept | None = None
+    """On the owner's anchors; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
