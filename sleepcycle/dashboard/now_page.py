@@ -1,5 +1,6 @@
 """The first page: what the service is doing and why, and what comes next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -7,14 +8,18 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from sleepcycle.daemon.state import Activity, DaemonState
+from sleepcycle.dashboard.memory_page import LAST_RUNS, Lesson, lessons_of
 from sleepcycle.dashboard.readable import clock, counted, duration, since
 from sleepcycle.dashboard.site import Site
 from sleepcycle.files.inbox_files import not_fed
+from sleepcycle.home.run_history import RunHistory
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.server.access import needs
 from sleepcycle.store.snapshot import read_snapshot
-from sleepcycle.store.values import Snapshot
+from sleepcycle.store.values import Alias, NightScores, RunEntry, Snapshot
+
+MOST_STRENGTHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ def add_now_page(app: FastAPI, site: Site) -> None:
     def now(request: Request) -> Response:
         """Show what the service does, why, and what comes next."""
         state, snapshot = scheduler.state(), read_snapshot(paths)
-        present = datetime.now(UTC)
+        present, home = datetime.now(UTC), site.home
+        nights = home.runs.night_scores(snapshot.aliases[Alias.LIVE] + 1, 1)
+        strengths = strengths_of(nights)
         return site.page(
             request,
             "now.html",
@@ -46,7 +53,10 @@ def add_now_page(app: FastAPI, site: Site) -> None:
             sentence=sentence(state, snapshot, present),
             button=button(state, snapshot),
             inbox=not_fed(paths.inbox),
-            present=present,
+            learned=last_learned(home.runs),
+            strengths=strengths,
+            measured=f"v{nights[0].version}" if nights else "",
+            sources=home.batches.sources([one.batch for one in strengths]),
         )
 
     @app.post("/wake", include_in_schema=False)
@@ -108,6 +118,20 @@ def sentence(state: DaemonState, home: Snapshot, present: datetime) -> str:
         at = clock(state.next_window, present)
         return f"It is idle: {waiting} for the hours of learning from {at} on."
     return f"It is idle: {waiting} until there are enough, and {night}."
+
+
+def last_learned(runs: RunHistory) -> RunEntry | None:
+    """Return the last wake that learned something; None where the last runs did not."""
+    for run in runs.entries(None, LAST_RUNS):
+        if run.kind is RunKind.WAKE and run.reported.examples:
+            return run
+    return None
+
+
+def strengths_of(nights: Sequence[NightScores]) -> list[Lesson]:
+    """Return the batches that a night knew best, the best first."""
+    lessons = [one for one in lessons_of(nights) if one.known]
+    return sorted(lessons, key=lambda one: -one.known[-1].score)[:MOST_STRENGTHS]
 
 
 def button(state: DaemonState, home: Snapshot) -> Button:

@@ -10,7 +10,10 @@ from sleepcycle.dashboard.now_page import button, sentence
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
 from sleepcycle.store.snapshot import read_snapshot
+from tests.dashboard.lived import lived, lived_home, lived_once, reader
 from tests.server.conftest import IDLE
+
+__all__ = ["lived", "lived_home", "lived_once", "reader"]
 
 PRESENT = datetime(2026, 3, 3, 20, 48, tzinfo=UTC)
 NIGHT = PRESENT + timedelta(hours=5, minutes=12)
@@ -132,3 +135,11 @@ class TestPage:
         assert "Paused: nothing begins by itself." in page.words
         assert ("post", "/resume", {}) in page.forms
         assert dashboard.scheduler.asked == ["pause"]
+
+
+def test_what_was_learned_last_is_told(lived_home, reader):
+    page = reader.get("/")
+
+    last = lived_home.runs.entries(None, 1)[0]
+    assert f'href="/runs/{last.id}"' in page.text
+    assert "Learned last" in page.words
