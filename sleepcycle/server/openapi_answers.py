@@ -6,6 +6,9 @@ Schema = dict[str, Any]
 Content = dict[str, Schema]
 """A schema by the type of what is answered; of a stream, that of each event."""
 
+ERROR = "OpenaiError"
+"""The schema of an error at OpenAI's addresses."""
+
 JSON, EVENTS = "application/json", "text/event-stream"
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer"}
@@ -115,15 +118,20 @@ def _page(items: Schema) -> Schema:
 
 def _written(whole: str, part: str) -> Content:
     """Return what is answered whole, or with `stream` as it is being written."""
-    told = "An error where one comes on the way; the last event is `[DONE]`."
-    return {JSON: named(whole), EVENTS: _event(named(part), told)}
+    last = {"const": "[DONE]"}
+    parts = _in_text({"anyOf": [named(part), named(ERROR)]})
+    return {JSON: named(whole), EVENTS: _event({**TEXT, "anyOf": [last, parts]})}
 
 
-def _event(data: Schema, told: str) -> Schema:
+def _in_text(schema: Schema) -> Schema:
+    """Return the schema of a text that is JSON."""
+    return {"contentMediaType": JSON, "contentSchema": schema}
+
+
+def _event(data: Schema) -> Schema:
     """Return the schema of a server-sent event, as FastAPI writes it."""
-    text = {**TEXT, "contentMediaType": JSON, "contentSchema": data}
     properties = {
-        "data": {**text, "description": told},
+        "data": data,
         "event": TEXT,
         "id": TEXT,
         "retry": {"type": "integer", "minimum": 0},
@@ -138,7 +146,7 @@ ANSWERS: dict[tuple[str, str], Content] = {
     ("POST", TEXTS): _written("TextCompletion", "TextCompletionChunk"),
     ("GET", STORED): {JSON: named("StoredCompletion")},
     ("POST", STORED): {JSON: named("StoredCompletion")},
-    ("GET", "/api/events"): {EVENTS: _event(OBJECT, "By the name of the event.")},
+    ("GET", "/api/events"): {EVENTS: _event({**TEXT, **_in_text(OBJECT)})},
     ("GET", "/v1/files/{name}/content"): {
         "application/octet-stream": {**TEXT, "format": "binary"}
     },

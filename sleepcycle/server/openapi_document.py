@@ -10,6 +10,7 @@ from sleepcycle import __version__
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.server.access import Access, table_of
 from sleepcycle.server.openapi_answers import (
+    ERROR,
     JSON,
     OPTIONAL,
     SHAPES,
@@ -27,7 +28,7 @@ SCHEME = "token"
 UNUSED = ("HTTPValidationError", "ValidationError")
 """What FastAPI answers by itself to a body that is wrong; we do not."""
 
-OURS, THEIRS = "Error", "OpenaiError"
+OURS, THEIRS = "Error", ERROR
 ERRORS = {
     OURS: keyed({"error": TEXT, "message": TEXT}),
     THEIRS: keyed(

@@ -278,7 +278,11 @@ def test_both_ways_to_answer_are_documented(talking, path, asked):
     _, heads, stream = talking.answer("POST", path, {**asked, "stream": True})
 
     item = content["text/event-stream"]["itemSchema"]["properties"]["data"]
-    assert item["contentSchema"]["$ref"].endswith(f"/{whole}Chunk")
+    last, parts = item["anyOf"]
+    [part, error] = (each["$ref"] for each in parts["contentSchema"]["anyOf"])
+    assert part.endswith(f"/{whole}Chunk")
+    assert error.endswith("/OpenaiError")
+    assert stream.decode().endswith(f"data: {last['const']}\n\n")
     found = {headers.get_content_type(), heads.get_content_type()}
     assert found == set(content)
     for name, told in (

@@ -15,7 +15,7 @@ from sleepcycle.server import server
 from sleepcycle.server.access import table_of
 from sleepcycle.server.routes import create_app
 from sleepcycle.settings.config import ServeSettings, Settings
-from tests.server.conftest import PATIENCE_S, TOKEN, FakeConductor, ask
+from tests.server.conftest import TOKEN, FakeConductor, ask
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,7 @@ BODIES = {
 }
 """What is sent so that it is taken; an empty object elsewhere."""
 
+LONG_S = 60  # a process starts for what shows examples
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -228,7 +229,7 @@ def request(running, method, place, path, accept):
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
     if method == "POST":
         headers["Content-Type"] = kind
-    connection = HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE_S)
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=LONG_S)
     try:
         connection.request(method, place, body if method == "POST" else None, headers)
         answer = connection.getresponse()
