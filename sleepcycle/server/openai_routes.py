@@ -1,15 +1,14 @@
 """Routes by OpenAI's addresses: models, chat completions, completions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Sequence
 
 from fastapi import FastAPI, Request
 from loguru import logger
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from sleepcycle.errors import ServiceError, SleepcycleError
+from sleepcycle.errors import SleepcycleError
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.home.versions import VersionListing
 from sleepcycle.records.captured import Exchange
@@ -19,14 +18,12 @@ from sleepcycle.server.openai_errors import openai_error_body
 from sleepcycle.server.openai_requests import ChatRequest, Sampled, TextRequest
 from sleepcycle.server.responses import answer
 from sleepcycle.server.talk import Talk
+from sleepcycle.server.unless_gone import unless_gone
 from sleepcycle.serving.messages import Ask, Reason
 
 OWNER = "sleepcycle"
 MAX_BODY = 16_000_000  # bytes of a conversation; a guess
-POLL_S = 0.5  # between looks whether who asked is still there
 STREAM = "text/event-stream"
-
-T = TypeVar("T")
 
 
 def add_openai_routes(app: FastAPI, talk: Talk) -> None:
@@ -83,7 +80,8 @@ async def answered(
         SleepcycleError: One cannot be answered, or who asked has gone.
     """
     envelope, asks = await _prepared(talk, body, contents)
-    answers = await _unless_gone(request, _all(talk, asks))
+    task = asyncio.create_task(_all(talk, asks))
+    answers = await unless_gone(request, task, task.cancel)
     await run_in_threadpool(_keep, talk, envelope, answers, body)
     return envelope, answers
 
@@ -161,22 +159,6 @@ async def _from(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
     yield first
     async for one in rest:
         yield one
-
-
-async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """Return what comes of work, which is given up where who asked has gone.
-
-    Raises:
-        ServiceError: They have.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait([task], timeout=POLL_S))[0]:
-            if await request.is_disconnected():
-                raise ServiceError("who asked has gone")
-    finally:
-        task.cancel()
-    return task.result()
 
 
 def _models(found: VersionListing) -> list[dict[str, object]]:

@@ -1,7 +1,8 @@
 """The HTTP control of a running service: its routes."""
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -105,23 +106,19 @@ def create_app(
         sessions=BrowserSessions(paths),
     )
     home, heavy = parts.home, parts.heavy
+
+    @asynccontextmanager
+    async def over_lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """End with the server what outlasts a request."""
+        async with talk.over_lifespan(app):
+            yield
+            heavy.close()
+
     app = FastAPI(
-        docs_url=None, redoc_url=None, openapi_url=None, lifespan=talk.over_lifespan
+        docs_url=None, redoc_url=None, openapi_url=None, lifespan=over_lifespan
     )
 
-    def disk_failed(request: Request, error: Exception) -> Response:
-        """Answer for a disk; one that failed lets the service end."""
-        if isinstance(error, DiskError) and disk.is_failed(error):
-            scheduler.fail(error)
-        return by_path(foreseen, openai_foreseen)(request, error)
-
-    app.add_exception_handler(DiskError, disk_failed)
-    app.add_exception_handler(SleepcycleError, by_path(foreseen, openai_foreseen))
-    app.add_exception_handler(
-        RequestValidationError, by_path(unreadable, openai_unreadable)
-    )
-    app.add_exception_handler(HTTPException, no_route)
-    app.add_exception_handler(Exception, unforeseen)
+    _errors(app, scheduler)
     _probes(app, scheduler, paths, token)
     _status(app, scheduler, paths)
     _schedule(app, scheduler)
@@ -170,6 +167,24 @@ def guard(
         hosts=frozenset(settings.hosts),
         cookie=cookie,
     )
+
+
+def _errors(app: FastAPI, scheduler: Scheduler) -> None:
+    """Add how errors are answered."""
+
+    def disk_failed(request: Request, error: Exception) -> Response:
+        """Answer for a disk; one that failed lets the service end."""
+        if isinstance(error, DiskError) and disk.is_failed(error):
+            scheduler.fail(error)
+        return by_path(foreseen, openai_foreseen)(request, error)
+
+    app.add_exception_handler(DiskError, disk_failed)
+    app.add_exception_handler(SleepcycleError, by_path(foreseen, openai_foreseen))
+    app.add_exception_handler(
+        RequestValidationError, by_path(unreadable, openai_unreadable)
+    )
+    app.add_exception_handler(HTTPException, no_route)
+    app.add_exception_handler(Exception, unforeseen)
 
 
 def _probes(app: FastAPI, scheduler: Scheduler, paths: HomePaths, token: str) -> None:

@@ -23,7 +23,7 @@ from sleepcycle.server.command_worker import (
     HeavyCommand,
     do_in_worker,
 )
-from sleepcycle.server.heavy_work import HeavyWork, unless_gone
+from sleepcycle.server.heavy_work import HeavyWork
 from sleepcycle.server.request_parts import (
     LARGEST,
     LISTED,
@@ -34,6 +34,7 @@ from sleepcycle.server.request_parts import (
 )
 from sleepcycle.server.responses import answer
 from sleepcycle.server.talk import Talk
+from sleepcycle.server.unless_gone import threaded_unless_gone
 
 OpenHome = Callable[[], Home]
 
@@ -232,7 +233,7 @@ def _carry(app: FastAPI, talk: Talk, home: OpenHome, heavy: HeavyWork) -> None:
             said = {"made_for": made_for.base, "warning": made_for.warning}
             return {"version": version.name, **asdict(version), **said}
 
-        return answer(await unless_gone(request, take_in))
+        return answer(await threaded_unless_gone(request, take_in))
 
 
 def _clear(app: FastAPI, home: OpenHome) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +9,7 @@ from typer.testing import CliRunner
 
 import sleepcycle.home.weights  # noqa: F401 - so that no fork has to load them
 from sleepcycle.cli import app
-from sleepcycle.errors import BusyError, VersionError
+from sleepcycle.errors import BusyError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.files.sealed import seal
 from sleepcycle.home.export_formats import ADAPTER_FILES
@@ -22,11 +21,10 @@ from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.server import server
 from sleepcycle.server.api_client import Client
-from sleepcycle.server.heavy_work import HeavyWork
 from sleepcycle.settings.config import ServeSettings, Settings
 from sleepcycle.store import run_table, version_table
 from tests.forked import forked_workers
-from tests.server.conftest import PATIENCE_S, TOKEN, FakeConductor, ask, ask_for_headers
+from tests.server.conftest import TOKEN, FakeConductor, ask, ask_for_headers
 
 ROWS = ['{"prompt": "a", "completion": "b"}\n{"nope": 1}\n', '{"text": "c"}\n']
 
@@ -294,29 +292,6 @@ def test_an_evaluation_is_a_job(served, home):
 
     assert (status, found["error"]) == (202, "VersionError")
     assert "expected an accepted night" in found["message"]
-
-
-class TestHeavyWork:
-    def test_a_second_is_refused_until_the_first_is_over(self):
-        work, over = HeavyWork(), threading.Event()
-        first = work.begin(lambda _: over.wait(PATIENCE_S))
-        with pytest.raises(BusyError, match="expected no other heavy work, got some"):
-            work.begin(lambda _: 2)
-
-        over.set()
-
-        assert first.result(PATIENCE_S)
-        assert work.begin(lambda _: 2).result(PATIENCE_S) == 2
-
-    def test_it_is_free_again_where_one_failed(self):
-        work = HeavyWork()
-
-        def fail(given_up):
-            raise VersionError("no version v9")
-
-        for _ in range(2):
-            with pytest.raises(VersionError, match="no version v9"):
-                work.begin(fail).result(PATIENCE_S)
 
 
 def test_who_comes_too_early_is_told_when_to_ask_again(served, scheduler):
