@@ -13,6 +13,7 @@ from sleepcycle.errors import BusyError
 from sleepcycle.server.unless_gone import unless_gone
 
 RETRY_S = 30  # a guess: an evaluation may take minutes
+END_S = 2.0  # for a process that was given up
 
 T = TypeVar("T")
 
@@ -54,8 +55,12 @@ class HeavyWork:
         return self._start(work, self._closed)
 
     def close(self) -> None:
-        """Give up what has begun, since the service ends."""
+        """Give up what has begun, and begin no more, since the service ends.
+
+        What is on is waited for a while, so that it leaves nothing behind.
+        """
         self._closed.set()
+        self._turn.acquire(timeout=END_S)
 
     def _start(self, work: Callable[[Event], T], given_up: Event) -> Future[T]:
         """Take the turn, and let a thread do the work and give it back."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
@@ -112,7 +113,7 @@ def create_app(
         """End with the server what outlasts a request."""
         async with talk.over_lifespan(app):
             yield
-            heavy.close()
+            await run_in_threadpool(heavy.close)
 
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=over_lifespan

@@ -59,6 +59,8 @@ class TestHeavyWork:
         work.close()
 
         assert begun.result(PATIENCE_S)
+        with pytest.raises(BusyError, match="expected no other heavy work, got some"):
+            work.begin(lambda _: 2)
 
     def test_where_nobody_waits_another_waits_for_its_end(self):
         """
