@@ -7,7 +7,7 @@ SleepcycleError
 ├── StoreError       the database is missing, too old, too new or damaged
 ├── QuotaError       there are as many bytes of files as there may be
 ├── NotFoundError    no batch, run or completion has that name
-├── TeachingError    what is asked of a file or a job of fine-tuning cannot be done
+├── TuningError      what is asked of a file or a job of fine-tuning cannot be done
 ├── CaptureError     what is said of a kept completion is not as it may be
 ├── FeedError        an input cannot be fed
 │   ├── FeedKeyError a key names another feed already
@@ -81,7 +81,7 @@ class CaptureError(SleepcycleError, ValueError):
     """What is said of a kept completion is not as it may be."""
 
 
-class TeachingError(SleepcycleError, ValueError):
+class TuningError(SleepcycleError, ValueError):
     """What is asked of a file or a job of fine-tuning cannot be done.
 
     Args:

@@ -23,7 +23,7 @@ CLASSES = [
     if issubclass(kind, SleepcycleError)
 ]
 MADE_OF_MORE = {"RowError", "ChildStartError", "ChildResultError"}
-MADE_OF_MORE |= {"ExampleError", "UnlearnableError", "BusyError", "TeachingError"}
+MADE_OF_MORE |= {"ExampleError", "UnlearnableError", "BusyError", "TuningError"}
 """They take a code, a program, an exit code, examples, a time or a parameter."""
 
 

@@ -83,7 +83,7 @@ class Scheduler:
         self._closing = False
         self._rest_until: datetime | None = None
         self._alerts = Alerts()
-        self._jobs = TuningDesk(reloadable, USER)
+        self._tuning = TuningDesk(reloadable, USER)
 
     @property
     def settings(self) -> Settings:
@@ -135,14 +135,14 @@ class Scheduler:
         """
         return self._at_once(RunKind.SLEEP)
 
-    def teach(self) -> None:
+    def tune(self) -> None:
         """Learn at once what jobs of fine-tuning wait for, or once nothing is on."""
         now = datetime.now(UTC)
         with suppress(ServiceError):
             try:
-                self.wake().add_done_callback(partial(self._jobs.take, now))
+                self.wake().add_done_callback(partial(self._tuning.take, now))
             except RunError as error:
-                self._jobs.fail(str(error), now)
+                self._tuning.fail(str(error), now)
 
     def pause(self) -> None:
         """Begin nothing by itself until `resume`, also after a restart.
@@ -183,19 +183,19 @@ class Scheduler:
                 return None
         with self._alone(f"the undoing of run {run}"):
             released = self._reloadable.open(USER).cancel(run)
-            self._jobs.give_up(run)
+            self._tuning.give_up(run)
             self._rest()
         return released
 
-    def cancel_job(self, name: str) -> None:
+    def cancel_tuning(self, name: str) -> None:
         """Cancel a job of fine-tuning; soon, where a run has its batch for it alone.
 
         Raises:
             NotFoundError: There is none of that name.
-            TeachingError: It is over.
+            TuningError: It is over.
         """
         with self._lock:
-            run = self._jobs.cancel(name)
+            run = self._tuning.cancel(name)
             if run is not None:
                 self.cancel(run)
 
@@ -312,7 +312,7 @@ class Scheduler:
         """Begin the night that is due, or else what may be before it."""
         night = night_to_begin(self._nightlog, policy)
         self._log_state = self._nightlog.read()
-        is_asked = self._jobs.waits() and night is None
+        is_asked = self._tuning.waits() and night is None
         kind = self._by_day(policy, is_asked) if night is None else RunKind.SLEEP
         if kind is None:
             self._alerts.show(ROOM, None)
@@ -322,7 +322,7 @@ class Scheduler:
         if not is_asked:
             return self._executor.start(kind, CLOCK, night)
         now, done = datetime.now(UTC), self._executor.start(kind, USER)
-        done.add_done_callback(partial(self._jobs.take, now))
+        done.add_done_callback(partial(self._tuning.take, now))
         return done
 
     def _by_day(self, policy: SchedulePolicy, is_asked: bool) -> RunKind | None:
@@ -352,7 +352,7 @@ class Scheduler:
         if job.given_up and job.run is not None and self._nightlog.is_paused(job.run):
             self._reloadable.open(job.actor).cancel(job.run)
         if job.given_up and job.run is not None:
-            self._jobs.give_up(job.run)
+            self._tuning.give_up(job.run)
         if job.rest and isinstance(failure, Interrupted):
             self._rest()
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from loguru import logger
 
 from sleepcycle.daemon.reload import ReloadableHome
-from sleepcycle.errors import Interrupted, SleepcycleError, TeachingError
+from sleepcycle.errors import Interrupted, SleepcycleError, TuningError
 from sleepcycle.home.tuning_jobs import TuningRegistry
 from sleepcycle.runs.context import Outcome
 
@@ -50,7 +50,7 @@ class TuningDesk:
 
         Raises:
             NotFoundError: There is none of that name.
-            TeachingError: It is over.
+            TuningError: It is over.
         """
         run = self._jobs.run_to_stop(name)
         if run is None:
@@ -68,7 +68,7 @@ class TuningDesk:
         unwanted = self._unwanted.pop(run, set())
         try:
             for name in unwanted:
-                with suppress(TeachingError):  # it was over before
+                with suppress(TuningError):  # it was over before
                     self._jobs.cancel(name)
             if not unwanted:
                 self._jobs.fail_with(run, f"run {run} was cancelled")

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sleepcycle.errors import RunError, TeachingError
+from sleepcycle.errors import RunError, TuningError
 from sleepcycle.records.codec import from_json
 from sleepcycle.records.reports import WakeReport
 from sleepcycle.records.run_order import RunKind
@@ -98,14 +98,14 @@ class TuningRegistry:
 
         Raises:
             NotFoundError: There is none of that name.
-            TeachingError: It is over.
+            TuningError: It is over.
             RunError: A run learns its examples for it alone; stop that first.
         """
         self.settle()
         with self.store.write() as session:
             job = tuning_table.get(session, name)
             if job.state is not TuningState.OPEN:
-                raise TeachingError(
+                raise TuningError(
                     f"expected a job that is on, got one that has {job.state}",
                     code="job_is_over",
                 )

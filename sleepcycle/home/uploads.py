@@ -1,4 +1,4 @@
-"""The files of a home that came in over HTTP and are kept, to be taught."""
+"""The files of a home that came in over HTTP and are kept, to fine-tune on."""
 
 import re
 import secrets
@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from loguru import logger
 
-from sleepcycle.errors import DiskError, NotFoundError, QuotaError, TeachingError
+from sleepcycle.errors import DiskError, NotFoundError, QuotaError, TuningError
 from sleepcycle.files import disk
 from sleepcycle.files.arriving import ArrivingFile, forget_arriving
 from sleepcycle.files.paths import HomePaths
@@ -91,7 +91,7 @@ class UploadRegistry:
         except FileNotFoundError:
             raise _missing(name) from None
         except (ValueError, LookupError, TypeError) as error:
-            raise TeachingError(
+            raise TuningError(
                 f"expected what is known of a file in {told.name}, got what cannot be "
                 "read; delete the file: DELETE /v1/files/ID"
             ) from error
@@ -134,7 +134,7 @@ class UploadRegistry:
         Raises:
             NotFoundError: None of that name is kept.
         """
-        with suppress(TeachingError):  # what cannot be read can still be deleted
+        with suppress(TuningError):  # what cannot be read can still be deleted
             self.get(name)
         disk.remove(self._told(name))
         disk.remove(self._place(name))
@@ -153,7 +153,7 @@ class UploadRegistry:
             return self.get(name)
         except NotFoundError:
             return None
-        except TeachingError as error:
+        except TuningError as error:
             logger.warning("{error}", error=str(error))
             return None
 

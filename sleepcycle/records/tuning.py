@@ -27,7 +27,7 @@ class TuningJob:
     """The id of the file that was fed; it may be gone."""
 
     model: str
-    """What was asked to be taught, as it was named."""
+    """What was asked to be fine-tuned, as it was named."""
 
     metadata: dict[str, str]
     state: TuningState

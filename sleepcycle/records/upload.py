@@ -1,4 +1,4 @@
-"""A file that came in over HTTP and is kept, to be taught."""
+"""A file that came in over HTTP and is kept, to fine-tune on."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Files by OpenAI's addresses: what a client of theirs sends to be taught."""
+"""Files by OpenAI's addresses: what a client of theirs sends to fine-tune on."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 
-from sleepcycle.errors import TeachingError
+from sleepcycle.errors import TuningError
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.home.uploads import UploadRegistry
 from sleepcycle.records.upload import Upload
@@ -111,17 +111,17 @@ def _expect_known(fields: dict[str, str]) -> None:
     """Refuse what a form says beside its file, but for the one purpose.
 
     Raises:
-        TeachingError: It has another purpose, or asks for what is not done.
+        TuningError: It has another purpose, or asks for what is not done.
     """
     purpose = fields.get("purpose")
     if purpose != PURPOSE:
-        raise TeachingError(
+        raise TuningError(
             f"expected the purpose {PURPOSE!r}, got {(purpose or '')[:80]!r}",
             param="purpose",
         )
     other = next((name for name in fields if name != "purpose"), None)
     if other is not None:
-        raise TeachingError(
+        raise TuningError(
             f"expected a file and a purpose, got {other[:80]!r} too; files are kept "
             "until they are deleted",
             param=other[:80],

@@ -15,7 +15,7 @@ from sleepcycle.daemon.scheduler import Scheduler
 from sleepcycle.errors import (
     FeedError,
     ServiceError,
-    TeachingError,
+    TuningError,
     VersionError,
 )
 from sleepcycle.feed.ingest import FeedOptions
@@ -29,13 +29,13 @@ from sleepcycle.server.tuning_requests import JobRequest
 
 STOP_S = 20.0  # for a run to let go of its examples
 POLL_S = 0.1
-TAUGHT = ("live", "day")  # what a wake goes on from, by its names
+TUNABLE = ("live", "day")  # what a wake goes on from, by its names
 
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Teaching:
+class FineTuning:
     """Takes in what clients of OpenAI's want to be learned."""
 
     desk: FeedDesk
@@ -58,7 +58,7 @@ class Teaching:
         job's too.
 
         Raises:
-            TeachingError: It asks for what is not done, or the file cannot be fed.
+            TuningError: It asks for what is not done, or the file cannot be fed.
             VersionError: There is no such model.
             NotFoundError: There is no such file.
         """
@@ -70,12 +70,12 @@ class Teaching:
         """Return the file of a job that can be done.
 
         Raises:
-            TeachingError: It asks for what is not done.
+            TuningError: It asks for what is not done.
             VersionError: There is no such model.
             NotFoundError: There is no such file.
         """
         asked.expect_done()
-        self._expect_taught(asked.model)
+        self._expect_tunable(asked.model)
         return self.uploads.get(asked.training_file)
 
     def _begin(self, asked: JobRequest, batch: int) -> TuningJob:
@@ -84,7 +84,7 @@ class Teaching:
             batch, file=asked.training_file, model=asked.model, metadata=asked.pairs()
         )
         if job.state is TuningState.OPEN:
-            self.scheduler.teach()
+            self.scheduler.tune()
         return self.home.tuning.get(job.id)
 
     def cancel(self, name: str) -> TuningJob:
@@ -92,10 +92,10 @@ class Teaching:
 
         Raises:
             NotFoundError: There is none of that name.
-            TeachingError: It is over.
+            TuningError: It is over.
             ServiceError: The run goes on; it was asked to stop.
         """
-        self.scheduler.cancel_job(name)
+        self.scheduler.cancel_tuning(name)
         until = time.monotonic() + STOP_S
         while (job := self.home.tuning.get(name)).state is TuningState.OPEN:
             if time.monotonic() > until:
@@ -151,24 +151,24 @@ class Teaching:
             said.append(_said(began, words, data=data, type_="metrics"))
         return said
 
-    def _expect_taught(self, name: str) -> None:
+    def _expect_tunable(self, name: str) -> None:
         """Refuse another model than a wake goes on from.
 
         Raises:
-            TeachingError: It is another version.
+            TuningError: It is another version.
             VersionError: There is none of that name.
         """
         versions = self.home.versions
         if name in {self.scheduler.settings.model.base, versions.base.id}:
             return
         found = versions.get(name).number
-        for alias in TAUGHT:
+        for alias in TUNABLE:
             with suppress(VersionError):
                 if versions.get(alias).number == found:
                     return
-        raise TeachingError(
+        raise TuningError(
             f"expected the base, live or another name of what is live, got {name!r}, "
-            "which is not; to teach it make it live: sleepcycle rollback",
+            "which is not; to fine-tune it make it live: sleepcycle rollback",
             param="model",
             code="model_not_available",
         )
@@ -179,7 +179,7 @@ class Teaching:
         Who asks for a file that is being fed waits for its batch.
 
         Raises:
-            TeachingError: It cannot be fed.
+            TuningError: It cannot be fed.
         """
         told = f"file\t{upload.sha256}"  # no client can send a tab in a key
         key = FeedKey(told, sha256(told.encode()).digest())
@@ -189,7 +189,7 @@ class Teaching:
             async with self.desk.waiting(told):
                 outcome = await self.desk.store(reader, options)
         except FeedError as error:
-            raise TeachingError(
+            raise TuningError(
                 str(error), param="training_file", code="invalid_training_file"
             ) from error
         return outcome.report.stored_batch()

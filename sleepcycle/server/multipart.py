@@ -6,7 +6,7 @@ from pathlib import PurePath
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from sleepcycle.errors import TeachingError
+from sleepcycle.errors import TuningError
 from sleepcycle.server.arrival_desk import Arrival
 
 FORM = b"multipart/form-data"
@@ -37,11 +37,11 @@ class FormReader:
         """Return what the body is written to.
 
         Raises:
-            TeachingError: It is no form.
+            TuningError: It is no form.
         """
         kind, options = parse_options_header(content_type)
         if kind != FORM or not options.get(b"boundary"):
-            raise TeachingError(
+            raise TuningError(
                 "expected the Content-Type multipart/form-data with a boundary, got "
                 f"{content_type[:80]!r}"
             )
@@ -66,7 +66,7 @@ class FormReader:
         """Take some more.
 
         Raises:
-            TeachingError: It is no form, or holds more than it may.
+            TuningError: It is no form, or holds more than it may.
             QuotaError: There are too many bytes of files then.
             DiskError: The disk could not keep the file.
         """
@@ -79,12 +79,12 @@ class FormReader:
         """Return what the file is called, once all of the form is there.
 
         Raises:
-            TeachingError: It breaks off, or has no file.
+            TuningError: It breaks off, or has no file.
         """
         if not self._is_whole:
             raise _broken("one that breaks off")
         if self.name is None:
-            raise TeachingError("expected a file in the form, got none", param=FILE)
+            raise TuningError("expected a file in the form, got none", param=FILE)
         return self.name
 
     def _begin(self) -> None:
@@ -108,10 +108,10 @@ class FormReader:
         self._text, self._is_file = b"", b"filename" in options
         if not self._is_file:
             if len(self.fields) >= MOST_FIELDS:
-                raise TeachingError(f"expected at most {MOST_FIELDS} fields, got more")
+                raise TuningError(f"expected at most {MOST_FIELDS} fields, got more")
             return
         if self._key != FILE or self.name is not None:
-            raise TeachingError(
+            raise TuningError(
                 f"expected one file, named {FILE!r}, got another: {self._key[:80]!r}",
                 param=self._key[:80],
             )
@@ -123,7 +123,7 @@ class FormReader:
             return self.arrival.write(data[start:end])
         self._text += data[start:end]
         if len(self._text) > LONGEST:
-            raise TeachingError(
+            raise TuningError(
                 f"expected at most {LONGEST} bytes, got more", param=self._key[:80]
             )
 
@@ -140,6 +140,6 @@ def _text(data: bytes) -> str:
     return data.decode(errors="replace")
 
 
-def _broken(what: object) -> TeachingError:
+def _broken(what: object) -> TuningError:
     """Return the error for what is no form."""
-    return TeachingError(f"expected a whole form of multipart/form-data, got: {what}")
+    return TuningError(f"expected a whole form of multipart/form-data, got: {what}")

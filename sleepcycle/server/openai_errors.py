@@ -16,8 +16,8 @@ from sleepcycle.errors import (
     NotFoundError,
     QuotaError,
     SleepcycleError,
-    TeachingError,
     TextBaseError,
+    TuningError,
     VersionError,
 )
 from sleepcycle.files import disk
@@ -73,7 +73,7 @@ def _described(error: Exception) -> tuple[int, dict[str, Any]]:
         return 404, _body(words, INVALID, "not_found")
     if isinstance(error, VersionError):
         return 404, _body(words, INVALID, "model_not_found", "model")
-    if isinstance(error, TeachingError):
+    if isinstance(error, TuningError):
         return 400, _body(words, INVALID, error.code, error.param)
     if isinstance(error, QuotaError):
         return 413, _body(words, INVALID, "quota_exceeded", "file")

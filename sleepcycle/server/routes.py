@@ -32,7 +32,7 @@ from sleepcycle.server.event_routes import add_event_routes
 from sleepcycle.server.feed_desk import FeedDesk
 from sleepcycle.server.feed_routes import add_feed_routes
 from sleepcycle.server.file_routes import add_file_routes
-from sleepcycle.server.fine_tuning import Teaching
+from sleepcycle.server.fine_tuning import FineTuning
 from sleepcycle.server.heavy_work import HeavyWork
 from sleepcycle.server.home_routes import add_home_routes
 from sleepcycle.server.metrics_route import add_metrics, count_requests
@@ -125,7 +125,7 @@ def create_app(
     _schedule(app, scheduler)
     add_feed_routes(app, parts.feeds, parts.arrivals, most)
     add_file_routes(app, parts.arrivals, most)
-    add_tuning_routes(app, Teaching(parts.feeds, uploads))
+    add_tuning_routes(app, FineTuning(parts.feeds, uploads))
     add_run_routes(app, talk, home, heavy)
     add_version_routes(app, talk, home, heavy)
     add_batch_routes(app, home)

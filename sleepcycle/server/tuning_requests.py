@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from sleepcycle.errors import CaptureError, TeachingError
+from sleepcycle.errors import CaptureError, TuningError
 from sleepcycle.records.captured import checked_metadata
 
 AUTO = "auto"
@@ -43,7 +43,7 @@ class JobRequest(BaseModel):
         """Refuse what would be left out.
 
         Raises:
-            TeachingError: It asks for what the home's settings say, or has more
+            TuningError: It asks for what the home's settings say, or has more
                 metadata than OpenAI allows.
         """
         for name, instead in UNDONE.items():
@@ -58,12 +58,12 @@ class JobRequest(BaseModel):
         """Return the metadata.
 
         Raises:
-            TeachingError: It is more than OpenAI allows.
+            TuningError: It is more than OpenAI allows.
         """
         try:
             return checked_metadata(self.metadata or {})
         except CaptureError as error:
-            raise TeachingError(str(error), param="metadata") from error
+            raise TuningError(str(error), param="metadata") from error
 
 
 def _expect_supervised(method: dict[str, Any]) -> None:
@@ -90,9 +90,9 @@ def _expect_auto(found: dict[str, Any], place: str) -> None:
             raise _undone(f"{place}.{name}", f"set {SETTINGS[name]} in config.toml")
 
 
-def _undone(param: str, instead: str) -> TeachingError:
+def _undone(param: str, instead: str) -> TuningError:
     """Return the error for what is not done."""
-    return TeachingError(
+    return TuningError(
         f"expected no {param} but 'auto' or null, which a job cannot choose; {instead}",
         param=param,
         code="unsupported_parameter",

@@ -451,7 +451,7 @@ def ask_what_is_there(seen):
     ask_for_commands(seen)
     listen(seen)
     review_what_is_kept(seen, {**chat, "max_tokens": 99, "store": True})
-    teach(seen)
+    fine_tune(seen)
     document = "/openapi.json"
     told = seen.ask("", "GET", document)
     # What it holds else is made of the routes, which are held here one by one.
@@ -534,8 +534,8 @@ def review_what_is_kept(seen, chat):
     seen.ask("", "DELETE", third, as_name="/api/inbox/ID")
 
 
-def teach(seen):
-    """Teach by OpenAI's addresses what is known already."""
+def fine_tune(seen):
+    """Fine-tune by OpenAI's addresses on what is known already."""
     form = (
         "--x\r\nContent-Disposition: form-data; name=purpose\r\n\r\nfine-tune\r\n"
         "--x\r\nContent-Disposition: form-data; name=file; filename=a.jsonl\r\n\r\n"

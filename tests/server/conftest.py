@@ -90,8 +90,8 @@ class FakeConductor:
     def consider(self):
         self._do("consider")
 
-    def teach(self):
-        self._do("teach")
+    def tune(self):
+        self._do("tune")
 
     def pause(self):
         self._do("pause")

@@ -135,7 +135,7 @@ UNKEPT = {
 
 class TestRefused:
     @pytest.mark.parametrize("case", UNKEPT.values(), ids=UNKEPT)
-    def test_what_is_no_file_to_be_taught(self, refusing, case):
+    def test_what_is_no_file_to_fine_tune_on(self, refusing, case):
         body, param = case
 
         status, told = ask(refusing, "POST", "/v1/files", body=body, **FORM)

@@ -11,7 +11,7 @@ from sleepcycle.feed import feed_lock
 from sleepcycle.home.opening import open_home
 from sleepcycle.home.uploads import UploadRegistry
 from sleepcycle.server.feed_desk import FeedDesk
-from sleepcycle.server.fine_tuning import Teaching
+from sleepcycle.server.fine_tuning import FineTuning
 from sleepcycle.server.tuning_requests import JobRequest
 from tests.server.conftest import ask
 from tests.server.test_file_routes import upload
@@ -29,7 +29,7 @@ def home(paths):
 @pytest.fixture
 def file(served, scheduler, home):
     """A file that was uploaded, to a service that cancels jobs."""
-    scheduler.cancel_job = home.tuning.cancel
+    scheduler.cancel_tuning = home.tuning.cancel
     return upload(served, ROWS + b'{"neither": 1}\n' + ROWS * 2)[1]["id"]
 
 
@@ -49,7 +49,7 @@ class TestCreating:
         assert (job["fine_tuned_model"], job["error"]) == (None, None)
         assert job["metadata"] == {"who": "me"}
         assert job["hyperparameters"] == AUTO
-        assert scheduler.asked == ["teach"]
+        assert scheduler.asked == ["tune"]
         assert home.batches.get(1)[0].source == file
         assert ask(served, "GET", f"{JOBS}/{job['id']}") == (200, job)
 
@@ -103,7 +103,7 @@ class TestCreating:
 
         assert job["status"] == "failed"
         assert "expected new examples" in job["error"]["message"]
-        assert scheduler.asked == ["teach"]  # for the first alone
+        assert scheduler.asked == ["tune"]  # for the first alone
 
     @pytest.mark.parametrize("model", ["live", "v0", "builtin:nano"])
     def test_what_a_wake_goes_on_from_may_be_named(self, served, file, model):
@@ -179,7 +179,7 @@ def test_a_file_is_fed_in_its_turn(paths, scheduler, served, file):
 
     async def ask_while_another_feeds():
         desk = FeedDesk(scheduler, paths, limiter=CapacityLimiter(1))
-        jobs = Teaching(desk, UploadRegistry(paths, 1_000_000))
+        jobs = FineTuning(desk, UploadRegistry(paths, 1_000_000))
         desk.limiter.acquire_on_behalf_of_nowait("another")
         asked = JobRequest(model="live", training_file=file)
         task = asyncio.create_task(jobs.create(asked))

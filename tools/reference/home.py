@@ -40,7 +40,7 @@ HOME = {
     "inbox/done/": "files that were fed, each with `NAME.report.json`: [`FeedReport`](#feedreport), and `size_bytes`, how much of the file was there",
     "inbox/failed/": "files that were refused, each with `NAME.report.json`: an object with `error`, the reason, and `size_bytes`",
     "uploads/": "what comes in over HTTP; hidden files are not whole, and deleted by the next start",
-    "uploads/file-ID": "a file that a client of OpenAI's sent to be taught",
+    "uploads/file-ID": "a file that a client of OpenAI's sent to fine-tune on",
     "uploads/file-ID.json": "what is known of it: its name, purpose, size, SHA-256 and time",
     "daemon.json": "how the running service is reached",
     "token": "what one must know to tell the service what to do; readable by the owner alone",

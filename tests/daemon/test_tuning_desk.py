@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sleepcycle.errors import RunError, TeachingError
+from sleepcycle.errors import RunError, TuningError
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.tuning import TuningState
 from sleepcycle.settings.config import (
@@ -60,7 +60,7 @@ class TestLearning:
         job = asked(desk, "one")
         assert state_of(desk, job) == (OPEN, None)
 
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.settle()
 
         assert state_of(desk, job) == (SUCCEEDED, 1)
@@ -72,7 +72,7 @@ class TestLearning:
         desk.engine.wait_begun()
         job = asked(desk, "one")
 
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.release()
         run.result(PATIENCE_S)
         desk.settle()
@@ -91,7 +91,7 @@ class TestLearning:
     def test_the_run_that_learns_it_is_told(self, desk):
         desk.engine.hold()
         job = asked(desk, "one")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
 
         now = desk.home.tuning.get(job.id)
@@ -100,10 +100,10 @@ class TestLearning:
 
     def test_its_end_stays_what_it_was(self, desk):
         """
-        Also where what it taught is to be learned again.
+        Also where what it learned is to be learned again.
         """
         job = asked(desk, "one")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.settle()
         desk.home.batches.exclude(job.batch)
         desk.home.promote("v0")
@@ -114,7 +114,7 @@ class TestLearning:
 
     def test_each_end_is_in_the_journal(self, desk):
         asked(desk, "one")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.settle()
 
         ends = [entry for entry in desk.journal() if entry[1].endswith("a job")]
@@ -126,7 +126,7 @@ class TestFailing:
         desk.engine.fault = RunError("no memory")
         job = asked(desk, "one")
 
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.settle()
 
         now = desk.home.tuning.get(job.id)
@@ -162,7 +162,7 @@ class TestFailing:
         job = asked(desk, "one")
         desk.set("engine", reserve_mb=10**9)
 
-        desk.scheduler.teach()
+        desk.scheduler.tune()
 
         now = desk.home.tuning.get(job.id)
         assert now.state is FAILED
@@ -195,7 +195,7 @@ class TestCancelling:
     def test_what_a_run_has_is_refused(self, desk):
         desk.engine.hold()
         job = asked(desk, "one")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
 
         with pytest.raises(RunError, match="run 1 learns the examples of ftjob-"):
@@ -207,10 +207,10 @@ class TestCancelling:
         """
         desk.engine.hold()
         job = asked(desk, "one")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
 
-        desk.scheduler.cancel_job(job.id)
+        desk.scheduler.cancel_tuning(job.id)
         desk.settle()
 
         assert state_of(desk, job) == (CANCELLED, None)
@@ -220,10 +220,10 @@ class TestCancelling:
     def test_another_job_of_that_run_is_learned_all_the_same(self, desk):
         desk.engine.hold()
         job, other = asked(desk, "one"), asked(desk, "two")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
 
-        desk.scheduler.cancel_job(job.id)
+        desk.scheduler.cancel_tuning(job.id)
         desk.engine.release()
         desk.settle()
 
@@ -243,10 +243,10 @@ class TestCancelling:
     def test_a_run_goes_on_for_the_other_job_of_a_batch(self, desk):
         desk.engine.hold()
         first, second = asked(desk, "one"), again(desk)
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
 
-        desk.scheduler.cancel_job(first.id)
+        desk.scheduler.cancel_tuning(first.id)
         desk.engine.release()
         desk.settle()
 
@@ -257,11 +257,11 @@ class TestCancelling:
     def test_a_run_is_stopped_with_the_last_job_of_a_batch(self, desk):
         desk.engine.hold()
         jobs = asked(desk, "one"), again(desk)
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
 
         for job in jobs:
-            desk.scheduler.cancel_job(job.id)
+            desk.scheduler.cancel_tuning(job.id)
         desk.settle()
 
         assert [state_of(desk, job) for job in jobs] == [(CANCELLED, None)] * 2
@@ -271,7 +271,7 @@ class TestCancelling:
     def test_a_run_that_a_user_cancels_fails_its_jobs(self, desk):
         desk.engine.hold()
         job = asked(desk, "one")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
 
         desk.scheduler.cancel(1)
@@ -284,17 +284,17 @@ class TestCancelling:
     def test_a_run_that_was_paused_is_undone(self, desk):
         desk.engine.hold()
         job = asked(desk, "one")
-        desk.scheduler.teach()
+        desk.scheduler.tune()
         desk.engine.wait_begun()
         desk.scheduler.pause()
         desk.settle()
 
-        desk.scheduler.cancel_job(job.id)
+        desk.scheduler.cancel_tuning(job.id)
 
         assert state_of(desk, job) == (CANCELLED, None)
 
     def test_what_is_over_is_refused(self, desk):
         job = asked(desk)
 
-        with pytest.raises(TeachingError, match="got one that has failed"):
+        with pytest.raises(TuningError, match="got one that has failed"):
             desk.home.tuning.cancel(job.id)
