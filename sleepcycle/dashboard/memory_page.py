@@ -27,7 +27,7 @@ BUCKETS = 10  # shades
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class RetentionScore:
     """What one night knew of one batch."""
 
     score: float
@@ -43,15 +43,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class RetainedBatch:
     """A batch, and what each night knew of it."""
 
     batch: int
-    cells: tuple[Cell | None, ...]
+    cells: tuple[RetentionScore | None, ...]
     """None where it was not measured, as before it was learned."""
 
     @property
-    def known(self) -> list[Cell]:
+    def known(self) -> list[RetentionScore]:
         """Those that were measured, oldest first."""
         return [cell for cell in self.cells if cell is not None]
 
@@ -106,7 +106,7 @@ def add_memory_page(app: FastAPI, site: Site) -> None:
         )
 
 
-def lessons_of(nights: Sequence[NightScores]) -> list[Lesson]:
+def lessons_of(nights: Sequence[NightScores]) -> list[RetainedBatch]:
     """Return what nights knew of each batch that any of them measured.
 
     Args:
@@ -115,12 +115,12 @@ def lessons_of(nights: Sequence[NightScores]) -> list[Lesson]:
     by_night = [{score.batch: _cell(score) for score in one.batches} for one in nights]
     batches = sorted({batch for found in by_night for batch in found})
     return [
-        Lesson(batch, tuple(found.get(batch) for found in by_night))
+        RetainedBatch(batch, tuple(found.get(batch) for found in by_night))
         for batch in batches
     ]
 
 
-def fading_of(lessons: Sequence[Lesson]) -> list[Lesson]:
+def fading_of(lessons: Sequence[RetainedBatch]) -> list[RetainedBatch]:
     """Return the batches of which most was lost, the worst first."""
     faded = [one for one in lessons if one.faded >= FADED]
     return sorted(faded, key=lambda one: -one.faded)[:MOST_FADING]
@@ -147,19 +147,21 @@ def forecast_of(runs: RunHistory, pending: int) -> Forecast:
     )
 
 
-def _cell(score: BatchScore) -> Cell | None:
+def _cell(score: BatchScore) -> RetentionScore | None:
     """Return what a night knew of a batch; None where its loss is no number."""
     if score.exact is not None:
-        return Cell(score.exact.candidate, is_exact=True)
+        return RetentionScore(score.exact.candidate, is_exact=True)
     likely = math.exp(-score.loss.candidate)
-    return None if math.isnan(likely) else Cell(min(1.0, likely), is_exact=False)
+    return (
+        None if math.isnan(likely) else RetentionScore(min(1.0, likely), is_exact=False)
+    )
 
 
-def _kept(kept: Kept | None) -> Cell | None:
+def _kept(kept: Kept | None) -> RetentionScore | None:
     """Return the share of answers that a night kept; None where none was asked."""
     if kept is None or not kept.asked:
         return None
-    return Cell(kept.candidate, is_exact=True)
+    return RetentionScore(kept.candidate, is_exact=True)
 
 
 def _seconds(run: RunEntry) -> float:

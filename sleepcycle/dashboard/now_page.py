@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from sleepcycle.daemon.state import Activity, DaemonState
-from sleepcycle.dashboard.memory_page import LAST_RUNS, Lesson, lessons_of
+from sleepcycle.dashboard.memory_page import LAST_RUNS, RetainedBatch, lessons_of
 from sleepcycle.dashboard.readable import clock, counted, duration, since
 from sleepcycle.dashboard.site import Site
 from sleepcycle.files.inbox_files import not_fed
@@ -128,7 +128,7 @@ def last_learned(runs: RunHistory) -> RunEntry | None:
     return None
 
 
-def strengths_of(nights: Sequence[NightScores]) -> list[Lesson]:
+def strengths_of(nights: Sequence[NightScores]) -> list[RetainedBatch]:
     """Return the batches that a night knew best, the best first."""
     lessons = [one for one in lessons_of(nights) if one.known]
     return sorted(lessons, key=lambda one: -one.known[-1].score)[:MOST_STRENGTHS]

@@ -20,7 +20,7 @@ from sleepcycle.server.client_parts import (
     VersionClient,
     record,
 )
-from sleepcycle.server.client_teaching import FileClient, TuningClient
+from sleepcycle.server.client_tuning import FileClient, TuningClient
 from sleepcycle.server.event_reader import ServiceEvent, listen
 from sleepcycle.server.job_watch import POLL_S, follow, outcome_of
 from sleepcycle.server.transport import ANSWER_S, Json, Transport

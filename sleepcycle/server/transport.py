@@ -1,5 +1,6 @@
 """The way to a service over HTTP, with the standard library alone."""
 
+import errno
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from sleepcycle.errors import (
     BusyError,
     ConfigError,
+    DiskError,
     LostServiceError,
     NotFoundError,
     ServiceError,
@@ -29,6 +31,7 @@ from sleepcycle.errors import (
 LOOK_S = 10.0  # for what only looks
 ANSWER_S = 600.0  # for a rollback of a large adapter, or an import
 DONE = "[DONE]"
+FULL = 507  # the status where a disk only lacks room
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750
 JSON_TYPE = "application/json"
 
@@ -215,6 +218,8 @@ def refusal_of(answer: HTTPResponse, told: Json) -> SleepcycleError:
     error, after = error_of(told), answer.headers.get("Retry-After", "")
     if answer.status in {429, 503} and after.isdecimal():
         return BusyError(str(error), retry_s=int(after))
+    if answer.status == FULL and isinstance(error, DiskError):
+        error.errno = errno.ENOSPC
     return TooLargeError(str(error)) if answer.status == 413 else error
 
 

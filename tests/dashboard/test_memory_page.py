@@ -10,8 +10,8 @@ import pytest
 
 from sleepcycle.dashboard.memory_page import (
     FADED,
-    Cell,
-    Lesson,
+    RetainedBatch,
+    RetentionScore,
     fading_of,
     lessons_of,
 )
@@ -39,8 +39,10 @@ def night(version, *scores):
 
 def lesson(batch, *scores):
     """Return a batch with the scores that nights gave it."""
-    cells = [None if one is None else Cell(one, is_exact=True) for one in scores]
-    return Lesson(batch, tuple(cells))
+    cells = [
+        None if one is None else RetentionScore(one, is_exact=True) for one in scores
+    ]
+    return RetainedBatch(batch, tuple(cells))
 
 
 def measure(paths, version, *, batch, right, base):
@@ -74,16 +76,16 @@ class TestLessons:
 
         assert [cell and cell.score for cell in known.cells] == [0.9, 0.6]
         assert known.faded == pytest.approx(0.3)
-        assert new.cells == (None, Cell(1.0, is_exact=False))
+        assert new.cells == (None, RetentionScore(1.0, is_exact=False))
 
     def test_a_loss_that_is_no_number_is_not_measured(self):
         broken = night(2, BatchScore(1, False, loss(float("nan")), None))
 
-        assert lessons_of([broken]) == [Lesson(1, (None,))]
+        assert lessons_of([broken]) == [RetainedBatch(1, (None,))]
 
     @pytest.mark.parametrize(("score", "shade"), [(0, 0), (0.44, 4), (1, 10)])
     def test_a_score_has_a_shade(self, score, shade):
-        assert Cell(score, is_exact=True).shade == shade
+        assert RetentionScore(score, is_exact=True).shade == shade
 
 
 class TestFading:

@@ -1,6 +1,7 @@
 """The way to a service: found by its files, followed while a run is on."""
 
 import _thread
+import errno
 import json
 import os
 import re
@@ -14,12 +15,14 @@ from http.client import HTTPConnection
 import pytest
 
 from sleepcycle.errors import (
+    DiskError,
     Interrupted,
     NotFoundError,
     RunError,
     ServiceError,
     VersionError,
 )
+from sleepcycle.files import disk
 from sleepcycle.home.access_token import prove
 from sleepcycle.records.progress import Progress
 from sleepcycle.records.run_order import RunKind
@@ -103,6 +106,15 @@ class TestCall:
 
         with pytest.raises(VersionError, match=r"^no version v9$"):
             client_of(served).call("POST", "/api/versions/v9/promote")
+
+    def test_a_disk_that_is_full_is_no_failed_one(self, served, scheduler):
+        scheduler.error = DiskError(errno.ENOSPC, "no room")
+
+        with pytest.raises(DiskError, match="no room") as raised:
+            client_of(served).call("POST", "/api/pause")
+
+        assert disk.is_full(raised.value)
+        assert not disk.is_failed(raised.value)
 
     def test_a_service_of_another_token_is_told_none(self, served):
         client = LocalClient(served.url, "wrong", 1)

@@ -13,7 +13,7 @@ from sleepcycle.server.client_parts import (
     TokenClient,
     VersionClient,
 )
-from sleepcycle.server.client_teaching import FileClient, TuningClient
+from sleepcycle.server.client_tuning import FileClient, TuningClient
 from tools.reference.records import class_section, signature
 
 HEAD = """\

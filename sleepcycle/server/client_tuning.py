@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from sleepcycle.errors import LostServiceError, TeachingError
+from sleepcycle.errors import LostServiceError, TuningError
 from sleepcycle.server.client_bodies import CHUNK, FileForm, opened
 from sleepcycle.server.client_parts import ClientPart
 from sleepcycle.server.transport import ANSWER_S, Json, OpenaiRefusedError, refusal_of
@@ -86,18 +86,18 @@ class JobEvent:
     """Why rows were refused, or how far the run is."""
 
 
-class TeachingPart(ClientPart):
-    """What asks at OpenAI's addresses of teaching."""
+class TuningPart(ClientPart):
+    """What asks at OpenAI's addresses of fine-tuning."""
 
     def ask(self, method: str, path: str, body: Json | None = None) -> Any:  # noqa: ANN401
         """Ask the service, and return what it answers.
 
         Raises:
-            TeachingError: It cannot be done; `param` and `code` say what is wrong.
+            TuningError: It cannot be done; `param` and `code` say what is wrong.
             NotFoundError: There is no such file or job.
             ServiceError: As for `Transport.call`.
         """
-        with _teaching():
+        with _tuning():
             return self.service.call(method, path, body)
 
     def rows(self, path: str) -> Iterator[Json]:
@@ -111,7 +111,7 @@ class TeachingPart(ClientPart):
             query = f"?limit={PAGE}&after={quote(page['last_id'], safe='')}"
 
 
-class FileClient(TeachingPart):
+class FileClient(TuningPart):
     """The files that a service keeps, to be taught."""
 
     def upload(
@@ -126,9 +126,9 @@ class FileClient(TeachingPart):
         Raises:
             FeedError: The file cannot be read.
             TooLargeError: It is larger than the service takes.
-            TeachingError: No more files can be kept.
+            TuningError: No more files can be kept.
         """
-        with opened(file, name) as sent, _teaching():
+        with opened(file, name) as sent, _tuning():
             form = FileForm.of(sent, PURPOSE)
             told = self.service.send(
                 "POST", FILES, form.chunks(), form.headers, ANSWER_S
@@ -151,7 +151,7 @@ class FileClient(TeachingPart):
             LostServiceError: They broke off.
         """
         path = f"{_at(FILES, name)}/content"
-        with _teaching(), self.service.asked("GET", path, None, {}, ANSWER_S) as answer:
+        with _tuning(), self.service.asked("GET", path, None, {}, ANSWER_S) as answer:
             if answer.status != 200:
                 raise refusal_of(answer, json.loads(answer.read()))
             while part := answer.read(CHUNK):
@@ -166,7 +166,7 @@ class FileClient(TeachingPart):
         self.ask("DELETE", _at(FILES, name))
 
 
-class TuningClient(TeachingPart):
+class TuningClient(TuningPart):
     """The jobs of fine-tuning of a service."""
 
     def create(
@@ -187,7 +187,7 @@ class TuningClient(TeachingPart):
             metadata: Words of your own.
 
         Raises:
-            TeachingError: The file cannot be fed, or the model is not taught.
+            TuningError: The file cannot be fed, or the model is not taught.
             NotFoundError: There is no such file.
             VersionError: There is no such model.
         """
@@ -210,7 +210,7 @@ class TuningClient(TeachingPart):
         """Let what waits of a job never be learned.
 
         Raises:
-            TeachingError: It is over.
+            TuningError: It is over.
         """
         return _job(self.ask("POST", f"{_at(JOBS, name)}/cancel"))
 
@@ -221,14 +221,14 @@ class TuningClient(TeachingPart):
 
 
 @contextmanager
-def _teaching() -> Iterator[None]:
+def _tuning() -> Iterator[None]:
     """Turn what is refused in a block into the error that the service met."""
     try:
         yield
     except OpenaiRefusedError as error:
         if error.type != WRONG:
             raise
-        raise TeachingError(str(error), error.param, error.code) from error
+        raise TuningError(str(error), error.param, error.code) from error
 
 
 def _at(path: str, name: str) -> str:

@@ -11,15 +11,15 @@ from sleepcycle.errors import (
     FeedKeyError,
     LostServiceError,
     NotFoundError,
-    TeachingError,
     TooLargeError,
+    TuningError,
     VersionError,
 )
 from sleepcycle.home.opening import open_home
 from sleepcycle.server import server
 from sleepcycle.server.api_client import Client
 from sleepcycle.server.client_bodies import CHUNK, SentFile
-from sleepcycle.server.client_teaching import JobStatus
+from sleepcycle.server.client_tuning import JobStatus
 from sleepcycle.settings.config import ServeSettings
 from tests.server.conftest import TOKEN
 
@@ -112,7 +112,7 @@ class TestFiles:
         assert b"".join(client.files.content(kept.id)) == ROWS
 
     def test_all_pages_are_listed(self, client, rows, monkeypatch):
-        monkeypatch.setattr("sleepcycle.server.client_teaching.PAGE", 1)
+        monkeypatch.setattr("sleepcycle.server.client_tuning.PAGE", 1)
         kept = [client.files.upload(rows, f"{n}.jsonl") for n in range(3)]
 
         assert {one.id for one in client.files.listing()} == {one.id for one in kept}
@@ -182,7 +182,7 @@ class TestJobs:
         assert scheduler.asked == ["teach"]
 
     def test_what_happened_first_is_told_first(self, client, rows, monkeypatch):
-        monkeypatch.setattr("sleepcycle.server.client_teaching.PAGE", 1)
+        monkeypatch.setattr("sleepcycle.server.client_tuning.PAGE", 1)
         job = client.tuning.create(client.files.upload(rows).id)
         client.tuning.cancel(job.id)
 
@@ -197,7 +197,7 @@ class TestJobs:
         bad.write_text('{"nope": 1}\n')
         file = client.files.upload(bad)
 
-        with pytest.raises(TeachingError, match="bad rows") as caught:
+        with pytest.raises(TuningError, match="bad rows") as caught:
             client.tuning.create(file.id)
         assert caught.value.param == "training_file"
         assert caught.value.code == "invalid_training_file"
