@@ -191,7 +191,11 @@ def make(folder: Path) -> None:
         return
     make(folder.parent)
     with translated("make", folder):
-        system.mkdir(folder)
+        try:
+            system.mkdir(folder)
+        except FileExistsError:
+            if not folder.is_dir():  # somebody else was faster
+                raise
     sync(folder.parent)
 
 

@@ -56,6 +56,14 @@ class Slow(disk.System):
         return super().write(handle, data[:3])
 
 
+class Slower(disk.System):
+    """Finds each folder made by somebody else in the same moment."""
+
+    def mkdir(self, path):
+        super().mkdir(path)
+        super().mkdir(path)
+
+
 @pytest.fixture
 def through(monkeypatch):
     """Let the file layer call something else, and return that."""
@@ -65,6 +73,21 @@ def through(monkeypatch):
         return system
 
     return put
+
+
+class TestMake:
+    def test_a_folder_that_somebody_makes_meanwhile_is_there(self, tmp_path, through):
+        through(Slower())
+
+        disk.make(tmp_path / "a" / "b")
+
+        assert (tmp_path / "a" / "b").is_dir()
+
+    def test_a_file_in_its_place_is_a_fault(self, tmp_path):
+        (tmp_path / "a").write_text("text")
+
+        with pytest.raises(DiskError, match=r"expected to make .*File exists"):
+            disk.make(tmp_path / "a")
 
 
 class TestWrite:

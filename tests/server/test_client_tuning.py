@@ -34,7 +34,7 @@ def home(paths):
 @pytest.fixture
 def client(paths, scheduler, home):
     """A client of a service that takes a megabyte at most."""
-    scheduler.cancel_job = home.tuning.cancel
+    scheduler.cancel_tuning = home.tuning.cancel
     running = server.start(scheduler, TOKEN, paths, ServeSettings(max_feed_mb=1))
     yield Client(running.url, TOKEN)
     running.stop()
@@ -179,7 +179,7 @@ class TestJobs:
         assert (over.status, over.is_over) == (JobStatus.CANCELLED, True)
         assert over.ended_at >= job.created_at
         assert replace(over, status=job.status, ended_at=None) == job
-        assert scheduler.asked == ["teach"]
+        assert scheduler.asked == ["tune"]
 
     def test_what_happened_first_is_told_first(self, client, rows, monkeypatch):
         monkeypatch.setattr("sleepcycle.server.client_tuning.PAGE", 1)

@@ -154,7 +154,7 @@ def walk(document, made_once, tmp_path_factory):
     root = tmp_path_factory.mktemp("walked") / "home"
     shutil.copytree(made_once, root)
     scheduler, paths = FakeConductor(), HomePaths(root)
-    scheduler.cancel_job = Home(paths, Settings(), "me").tuning.cancel
+    scheduler.cancel_tuning = Home(paths, Settings(), "me").tuning.cancel
     running = server.start(scheduler, TOKEN, paths, ServeSettings())
     found = defaultdict(list)
     # What makes comes before what looks, and that before what deletes.
