@@ -10,6 +10,7 @@ from sleepcycle.dashboard.assets import assets
 from sleepcycle.dashboard.error_pages import ErrorPages
 from sleepcycle.dashboard.memory_page import add_memory_page
 from sleepcycle.dashboard.now_page import add_now_page
+from sleepcycle.dashboard.run_page import add_run_page
 from sleepcycle.dashboard.sign_in import add_sign_in
 from sleepcycle.dashboard.site import Site
 from sleepcycle.dashboard.talk_feedback import add_talk_feedback
@@ -32,6 +33,7 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     add_talk_feedback(app, site)
     add_timeline_page(app, site)
     add_memory_page(app, site)
+    add_run_page(app, site)
     return Middleware(ErrorPages, site=site)
 
 

@@ -16,6 +16,7 @@ from sleepcycle.store.values import Night, NightScores, Run, RunEntry
 
 SHOWN = 100  # runs in a listing, the newest
 TAIL_BYTES = 16_000  # of what a worker printed
+MOST_BEATS = 4_000  # that are read of one run, or up to twice as many
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,14 @@ class RunHistory:
         return None if card is None else json.loads(card)["settings"]
 
     def heartbeats(self, number: int) -> list[Progress]:
-        """Return what a run has measured, step by step; nothing where that is gone."""
+        """Return what a run has measured, step by step; nothing where that is gone.
+
+        Of a long run every so many heartbeats are read, and the newest.
+        """
         tail = Tail(RunFolder(self.paths.run(number)).progress, str)
-        found = (_heartbeat(line) for line in tail.lines(to_the_end=True))
+        lines = list(tail.lines(to_the_end=True))
+        every = max(1, len(lines) // MOST_BEATS)
+        found = map(_heartbeat, [*lines[:-1:every], *lines[-1:]])
         return [one for one in found if one is not None and one != HEARTBEAT]
 
     def log_tail(self, number: int) -> str:

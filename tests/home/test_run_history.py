@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from sleepcycle.errors import NotFoundError
 from sleepcycle.files import process_identity
 from sleepcycle.files.runfolder import DREAMS, RunFolder
-from sleepcycle.home.run_history import TAIL_BYTES
+from sleepcycle.home.run_history import MOST_BEATS, TAIL_BYTES
 from sleepcycle.records.progress import HEARTBEAT, Progress
 from sleepcycle.records.run_order import RunKind, RunState
 from sleepcycle.records.version import BaseIdentity, Version, VersionKind
@@ -99,6 +100,16 @@ class TestFiles:
             file.write('{"stage": "wa')
 
         assert home.runs.heartbeats(run) == [Progress("wake", 1, 2, loss=0.5)]
+
+    def test_of_a_long_run_every_so_many_heartbeats_are_read(self, home, run):
+        lines = [json.dumps(asdict(Progress("wake", n, 9))) for n in range(1, 20_001)]
+        RunFolder(home.paths.run(run)).progress.write_text("\n".join(lines))
+
+        found = home.runs.heartbeats(run)
+
+        assert [one.step for one in found[:3]] == [1, 6, 11]
+        assert found[-1].step == 20_000
+        assert len(found) <= MOST_BEATS + 1
 
     def test_the_end_of_a_long_log_begins_with_a_whole_line(self, home, run):
         lines = [f"line {number:05d}\n" for number in range(5000)]
