@@ -9,6 +9,7 @@ from starlette.responses import Response
 from sleepcycle.dashboard.assets import assets
 from sleepcycle.dashboard.error_pages import ErrorPages
 from sleepcycle.dashboard.memory_page import add_memory_page
+from sleepcycle.dashboard.live_page import add_live_page
 from sleepcycle.dashboard.now_page import add_now_page
 from sleepcycle.dashboard.run_page import add_run_page
 from sleepcycle.dashboard.sign_in import add_sign_in
@@ -16,6 +17,8 @@ from sleepcycle.dashboard.site import Site
 from sleepcycle.dashboard.talk_feedback import add_talk_feedback
 from sleepcycle.dashboard.talk_page import add_talk_page
 from sleepcycle.dashboard.timeline_page import add_timeline_page
+from sleepcycle.dashboard.version_page import add_version_page
+from sleepcycle.dashboard.versions_page import add_versions_page
 from sleepcycle.server import server
 from sleepcycle.server.access import open_to_all
 from sleepcycle.server.service_parts import ServiceParts
@@ -34,6 +37,9 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     add_timeline_page(app, site)
     add_memory_page(app, site)
     add_run_page(app, site)
+    add_versions_page(app, site)
+    add_version_page(app, site)
+    add_live_page(app, site)
     return Middleware(ErrorPages, site=site)
 
 
