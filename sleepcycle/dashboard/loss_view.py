@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.dashboard.drawing import Drawing, draw
+from sleepcycle.dashboard.line_drawing import Drawing, draw
 from sleepcycle.records.progress import Progress
 
 MOST_STEPS = 200  # of a table; a longer run has every so many of its steps

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sleepcycle.dashboard.drawing import bars
+from sleepcycle.dashboard.line_drawing import bars
 from sleepcycle.dashboard.readable import count, counted, decimal, duration, share
 from sleepcycle.records.content import Completion, Content, Conversation, Text
 from sleepcycle.records.example import Dream

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sleepcycle.dashboard.drawing import Drawing, draw
+from sleepcycle.dashboard.line_drawing import Drawing, draw
 from sleepcycle.home.versions import VersionListing
 from sleepcycle.records.version import Version, VersionKind
 from sleepcycle.store.values import GateFigures

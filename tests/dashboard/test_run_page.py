@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from sleepcycle.dashboard.drawing import bars, draw
+from sleepcycle.dashboard.line_drawing import bars, draw
 from sleepcycle.dashboard.loss_view import MOST_STEPS, loss_view
 from sleepcycle.dashboard.report_view import (
     dream_view,
