@@ -1,7 +1,7 @@
 """How kept completions look."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
@@ -13,6 +13,7 @@ from sleepcycle.cli.render import (
     show_json,
     show_table,
 )
+from sleepcycle.records.captured import turn_text
 from sleepcycle.records.content import plain_json
 from sleepcycle.server.command_json import judged_json
 
@@ -36,7 +37,7 @@ def show_inbox(found: "Sequence[Captured]", *, as_json: bool) -> None:
                 one.state,
                 one.thumb,
                 _preview(_asked(one)),
-                _preview(_said(one.wanted)),
+                _preview(turn_text(one.wanted)),
             ]
             for one in found
         ],
@@ -61,10 +62,10 @@ def show_captured(one: "Captured", *, as_json: bool) -> None:
     if one.tools:
         _show_turn("tools", plain_json(one.tools))
     for turn in one.messages:
-        _show_turn(str(turn.get("role")), _said(turn))
-    _show_turn("answer", _said(one.answer))
+        _show_turn(str(turn.get("role")), turn_text(turn))
+    _show_turn("answer", turn_text(one.answer))
     if one.correction is not None:
-        _show_turn("correction", _said(one.correction))
+        _show_turn("correction", turn_text(one.correction))
 
 
 def show_judged(done: "Sequence[Captured]", *, as_json: bool) -> None:
@@ -102,18 +103,7 @@ def _show_turn(name: str, text: str) -> None:
 def _asked(one: "Captured") -> str:
     """Return what the user said last."""
     users = [turn for turn in one.messages if turn.get("role") == "user"]
-    return _said(users[-1]) if users else ""
-
-
-def _said(turn: Mapping[str, Any]) -> str:
-    """Return what a turn says: its text, or else its calls as JSON."""
-    content = turn.get("content")
-    if isinstance(content, list):
-        parts = (part.get("text") or plain_json(part) for part in content)
-        content = "\n".join(parts)
-    calls = turn.get("tool_calls")
-    texts = [content or "", plain_json(calls) if calls else ""]
-    return "\n".join(text for text in texts if text)
+    return turn_text(users[-1]) if users else ""
 
 
 def _preview(text: str) -> str:

@@ -7,9 +7,10 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from sleepcycle.dashboard.assets import assets
+from sleepcycle.dashboard.data_section import add_data_pages
 from sleepcycle.dashboard.error_pages import ErrorPages
-from sleepcycle.dashboard.memory_page import add_memory_page
 from sleepcycle.dashboard.live_page import add_live_page
+from sleepcycle.dashboard.memory_page import add_memory_page
 from sleepcycle.dashboard.now_page import add_now_page
 from sleepcycle.dashboard.run_page import add_run_page
 from sleepcycle.dashboard.sign_in import add_sign_in
@@ -40,6 +41,7 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     add_versions_page(app, site)
     add_version_page(app, site)
     add_live_page(app, site)
+    add_data_pages(app, site)
     return Middleware(ErrorPages, site=site)
 
 

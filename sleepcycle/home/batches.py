@@ -9,11 +9,21 @@ from typing import BinaryIO
 from sleepcycle.errors import FeedError, NotFoundError
 from sleepcycle.feed.export import export_bad
 from sleepcycle.records.example import BadRow, FeedKey, FeedReport
-from sleepcycle.store import batch_table, example_table, feed_key_table, journal
+from sleepcycle.store import (
+    batch_table,
+    example_table,
+    feed_key_table,
+    journal,
+    quarantine_table,
+    version_table,
+)
 from sleepcycle.store.database import Store
+from sleepcycle.store.quarantine_table import QuarantinedRow
 from sleepcycle.store.values import Batch, ExampleState, StoredExample
 
 SHOWN = 3  # examples of a batch
+LAST = 2**63 - 1
+"""A number that all come before."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,54 @@ class BatchRegistry:
         """Return where some batches came from, by their numbers."""
         with self.store.read() as session:
             return batch_table.sources(session, numbers)
+
+    def newest(
+        self, before: int = LAST, limit: int = 50
+    ) -> list[tuple[Batch, dict[ExampleState, int]]]:
+        """Return batches, newest first, each with where its examples are now.
+
+        Args:
+            before: Those of a lower number alone.
+            limit: How many at most.
+        """
+        with self.store.read() as session:
+            found = batch_table.newest(session, before, limit)
+            now = batch_table.states_of(session, [batch.id for batch in found])
+        return [(batch, now[batch.id]) for batch in found]
+
+    def learned_by(self, number: int) -> list[str]:
+        """Return the versions that know examples of a batch, oldest first."""
+        with self.store.read() as session:
+            found = version_table.knowing_batch(session, number)
+        return [f"v{version}" for version in found]
+
+    def quarantined(
+        self, batch: int | None = None, before: int = LAST, limit: int = 50
+    ) -> list[QuarantinedRow]:
+        """Return how rows begin that could not become examples, newest first."""
+        with self.store.read() as session:
+            return quarantine_table.quarantined(session, batch, before, limit)
+
+    def set_aside(
+        self, batch: int | None = None, before: int = LAST, limit: int = 50
+    ) -> list[QuarantinedRow]:
+        """Return how examples begin that the base could not learn, newest first."""
+        with self.store.read() as session:
+            return quarantine_table.set_aside(session, batch, before, limit)
+
+    def quarantined_row(self, number: int) -> QuarantinedRow:
+        """Return one row that could not become an example, with its text.
+
+        Raises:
+            NotFoundError: There is none with that number.
+        """
+        with self.store.read() as session:
+            return quarantine_table.get_quarantined(session, number)
+
+    def codes(self, number: int) -> dict[str, int]:
+        """Return how many rows of a batch each code quarantined, the most first."""
+        with self.store.read() as session:
+            return quarantine_table.codes(session, number)
 
     def fed_as(self, key: FeedKey) -> FeedReport | None:
         """Return what a feed brought that was asked for under a key before.

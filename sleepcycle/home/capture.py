@@ -148,10 +148,16 @@ class CapturedRegistry:
             NotFoundError: None of that name is kept.
             RunError: A run holds its example.
         """
-        with self.store.write() as session:
-            self._exclude(session, captured_table.get(session, name))
-            captured_table.move(session, name, CapturedState.REJECTED)
-            return self._noted(session, "reject completion", name)
+        return self._put_away(name, CapturedState.REJECTED, "reject completion")
+
+    def reopen(self, name: str) -> Captured:
+        """Let a completion wait again; versions that learned it are tainted.
+
+        Raises:
+            NotFoundError: None of that name is kept.
+            RunError: A run holds its example.
+        """
+        return self._put_away(name, CapturedState.WAITING, "reopen completion")
 
     def edit(self, name: str, answer: str | Mapping[str, Any]) -> Captured:
         """Let a corrected answer be learned in the place of the one that was given.
@@ -240,6 +246,13 @@ class CapturedRegistry:
     def _scrubber(self) -> Scrubber:
         """What takes out what is private."""
         return scrubber_of(self.settings)
+
+    def _put_away(self, name: str, state: CapturedState, action: str) -> Captured:
+        """Let a completion not be learned, for ever or for now."""
+        with self.store.write() as session:
+            self._exclude(session, captured_table.get(session, name))
+            captured_table.move(session, name, state)
+            return self._noted(session, action, name)
 
     def _rate(self, name: str, *, is_up: bool, counts: bool) -> Captured:
         """Take in a thumb; one up that `counts` accepts."""

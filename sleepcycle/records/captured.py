@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from sleepcycle.errors import CaptureError
+from sleepcycle.records.content import plain_json
 
 ID_PREFIX = "chatcmpl-"
 MAX_PAIRS = 16
@@ -111,6 +112,17 @@ class Deleted:
 
     batch: int | None
     """Where an example that stays came in; None where none does."""
+
+
+def turn_text(turn: Mapping[str, Any]) -> str:
+    """Return what a turn says: its text, or else its calls as JSON."""
+    content = turn.get("content")
+    if isinstance(content, list):
+        parts = (part.get("text") or plain_json(part) for part in content)
+        content = "\n".join(parts)
+    calls = turn.get("tool_calls")
+    texts = [content or "", plain_json(calls) if calls else ""]
+    return "\n".join(text for text in texts if text)
 
 
 def checked_metadata(metadata: object) -> dict[str, str]:

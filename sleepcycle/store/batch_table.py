@@ -124,6 +124,15 @@ def list_batches(
     return [_record(row) for row in rows]
 
 
+def newest(session: Session, before: int, limit: int) -> list[Batch]:
+    """Return the batches before a number that are whole, newest first."""
+    whole = select(BatchRow).where(
+        BatchRow.id.not_in(open_batch.hidden()), BatchRow.id < before
+    )
+    rows = session.scalars(whole.order_by(BatchRow.id.desc()).limit(limit))
+    return [_record(row) for row in rows]
+
+
 def bad_rows(session: Session, batch: int | None) -> Iterator[BadRow]:
     """Yield the bad rows of one batch, or of all, in the order they came in."""
     whole = BadRowRow.batch.not_in(open_batch.hidden())
@@ -144,13 +153,22 @@ def bad_rows(session: Session, batch: int | None) -> Iterator[BadRow]:
 
 def states(session: Session, batch: int) -> dict[ExampleState, int]:
     """Return how many examples of a batch are in each state now."""
+    return states_of(session, [batch])[batch]
+
+
+def states_of(
+    session: Session, batches: Collection[int]
+) -> dict[int, dict[ExampleState, int]]:
+    """Return how many examples of each batch are in each state now."""
     rows = session.execute(
-        select(ExampleRow.state, func.count())
-        .where(ExampleRow.batch == batch, ExampleRow.state.in_(list(ExampleState)))
-        .group_by(ExampleRow.state)
+        select(ExampleRow.batch, ExampleRow.state, func.count())
+        .where(ExampleRow.batch.in_(batches), ExampleRow.state.in_(list(ExampleState)))
+        .group_by(ExampleRow.state, ExampleRow.batch)
     )
-    found = dict(rows.all())
-    return {state: found.get(state, 0) for state in ExampleState}
+    found = {batch: dict.fromkeys(ExampleState, 0) for batch in batches}
+    for batch, state, count in rows:
+        found[batch][ExampleState(state)] = count
+    return found
 
 
 def sources_of(session: Session, versions: Collection[int]) -> dict[int, set[str]]:

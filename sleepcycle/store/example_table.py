@@ -181,6 +181,11 @@ def stored(
     session: Session, batch: int, line: int | None, limit: int
 ) -> list[StoredExample]:
     """Return the first examples of a batch, or the first of one line of its files."""
+    of_batch = (ExampleRow.batch == batch) & ExampleRow.state.in_(list(ExampleState))
+    if line is not None:
+        of_batch &= ExampleRow.line == line
+    # by the index of states and batches: + 0, or SQLite would read on by the number
+    first = select(ExampleRow.id).where(of_batch).order_by(ExampleRow.id + 0)
     query = (
         select(
             ExampleRow.id,
@@ -189,12 +194,9 @@ def stored(
             ExampleRow.content,
             ExampleRow.provenance,
         )
-        .where(ExampleRow.batch == batch)
+        .where(ExampleRow.id.in_(first.limit(limit)))
         .order_by(ExampleRow.id)
-        .limit(limit)
     )
-    if line is not None:
-        query = query.where(ExampleRow.line == line)
     return [
         StoredExample(id_, row, one_known(ExampleState, state), content, provenance)
         for id_, row, state, content, provenance in session.execute(query)

@@ -106,6 +106,16 @@ def entries_after(session: Session, entry: int, limit: int) -> list[JournalText]
     return [JournalText(*row) for row in rows]
 
 
+def entries_before(session: Session, entry: int, limit: int) -> list[JournalText]:
+    """Return the last entries before one, as they are kept, newest first."""
+    rows = session.connection().exec_driver_sql(
+        "SELECT id, at, actor, action, details FROM journal WHERE id < ? "
+        "ORDER BY id DESC LIMIT ?",
+        (entry, limit),
+    )
+    return [JournalText(*row) for row in rows]
+
+
 def newest(session: Session) -> int:
     """Return the number of the last entry; 0 where there is none."""
     last = _last(session)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -167,14 +167,25 @@ def knowing(session: Session, example: int) -> list[int]:
     return sorted(_knowing(session, ExampleRow.id == example))
 
 
+def knowing_batch(session: Session, batch: int) -> list[int]:
+    """Return the versions that know examples of one batch, oldest first."""
+    learned = select(VersionBatchRow.version).where(VersionBatchRow.batch == batch)
+    return sorted(_with_younger(session, learned))
+
+
 def _knowing(session: Session, condition: ColumnElement[bool]) -> set[int]:
     """Return the versions that learned such examples, and all that come from them."""
-    taught = (
+    learned = (
         select(VersionExampleRow.version)
         .join(ExampleRow, ExampleRow.id == VersionExampleRow.example)
         .where(condition)
-        .cte("taught")
     )
+    return _with_younger(session, learned)
+
+
+def _with_younger(session: Session, learned: Select[int]) -> set[int]:
+    """Return versions, and all that come from them, however far on."""
+    taught = learned.cte("taught")
     younger = select(VersionParentRow.version).join(
         taught, VersionParentRow.parent == taught.c.version
     )

@@ -43,13 +43,17 @@ class Browser:
 
     def send(self, method, path, fields=None, **headers):
         """Send one request, and return what came."""
+        body = None if fields is None else urlencode(fields).encode()
+        return self.send_body(method, path, body, FORM, **headers)
+
+    def send_body(self, method, path, body, kind, **headers):
+        """Send one request with a body of some kind, if there is one."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         sent = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
         if self.cookie:
             sent["Cookie"] = self.cookie
-        body = None
-        if fields is not None:
-            body, sent["Content-Type"] = urlencode(fields), FORM
+        if body is not None:
+            sent["Content-Type"] = kind
             sent["Origin"] = f"http://127.0.0.1:{self.port}"
         sent.update({name.replace("_", "-"): text for name, text in headers.items()})
         try:

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sleepcycle.errors import NotFoundError, StoreError
 from sleepcycle.records.example import BadRow
 from sleepcycle.store import batch_table
+from sleepcycle.store.values import ExampleState
 from tests.store.conftest import add_batch
 
 
@@ -48,3 +49,22 @@ class TestBatches:
             store.write() as session,
         ):
             session.execute(text("UPDATE batch SET duplicate = 1"))
+
+
+class TestNewest:
+    def test_pages_go_back_from_the_newest(self, session):
+        for text_ in ("one", "two", "three"):
+            add_batch(session, [text_])
+
+        assert [one.id for one in batch_table.newest(session, 9, 2)] == [3, 2]
+        assert [one.id for one in batch_table.newest(session, 2, 2)] == [1]
+
+    def test_each_has_where_its_examples_are(self, session):
+        add_batch(session, ["one", "two"], share=0.0)
+        add_batch(session, ["one"], share=0.0)
+
+        found = batch_table.states_of(session, [1, 2])
+
+        assert found[1] == batch_table.states(session, 1)
+        assert found[1][ExampleState.PENDING] == 2
+        assert sum(found[2].values()) == 0

@@ -88,6 +88,15 @@ class TestEntries:
         ):
             session.execute(text(change))
 
+    def test_pages_go_back_from_the_newest(self, written):
+        with written.read() as session:
+            page = journal.entries_before(session, ENTRIES + 1, 2)
+            older = journal.entries_before(session, page[-1].id, ENTRIES)
+
+        assert [one.id for one in page] == [ENTRIES, ENTRIES - 1]
+        assert [one.id for one in older] == list(range(ENTRIES - 2, 0, -1))
+        assert page[0].actor == "user:ä"
+
 
 class TestChain:
     def test_what_was_written_holds(self, written):

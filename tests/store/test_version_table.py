@@ -155,3 +155,19 @@ class TestAliases:
     def test_an_alias_needs_a_version(self, session):
         with pytest.raises(VersionError, match="no version or alias 'v5'"):
             version_table.set_alias(session, "best", 5)
+
+
+def test_who_knows_a_batch_learned_it_or_comes_from_one_that_did(session):
+    """
+    Whether its examples are excluded by now, or not.
+    """
+    add_batch(session, ["one"], share=0.0)
+    first = train(session)
+    second = add_version(session, parents=(first,))
+    add_batch(session, ["two"], share=0.0)
+    other = train(session)
+
+    assert version_table.knowing_batch(session, 1) == [first, second]
+    assert version_table.knowing_batch(session, 2) == [other]
+    example_table.exclude_batch(session, 1)
+    assert version_table.tainted(session) == {first, second}
