@@ -179,7 +179,7 @@ class TextRequest(Sampled):
     """A request to go on from a text."""
 
     prompt: str | Annotated[list[str], Field(min_length=1, max_length=64)]
-    logprobs: Annotated[int, Field(ge=0, le=MOST_TOLD)] | None = None
+    logprobs: Annotated[int, Strict(), Field(ge=0, le=MOST_TOLD)] | None = None
     echo: Annotated[bool, Strict()] | None = None
     suffix: str | None = None
 

@@ -161,6 +161,14 @@ def test_what_cannot_be_answered_is_an_error_of_openais_shape(
     assert words in body["error"]["message"]
 
 
+def test_false_is_no_number_of_likely_tokens(talking):
+    asked = {"model": "v0", "prompt": "a", "logprobs": False}
+
+    status, body = talking.ask("POST", "/v1/completions", asked)
+
+    assert (status, body["error"]["param"]) == (400, "logprobs")
+
+
 def test_keys_that_nobody_knows_change_nothing(talking):
     _, plain = talking.ask("POST", CHAT, PLAIN)
 
