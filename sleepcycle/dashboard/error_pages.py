@@ -1,6 +1,7 @@
 """Errors as pages: what the service refuses a browser, a person can read."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sleepcycle.dashboard.site import Site, see
+from sleepcycle.server.responses import unforeseen
 
 HEADLINES = {
     401: "You are not signed in",
@@ -44,15 +46,41 @@ class ErrorPages:
         """Return the page of an error; who is not signed in goes where to."""
         if status == 401 and request.method == "GET":
             return see("/sign-in")
-        told = json.loads(body)
-        headline = HEADLINES.get(status, "That did not work")
-        return self.site.page(
-            request,
-            "error.html",
-            status=status,
-            headline=headline,
-            message=str(told.get("message", "")),
-        )
+        return page_of_error(self.site, request, status, body)
+
+
+def page_of_error(site: Site, request: Request, status: int, body: bytes) -> Response:
+    """Return the page of an error.
+
+    Args:
+        site: Of the page.
+        request: What it answers.
+        status: HTTP status.
+        body: Its JSON, as programs get it.
+    """
+    return site.page(
+        request,
+        "error.html",
+        status=status,
+        headline=HEADLINES.get(status, "That did not work"),
+        message=str(json.loads(body).get("message", "")),
+    )
+
+
+def unforeseen_page(site: Site) -> Callable[[Request, Exception], Response]:
+    """Return what answers for an error that nobody foresaw, as a page for a person.
+
+    Such come from behind all middleware.
+    """
+
+    def handle(request: Request, error: Exception) -> Response:
+        """Answer for it."""
+        response = unforeseen(request, error)
+        if not _is_person(request.scope):
+            return response
+        return page_of_error(site, request, response.status_code, bytes(response.body))
+
+    return handle
 
 
 class _Held:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from sleepcycle.dashboard.assets import assets
 from sleepcycle.dashboard.data_section import add_data_pages
-from sleepcycle.dashboard.error_pages import ErrorPages
+from sleepcycle.dashboard.error_pages import ErrorPages, unforeseen_page
 from sleepcycle.dashboard.live_page import add_live_page
 from sleepcycle.dashboard.memory_page import add_memory_page
 from sleepcycle.dashboard.now_page import add_now_page
@@ -42,6 +42,7 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     add_version_page(app, site)
     add_live_page(app, site)
     add_data_pages(app, site)
+    app.add_exception_handler(Exception, unforeseen_page(site))
     return Middleware(ErrorPages, site=site)
 
 

@@ -135,6 +135,16 @@ class TestPage:
         assert "There is no such page" in page.words
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
+    def test_an_error_that_nobody_foresaw_is_a_page(self, dashboard, browser):
+        dashboard.scheduler.error = RuntimeError("s3cret detail")
+
+        page = browser.send("POST", "/wake", {})
+
+        assert page.status == 500
+        assert "that nobody foresaw, RuntimeError; see its log" in page.words
+        assert "s3cret" not in page.text
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
     def test_errors_of_the_api_stay_json(self, browser):
         page = browser.send("GET", "/api/runs/999")
 
