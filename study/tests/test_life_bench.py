@@ -10,7 +10,7 @@ from sleepcycle_study.memory.life_bench import LifeBench, live_all
 from sleepcycle_study.memory.records import Result, read
 
 TINY = replace(
-    RUN, stream="chat", arm="sequential", examples=16, base="builtin:nano", questions=2
+    RUN, stream="chat", arm="sequential", lessons=1, examples=8, questions=2
 )
 
 
