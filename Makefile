@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test faults lint format config docs lessons bench-consolidate bench-feed bench-fold bench-generate bench-gpu bench-memory bench-serving bench-wake study-quick study-pages clean
+.PHONY: help demo demo-real test faults lint format config docs screenshots lessons bench-consolidate bench-feed bench-fold bench-generate bench-gpu bench-memory bench-serving bench-wake study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,6 +47,9 @@ config: .venv/ready  ## Write config.toml again from the settings.
 
 docs: .venv/ready  ## Write docs/reference and the README's tree of packages again, from the code.
 	$(BIN)/python -m tools.render_docs
+
+screenshots: .venv/ready  ## Take the pictures of the dashboard again, in docs/dashboard (about 2 minutes; needs Chromium).
+	$(BIN)/python -m tools.screenshots
 
 lessons: .venv/ready  ## Write the demo's lessons again.
 	$(BIN)/python examples/make_lessons.py
