@@ -43,8 +43,8 @@ STAGES = {
     "mend": "weakening the candidate until it passes",
     "gate": "testing the candidate",
 }
-ALWAYS = "journal from:#events, progress from:#events, every 2s"
-WHEN_OVER = "journal from:#events"
+ALWAYS = "journal from:#events throttle:1s, progress from:#events throttle:1s, every 2s"
+WHEN_OVER = "journal from:#events throttle:1s"
 
 
 @dataclass(frozen=True, slots=True)
