@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import threading
+import time
+from contextlib import closing
 from http.client import HTTPConnection
 
 import pytest
 
 from sleepcycle.home.home import Home
 from sleepcycle.records.run_order import RunKind
+from sleepcycle.server import server
 from sleepcycle.server.api_client import Client
 from sleepcycle.settings.config import ServeSettings, Settings
 from tests.server.conftest import TOKEN, ask, serving
@@ -302,3 +305,22 @@ def test_both_ways_to_answer_are_documented(talking, path, asked):
         assert set(shape["required"]) <= fields.keys() <= shape["properties"].keys()
         assert fields["object"] == shape["properties"]["object"]["const"]
         assert fields["choices"][0].keys() == choice["properties"].keys()
+
+
+def test_a_stop_lets_an_answer_end_and_leaves_no_process(served):
+    asked = {**PLAIN, "temperature": 2, "seed": 1, "n": 16, "stream": True}
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    body = json.dumps({**asked, "max_tokens": 200})
+    with closing(HTTPConnection("127.0.0.1", served.port, timeout=60)) as connection:
+        connection.request("POST", CHAT, body, headers)
+        answer = connection.getresponse()
+        answer.readline()
+        [child] = serving()
+
+        began = time.monotonic()
+        served.stop()
+
+        assert time.monotonic() - began < server.DRAIN_S + 5
+        assert not served.thread.is_alive()
+        assert not child.is_running()
+        assert answer.read().endswith(b"data: [DONE]\n\n")
