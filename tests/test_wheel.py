@@ -19,6 +19,10 @@ CARRIED = {
     "sleepcycle/curricula/four_phases.toml",
     "sleepcycle/lessons/capitals.jsonl",
     "sleepcycle/lessons/capitals.questions.jsonl",
+    "sleepcycle/dashboard/templates/base.html",
+    "sleepcycle/dashboard/static/vendored.json",
+    "sleepcycle/dashboard/static/vendor/htmx.min.js",
+    "sleepcycle/dashboard/static/vendor/uPlot.LICENSE",
 }
 MAX_BYTES = 15_000_000
 
