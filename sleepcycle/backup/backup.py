@@ -40,6 +40,26 @@ class Backup:
     """Versions whose files are not what was sealed, and what no name points at."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBackup:
+    """A backup that lies in the home's own folder of them."""
+
+    name: str
+    size_bytes: int
+    made_at: datetime
+
+
+def list_backups(paths: HomePaths) -> list[KeptBackup]:
+    """Return the whole backups in the home's own folder, newest first."""
+    found = []
+    for file in paths.backups.glob("[!.]*.tar*"):  # what is being written has a dot
+        with suppress(FileNotFoundError):
+            about = file.stat()
+            made_at = datetime.fromtimestamp(about.st_mtime, UTC)
+            found.append(KeptBackup(file.name, about.st_size, made_at))
+    return sorted(found, key=lambda one: one.made_at, reverse=True)
+
+
 def back_up(
     paths: HomePaths,
     settings: StoreSettings,

@@ -7,6 +7,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from sleepcycle.dashboard.assets import assets
+from sleepcycle.dashboard.care_section import add_care_pages
 from sleepcycle.dashboard.data_section import add_data_pages
 from sleepcycle.dashboard.error_pages import ErrorPages, unforeseen_page
 from sleepcycle.dashboard.live_page import add_live_page
@@ -43,6 +44,7 @@ def add_dashboard(app: FastAPI, parts: ServiceParts) -> Middleware:
     add_live_page(app, site)
     add_data_pages(app, site)
     app.add_exception_handler(Exception, unforeseen_page(site))
+    add_care_pages(app, site)
     return Middleware(ErrorPages, site=site)
 
 

@@ -1,6 +1,6 @@
 """The doctor: checks a home and its machine, reports what is wrong, changes nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -50,15 +50,40 @@ CHECKS: dict[str, Check] = {
 """Every check by its name; one that has nothing to look at finds None."""
 
 
+QUICK = (
+    "sqlite",
+    "home",
+    "token",
+    "tokens",
+    "settings",
+    "curriculum",
+    "lock",
+    "database",
+    "schema",
+    "runs",
+    "inbox",
+    "disk",
+    "file system",
+    "clock",
+    "time zone",
+)
+"""Checks that take milliseconds: they read no version, load no model, scan no table."""
+
+
 def examine(
-    root: Path, *, answers: Callable[[], bool], machine: Machine | None = None
+    root: Path,
+    *,
+    answers: Callable[[], bool],
+    machine: Machine | None = None,
+    checks: Collection[str] = CHECKS.keys(),
 ) -> dict[str, Finding]:
-    """Run every check on a home; what is broken is a finding and never an error.
+    """Run checks on a home; what is broken is a finding and never an error.
 
     Args:
         root: The state directory; it need not be there.
         answers: Asks the running service whether it answers.
         machine: Facts of the machine; None to look.
+        checks: Names of those to run.
 
     Returns:
         What each check found that had anything to look at, by its name.
@@ -69,7 +94,11 @@ def examine(
         inspection = Inspection(
             paths, _settings(paths), database, machine or inspect(root), answers
         )
-        found = {name: _look(check, inspection) for name, check in CHECKS.items()}
+        found = {
+            name: _look(check, inspection)
+            for name, check in CHECKS.items()
+            if name in checks
+        }
     return {name: finding for name, finding in found.items() if finding is not None}
 
 

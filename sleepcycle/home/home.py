@@ -37,7 +37,9 @@ from sleepcycle.runs.local_engine import LocalEngine
 from sleepcycle.runs.phases import Barrier, find_barrier, find_curriculum
 from sleepcycle.settings.choices import Tool
 from sleepcycle.settings.config import Settings
+from sleepcycle.store import journal
 from sleepcycle.store.database import Store, open_store
+from sleepcycle.store.reader import JournalText
 from sleepcycle.store.snapshot import read_snapshot
 from sleepcycle.store.values import Snapshot
 
@@ -272,6 +274,16 @@ class Home:
     def status(self) -> Snapshot:
         """Return where the home stands."""
         return read_snapshot(self.paths)
+
+    def journal(self, before: int, limit: int) -> list[JournalText]:
+        """Return who did what, newest first.
+
+        Args:
+            before: Entries of a lower number alone.
+            limit: How many at most.
+        """
+        with self.store.read() as session:
+            return journal.entries_before(session, before, limit)
 
     def rollback(self, name: str = "previous", *, requeue: bool = False) -> Switch:
         """Make an older version live again.

@@ -5,6 +5,7 @@ The environment (`SLEEPCYCLE__WAKE__RANK=8`) is read here alone.
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -29,13 +30,18 @@ def load_settings(file: Path | None) -> Settings:
     try:
         fields = read_toml(file) if file and file.exists() else {}
     except OSError as error:
-        raise ConfigError(
-            f"expected to read the settings in {file}, got: {error.strerror}; see to "
-            "it that it is a file, and yours"
-        ) from error
+        raise _unreadable(file, error) from error
     if file:
         _resolve_template(fields, file)
     return settings_from(fields)
+
+
+def _unreadable(file: Path | None, error: OSError) -> ConfigError:
+    """Return the error for a file that the system does not read."""
+    return ConfigError(
+        f"expected to read the settings in {file}, got: {error.strerror}; see to it "
+        "that it is a file, and yours"
+    )
 
 
 def _resolve_template(fields: dict[str, Any], file: Path) -> None:
@@ -44,6 +50,38 @@ def _resolve_template(fields: dict[str, Any], file: Path) -> None:
     if isinstance(model, dict) and isinstance(name := model.get("chat_template"), str):
         folder = file.absolute().parent
         model["chat_template"] = name and str(folder / Path(name).expanduser())
+
+
+def set_by_file(file: Path) -> set[str]:
+    """Return the names of the settings that a file sets, such as `wake.rank`.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not TOML.
+    """
+    try:
+        fields = read_toml(file) if file.exists() else {}
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    return set(_names(fields))
+
+
+def set_by_environment() -> set[str]:
+    """Return the names of the settings, and sections, that the environment sets."""
+    names = (variable.upper() for variable in os.environ)
+    return {
+        name.removeprefix(PREFIX).lower().replace("__", ".")
+        for name in names
+        if name.startswith(PREFIX)
+    }
+
+
+def _names(fields: dict[str, Any], before: str = "") -> Iterator[str]:
+    """Yield the name of each value in tables of tables."""
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            yield from _names(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"
 
 
 def settings_from(fields: dict[str, Any]) -> Settings:
