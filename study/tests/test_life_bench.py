@@ -9,9 +9,7 @@ from sleepcycle.errors import DivergedError, ModelError
 from sleepcycle_study.memory.life_bench import LifeBench, live_all
 from sleepcycle_study.memory.records import Result, read
 
-TINY = replace(
-    RUN, stream="chat", arm="sequential", lessons=1, examples=8, questions=2
-)
+TINY = replace(RUN, stream="chat", arm="sequential", lessons=1, examples=8, questions=2)
 
 
 @pytest.fixture
