@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from sleepcycle.dashboard.given_numbers import number_of
+from sleepcycle.dashboard.paging import number_of
 from sleepcycle.dashboard.readable import counted
 from sleepcycle.dashboard.rendered_examples import RenderedExamples, SeenExample
 from sleepcycle.dashboard.site import Site

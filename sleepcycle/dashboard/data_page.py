@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from sleepcycle.dashboard.given_numbers import before_number
+from sleepcycle.dashboard.paging import before_number
 from sleepcycle.dashboard.previews import MadeBy, PreviewShelf
 from sleepcycle.dashboard.readable import counted
 from sleepcycle.dashboard.rendered_examples import seen

@@ -3,8 +3,8 @@
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from sleepcycle.dashboard.given_numbers import before_number
 from sleepcycle.dashboard.journal_words import line_of
+from sleepcycle.dashboard.paging import before_number
 from sleepcycle.dashboard.site import Site
 from sleepcycle.home.scoped_tokens import TokenScope
 from sleepcycle.server.access import needs

@@ -82,7 +82,7 @@ def add_memory_page(app: FastAPI, site: Site) -> None:
     def memory(request: Request, before: str = "") -> Response:
         """Show what nights knew of each batch; `before` ends the page before."""
         home = site.home
-        number = number_or_none(before.removeprefix("v"), "version")
+        number = number_or_none(before.removeprefix("v"), "a version")
         found = home.runs.night_scores(number, NIGHTS + 1)
         nights = found[NIGHTS - 1 :: -1] if len(found) > NIGHTS else found[::-1]
         lessons = lessons_of(nights)

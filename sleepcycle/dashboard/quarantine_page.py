@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from sleepcycle.dashboard.data_page import MENDABLE, PASTE_BYTES, PreviewDesk
-from sleepcycle.dashboard.given_numbers import before_number, number_of
+from sleepcycle.dashboard.paging import before_number, number_of
 from sleepcycle.dashboard.previews import MadeBy
 from sleepcycle.dashboard.site import Site
 from sleepcycle.errors import FeedError

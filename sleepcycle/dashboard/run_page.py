@@ -156,7 +156,7 @@ def _stage(beats: list[Progress]) -> str:
 
 def _number(text: str) -> int:
     """Return the number of a run."""
-    number = number_or_none(text, "run")
+    number = number_or_none(text, "a run")
     if number is None:
         raise NotFoundError("expected the number of a run, got nothing")
     return number

@@ -78,7 +78,7 @@ def add_timeline_page(app: FastAPI, site: Site) -> None:
     @needs(TokenScope.READ)
     def timeline(request: Request, before: str = "") -> Response:
         """Show wakes and nights, newest first; `before` ends the page before."""
-        stretches, older = timeline_of(site.home.runs, number_or_none(before, "run"))
+        stretches, older = timeline_of(site.home.runs, number_or_none(before, "a run"))
         return site.page(
             request,
             "timeline.html",

@@ -25,7 +25,7 @@ def add_versions_page(app: FastAPI, site: Site) -> None:
         registry = site.home.versions
         page = tree_page(
             registry.listing(),
-            number_or_none(before.removeprefix("v"), "version"),
+            number_or_none(before.removeprefix("v"), "a version"),
             PAGE,
             nights=show == NIGHTS,
         )
