@@ -29,6 +29,7 @@ PAGES = {
     "timeline": "/timeline",
     "versions": "/versions",
     "memory": "/memory",
+    "care": "/care",
     "batch": "/data/batches/1?shown=yes",
 }
 ASKED = "Name the capital of Sativia."

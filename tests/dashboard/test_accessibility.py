@@ -24,6 +24,7 @@ LOOKS = {
 PAGES = [
     *("/", "/timeline", "/versions", "/memory", "/data", "/talk", "/care"),
     *("/data/quarantine", "/data/review", "/nothing"),
+    *("/care/doctor", "/care/journal", "/care/tokens", "/care/settings"),
 ]
 OF_A_LIFE = [
     *("/versions?show=nights", "/versions/v0", "/versions/v2", "/versions/v4"),

@@ -59,7 +59,8 @@ HOSTILE = [
 PATHS = [
     *("/", "/timeline", "/timeline?before=40", "/versions", "/versions/v2", "/memory"),
     *("/runs/2", "/runs/5", "/data", "/data?before=80", "/data/batches/20"),
-    *("/data/quarantine", "/data/review", "/care", "/talk"),
+    *("/data/quarantine", "/data/review", "/care", "/care/journal", "/care/tokens"),
+    *("/care/settings", "/talk"),
 ]
 
 
