@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test faults lint format config docs screenshots lessons bench-consolidate bench-feed bench-fold bench-generate bench-gpu bench-memory bench-serving bench-wake study-quick study-pages clean
+.PHONY: help demo demo-real test faults lint format config docs screenshots lessons bench-consolidate bench-dashboard bench-feed bench-fold bench-generate bench-gpu bench-memory bench-serving bench-wake study-quick study-pages clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +56,9 @@ lessons: .venv/ready  ## Write the demo's lessons again.
 
 bench-consolidate: .venv/ready  ## Time consolidation against PEFT's dense route.
 	$(BIN)/python -m benchmarks.consolidate
+
+bench-dashboard: .venv/ready  ## Time every page of the dashboard on a home of three years (see ARGS).
+	$(BIN)/python -m benchmarks.dashboard $(ARGS)
 
 bench-feed: .venv/ready  ## Time the feeding of a million lines.
 	$(BIN)/python -m benchmarks.feed
