@@ -66,9 +66,9 @@ def paths_of(home: HomePaths, size: HomeSize) -> list[str]:
 @contextmanager
 def served(home: HomePaths) -> Iterator[Browser]:
     """Serve the dashboard of a home, and give a browser that is signed in."""
-    dashboard = Dashboard(home.root)
+    dashboard = Dashboard(home.root)  # type: ignore[no-untyped-call]
     try:
-        yield dashboard.browser()
+        yield dashboard.browser()  # type: ignore[no-untyped-call]
     finally:
         dashboard.http.stop()
 
@@ -79,13 +79,13 @@ def time_page(browser: Browser, path: str, repeats: int = REPEATS) -> PageTime:
     Raises:
         ValueError: It is not answered.
     """
-    page = browser.get(path)
+    page = browser.get(path)  # type: ignore[no-untyped-call]
     if page.status != 200:
         raise ValueError(f"expected {path} to be answered, got {page.status}")
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        page = browser.get(path)
+        page = browser.get(path)  # type: ignore[no-untyped-call]
         times.append((time.perf_counter() - start) * 1000)
     return PageTime(
         path, statistics.median(times), max(times), len(page.text.encode()) / 1000
@@ -101,7 +101,7 @@ def print_memory(browser: Browser, paths: list[str], loads: int) -> None:
     """Load all pages in turn, and print how the process grows."""
     print(f"memory before: {memory_mb():.1f} MB")
     for number, path in enumerate(islice(cycle(paths), loads), 1):
-        browser.get(path)
+        browser.get(path)  # type: ignore[no-untyped-call]
         if number in {SETTLED, loads}:
             print(f"memory after {number} loads: {memory_mb():.1f} MB")
 
@@ -126,9 +126,11 @@ def main(words: list[str] | None = None) -> None:
         with served(home) as browser:
             print("| page | median, ms | p99, ms | HTML, KB |\n|---|--:|--:|--:|")
             for path in paths:
-                one = time_page(browser, path)
-                print(f"| `{one.path}` | {one.median_ms:.0f} | {one.worst_ms:.0f} "
-                      f"| {one.html_kb:.0f} |", flush=True)  # fmt: skip
+                timed = time_page(browser, path)
+                figures = f"{timed.median_ms:.0f} | {timed.worst_ms:.0f}"
+                print(
+                    f"| `{timed.path}` | {figures} | {timed.html_kb:.0f} |", flush=True
+                )
             print_memory(browser, paths, loads)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.opening import create_home
@@ -77,8 +78,8 @@ def make_home(root: Path, size: HomeSize) -> HomePaths:
 
 def _history(size: HomeSize) -> Iterator[MadeVersion]:
     """Yield versions: a wake or two a day, and the night that folds them."""
-    live, day, waiting, nights = 0, 0, [], 0
-    learned = 0
+    waiting: list[int] = []
+    live = day = nights = learned = 0
     to_learn = max(1, size.batches - PENDING)
     for number in range(1, size.versions):
         run = number * size.runs // size.versions + 1
@@ -102,7 +103,10 @@ def _at(share: float) -> datetime:
 
 
 def _fill(
-    connection: sqlite3.Connection, table: str, columns: str, rows: Iterable[object]
+    connection: sqlite3.Connection,
+    table: str,
+    columns: str,
+    rows: Iterable[tuple[Any, ...]],
 ) -> None:
     """Add rows to a table."""
     marks = ", ".join("?" * (columns.count(",") + 1))

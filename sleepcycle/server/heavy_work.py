@@ -84,5 +84,9 @@ class HeavyWork:
                 self._turn.release()
                 done.set_result(found)
 
-        threading.Thread(target=perform, name="heavy work", daemon=True).start()
+        try:
+            threading.Thread(target=perform, name="heavy work", daemon=True).start()
+        except RuntimeError:  # the system has no thread left
+            self._turn.release()
+            raise
         return done

@@ -4,12 +4,14 @@ import hashlib
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sleepcycle.errors import NotFoundError
+from sleepcycle.errors import NotFoundError, SleepcycleError
 from sleepcycle.files.paths import HomePaths
 from sleepcycle.home.scoped_tokens import (
+    ScopedToken,
     TokenScope,
     list_tokens,
     new_token,
@@ -67,8 +69,12 @@ class BrowserSessions:
                 "expected a link that was not used yet, and is at most ten minutes "
                 "old; make a new one: sleepcycle open"
             )
-        self._end_old()
-        token, _ = new_token(self.paths, (TokenScope.ADMIN,), NAME)
+        try:
+            self._end_old()
+            token, _ = new_token(self.paths, (TokenScope.ADMIN,), NAME)
+        except SleepcycleError:
+            self.links[code] = known  # it may be tried again
+            raise
         return token
 
     def sign_out(self, token: str) -> None:
@@ -76,17 +82,19 @@ class BrowserSessions:
         digest = hashlib.sha256(token.encode()).hexdigest()
         for kept in list_tokens(self.paths):
             if kept.name == NAME and kept.sha256 == digest:
-                revoke_token(self.paths, kept.id)
+                self._revoke(kept)
 
     def _end_old(self) -> None:
         """Revoke the tokens of sessions whose cookies have ended."""
         oldest = datetime.now(UTC) - SESSION
         for kept in list_tokens(self.paths):
             if kept.name == NAME and kept.made_at < oldest:
-                try:
-                    revoke_token(self.paths, kept.id)
-                except NotFoundError:
-                    continue  # somebody else was faster
+                self._revoke(kept)
+
+    def _revoke(self, kept: ScopedToken) -> None:
+        """Revoke the token of a session, if nobody else was faster."""
+        with suppress(NotFoundError):
+            revoke_token(self.paths, kept.id)
 
     def _forget_old(self) -> None:
         """Drop codes that work no more."""

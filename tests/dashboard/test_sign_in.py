@@ -44,6 +44,14 @@ class TestLink:
 
         assert page.status == 401
 
+    def test_it_can_be_tried_again_where_no_token_could_be_made(self, dashboard):
+        dashboard.paths.tokens.write_text("torn")
+        link = dashboard.link()
+
+        assert dashboard.stranger().send("GET", link).status == 409
+        dashboard.paths.tokens.unlink()
+        assert dashboard.stranger().send("GET", link).status == 303
+
     def test_only_who_has_the_scope_gets_one(self, dashboard):
         token, _ = new_token(dashboard.paths, (TokenScope.READ,))
 
